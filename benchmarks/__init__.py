@@ -1,0 +1,1 @@
+"""Benchmarks: what is measured on a system that vtok_eval runs."""

@@ -1,0 +1,1 @@
+"""What tokens cost: count, FLOPs, latency, memory."""

@@ -1,0 +1,1 @@
+"""Video understanding: what can be read from a clip's tokens."""

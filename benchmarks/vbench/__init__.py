@@ -1,0 +1,1 @@
+"""VBench through the vbench package."""

@@ -1,0 +1,1 @@
+"""TV-Align: does the video show what the text says?"""

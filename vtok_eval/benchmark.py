@@ -1,0 +1,131 @@
+"""What a benchmark is to the harness: samples, something that evaluates a system on them, and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from vtok_eval.results.records import Metric
+    from vtok_eval.runners.runner import Runner
+    from vtok_eval.systems import Clip, Clips
+
+
+class ClipSource(Protocol):
+    """Where a clip comes from: a file, a rendering recipe. Cheap to hold; `load` does the work."""
+
+    @property
+    def key(self) -> str:
+        """Names the content: equal keys mean equal frames, in every process and on every machine."""
+        ...
+
+    def load(self) -> Clip:
+        """Decode or render the clip.
+
+        Raises:
+            VideoError: the file is missing, broken or beyond a limit.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One thing to be evaluated.
+
+    id: stable over runs and machines, unique within the benchmark.
+    cluster: what intervals resample by; the clip's id where several samples share a clip.
+    clip: None for a benchmark that opens files itself.
+    target: the truth, as JSON can hold it. meta: what tables group by.
+    """
+
+    id: str
+    cluster: str
+    clip: ClipSource | None = None
+    target: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What evaluating one sample gave; the runner makes a `Record` of it (see there for the fields).
+
+    `error` is set where just this sample failed though its batch went well; the runner then records a failure.
+    """
+
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+class Evaluator(Protocol):
+    """One system made ready for one benchmark: its probe trained, its models loaded."""
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
+        """One outcome per sample, in order. Must not depend on which samples share the batch.
+
+        clips: the samples' clips on the runner's device, or None where the samples have none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class System:
+    """A system under test as the harness hands it to a benchmark.
+
+    name: how tables call it. kind: "tokenizer", "videos", "generator" or "answerer".
+    subject: the object that satisfies the kind's protocol (`Tokenizer`, `VideoFolder`, ...).
+    description: what provenance keeps of it: spec, options, weights and their hashes.
+    """
+
+    name: str
+    spec: str
+    kind: str
+    subject: Any
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a benchmark may use while it prepares a system.
+
+    runner: loads clips and runs functions over them in batches, with retries (see `runners/runner.py`).
+    seed: of the run; derive every generator from it.
+    artifacts: the job's own folder, made; what it writes there must be written atomically.
+    cache: the user's cache folder, shared by all runs.
+    """
+
+    runner: Runner
+    device: torch.device
+    seed: int
+    artifacts: Path
+    cache: Path
+
+
+class Benchmark(Protocol):
+    """A benchmark. Its constructor takes the options a suite may set, as keyword arguments."""
+
+    name: str
+    version: str
+    accepts: frozenset[str]
+    """Kinds of system it can evaluate."""
+
+    def metrics(self) -> Sequence[Metric]:
+        """What it measures, in the order tables show it."""
+        ...
+
+    def samples(self, system: System) -> Sequence[Sample]:
+        """All samples, in a fixed order; cheap: no clip is loaded. For videos they depend on the system."""
+        ...
+
+    def prepare(self, system: System, context: Context) -> Evaluator:
+        """Make the system ready: train a probe, load models. May take long; shows its progress."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """What provenance keeps: options, data set and its hash, protocol and source, `notes` for the report."""
+        ...

@@ -1,0 +1,45 @@
+"""The errors a user can cause: each is one clear line, printed without a traceback by the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VtokEvalError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class UnknownNameError(VtokEvalError):
+    """A tokenizer, benchmark, suite, option or key that does not exist."""
+
+    def __init__(self, *, what: str, name: str, known: Iterable[str]) -> None:
+        """Say that there is no `what` called `name`, and which known name comes nearest."""
+        choices = sorted(known)
+        near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(choices) or 'none'}"
+        super().__init__(f"unknown {what} {name!r}; {hint}")
+
+
+class SpecError(VtokEvalError):
+    """A tokenizer or system spec string that cannot be read, or an option with a bad value."""
+
+
+class SuiteError(VtokEvalError):
+    """A suite file that breaks the schema; names the file and the key."""
+
+
+class VideoError(VtokEvalError):
+    """A video that cannot be decoded, is empty, or goes beyond a limit; names the file."""
+
+
+class TokenizerError(VtokEvalError):
+    """A tokenizer whose tokens break the protocol: a wrong shape, mask or dtype, NaN or infinity."""
+
+
+class RunFolderError(VtokEvalError):
+    """A run folder that cannot be written, belongs to another run, or has another schema version."""
+
+
+class MissingDependencyError(VtokEvalError):
+    """A package, weight file or data set that is needed and not there; says how to get it."""

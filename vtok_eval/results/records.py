@@ -1,0 +1,128 @@
+"""The schema of results: one record per sample, scores with intervals, paired comparisons.
+
+Everything here is plain data that JSON and Parquet can hold; nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SCHEMA_VERSION = 1
+"""Raised when a reader of version N could misread what version N+1 writes."""
+
+
+class Status(StrEnum):
+    """How a sample ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came of one sample under one system.
+
+    job: the id of the job (system x benchmark) it belongs to.
+    sample_id: stable over runs, unique within the benchmark.
+    cluster: what intervals resample by: samples that share a clip share a cluster.
+    reason: why it failed, one line; None where it did not.
+    values: metric name -> one value per replicate (training seed, say). A metric that does not apply to the
+        sample has no key. A failed sample has no values.
+    outputs: what the system gave, as JSON can hold it, enough to compute the values again.
+    cost: tokens, seconds and the like; never part of a score of quality.
+    meta: what a table groups by (category, clip length, duration).
+    """
+
+    job: str
+    system: str
+    benchmark: str
+    sample_id: str
+    cluster: str
+    status: Status
+    reason: str | None = None
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a benchmark measures, and how its sample values become a score.
+
+    name: key in `Record.values`; for a metric with `mean_of`, a name of its own.
+    title: how tables and plots call it.
+    unit: "fraction" (0 to 1, shown in percent), "ms", "tokens", "MiB", "GFLOP", "dB", ...
+    higher_is_better: None where neither end is better.
+    chance: what a system scores that knows nothing of the clip, in the metric's unit; None where undefined.
+    group: the heading it stands under in tables and plots ("temporal", "static", "camera").
+    headline: whether it stands in the short comparison table.
+    mean_of: names of the metrics whose plain mean this one is (a group's score); empty for a measured one.
+    failed_as: the value that a failed sample counts as (0.0 for accuracy: the denominator never changes);
+        None leaves failed samples out, and the score says how many.
+    """
+
+    name: str
+    title: str
+    unit: str = "fraction"
+    higher_is_better: bool | None = True
+    chance: float | None = None
+    group: str = ""
+    headline: bool = False
+    mean_of: tuple[str, ...] = ()
+    failed_as: float | None = 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one system on one benchmark, with its interval.
+
+    n: samples the metric applies to, failed ones included; n_failed: how many of them failed.
+    n_clusters: how many clips (or other clusters) the interval resamples.
+    replicates: training seeds behind each value; with 1 the interval holds no variance of training.
+    low, high: the interval at `confidence`; both None where n is too small for one.
+    method: how the interval was computed, in words.
+    label: what must stand wherever the number is shown ("embedded default, not the paper's setting").
+    discriminates: False where no system of the run reads the metric above chance or all are at its ceiling.
+    """
+
+    system: str
+    benchmark: str
+    metric: Metric
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_failed: int
+    n_clusters: int
+    replicates: int = 1
+    confidence: float = 0.95
+    method: str = ""
+    label: str = ""
+    discriminates: bool = True
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired comparison of one system with the baseline on one metric, over the samples both have.
+
+    difference: system minus baseline, in the metric's unit; low, high: its interval.
+    p: two-sided p of the paired test; p_holm: corrected over all systems of the run on this metric's family.
+    test: the test in words.
+    """
+
+    benchmark: str
+    metric: str
+    system: str
+    baseline: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    n_clusters: int
+    confidence: float = 0.95
+    test: str = ""

@@ -1,0 +1,1 @@
+"""How samples reach a system: loading, batching, devices, retries and the journal."""

@@ -1,0 +1,1 @@
+"""Rendered clips whose content is known exactly."""
