@@ -1,0 +1,30 @@
+"""Which device a run uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vtok_eval.errors import SpecError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" takes CUDA where there is one, else the CPU.
+
+    Raises:
+        SpecError: torch knows no such device, or this machine does not have it.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SpecError(
+            f"device {name!r} cannot be used here: {str(error).splitlines()[0]}; 'cpu' always can"
+        ) from error
+    return device

@@ -1,0 +1,24 @@
+"""Recognises that memory ran out, on the device or the host, and lets go of what can be let go."""
+
+from __future__ import annotations
+
+import gc
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the error says that memory ran out: Python's, torch's, or torch's CPU allocator's."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def release_memory(error: Exception) -> None:
+    """Drop the tensors that the error's frames hold, and the device's cached blocks."""
+    import torch
+
+    error.__traceback__ = None
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
