@@ -29,8 +29,8 @@ class Record:
     sample_id: stable over runs, unique within the benchmark.
     cluster: what intervals resample by: samples that share a clip share a cluster.
     reason: why it failed, one line; None where it did not.
-    values: metric name -> one value per replicate (training seed, say). A metric that does not apply to the
-        sample has no key. A failed sample has no values.
+    values: metric name -> one finite value per replicate (training seed, say). A metric that does not apply
+        to the sample has no key. A failed sample has no values.
     outputs: what the system gave, as JSON can hold it, enough to compute the values again.
     cost: tokens, seconds and the like; never part of a score of quality.
     meta: what a table groups by (category, clip length, duration).
@@ -109,20 +109,26 @@ class Score:
 class Comparison:
     """A paired comparison of one system with the baseline on one metric, over the samples both have.
 
-    difference: system minus baseline, in the metric's unit; low, high: its interval.
-    p: two-sided p of the paired test; p_holm: corrected over all systems of the run on this metric's family.
-    test: the test in words.
+    difference: system minus baseline, in the metric's unit; low, high: its interval. `difference` is None
+        where no sample is shared, the interval also where the shared samples lie in one cluster.
+    p: two-sided p of the paired test; p_holm: corrected over the family, which is every system x every metric
+        compared with this baseline on this benchmark.
+    n, n_clusters: shared samples, and the clusters they lie in; n_unpaired: samples that only one of the two
+        has a value for, left out.
+    test: the interval and the test in words.
     """
 
     benchmark: str
     metric: str
     system: str
     baseline: str
-    difference: float
-    low: float
-    high: float
+    difference: float | None
+    low: float | None
+    high: float | None
     p: float
     p_holm: float
     n_clusters: int
     confidence: float = 0.95
     test: str = ""
+    n: int = 0
+    n_unpaired: int = 0

@@ -1,0 +1,327 @@
+"""The run folder: where provenance, records, scores and artifacts of a run lie, and how they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtok_eval.errors import RunFolderError
+from vtok_eval.results.journal import Job, Journal, check_version
+from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORD_COLUMNS = (
+    "job",
+    "system",
+    "benchmark",
+    "sample_id",
+    "cluster",
+    "status",
+    "reason",
+    "metric",
+    "replicate",
+    "value",
+)
+SAMPLE_COLUMNS = (*RECORD_COLUMNS[:7], "values", "outputs", "cost", "meta")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that holds one run; make it with `create`, read it with `open`.
+
+    run.json: provenance and plan. journal.sqlite: jobs and records, the truth of what was done.
+    scores.json, comparisons.json: computed from the records. records.parquet, samples.parquet: the records
+    for other tools. artifacts/<job>/: what a benchmark keeps. report/: tables, plots and pages.
+
+    Files other than the journal are written whole or not at all. JSON is strict: it never holds NaN or
+    infinity.
+    Every method raises RunFolderError where a file cannot be read or written.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, run: Mapping[str, Any]) -> RunFolder:
+        """Make a run folder at `path`, which must not exist or be empty, with `run` as its run.json.
+
+        Raises:
+            RunFolderError: there is a run or anything else at `path`, or it cannot be written.
+        """
+        path = Path(path)
+        if (path / "run.json").exists():
+            raise RunFolderError(f"{path} already holds a run; continue it, or name another folder")
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"{path} is a file; a run needs a folder")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # A run killed while it wrote its first file leaves that file's unfinished twin and nothing else.
+            others = [entry.name for entry in path.iterdir() if not entry.name.endswith(".unfinished")]
+        except OSError as error:
+            raise RunFolderError(f"cannot make the run folder {path}: {error.strerror}") from error
+        if others:
+            raise RunFolderError(
+                f"{path} is not empty and holds no run (it has {min(others)}); name another folder"
+            )
+        folder = cls(path)
+        folder.write_run(run)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run at `path`.
+
+        Raises:
+            RunFolderError: nothing is there, it holds no run, only half of one, or one of a newer version.
+        """
+        folder = cls(Path(path))
+        if not folder.path.is_dir():
+            raise RunFolderError(f"there is no run folder {folder.path}")
+        if not cls.exists(folder.path):
+            journal = folder.path / "journal.sqlite"
+            what = (
+                "holds half a run (a journal without run.json)"
+                if journal.exists()
+                else "holds no run (no run.json)"
+            )
+            raise RunFolderError(f"{folder.path} {what}")
+        folder.run()
+        return folder
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether there is a run at `path`, readable or not."""
+        return (Path(path) / "run.json").is_file()
+
+    def run(self) -> dict[str, Any]:
+        """The content of run.json: provenance and plan."""
+        return self._read("run.json")
+
+    def write_run(self, run: Mapping[str, Any]) -> None:
+        """Write run.json anew; `schema_version` is added.
+
+        Raises:
+            ValueError: strict JSON cannot hold `run`.
+        """
+        self._write("run.json", run)
+
+    def journal(self) -> Journal:
+        """The run's journal, locked for writing; use it in a `with`."""
+        return Journal(self.path / "journal.sqlite")
+
+    def jobs(self) -> list[Job]:
+        """Every job of the run, in the order in which they were entered; none before the first."""
+        if not self._has_journal():
+            return []
+        with self._reader() as journal:
+            return journal.jobs()
+
+    def raw_records(self, job: str | None = None) -> list[Record]:
+        """The records of one job or all, as the journal has them now."""
+        if not self._has_journal():
+            return []
+        with self._reader() as journal:
+            return list(journal.records(job))
+
+    def records(self) -> pd.DataFrame:
+        """The records in long format, one row per sample, metric and replicate, columns `RECORD_COLUMNS`.
+
+        A sample without values (a failed one) stands once, with metric, replicate and value missing.
+        """
+        import pandas as pd
+
+        rows = [row for record in self.raw_records() for row in _long_rows(record)]
+        frame = pd.DataFrame(rows, columns=list(RECORD_COLUMNS))
+        return frame.astype({"replicate": "Int64", "value": "float64"})
+
+    def samples(self) -> pd.DataFrame:
+        """One row per sample, columns `SAMPLE_COLUMNS`; values, outputs, cost and meta are JSON texts."""
+        import pandas as pd
+
+        rows = [_sample_row(record) for record in self.raw_records()]
+        return pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS))
+
+    def export_records(self) -> Path:
+        """Write records.parquet (long) and samples.parquet (one row per sample); returns the first's path."""
+        write_atomically(self.path / "samples.parquet", partial(self.samples().to_parquet, index=False))
+        write_atomically(self.path / "records.parquet", partial(self.records().to_parquet, index=False))
+        return self.path / "records.parquet"
+
+    def scores(self) -> list[Score]:
+        """What `write_scores` wrote.
+
+        Raises:
+            RunFolderError: the run has no scores yet.
+        """
+        return [_score(entry) for entry in self._entries("scores")]
+
+    def write_scores(self, scores: Sequence[Score]) -> None:
+        """Write scores.json anew."""
+        self._write("scores.json", {"scores": [asdict(score) for score in scores]})
+
+    def comparisons(self) -> list[Comparison]:
+        """What `write_comparisons` wrote.
+
+        Raises:
+            RunFolderError: the run has no comparisons yet.
+        """
+        return [Comparison(**entry) for entry in self._entries("comparisons")]
+
+    def write_comparisons(self, comparisons: Sequence[Comparison]) -> None:
+        """Write comparisons.json anew."""
+        self._write("comparisons.json", {"comparisons": [asdict(comparison) for comparison in comparisons]})
+
+    def artifacts(self, job: str) -> Path:
+        """The job's own folder under artifacts/, made. Its name is readable and unique to the job's id."""
+        return self._made(self.path / "artifacts" / folder_name(job))
+
+    def report(self) -> Path:
+        """The folder of the report, made."""
+        return self._made(self.path / "report")
+
+    def _made(self, folder: Path) -> Path:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"cannot make the folder {folder}: {error.strerror}") from error
+        return folder
+
+    def _has_journal(self) -> bool:
+        return (self.path / "journal.sqlite").exists()
+
+    def _reader(self) -> Journal:
+        return Journal(self.path / "journal.sqlite", read_only=True)
+
+    def _entries(self, kind: str) -> list[dict[str, Any]]:
+        if not (self.path / f"{kind}.json").exists():
+            raise RunFolderError(f"the run {self.path} has no {kind} yet: it was not finished; run it again")
+        entries = self._read(f"{kind}.json").get(kind)
+        if not isinstance(entries, list):
+            raise RunFolderError(f"{self.path / kind}.json holds no list of {kind}; it is broken")
+        return entries
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise RunFolderError(f"{path} is half-written or not JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise RunFolderError(f"{path} holds no JSON object")
+        check_version(content.get("schema_version"), path)
+        return content
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        versioned = {**content, "schema_version": SCHEMA_VERSION}
+        write_json(self.path / name, versioned)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write strict JSON, whole or not at all.
+
+    Raises:
+        ValueError: `content` holds NaN, infinity or what JSON has no form for.
+        RunFolderError: the file cannot be written.
+    """
+    try:
+        text = json.dumps(content, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be written as strict JSON: {error}") from error
+    write_atomically(path, lambda target: target.write_bytes(text.encode()))
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then put it in the place of `path` in one step.
+
+    Whoever reads `path`, after a crash or a power cut too, finds the old content or the new, never a part.
+
+    Raises:
+        RunFolderError: the disk is full or the folder cannot be written; what was there stays.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
+        os.close(handle)
+    except OSError as error:
+        raise RunFolderError(f"cannot write {path}: {error.strerror}") from error
+    unfinished = Path(name)
+    try:
+        write(unfinished)
+        # mkstemp's files are for the owner alone; a run folder is to be shared like any other file.
+        unfinished.chmod(0o666 & ~_umask())
+        _flush(unfinished)
+        os.replace(unfinished, path)
+        _flush(path.parent)
+    except OSError as error:
+        raise RunFolderError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def folder_name(job: str) -> str:
+    """A name that every file system takes, readable, and different for different job ids."""
+    readable = re.sub(r"[^A-Za-z0-9._=-]+", "_", job)[:80].strip(".")
+    if readable == job:
+        return readable
+    return f"{readable or 'job'}-{hashlib.sha256(job.encode()).hexdigest()[:10]}"
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _long_rows(record: Record) -> Iterable[tuple[object, ...]]:
+    start = _identity(record)
+    if not record.values:
+        return [(*start, None, None, None)]
+    return [
+        (*start, metric, replicate, value)
+        for metric, values in record.values.items()
+        for replicate, value in enumerate(values)
+    ]
+
+
+def _sample_row(record: Record) -> tuple[object, ...]:
+    values = {name: list(numbers) for name, numbers in record.values.items()}
+    return (*_identity(record), *map(_dump, (values, record.outputs, record.cost, record.meta)))
+
+
+def _identity(record: Record) -> tuple[object, ...]:
+    return (
+        record.job,
+        record.system,
+        record.benchmark,
+        record.sample_id,
+        record.cluster,
+        str(Status(record.status)),
+        record.reason,
+    )
+
+
+def _dump(content: Mapping[str, Any]) -> str:
+    return json.dumps(dict(content), allow_nan=False, ensure_ascii=False)
+
+
+def _score(entry: dict[str, Any]) -> Score:
+    metric = entry["metric"]
+    return Score(**{**entry, "metric": Metric(**{**metric, "mean_of": tuple(metric["mean_of"])})})
