@@ -1,0 +1,143 @@
+"""VBench as a benchmark: what it plans, what it refuses, what it says of the dimensions it does not run."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks.vbench import weights
+from benchmarks.vbench.benchmark import VBench
+from benchmarks.vbench.dimensions import DIMENSIONS, dimension, select
+from benchmarks.vbench.package import installed_version, require_package, vbench_module
+from vtok_eval.benchmark import System
+from vtok_eval.errors import MissingDependencyError, UnknownNameError, VideoError
+
+needs_vbench = pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed")
+
+
+@dataclass(frozen=True)
+class Entry:
+    path: Path
+    prompt: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Folder:
+    entries: tuple[Entry, ...]
+
+
+def system(*entries: Entry) -> System:
+    return System(name="clips", spec="/clips", kind="videos", subject=Folder(entries))
+
+
+def test_samples_are_named_by_file_and_clustered_by_prompt() -> None:
+    videos = system(Entry(Path("/v/a cat-0.mp4"), "a cat", 0), Entry(Path("/v/a cat-1.mp4"), "a cat", 1))
+    first, second = VBench().samples(videos)
+    assert (first.id, second.id) == ("a cat-0.mp4", "a cat-1.mp4")
+    assert first.cluster == second.cluster == "a cat"
+    assert first.clip is None
+    assert first.target == {"path": "/v/a cat-0.mp4"}
+
+
+def test_an_empty_folder_is_refused() -> None:
+    with pytest.raises(VideoError, match="no video"):
+        VBench().samples(system())
+
+
+def test_unknown_dimension_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'temporal_flickering'"):
+        VBench(dimensions="temporal_flicker")
+
+
+def test_dimensions_may_be_a_text_a_list_or_all() -> None:
+    assert [metric.name for metric in VBench("color, scene").metrics()] == ["color", "scene"]
+    assert [metric.name for metric in VBench(["scene", "color"]).metrics()] == ["color", "scene"]
+    assert len(VBench("all").metrics()) == 16
+    with pytest.raises(ValueError, match="no VBench dimension"):
+        select("")
+
+
+def test_metrics_leave_failed_videos_out() -> None:
+    (metric,) = VBench().metrics()
+    assert metric.failed_as is None
+    assert metric.unit == "fraction"
+
+
+def test_the_table_is_whole() -> None:
+    names = {entry.name for entry in DIMENSIONS}
+    assert len(names) == len(DIMENSIONS) == 16
+    assert sum(entry.group == "quality" for entry in DIMENSIONS) == 7
+    refused = {entry.name for entry in DIMENSIONS if not entry.custom_prompts}
+    assert refused == {entry.name for entry in DIMENSIONS if entry.information}
+
+
+def test_description_says_what_each_dimension_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VBENCH_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(weights, "installed_version", lambda: "0.1.5")
+    states = VBench().describe()["dimensions"]
+    assert set(states) == {entry.name for entry in DIMENSIONS}
+    assert states["temporal_flickering"] == "run"
+    assert str(tmp_path / "raft_model/models/raft-things.pth") in states["dynamic_degree"]
+    if importlib.util.find_spec("detectron2") is None:
+        assert "detectron2" in states["color"]
+
+
+def test_without_the_package_preparing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.vbench.package.installed_version", lambda: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'vtok-eval\[vbench\]' on Python 3.11"):
+        require_package()
+
+
+def test_weights_are_looked_for_in_the_reference_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (dino, _) = dimension("subject_consistency").weights
+    assert weights.find(dino) is None
+    hub = tmp_path / "torch/hub/checkpoints/dino_vitbase16_pretrain.pth"
+    hub.parent.mkdir(parents=True)
+    hub.touch()
+    assert weights.find(dino) == hub
+    own = tmp_path / "cache/dino_model/dino_vitbase16_pretrain.pth"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert weights.find(dino) == own
+
+
+def test_importing_the_benchmark_imports_neither_torch_nor_vbench() -> None:
+    code = (
+        "import sys, benchmarks.vbench.benchmark as b; b.VBench().describe();"
+        "sys.exit(any(name.split('.')[0] in ('torch', 'vbench', 'cv2', 'decord') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@needs_vbench
+@pytest.mark.vbench
+def test_importing_the_package_leaves_logging_alone() -> None:
+    code = (
+        "import logging, warnings; from PIL import ImageFile;"
+        "from benchmarks.vbench.package import vbench_module;"
+        "before = (list(logging.root.handlers), logging.root.level, list(warnings.filters));"
+        "vbench_module('temporal_flickering');"
+        "assert before == (list(logging.root.handlers), logging.root.level, list(warnings.filters));"
+        "assert not ImageFile.LOAD_TRUNCATED_IMAGES"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_vbench
+@pytest.mark.vbench
+def test_a_module_whose_package_is_absent_is_named() -> None:
+    if importlib.util.find_spec("detectron2") is not None:
+        pytest.skip("detectron2 is installed")
+    with pytest.raises(MissingDependencyError, match="detectron2"):
+        vbench_module("object_class")
