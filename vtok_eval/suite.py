@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from vtok_eval.errors import SuiteError, UnknownNameError
+from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
 
 DEFAULT_SUITE = "mini"
@@ -99,6 +99,33 @@ class Suite(_Entry):
             raise ValueError(str(UnknownNameError(what="baseline system", name=self.baseline, known=names)))
         return self
 
+    def changed(
+        self,
+        *,
+        add_systems: Sequence[SystemEntry] = (),
+        keep_systems: bool = True,
+        benchmarks: Sequence[BenchmarkEntry] = (),
+        baseline: str | None = None,
+    ) -> Suite:
+        """This suite with more systems, or only those; with only the named benchmarks; with another baseline.
+
+        A system that the suite has already (same name) is not added again.
+
+        Raises:
+            UnknownNameError: the baseline is no system of the suite.
+        """
+        own = self.systems if keep_systems else ()
+        names = {system.name for system in own}
+        systems = (*own, *(system for system in add_systems if system.name not in names))
+        names |= {system.name for system in add_systems}
+        if baseline is not None and baseline not in names:
+            raise UnknownNameError(what="baseline system", name=baseline, known=names)
+        kept_baseline = self.baseline if self.baseline in names else None
+        changes = {"systems": systems, "baseline": baseline or kept_baseline}
+        if benchmarks:
+            changes["benchmarks"] = tuple(benchmarks)
+        return self.model_copy(update=changes)
+
     def specs_by_name(self) -> dict[str, str]:
         """The systems' specs, by the names that `match:NAME` may use."""
         return {system.name: system.spec for system in self.systems}
@@ -148,18 +175,27 @@ def parse_suite(text: str, *, origin: str) -> Suite:
         raise SuiteError(_explain(error, origin=origin, tree=tree)) from error
 
 
-def parse_benchmark(text: str) -> BenchmarkEntry:
-    """Read a benchmark as the command line names it: `NAME` or `NAME:item,item` (the benchmark's parts).
+def parse_benchmark(text: str, *, suite: Suite) -> BenchmarkEntry:
+    """Read a benchmark as the command line names it: `NAME`, or `NAME:part,part` (VBench's dimensions, say).
+
+    The suite's own entry is taken, options and all, where it has one of that name.
 
     Raises:
         UnknownNameError: no benchmark has the name.
+        SpecError: the benchmark has no parts to choose from.
     """
+    for entry in suite.benchmarks:
+        if text == entry.id:
+            return entry
     name, _, parts = text.partition(":")
     if name not in BENCHMARKS:
         raise UnknownNameError(what="benchmark", name=name, known=BENCHMARKS)
     if not parts:
         return BenchmarkEntry(name=name)
-    return BenchmarkEntry(name=name, id=text, options={"dimensions": parts.split(",")})
+    option = getattr(BENCHMARKS.resolve(name), "parts_option", None)
+    if option is None:
+        raise SpecError(f"benchmark {name!r} has no parts to choose from; write just {name!r}")
+    return BenchmarkEntry(name=name, id=text, options={option: parts.split(",")})
 
 
 def _shipped_names() -> list[str]:

@@ -43,4 +43,6 @@ def _build_videos(entry: SystemEntry) -> System:
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
     folder = shipped_clips() if where == "shipped" else VideoFolder.read(where)
-    return System(entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries)})
+    return System(
+        entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries)}
+    )

@@ -1,0 +1,216 @@
+"""The front door: `vtok-eval run | report | list | doctor`.
+
+Exit codes: 0 done, 1 finished with failed samples or with something that could not be run, 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vtok_eval import __version__
+from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.suite import DEFAULT_SUITE
+
+if TYPE_CHECKING:
+    from vtok_eval.harness import Harness, RunSummary
+    from vtok_eval.plan import Plan
+    from vtok_eval.suite import Suite
+
+EXIT_INCOMPLETE = 1
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="vtok-eval",
+    help="Find out whether a video tokenizer's tokens are worth what they cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; a user's error is one line on standard error and exit code 2."""
+    try:
+        app()
+    except VtokEvalError as error:
+        typer.echo(f"vtok-eval: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vtok-eval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more while running.")] = False,
+) -> None:
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("vtok_eval").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Option(help="A shipped suite's name or a YAML file.")] = DEFAULT_SUITE,
+    tokenizer: Annotated[
+        list[str] | None,
+        typer.Option(help="One more tokenizer, e.g. frames-4 or my_file.py:Mine. May be repeated."),
+    ] = None,
+    videos: Annotated[
+        list[str] | None, typer.Option(help="One more folder of videos under test. May be repeated.")
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this benchmark of the suite, or another one. May be repeated."),
+    ] = None,
+    only: Annotated[
+        bool, typer.Option("--only", help="Leave out the suite's own systems: just --tokenizer and --videos.")
+    ] = False,
+    baseline: Annotated[
+        str | None, typer.Option(help="The system that the others are compared with; default: the suite's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; default: runs/SUITE.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many samples of each benchmark.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the suite's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch; never changes a score.")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode ahead.")] = 2,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the samples again that failed before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
+    ] = False,
+) -> None:
+    """Run a suite, or go on with one that was stopped; then print the comparison and write the report."""
+    from vtok_eval.cache_folder import cache_folder
+    from vtok_eval.harness import Harness, RunSettings
+
+    chosen = _choose_suite(
+        suite, tokenizers=tokenizer, videos=videos, benchmarks=benchmark, only=only, baseline=baseline
+    )
+    settings = RunSettings(
+        device=device,
+        batch_size=batch_size,
+        loader_threads=workers,
+        seed=seed,
+        limit=limit,
+        retry_failed=retry_failed,
+        command=tuple(sys.argv),
+    )
+    harness = Harness(chosen, settings, cache=cache_folder())
+    if dry_run:
+        _print_plan(harness.plan())
+        return
+    _finish(harness, out or Path("runs") / chosen.name)
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder, e.g. runs/mini.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN_FOLDER/report.")] = None,
+) -> None:
+    """Write a run's tables, plots and page anew, from what the run folder holds."""
+    from vtok_eval.registry import REPORTS
+
+    paths = REPORTS.resolve("folder")(run_folder, out)
+    typer.echo(REPORTS.resolve("terminal")(run_folder))
+    typer.echo(f"report: {paths.html}")
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="tokenizers, backbones, benchmarks or suites.")] = "",
+) -> None:
+    """List what can be named: tokenizers, backbones, benchmarks and suites."""
+    from vtok_eval.listing import LISTINGS, render_listing
+
+    if what and what not in LISTINGS:
+        raise UnknownNameError(what="listing", name=what, known=LISTINGS)
+    typer.echo("\n\n".join(render_listing(name) for name in ([what] if what else LISTINGS)))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is present, what is missing and how to get it."""
+    from vtok_eval.doctor import checks, render
+
+    found = checks()
+    typer.echo(render(found))
+    if any(check.status == "missing" for check in found):
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _choose_suite(
+    name: str,
+    *,
+    tokenizers: list[str] | None,
+    videos: list[str] | None,
+    benchmarks: list[str] | None,
+    only: bool,
+    baseline: str | None,
+) -> Suite:
+    """The suite with what the command line adds to it or leaves out of it."""
+    from vtok_eval.suite import SystemEntry, load_suite, parse_benchmark
+
+    suite = load_suite(name)
+    added = [SystemEntry(spec=spec) for spec in tokenizers or []]
+    added += [SystemEntry(spec=f"videos:{folder}") for folder in videos or []]
+    if only and not added:
+        raise SpecError("--only leaves no system to test; add --tokenizer or --videos")
+    return suite.changed(
+        add_systems=added,
+        keep_systems=not only,
+        benchmarks=[parse_benchmark(text, suite=suite) for text in benchmarks or []],
+        baseline=baseline,
+    )
+
+
+def _print_plan(plan: Plan) -> None:
+    from vtok_eval.plan import render_plan
+
+    typer.echo(render_plan(plan))
+
+
+def _finish(harness: Harness, out: Path) -> None:
+    """Run, print the table, write the report, and end with the exit code that says how it went."""
+    from vtok_eval.registry import REPORTS
+
+    summary = harness.run(out)
+    paths = REPORTS.resolve("folder")(summary.folder, None)
+    if summary.new_samples:
+        typer.echo(REPORTS.resolve("terminal")(summary.folder))
+    else:
+        typer.echo(f"nothing to do: all {summary.n_jobs} jobs of {summary.folder} are done")
+    typer.echo(f"report: {paths.html}")
+    _print_shortfall(summary)
+    if not summary.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _print_shortfall(summary: RunSummary, *, shown: int = 20) -> None:
+    for entry in summary.not_run:
+        typer.echo(f"not run: {entry.benchmark} on {entry.system}: {entry.reason}", err=True)
+    for record in summary.failed[:shown]:
+        typer.echo(f"failed: {record.job}, {record.sample_id}: {record.reason}", err=True)
+    if len(summary.failed) > shown:
+        typer.echo(f"... and {len(summary.failed) - shown} more; all are in the report", err=True)
+    if summary.failed:
+        typer.echo(f"{len(summary.failed)} samples failed; --retry-failed tries them again", err=True)
+
+
+if __name__ == "__main__":
+    main()

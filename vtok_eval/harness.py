@@ -1,0 +1,314 @@
+"""The harness: plan, run, score, save. What it is given is a suite; what it leaves is a run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtok_eval.benchmark import Context, Outcome
+from vtok_eval.errors import MissingDependencyError, RunFolderError
+from vtok_eval.plan import NotRun, Plan, PlannedJob, make_plan
+from vtok_eval.results.journal import Job, Journal, check_record
+from vtok_eval.results.provenance import finished_now, provenance
+from vtok_eval.results.records import Record, Status
+from vtok_eval.results.store import RunFolder
+from vtok_eval.runners.loading import Failure
+from vtok_eval.scoring import score_run
+
+if TYPE_CHECKING:
+    import torch
+
+    from vtok_eval.benchmark import Sample
+    from vtok_eval.runners.runner import Runner
+    from vtok_eval.suite import Suite
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a suite is run; only `limit` and `seed` may change a number, and a run folder holds to both.
+
+    seed: None for the suite's. limit: the first so many samples of each benchmark; None for all.
+    retry_failed: do the samples again that failed before. command: the command line, for provenance.
+    """
+
+    device: str = "auto"
+    batch_size: int = 16
+    loader_threads: int = 2
+    seed: int | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    clip_memory_bytes: int = 1_200 * 2**20
+    feature_cache_bytes: int = 20 * 2**30
+    command: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How a run ended. new_samples: evaluated by this call; 0 means that there was nothing to do."""
+
+    folder: Path
+    new_samples: int
+    n_jobs: int
+    failed: tuple[Record, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned sample has a result."""
+        return not self.failed and not self.not_run
+
+
+@dataclass
+class Harness:
+    """Runs one suite into one folder; `run` may be called again after any end of the process."""
+
+    suite: Suite
+    settings: RunSettings
+    cache: Path
+    device: torch.device = field(init=False)
+    runner: Runner = field(init=False)
+
+    def __post_init__(self) -> None:
+        from vtok_eval.runners.device import choose_device
+        from vtok_eval.runners.runner import Runner
+        from vtok_eval.video.clip_cache import ClipCache
+
+        self.device = choose_device(self.settings.device)
+        self.runner = Runner(
+            device=self.device,
+            batch_size=self.settings.batch_size,
+            loader_threads=self.settings.loader_threads,
+            clip_cache=ClipCache(self.settings.clip_memory_bytes),
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed from which every generator of the run is derived."""
+        return self.suite.seed if self.settings.seed is None else self.settings.seed
+
+    def plan(self) -> Plan:
+        """The jobs of the suite.
+
+        Raises:
+            VtokEvalError: an entry of the suite is wrong; see `make_plan`.
+        """
+        from vtok_eval.tokenizers.build import BuildContext
+        from vtok_eval.tokenizers.feature_cache import FeatureCache
+
+        features = FeatureCache(self.cache / "features.sqlite", max_bytes=self.settings.feature_cache_bytes)
+        context = BuildContext(device=self.device, cache=features, names=self.suite.specs_by_name())
+        return make_plan(self.suite, context, limit=self.settings.limit)
+
+    def run(self, out: Path) -> RunSummary:
+        """Do what is missing in the run folder `out`, score everything, save.
+
+        Raises:
+            RunFolderError: the folder cannot be written, another process writes to it, or it belongs to a run
+                with other settings.
+            VtokEvalError: an entry of the suite is wrong.
+        """
+        plan = self.plan()
+        folder = self._open(out, plan)
+        not_run = list(plan.not_run)
+        new_samples = 0
+        with folder.journal() as journal:
+            pending = [job for job in plan.jobs if self._is_pending(journal, job)]
+            if not pending and (folder.path / "scores.json").exists():
+                return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
+            session = self._begin_session(folder, plan)
+            for number, job in enumerate(pending, start=1):
+                started = time.perf_counter()
+                log.info("[%d/%d] %s", number, len(pending), job.id)
+                try:
+                    new_samples += self._run_job(folder, journal, job)
+                except MissingDependencyError as error:
+                    not_run.append(NotRun(job.system.name, job.benchmark_id, str(error)))
+                    log.warning("not run: %s: %s", job.id, error)
+                session["jobs"][job.id] = round(time.perf_counter() - started, 3)
+            self._score(folder, plan)
+            self._end_session(folder, session, not_run)
+            return self._summary(folder, plan, journal, new_samples=new_samples, not_run=not_run)
+
+    def _is_pending(self, journal: Journal, job: PlannedJob) -> bool:
+        known = {entry.id: entry for entry in journal.jobs()}.get(job.id)
+        if known is None or known.state == "open":
+            return True
+        return self.settings.retry_failed and bool(journal.retry_failed(job.id))
+
+    def _run_job(self, folder: RunFolder, journal: Journal, job: PlannedJob) -> int:
+        """Evaluate the samples that have no record yet; returns how many there were."""
+        finished = journal.finished(job.id)
+        remaining = [sample for sample in job.samples if sample.id not in finished]
+        # The job is entered only once it is ready, so that one that cannot be run here leaves no trace.
+        evaluate = self._prepare(folder, job) if remaining else None
+        journal.open_job(Job(job.id, job.system.name, job.benchmark_id, len(job.samples)))
+        if evaluate is not None:
+            for sample, result in self.runner.map(remaining, evaluate, description=job.id):
+                journal.add([_record(job, sample, result)])
+        journal.close_job(job.id)
+        return len(remaining)
+
+    def _prepare(self, folder: RunFolder, job: PlannedJob) -> Any:
+        """The function that evaluates batches; it fails every sample where the system cannot be prepared."""
+        context = Context(
+            runner=self.runner,
+            device=self.device,
+            seed=self.seed,
+            artifacts=folder.artifacts(job.id),
+            cache=self.cache,
+        )
+        try:
+            return job.benchmark.prepare(job.system, context).evaluate
+        except (MissingDependencyError, RunFolderError):
+            raise
+        except Exception as error:
+            # A system that cannot even be prepared is a result about it: every sample fails and says why.
+            log.warning("%s could not be prepared: %s", job.id, error)
+            log.debug("the failure in full", exc_info=True)
+            reason = f"could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
+            return lambda samples, clips: [Outcome(error=reason) for _ in samples]
+
+    def _score(self, folder: RunFolder, plan: Plan) -> None:
+        scores, comparisons = score_run(
+            folder,
+            metrics={name: benchmark.metrics() for name, benchmark in plan.benchmarks.items()},
+            label=self.suite.label,
+            baseline=self.suite.baseline,
+            controls={entry.name for entry in self.suite.systems if entry.control},
+        )
+        folder.write_scores(scores)
+        folder.write_comparisons(comparisons)
+        folder.export_records()
+
+    def _open(self, out: Path, plan: Plan) -> RunFolder:
+        if not RunFolder.exists(out):
+            return RunFolder.create(out, self._run_json(plan, sessions=[]))
+        folder = RunFolder.open(out)
+        _check_same_run(folder, self._run_json(plan, sessions=[]))
+        return folder
+
+    def _run_json(self, plan: Plan, *, sessions: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "name": self.suite.name,
+            "label": self.suite.label,
+            "setting": self.suite.setting,
+            "description": self.suite.description,
+            "baseline": self.suite.baseline,
+            "seed": self.seed,
+            "limit": self.settings.limit,
+            "systems": [
+                {
+                    "name": entry.name,
+                    "spec": entry.spec,
+                    "control": entry.control,
+                    "kind": plan.systems[entry.name].kind,
+                    "description": dict(plan.systems[entry.name].description),
+                }
+                for entry in self.suite.systems
+                if entry.name in plan.systems
+            ],
+            "benchmarks": [
+                {
+                    "id": entry.id,
+                    "name": entry.name,
+                    "options": entry.options,
+                    "version": plan.benchmarks[entry.id].version,
+                    "description": dict(plan.benchmarks[entry.id].describe()),
+                }
+                for entry in self.suite.benchmarks
+            ],
+            "not_run": [],
+            "sessions": sessions,
+        }
+
+    def _begin_session(self, folder: RunFolder, plan: Plan) -> dict[str, Any]:
+        """Enter this process into run.json, beside what the folder already holds of other systems."""
+        before = folder.run()
+        session = provenance(command=self.settings.command, seed=self.seed, device=str(self.device))
+        session["jobs"] = {}
+        run = self._run_json(plan, sessions=[*before["sessions"], session])
+        run["systems"] = _merged(before["systems"], run["systems"], key="name")
+        run["benchmarks"] = _merged(before["benchmarks"], run["benchmarks"], key="id")
+        folder.write_run(run)
+        return session
+
+    def _end_session(self, folder: RunFolder, session: dict[str, Any], not_run: Sequence[NotRun]) -> None:
+        run = folder.run()
+        run["sessions"][-1] = finished_now(session)
+        run["not_run"] = [vars(entry) for entry in not_run]
+        folder.write_run(run)
+
+    def _summary(
+        self, folder: RunFolder, plan: Plan, journal: Journal, *, new_samples: int, not_run: Sequence[NotRun]
+    ) -> RunSummary:
+        failed = tuple(record for record in journal.records() if record.status is Status.FAILED)
+        return RunSummary(folder.path, new_samples, len(plan.jobs), failed, tuple(not_run))
+
+
+def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:
+    """The record of one result; a result that cannot be kept (NaN, say) is a failure of its sample."""
+    reason = result.reason if isinstance(result, Failure) else result.error
+    failed = Record(
+        job=job.id,
+        system=job.system.name,
+        benchmark=job.benchmark_id,
+        sample_id=sample.id,
+        cluster=sample.cluster,
+        status=Status.FAILED,
+        reason=reason,
+        meta=sample.meta,
+    )
+    if isinstance(result, Failure) or result.error is not None:
+        return failed
+    record = Record(
+        **{**vars(failed), "status": Status.OK},
+        values=result.values,
+        outputs=result.outputs,
+        cost=result.cost,
+    )
+    try:
+        check_record(record)
+    except ValueError as error:
+        return Record(**{**vars(failed), "reason": str(error)})
+    return record
+
+
+def _merged(before: list[dict[str, Any]], now: list[dict[str, Any]], *, key: str) -> list[dict[str, Any]]:
+    """Entries of both lists, each once, the newer one where both have it."""
+    by_key = {entry[key]: entry for entry in before} | {entry[key]: entry for entry in now}
+    return list(by_key.values())
+
+
+def _check_same_run(folder: RunFolder, now: Mapping[str, Any]) -> None:
+    """Refuse to mix numbers that were not measured alike.
+
+    Raises:
+        RunFolderError: names the first thing that differs, what the folder has and what was asked for.
+    """
+    before = folder.run()
+    now = json.loads(json.dumps(now))  # what the folder holds has been through JSON too
+    for key in ("name", "label", "seed", "limit"):
+        _check_same(folder, key, before.get(key), now[key])
+    for kind, key in (("systems", "name"), ("benchmarks", "id")):
+        known = {entry[key]: entry for entry in before.get(kind, [])}
+        for entry in now[kind]:
+            if entry[key] not in known:
+                continue
+            for part in entry:
+                what = f"{kind[:-1]} {entry[key]!r}: {part}"
+                _check_same(folder, what, known[entry[key]].get(part), entry[part])
+
+
+def _check_same(folder: RunFolder, what: str, before: object, now: object) -> None:
+    if before != now:
+        raise RunFolderError(
+            f"{folder.path} holds a run with other settings ({what} is {before!r} there, {now!r} here); "
+            f"name another folder with --out"
+        )
