@@ -131,5 +131,5 @@ class Benchmark(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """What provenance keeps: options, data and their hash, protocol and source, `notes` for the report."""
+        """What provenance keeps: options, data and hash, protocol and source; `notes` for the report."""
         ...
