@@ -1,0 +1,103 @@
+"""Write a clip as an MP4 that every reader decodes to the same colours and the same size."""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtok_eval.errors import UnknownNameError, VideoError
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clip
+
+CODECS = ("libx264", "libx264rgb")
+"""`libx264`: H.264 in YCbCr, plays everywhere. `libx264rgb`: H.264 in RGB; with crf=0 without any loss."""
+
+
+def encode(clip: Clip, path: str | Path, *, crf: int = 18, codec: str = "libx264") -> None:
+    """Write `clip` to `path` as MP4, whole or not at all (a temporary file beside it, then a rename).
+
+    Colours are stored as BT.601, limited range, and tagged so: the one choice that PyAV, decord and OpenCV,
+    which overlooks the tag, decode alike. Even sizes are stored as yuv420p, odd ones as yuv444p, which needs
+    no padding. One thread and fixed settings: the same clip gives the same bytes on any number of cores.
+
+    crf: x264's quality, 0 (no loss after the conversion of colours, stored as yuv444p) to 51.
+    The clip's fps is stored as the nearest fraction with a denominator up to 1001 (29.97... -> 30000/1001).
+
+    Raises:
+        VideoError: frames that are not uint8 `(T, 3, H, W)` with T >= 1, an fps that is not positive, a crf
+            out of range, a name that does not end in .mp4, or a folder that cannot be written.
+        UnknownNameError: a codec not in `CODECS`.
+    """
+    import av
+
+    path = Path(path)
+    _check(clip, path, crf=crf, codec=codec)
+    temporary = path.with_name(f".vtok-eval-{uuid.uuid4().hex}.tmp")
+    try:
+        _write(clip, temporary, crf=crf, codec=codec)
+        os.replace(temporary, path)
+    except (OSError, av.FFmpegError) as error:
+        raise VideoError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check(clip: Clip, path: Path, *, crf: int, codec: str) -> None:
+    if codec not in CODECS:
+        raise UnknownNameError(what="codec", name=codec, known=CODECS)
+    if path.suffix.lower() != ".mp4":
+        raise VideoError(f"{path}: clips are written as MP4; the name must end in .mp4")
+    if not path.parent.is_dir():
+        raise VideoError(f"{path}: cannot be written, there is no folder {path.parent}")
+    shape = tuple(clip.frames.shape)
+    if str(clip.frames.dtype) != "torch.uint8" or len(shape) != 4 or shape[1] != 3 or 0 in shape:
+        raise VideoError(f"{path}: frames must be uint8 (T, 3, H, W), not {clip.frames.dtype} {shape}")
+    if not (math.isfinite(clip.fps) and clip.fps > 0):
+        raise VideoError(f"{path}: fps must be positive, not {clip.fps}")
+    if not 0 <= crf <= 51:
+        raise VideoError(f"{path}: crf must be from 0 to 51, not {crf}")
+
+
+def _write(clip: Clip, path: Path, *, crf: int, codec: str) -> None:
+    import av
+    from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+    height, width = clip.frames.shape[2:]
+    pixel_format = _pixel_format(height, width, crf=crf, codec=codec)
+    converter = VideoReformatter()
+    # The index goes first, so that a reader can tell a truncated file from a whole one.
+    with av.open(f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        rate = Fraction(clip.fps).limit_denominator(1001)
+        stream = container.add_stream(codec, rate=rate, options={"crf": str(crf), "preset": "medium"})
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        stream.codec_context.thread_count = 1
+        _tag_colours(stream.codec_context, rgb=codec == "libx264rgb")
+        for picture in clip.frames.permute(0, 2, 3, 1).cpu():
+            rgb = av.VideoFrame.from_ndarray(picture.contiguous().numpy(), format="rgb24")
+            frame = converter.reformat(
+                rgb, format=pixel_format, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+            )
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _pixel_format(height: int, width: int, *, crf: int, codec: str) -> str:
+    if codec == "libx264rgb":
+        return "rgb24"
+    return "yuv420p" if crf > 0 and height % 2 == width % 2 == 0 else "yuv444p"
+
+
+def _tag_colours(context: Any, *, rgb: bool) -> None:
+    """Say what the numbers mean: sRGB pictures, stored as BT.601 limited range or as plain RGB."""
+    from av.video.reformatter import ColorRange
+
+    matrix_rgb, matrix_bt601, primaries_bt709, transfer_srgb = 0, 6, 1, 13  # ITU-T H.273 code points
+    context.colorspace = matrix_rgb if rgb else matrix_bt601
+    context.color_range = ColorRange.JPEG if rgb else ColorRange.MPEG
+    context.color_primaries = primaries_bt709
+    context.color_trc = transfer_srgb
