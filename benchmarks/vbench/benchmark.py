@@ -36,6 +36,7 @@ class VBench:
     name = "vbench"
     version = "1"
     accepts = frozenset({"videos"})
+    parts_option = "dimensions"
 
     def __init__(self, dimensions: str | Sequence[str] = ("temporal_flickering",)) -> None:
         self._chosen = select(dimensions)
