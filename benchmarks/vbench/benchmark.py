@@ -49,11 +49,8 @@ class VBench:
         """One sample per video, named by its file; samples of one prompt share a cluster.
 
         Raises:
-            VideoError: the folder holds no video.
+            VideoError: there is no such folder, or it holds no video.
         """
-        entries = list(system.subject.entries)
-        if not entries:
-            raise VideoError(f"{system.spec}: holds no video for VBench")
         return [
             Sample(
                 id=Path(entry.path).name,
@@ -61,7 +58,7 @@ class VBench:
                 target={"path": str(entry.path)},
                 meta={"prompt": entry.prompt, "index": entry.index},
             )
-            for entry in entries
+            for entry in system.subject.entries()
         ]
 
     def prepare(self, system: System, context: Context) -> VBenchEvaluator:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,38 +15,29 @@ from benchmarks.vbench.dimensions import DIMENSIONS, dimension, select
 from benchmarks.vbench.package import installed_version, require_package, vbench_module
 from vtok_eval.benchmark import System
 from vtok_eval.errors import MissingDependencyError, UnknownNameError, VideoError
+from vtok_eval.video.folder import VideoFolder
 
 needs_vbench = pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed")
 
 
-@dataclass(frozen=True)
-class Entry:
-    path: Path
-    prompt: str
-    index: int
+def folder_of(path: Path, *names: str) -> System:
+    for name in names:
+        (path / name).touch()
+    return System(name="clips", spec=str(path), kind="videos", subject=VideoFolder(path))
 
 
-@dataclass(frozen=True)
-class Folder:
-    entries: tuple[Entry, ...]
-
-
-def system(*entries: Entry) -> System:
-    return System(name="clips", spec="/clips", kind="videos", subject=Folder(entries))
-
-
-def test_samples_are_named_by_file_and_clustered_by_prompt() -> None:
-    videos = system(Entry(Path("/v/a cat-0.mp4"), "a cat", 0), Entry(Path("/v/a cat-1.mp4"), "a cat", 1))
-    first, second = VBench().samples(videos)
-    assert (first.id, second.id) == ("a cat-0.mp4", "a cat-1.mp4")
+def test_samples_are_named_by_file_and_clustered_by_prompt(tmp_path: Path) -> None:
+    first, second, third = VBench().samples(folder_of(tmp_path, "bikes.mp4", "a cat-1.mp4", "a cat-0.mp4"))
+    assert [sample.id for sample in (first, second, third)] == ["a cat-0.mp4", "a cat-1.mp4", "bikes.mp4"]
     assert first.cluster == second.cluster == "a cat"
+    assert third.cluster == "bikes.mp4"
     assert first.clip is None
-    assert first.target == {"path": "/v/a cat-0.mp4"}
+    assert first.target == {"path": str(tmp_path / "a cat-0.mp4")}
 
 
-def test_an_empty_folder_is_refused() -> None:
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no video"):
-        VBench().samples(system())
+        VBench().samples(folder_of(tmp_path))
 
 
 def test_unknown_dimension_names_the_nearest() -> None:
