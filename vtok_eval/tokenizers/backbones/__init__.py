@@ -1,0 +1,1 @@
+"""Frozen image networks that turn single frames into feature maps."""

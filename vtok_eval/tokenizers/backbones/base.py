@@ -1,0 +1,113 @@
+"""What a backbone is: a frozen network that gives each frame a feature map, alone of its batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from vtok_eval.errors import TokenizerError
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clips
+
+_CHUNK_FRAMES = {"cpu": 16, "cuda": 64}
+_CHUNK_PIXELS = {"cpu": 2**20, "cuda": 2**24}
+
+
+class Backbone(ABC):
+    """A frozen network over single frames.
+
+    A frame's map never depends on which frames share its batch, to the last bit: matrix products round
+    differently for different batch sizes, so every pass is over one fixed number of frames (it depends on the
+    frame size and the kind of device only), the last one filled up. Maps are rounded to float16, so that they
+    are the same whether they come from the network or from the feature cache.
+    """
+
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """C, the channels of its maps."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, Any]:
+        """What provenance keeps: `name`, `weights` in words, `weights_sha256`, `preprocessing`."""
+
+    @abstractmethod
+    def _forward(self, frames: Tensor) -> Tensor:
+        """Maps `(N, C, gh, gw)` of uint8 frames `(N, 3, H, W)` that are on the device."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two backbones only if they give equal maps: weights, preprocessing, code, device kind."""
+        facts = [type(self).__qualname__, dict(self.describe()), torch.__version__, self.device.type]
+        return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def maps(self, frames: Tensor) -> Tensor:
+        """Feature maps of single frames: float16 `(N, C, gh, gw)` on the backbone's device.
+
+        frames: uint8 `(N, 3, H, W)`, RGB, at least one.
+
+        Raises:
+            TokenizerError: another shape or dtype.
+        """
+        _check_frames(frames)
+        size = self._chunk_size(frames)
+        outputs = [self._padded_pass(chunk, size) for chunk in frames.split(size)]
+        # Joined outside inference mode: what a projection is trained on must be an ordinary tensor.
+        return torch.cat(outputs)
+
+    def _padded_pass(self, frames: Tensor, size: int) -> Tensor:
+        n_frames = len(frames)
+        frames = frames.to(self.device)
+        if n_frames < size:
+            frames = torch.cat([frames, frames[-1:].expand(size - n_frames, -1, -1, -1)])
+        autocast = torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
+        with torch.inference_mode(), autocast:
+            maps = self._forward(frames)[:n_frames].to(torch.float16)
+            # One memory layout always: later sums round by the order in which values lie in memory.
+            return maps.contiguous()
+
+    def _chunk_size(self, frames: Tensor) -> int:
+        kind = self.device.type if self.device.type in _CHUNK_FRAMES else "cpu"
+        height, width = frames.shape[-2:]
+        return max(1, min(_CHUNK_FRAMES[kind], _CHUNK_PIXELS[kind] // (height * width)))
+
+
+def clip_maps(backbone: Backbone, clips: Clips, frames: Sequence[int]) -> Tensor:
+    """Maps of the chosen frames of every clip: float32 `(B, len(frames), C, gh, gw)`."""
+    chosen = clips.frames[:, list(frames)]
+    maps = backbone.maps(chosen.flatten(0, 1))
+    return maps.unflatten(0, (len(clips), len(frames))).float()
+
+
+def grid_cells(maps: Tensor, grid: int) -> Tensor:
+    """Mean of the map over each cell of a grid x grid division: `(..., C, gh, gw)` -> `(..., grid^2, C)`.
+
+    Cells go row by row from the top left. A map coarser than the grid gives neighbouring cells equal values.
+    """
+    pooled = torch.nn.functional.adaptive_avg_pool2d(maps.flatten(0, -4), grid)
+    return pooled.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:-3]).contiguous()
+
+
+def state_sha256(named_tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of weights."""
+    digest = hashlib.sha256()
+    for name, tensor in named_tensors:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _check_frames(frames: Tensor) -> None:
+    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3 or frames.numel() == 0:
+        raise TokenizerError(
+            f"a backbone takes uint8 frames (N, 3, H, W), not {frames.dtype} {tuple(frames.shape)}"
+        )

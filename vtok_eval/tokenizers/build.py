@@ -1,0 +1,217 @@
+"""From a spec string to a tokenizer: its class found, its options checked, its backbone made."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.registry import BACKBONES, TOKENIZERS
+from vtok_eval.systems import CountingTokenizer, Tokenizer
+from vtok_eval.tokenizers.spec import MATCH, TokenizerSpec, parse_spec, without_parentheses
+from vtok_eval.tokenizers.user_code import load_user_class
+
+if TYPE_CHECKING:
+    import torch
+
+    from vtok_eval.tokenizers.backbones.base import Backbone
+    from vtok_eval.tokenizers.feature_cache import FeatureCache
+
+DEFAULT_BACKBONE = "efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What tokenizers are built with.
+
+    device: where backbones and projections live. cache: where maps are kept; None computes every one.
+    names: the suite's system names -> specs, so that `match:NAME` may name a system of the suite.
+    Tokenizers built with one context share its backbones.
+    """
+
+    device: torch.device
+    cache: FeatureCache | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    _backbones: dict[str, Backbone] = field(default_factory=dict, repr=False, compare=False)
+
+    def backbone(self, spec: str) -> Backbone:
+        """The backbone that a spec such as `open_clip:ViT-L-14-336/openai` names, through the cache if any.
+
+        Raises:
+            UnknownNameError, SpecError, MissingDependencyError: it cannot be had; one line says why.
+        """
+        if spec not in self._backbones:
+            self._backbones[spec] = self._make_backbone(spec)
+        return self._backbones[spec]
+
+    def _make_backbone(self, spec: str) -> Backbone:
+        name, _, argument = spec.partition(":")
+        cls = BACKBONES.resolve(name)
+        made: Backbone
+        if not argument:
+            made = _call(cls, spec=spec, device=self.device)
+        elif "model" in inspect.signature(cls).parameters:
+            made = _call(cls, spec=spec, model=argument, device=self.device)
+        else:
+            raise SpecError(f"backbone {name!r} takes nothing after its name, not {argument!r}")
+        if self.cache is None:
+            return made
+        from vtok_eval.tokenizers.feature_cache import CachedBackbone
+
+        return CachedBackbone(made, self.cache)
+
+
+def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
+    """Build the tokenizer that a spec string names.
+
+    Options become keyword arguments of its class, read as their annotations say. A parameter named `backbone`
+    gets a `Backbone` (the embedded default where the spec names none). A value `match:NAME` or `match:SPEC`
+    becomes that tokenizer, which must be able to count its tokens.
+
+    Raises:
+        SpecError: the spec, an option's value or a user's file cannot be read, or the constructor raises.
+        UnknownNameError: no such tokenizer, class, backbone or option; names the nearest.
+        MissingDependencyError: a package or weights are needed and not there.
+    """
+    return _build(spec, context, pending=())
+
+
+def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What provenance keeps of a tokenizer, as JSON can hold it.
+
+    class; options: the constructor's parameters, as far as the object keeps them as attributes; backbone: its
+    description with the weights' hash; sampling_rule; checkpoint_sha256; source_sha256 of a user's file.
+    """
+    cls = type(tokenizer)
+    description: dict[str, Any] = {"class": f"{cls.__module__}:{cls.__qualname__}", "options": {}}
+    for name in inspect.signature(cls).parameters:
+        value = getattr(tokenizer, name, None)
+        if name == "backbone" and value is not None:
+            description["backbone"] = dict(value.describe())
+        elif hasattr(tokenizer, name):
+            description["options"][name] = _as_json(value)
+    checkpoint = getattr(tokenizer, "checkpoint", None)
+    if isinstance(checkpoint, str | Path) and Path(checkpoint).is_file():
+        description["checkpoint_sha256"] = _sha256(Path(checkpoint))
+    description["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
+    source = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if source is not None and not cls.__module__.startswith("vtok_eval.tokenizers."):
+        description["source_sha256"] = _sha256(Path(source))
+    return description
+
+
+def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tokenizer:
+    if text in pending:
+        raise SpecError(f"tokenizers match each other in a circle: {' -> '.join((*pending, text))}")
+    spec = parse_spec(text)
+    cls = load_user_class(spec.name) if spec.is_user_class else TOKENIZERS.resolve(spec.name)
+    arguments = _arguments(cls, spec, context, (*pending, text))
+    tokenizer = _call(cls, spec=text, **arguments)
+    if not isinstance(tokenizer, Tokenizer):
+        raise SpecError(f"{text}: {spec.name} is no tokenizer; it needs a method encode(clips) -> Tokens")
+    return tokenizer
+
+
+def _arguments(
+    cls: Callable[..., Any], spec: TokenizerSpec, context: BuildContext, pending: tuple[str, ...]
+) -> dict[str, Any]:
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    for name in spec.options:
+        if name not in parameters:
+            raise UnknownNameError(what=f"option of {spec.name}", name=name, known=parameters)
+    arguments: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        if name == "backbone":
+            arguments[name] = context.backbone(spec.options.get(name, DEFAULT_BACKBONE))
+        elif name in spec.options:
+            arguments[name] = _value(cls, parameter, spec, context, pending)
+        elif parameter.default is parameter.empty:
+            raise SpecError(f"{spec.name} needs the option {name!r}: write {spec.name}:{name}=...")
+    return arguments
+
+
+def _value(
+    cls: Callable[..., Any],
+    parameter: inspect.Parameter,
+    spec: TokenizerSpec,
+    context: BuildContext,
+    pending: tuple[str, ...],
+) -> Any:
+    text = spec.options[parameter.name]
+    if text.startswith(MATCH):
+        return _matched(text, context, pending)
+    try:
+        return TypeAdapter(_annotation(cls, parameter)).validate_python(text)
+    except ValidationError as error:
+        reasons = dict.fromkeys(detail["msg"].lower() for detail in error.errors())
+        raise SpecError(
+            f"{spec.name}: {parameter.name}={text} is not valid: {', or '.join(reasons)}"
+        ) from error
+
+
+def _matched(text: str, context: BuildContext, pending: tuple[str, ...]) -> CountingTokenizer:
+    name = without_parentheses(text.removeprefix(MATCH).strip())
+    tokenizer = _build(context.names.get(name, name), context, pending=pending)
+    if not isinstance(tokenizer, CountingTokenizer):
+        raise SpecError(f"{text}: {name} cannot count its tokens; it needs token_count(n_frames) -> int")
+    return tokenizer
+
+
+def _annotation(cls: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The parameter's type, as far as it can be made of a string; for want of one, its default's type."""
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        known = isinstance(parameter.default, bool | int | float | str)
+        return type(parameter.default) if known else str
+    try:
+        if isinstance(annotation, str):
+            annotation = eval(annotation, vars(sys.modules[cls.__module__]))
+        return _from_text(annotation)
+    except (NameError, PydanticUserError) as error:
+        raise SpecError(
+            f"option {parameter.name!r} cannot be read: its annotation {parameter.annotation} is not known "
+            "when the program runs"
+        ) from error
+
+
+def _from_text(annotation: Any) -> Any:
+    """`annotation` without the members of a union that no text can become (a tokenizer, None)."""
+    from types import NoneType, UnionType
+    from typing import Union, get_args, get_origin
+
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    kept = [part for part in get_args(annotation) if part not in (NoneType, CountingTokenizer, Tokenizer)]
+    return Union[tuple(kept)]  # noqa: UP007
+
+
+def _call(cls: Callable[..., Any], *, spec: str, **arguments: Any) -> Any:
+    try:
+        return cls(**arguments)
+    except VtokEvalError:
+        raise
+    except Exception as error:
+        raise SpecError(f"{spec} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Tokenizer):
+        return describe_tokenizer(value)
+    return str(value)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

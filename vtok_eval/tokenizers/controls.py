@@ -1,0 +1,28 @@
+"""The control that sees nothing: what its reader scores can be guessed without the clip."""
+
+from __future__ import annotations
+
+import torch
+
+from vtok_eval.errors import SpecError
+from vtok_eval.systems import Clips, Tokens
+
+
+class Blind:
+    """No tokens for any clip: values `(B, 0, width)`."""
+
+    sampling_rule = "no frame"
+
+    def __init__(self, *, width: int = 128) -> None:
+        if width < 1:
+            raise SpecError(f"width must be at least 1 channel, not {width}")
+        self.width = width
+
+    def encode(self, clips: Clips) -> Tokens:
+        """Empty tokens, float32 on the clips' device."""
+        return Tokens.of(torch.zeros(len(clips), 0, self.width, device=clips.frames.device))
+
+    def token_count(self, n_frames: int) -> int:
+        """Zero, however long the clip is."""
+        del n_frames
+        return 0

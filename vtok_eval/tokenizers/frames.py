@@ -1,0 +1,88 @@
+"""Frame sampling, the baseline: some frames of the clip, each as a grid of spatial tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from vtok_eval.errors import SpecError
+from vtok_eval.systems import Clips, CountingTokenizer, Tokens
+from vtok_eval.tokenizers.backbones.base import Backbone, clip_maps, grid_cells
+from vtok_eval.tokenizers.projection import ProjectedTokenizer
+from vtok_eval.tokenizers.vtok import check_grid
+from vtok_eval.video.sampling import frame_indices
+
+
+class FrameSampling(ProjectedTokenizer):
+    """K sampled frames, grid^2 spatial tokens each.
+
+    count: K; a shorter clip gives all its frames. sampling: the rule of `video.sampling` that picks them.
+    budget: instead of `count`, the most tokens that may be spent on a clip, or a tokenizer whose own number
+        of tokens is the budget. Of all pairs (K, g), g no finer than `grid`, the one is taken that spends the
+        most; of equals the finer grid.
+    width: D of the tokens. checkpoint: see `ProjectedTokenizer`.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        count: int | None = None,
+        grid: int = 4,
+        sampling: Literal["linspace", "interior"] = "linspace",
+        budget: int | CountingTokenizer | None = None,
+        width: int = 128,
+        checkpoint: Path | None = None,
+    ) -> None:
+        check_grid(grid)
+        if (count is None) == (budget is None):
+            raise SpecError(
+                "frames needs either a number of frames (frames-4) or a budget (frames:budget=32)"
+            )
+        if count is not None and count < 1:
+            raise SpecError(f"count must be at least 1 frame, not {count}")
+        self.count, self.grid, self.sampling, self.budget = count, grid, sampling, budget
+        super().__init__(
+            backbone=backbone, group_widths=(backbone.channels,), width=width, checkpoint=checkpoint
+        )
+
+    @property
+    def sampling_rule(self) -> str:
+        """The rule that picks the frames, by name."""
+        return self.sampling
+
+    def plan(self, n_frames: int) -> tuple[int, int]:
+        """Frames and grid, (K, g), for a clip of `n_frames`.
+
+        Raises:
+            SpecError: the budget does not pay for one token.
+        """
+        if self.count is not None:
+            return min(self.count, n_frames), self.grid
+        budget = self._tokens_to_spend(n_frames)
+        if budget < 1:
+            raise SpecError(f"a budget of {budget} tokens pays for no frame")
+        # Finer grids first: max() keeps the first of equals.
+        plans = [(min(n_frames, budget // g**2), g) for g in range(self.grid, 0, -1)]
+        return max(plans, key=lambda plan: plan[0] * plan[1] ** 2)
+
+    def token_count(self, n_frames: int) -> int:
+        """K * g^2 tokens."""
+        count, grid = self.plan(n_frames)
+        return count * grid**2
+
+    def features(self, clips: Clips) -> tuple[Tokens]:
+        """Spatial tokens `(B, K * g^2, C)`, frame after frame; float32 on the backbone's device."""
+        count, grid = self.plan(clips.n_frames)
+        frames = frame_indices(clips.n_frames, count, rule=self.sampling)
+        cells = grid_cells(clip_maps(self.backbone, clips, frames), grid)
+        frame_of_token = torch.tensor(frames).repeat_interleave(grid**2)
+        return (Tokens.of(cells.flatten(1, 2), frame=frame_of_token),)
+
+    def _tokens_to_spend(self, n_frames: int) -> int:
+        if isinstance(self.budget, CountingTokenizer):
+            return self.budget.token_count(n_frames)
+        assert self.budget is not None
+        return self.budget

@@ -1,0 +1,134 @@
+"""The small trainable last step of the built-in tokenizers: one linear map per group of frozen features."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vtok_eval.errors import SpecError
+from vtok_eval.systems import Clips, Tokens
+from vtok_eval.tokenizers.backbones.base import Backbone
+
+
+class LinearProjection(nn.Module):
+    """Groups of tokens of widths `group_widths` -> `Tokens` of one `width`, by a linear map with bias each.
+
+    Drawn from `seed` alone (weights normal with variance 1 / input width, biases zero), the same on every
+    device. In eval mode each clip is projected by itself, so that its tokens do not depend, in any bit, on
+    the size of the batch; in training mode the batch is one matrix product.
+    """
+
+    def __init__(self, group_widths: Sequence[int], width: int, *, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.maps = nn.ModuleList(_drawn_linear(size, width, generator) for size in group_widths)
+
+    def forward(self, groups: Sequence[Tokens]) -> Tokens:
+        """The groups, projected and joined along the token axis."""
+        projected = [
+            replace(group, values=self._project(linear, group.values))
+            for linear, group in zip(self.maps, groups, strict=True)
+        ]
+        return Tokens.concatenate(projected)
+
+    def _project(self, linear: nn.Module, values: Tensor) -> Tensor:
+        if self.training or len(values) <= 1:
+            return linear(values)
+        return torch.cat([linear(one) for one in values.split(1)])
+
+
+class ProjectedTokenizer(ABC):
+    """A tokenizer of frozen features and a `LinearProjection`; satisfies `TrainableTokenizer`.
+
+    checkpoint: a safetensors file written by `save_projection`; with one the projection is frozen.
+    """
+
+    def __init__(
+        self, *, backbone: Backbone, group_widths: Sequence[int], width: int, checkpoint: Path | None
+    ) -> None:
+        if width < 1:
+            raise SpecError(f"width must be at least 1 channel, not {width}")
+        self.backbone = backbone
+        self.width = width
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.trainable = checkpoint is None
+        self._group_widths = tuple(group_widths)
+        self._projection = self.new_projection(seed=0).eval()
+
+    @abstractmethod
+    def features(self, clips: Clips) -> tuple[Tokens, ...]:
+        """The frozen part: groups of tokens, float32, each of its own width."""
+
+    def new_projection(self, *, seed: int) -> LinearProjection:
+        """A fresh projection drawn from `seed`, or the checkpoint's where one was given.
+
+        Raises:
+            SpecError: the checkpoint is missing or belongs to another tokenizer.
+        """
+        projection = LinearProjection(self._group_widths, self.width, seed=seed)
+        if self.checkpoint is not None:
+            load_projection(projection, self.checkpoint)
+            projection.requires_grad_(False)
+        return projection.to(self.backbone.device)
+
+    @torch.no_grad()
+    def encode(self, clips: Clips) -> Tokens:
+        """Tokens `(B, L, width)`, float32: `new_projection(seed=0).eval()` of the features."""
+        return self._projection(self.features(clips))
+
+
+def save_projection(projection: LinearProjection, path: Path) -> None:
+    """Write a projection's weights as safetensors, whole or not at all; its folder must be there."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in projection.state_dict().items()}
+    try:
+        save_file(weights, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_projection(projection: LinearProjection, path: Path) -> None:
+    """Fill a projection with the weights of a file that `save_projection` wrote.
+
+    Raises:
+        SpecError: no such file, not safetensors, or other keys or shapes than the projection's.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise SpecError(f"checkpoint {path}: no such file")
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise SpecError(f"checkpoint {path} is not a safetensors file: {error}") from error
+    expected = {name: tuple(tensor.shape) for name, tensor in projection.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if found != expected:
+        raise SpecError(f"checkpoint {path} does not fit: {_first_difference(expected, found)}")
+    projection.load_state_dict(weights)
+
+
+def _first_difference(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:
+    for name in sorted(expected | found):
+        if expected.get(name) != found.get(name):
+            return f"{name} should be {expected.get(name, 'absent')}, is {found.get(name, 'absent')}"
+    raise ValueError("no difference")
+
+
+def _drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear:
+    linear: nn.Linear = nn.utils.skip_init(nn.Linear, size, width)
+    with torch.no_grad():
+        linear.weight.copy_(torch.randn(width, size, generator=generator) * size**-0.5)
+        linear.bias.zero_()
+    return linear

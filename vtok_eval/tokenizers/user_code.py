@@ -1,0 +1,72 @@
+"""A user's own tokenizer class, found in a file or an importable module."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.registry import TOKENIZERS
+
+
+def load_user_class(name: str) -> Callable[..., Any]:
+    """The class (or function that makes a tokenizer) of `FILE.py:Class` or `package.module:Class`.
+
+    Raises:
+        SpecError: no such file or module, or its code raises when imported.
+        UnknownNameError: it has no such class.
+    """
+    where, _, attribute = name.partition(":")
+    module = _load_file(Path(where)) if where.endswith(".py") else _import_module(where)
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if hasattr(value, "encode") and callable(value)]
+        raise UnknownNameError(what=f"class in {where}", name=attribute, known=known)
+    return found
+
+
+def _load_file(path: Path) -> ModuleType:
+    path = path.expanduser()
+    if not path.is_file():
+        raise SpecError(f"no file {path} (looked from {Path.cwd()})")
+    code_hash = hashlib.blake2b(str(path.resolve()).encode() + path.read_bytes(), digest_size=8).hexdigest()
+    name = f"vtok_eval_user_{path.stem}_{code_hash}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SpecError(f"{path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    # Registered before it runs: dataclasses and pickle look their module up by name.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _import_failed(str(path), error) from error
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and name.split(".")[0] == error.name:
+            known = ", ".join(TOKENIZERS)
+            raise SpecError(
+                f"{name!r} is neither a tokenizer ({known}) nor a module that can be imported"
+            ) from error
+        raise _import_failed(name, error) from error
+    except Exception as error:
+        raise _import_failed(name, error) from error
+
+
+def _import_failed(what: str, error: Exception) -> VtokEvalError:
+    reason = " ".join(str(error).split())
+    return SpecError(f"{what} cannot be imported: {type(error).__name__}: {reason}")

@@ -1,0 +1,129 @@
+"""VTok (arXiv 2602.04202): one key frame's grid of tokens plus one residual token per other sampled frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vtok_eval.errors import SpecError
+from vtok_eval.systems import Clips, TokenKind, Tokens
+from vtok_eval.tokenizers.backbones.base import Backbone, clip_maps, grid_cells
+from vtok_eval.tokenizers.projection import ProjectedTokenizer
+from vtok_eval.video.sampling import KeyFrame as KeyFrameChoice
+from vtok_eval.video.sampling import every_nth
+
+Pool = Literal["mean", "grid"]
+
+
+class VTok(ProjectedTokenizer):
+    """S = grid^2 spatial tokens of the key frame x_k, and a residual token per other sampled frame x_t.
+
+    Residual token: g_phi(pool(F(x_t) - F(x_k))), with F the frozen backbone and g_phi the linear projection.
+    Every `stride`-th frame is sampled, counted from the key frame. The paper's key frame is the first; for
+    one further in, the frames before it are sampled too and have residual tokens like those after it.
+
+    pool: "mean" averages the residual over the whole map, as in the paper; "grid" keeps its grid^2 cells side
+        by side in the token's width, and so where the change is.
+    residual: off takes F(x_t) itself instead of the difference: the control with the same parameters.
+    width: D of the tokens. checkpoint: see `ProjectedTokenizer`.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        grid: int = 4,
+        stride: int = 6,
+        key: KeyFrameChoice = "first",
+        pool: Pool = "mean",
+        residual: bool = True,
+        width: int = 128,
+        checkpoint: Path | None = None,
+    ) -> None:
+        check_grid(grid)
+        if stride < 1:
+            raise SpecError(f"stride must be at least 1 frame, not {stride}")
+        self.grid, self.stride, self.key = grid, stride, key
+        self.pool, self.residual = pool, residual
+        motion_width = backbone.channels * (grid**2 if pool == "grid" else 1)
+        super().__init__(
+            backbone=backbone,
+            group_widths=(backbone.channels, motion_width),
+            width=width,
+            checkpoint=checkpoint,
+        )
+
+    @property
+    def sampling_rule(self) -> str:
+        """Which frames are looked at, in words."""
+        return f"every {self.stride}. frame, key frame {self.key}"
+
+    def token_count(self, n_frames: int) -> int:
+        """S spatial tokens and one for each other sampled frame."""
+        return self.grid**2 + len(every_nth(n_frames, self.stride, self.key)) - 1
+
+    def features(self, clips: Clips) -> tuple[Tokens, Tokens]:
+        """Spatial `(B, S, C)` and motion `(B, K-1, C)`, or `(B, K-1, S*C)` for pool=grid, cell after cell.
+
+        K is the number of sampled frames; both are float32 on the backbone's device.
+        """
+        frames = every_nth(clips.n_frames, self.stride, self.key)
+        maps = clip_maps(self.backbone, clips, frames)
+        key_map, others = maps[:, 0], maps[:, 1:]
+        change = others - key_map[:, None] if self.residual else others
+        motion = Tokens.of(self._pooled(change), frame=torch.tensor(frames[1:]), kind=TokenKind.MOTION)
+        return key_frame_tokens(key_map, self.grid, frames[0]), motion
+
+    def _pooled(self, change: Tensor) -> Tensor:
+        if self.pool == "grid":
+            return grid_cells(change, self.grid).flatten(2)
+        return change.mean((-2, -1))
+
+
+class KeyFrame(ProjectedTokenizer):
+    """Control: VTok's key frame alone, S = grid^2 spatial tokens and no residual tokens."""
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        grid: int = 4,
+        key: KeyFrameChoice = "first",
+        width: int = 128,
+        checkpoint: Path | None = None,
+    ) -> None:
+        check_grid(grid)
+        self.grid, self.key = grid, key
+        super().__init__(
+            backbone=backbone, group_widths=(backbone.channels,), width=width, checkpoint=checkpoint
+        )
+
+    @property
+    def sampling_rule(self) -> str:
+        """Which frame is looked at, in words."""
+        return f"key frame {self.key} only"
+
+    def token_count(self, n_frames: int) -> int:
+        """S, however long the clip is."""
+        del n_frames
+        return self.grid**2
+
+    def features(self, clips: Clips) -> tuple[Tokens]:
+        """Spatial tokens `(B, S, C)`, float32 on the backbone's device."""
+        key_frame = every_nth(clips.n_frames, clips.n_frames, self.key)[0]
+        key_map = clip_maps(self.backbone, clips, (key_frame,))[:, 0]
+        return (key_frame_tokens(key_map, self.grid, key_frame),)
+
+
+def key_frame_tokens(key_map: Tensor, grid: int, frame: int) -> Tokens:
+    """Spatial tokens `(B, grid^2, C)` of the key frame's map `(B, C, gh, gw)`."""
+    return Tokens.of(grid_cells(key_map, grid), frame=torch.full((grid**2,), frame))
+
+
+def check_grid(grid: int) -> None:
+    """Refuse a grid without cells."""
+    if grid < 1:
+        raise SpecError(f"grid must be at least 1 cell a side, not {grid}")
