@@ -1,0 +1,293 @@
+"""Intervals and p-values by resampling clusters and replicates of cluster sums.
+
+Sources: the crossed ("pigeonhole") bootstrap of two random factors, Owen, Annals of Applied Statistics 1
+(2007); BCa, Efron, JASA 82 (1987); widening for few clusters, Hesterberg, The American Statistician 69
+(2015); degrees of freedom of a sum of mean squares, Satterthwaite, Biometrics Bulletin 2 (1946); the
+effective sample size of a clustered proportion, Korn and Graubard, Survey Methodology 24 (1998); few
+differing pairs, Bonett and Price, Journal of Educational and Behavioral Statistics 37 (2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtok_eval.results.sample_table import ClusterSums, Floats
+
+RARE = 10
+"""Below this many clusters with the rarer outcome a bootstrap interval of a proportion is too short."""
+
+EXACT_CLUSTERS = 14
+"""Up to this many differing clusters all sign flips are enumerated (2^14 = 16,384)."""
+
+BATCH_CELLS = 4_000_000
+"""Draws held in memory at once."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval and how it was computed; `low` and `high` are None where there can be none."""
+
+    low: float | None
+    high: float | None
+    method: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The standard error of a score over clusters and replicates, and its degrees of freedom."""
+
+    standard_error: float
+    degrees_of_freedom: float
+
+
+def spread(sums: ClusterSums) -> Spread:
+    """Two-way random-effects standard error of a score; one-way (clusters) where there is one replicate.
+
+    Needs two clusters. Mean squares of clusters, replicates and their interaction give the variance of the
+    grand mean, (MS_c + MS_r - MS_cr) / (C R); a negative replicate component counts as 0.
+    """
+    cells = sums.influence()
+    n_clusters, replicates = cells.shape
+    rows, columns = cells.mean(axis=1), cells.mean(axis=0)
+    ms_clusters = replicates * float(rows.var(ddof=1))
+    if replicates == 1:
+        return Spread(float(np.sqrt(ms_clusters / n_clusters)), n_clusters - 1.0)
+    ms_replicates = n_clusters * float(columns.var(ddof=1))
+    rest = cells - rows[:, None] - columns[None, :] + cells.mean()
+    df_rest = (n_clusters - 1) * (replicates - 1)
+    ms_rest = float((rest**2).sum()) / df_rest
+    if ms_replicates <= ms_rest:
+        return Spread(float(np.sqrt(ms_clusters / cells.size)), n_clusters - 1.0)
+    total = ms_clusters + ms_replicates - ms_rest
+    df = total**2 / (
+        ms_clusters**2 / (n_clusters - 1) + ms_replicates**2 / (replicates - 1) + ms_rest**2 / df_rest
+    )
+    return Spread(float(np.sqrt(total / cells.size)), df)
+
+
+def bootstrap(
+    groups: Sequence[ClusterSums],
+    *,
+    seed: int,
+    confidence: float,
+    bounds: Sequence[tuple[float, float]],
+) -> list[Interval]:
+    """Bootstrap intervals of scores that share C clusters, from the same resamples of the clusters.
+
+    One replicate: BCa. More: clusters and replicates are resampled independently, percentiles are taken, and
+    the replicates' deviations are scaled by sqrt(R / (R - 1)), since R draws of R values show too little
+    spread. Both are widened about the score by sqrt(C / (C - 1)) t / z for few clusters and replicates, and
+    cut at `bounds`. The draws depend on `seed`, C and R alone.
+    """
+    n_clusters = groups[0].n_clusters
+    n_resamples = resamples_for(n_clusters)
+    scores = [np.empty(n_resamples) for _ in groups]
+    replicate_weights = {
+        size: _replicate_weights(size, n_resamples, seed) for size in {group.replicates for group in groups}
+    }
+    columns = np.concatenate([_columns(group) for group in groups], axis=1)
+    start = 0
+    for weights in _cluster_weights(n_clusters, n_resamples, seed):
+        sums = weights @ columns
+        stop, first = start + len(weights), 0
+        for group, score in zip(groups, scores, strict=True):
+            width = _columns(group).shape[1]
+            means = _replicate_means(sums[:, first : first + width], group)
+            score[start:stop] = _pooled(means, replicate_weights[group.replicates][start:stop])
+            first += width
+        start = stop
+    return [
+        _interval(group, score, confidence=confidence, bounds=bound)
+        for group, score, bound in zip(groups, scores, bounds, strict=True)
+    ]
+
+
+def resamples_for(n_clusters: int) -> int:
+    """Bootstrap resamples and random sign flips: 9,999, and 1,999 beyond 2,000 clusters."""
+    return 9_999 if n_clusters <= 2_000 else 1_999
+
+
+def proportion_interval(sums: ClusterSums, *, n: int, confidence: float) -> Interval:
+    """Wilson score interval of a proportion whose rarer outcome shows in few clusters, or in none.
+
+    The sample size is the effective one, p (1 - p) / variance, at most n; where all values are equal there is
+    no variance to see, and each cluster counts as one sample.
+    """
+    value, n_clusters = sums.value(), sums.n_clusters
+    variance = spread(sums).standard_error ** 2 if n_clusters > 1 else 0.0
+    effective = float(n_clusters)
+    if variance > 0 and 0 < value < 1:
+        effective = min(float(n), value * (1 - value) / variance)
+    z = _normal_quantile(confidence)
+    middle = (value + z**2 / (2 * effective)) / (1 + z**2 / effective)
+    half = z / (1 + z**2 / effective) * np.sqrt(value * (1 - value) / effective + z**2 / (4 * effective**2))
+    method = f"Wilson score interval, effective sample size {effective:.0f} from {n_clusters} clusters"
+    return _rounded(max(0.0, middle - half), min(1.0, middle + half), method)
+
+
+def few_differences_interval(sums: ClusterSums, *, up: float, down: float, confidence: float) -> Interval:
+    """Bonett and Price's interval of a paired difference of proportions where few clusters differ, or none.
+
+    up, down: the share of samples whose value rises by one, and falls by one. Each cluster counts as one
+    pair."""
+    n_clusters = sums.n_clusters
+    rises = (n_clusters * up + 1) / (n_clusters + 2)
+    falls = (n_clusters * down + 1) / (n_clusters + 2)
+    half = _normal_quantile(confidence) * np.sqrt((rises + falls - (rises - falls) ** 2) / (n_clusters + 2))
+    middle = rises - falls
+    method = f"Bonett-Price interval of a paired difference of proportions, {n_clusters} clusters"
+    return _rounded(max(-1.0, middle - half), min(1.0, middle + half), method)
+
+
+def sign_flip_p(parts: Floats, *, seed: int) -> Floats:
+    """Two-sided p of paired differences `(C, M)`, M of them, under random sign flips of whole clusters.
+
+    Exact where at most `EXACT_CLUSTERS` clusters differ; otherwise from random flips, the observed signs
+    counted among them, so that p is never 0. 1 where nothing differs.
+    """
+    differs = np.abs(parts) > 1e-12 * np.abs(parts).max(axis=0, initial=0.0)
+    p = np.ones(parts.shape[1])
+    many = differs.sum(axis=0) > EXACT_CLUSTERS
+    for column in np.flatnonzero(~many & differs.any(axis=0)):
+        p[column] = _exact_p(parts[differs[:, column], column])
+    if many.any():
+        p[many] = _random_p(parts[:, many], seed)
+    return p
+
+
+def crossed_t_p(sums: ClusterSums) -> float:
+    """Two-sided p of a difference being 0, by the t-test whose error is `spread`; 1 where nothing spreads."""
+    from scipy.stats import t
+
+    error = spread(sums)
+    if error.standard_error == 0:
+        return 1.0
+    return float(2 * t.sf(abs(sums.value()) / error.standard_error, error.degrees_of_freedom))
+
+
+def _exact_p(parts: Floats) -> float:
+    signs = np.array(list(product((1.0, -1.0), repeat=len(parts))))
+    return float(_as_extreme(signs @ parts, parts).mean())
+
+
+def _random_p(parts: Floats, seed: int) -> Floats:
+    n_clusters, n_columns = parts.shape
+    n_flips = resamples_for(n_clusters)
+    rng = np.random.default_rng([seed, n_clusters, 2])
+    extreme = np.ones(n_columns)
+    for size in _batches(n_flips, n_clusters):
+        signs = rng.integers(0, 2, size=(size, n_clusters), dtype=np.int8) * 2.0 - 1.0
+        extreme += _as_extreme(signs @ parts, parts).sum(axis=0)
+    return cast(Floats, extreme / (n_flips + 1))
+
+
+def _as_extreme(flipped: Floats, parts: Floats) -> NDArray[np.bool_]:
+    # Flips that are equal on paper differ in the last bits; they must count as equal.
+    tolerance = 1e-9 * np.abs(parts).sum(axis=0)
+    return cast(NDArray[np.bool_], np.abs(flipped) >= np.abs(parts.sum(axis=0)) - tolerance)
+
+
+def _columns(group: ClusterSums) -> Floats:
+    """`(C, K R + K)`: the sums and then the counts, ready to be weighted."""
+    k, n_clusters, replicates = group.sums.shape
+    sums = group.sums.transpose(1, 0, 2).reshape(n_clusters, k * replicates)
+    return np.concatenate([sums, group.counts.T], axis=1)
+
+
+def _replicate_means(sums: Floats, group: ClusterSums) -> Floats:
+    """`(B, R)`: each resample's score by replicate; NaN where a component has no sample in the resample."""
+    k, _, replicates = group.sums.shape
+    counts = sums[:, k * replicates :]
+    totals = sums[:, : k * replicates].reshape(len(sums), k, replicates)
+    known = np.where(counts > 0, counts, np.nan)
+    return cast(Floats, (totals / known[:, :, None]).mean(axis=1))
+
+
+def _pooled(means: Floats, weights: Floats) -> Floats:
+    replicates = means.shape[1]
+    if replicates == 1:
+        return means[:, 0]
+    deviations = (weights - 1 / replicates) * np.sqrt(replicates / (replicates - 1))
+    return cast(Floats, means.mean(axis=1) + (deviations * means).sum(axis=1))
+
+
+def _replicate_weights(replicates: int, n_resamples: int, seed: int) -> Floats:
+    rng = np.random.default_rng([seed, replicates, 1])
+    draws = rng.multinomial(replicates, np.full(replicates, 1 / replicates), size=n_resamples)
+    return cast(Floats, draws / replicates)
+
+
+def _cluster_weights(n_clusters: int, n_resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each cluster is drawn, batches of `(b, C)`."""
+    rng = np.random.default_rng([seed, n_clusters, 0])
+    for size in _batches(n_resamples, n_clusters):
+        draws = rng.integers(0, n_clusters, size=(size, n_clusters))
+        draws += np.arange(size)[:, None] * n_clusters
+        weights = np.bincount(draws.ravel(), minlength=size * n_clusters)
+        yield weights.reshape(size, n_clusters).astype(np.float64)
+
+
+def _batches(total: int, width: int) -> Iterator[int]:
+    size = max(1, BATCH_CELLS // width)
+    for start in range(0, total, size):
+        yield min(size, total - start)
+
+
+def _interval(
+    group: ClusterSums, resampled: Floats, *, confidence: float, bounds: tuple[float, float]
+) -> Interval:
+    from scipy.stats import t
+
+    scores = resampled[np.isfinite(resampled)]
+    if len(scores) < 0.95 * len(resampled):
+        return Interval(None, None, "no interval: too few clusters have a sample of every component")
+    value, n_clusters, replicates = group.value(), group.n_clusters, group.replicates
+    tail = (1 - confidence) / 2
+    levels = _bca_levels(group, scores, tail) if replicates == 1 else None
+    low, high = np.quantile(scores, levels or (tail, 1 - tail))
+    quantile = float(t.ppf(1 - tail, spread(group).degrees_of_freedom))
+    widening = float(np.sqrt(n_clusters / (n_clusters - 1))) * quantile / _normal_quantile(confidence)
+    low = max(bounds[0], value - widening * max(0.0, value - low))
+    high = min(bounds[1], value + widening * max(0.0, high - value))
+    kind = "BCa" if levels else "percentile"
+    over = f"{n_clusters} clusters" + (f" x {replicates} replicates" if replicates > 1 else "")
+    return _rounded(low, high, f"{kind} bootstrap over {over}, {len(scores)} resamples")
+
+
+def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float, float] | None:
+    """The bias-corrected and accelerated levels; None where a component stands or falls with one cluster."""
+    from scipy.stats import norm
+
+    left = group.counts.sum(axis=1)[:, None] - group.counts
+    if (left == 0).any():
+        return None
+    jackknife = ((group.sums[:, :, 0].sum(axis=1)[:, None] - group.sums[:, :, 0]) / left).mean(axis=0)
+    deviations = jackknife.mean() - jackknife
+    scale = float((deviations**2).sum())
+    value = group.value()
+    tolerance = 1e-9 * max(float(np.ptp(scores)), 1e-300)
+    below = float((scores < value - tolerance).mean() + 0.5 * (np.abs(scores - value) <= tolerance).mean())
+    if scale == 0 or not 0 < below < 1:
+        return None
+    acceleration = float((deviations**3).sum()) / (6 * scale**1.5)
+    bias = float(norm.ppf(below))
+    shifted = bias + norm.ppf([tail, 1 - tail])
+    low, high = norm.cdf(bias + shifted / (1 - acceleration * shifted))
+    return float(low), float(high)
+
+
+def _normal_quantile(confidence: float) -> float:
+    from scipy.stats import norm
+
+    return float(norm.ppf((1 + confidence) / 2))
+
+
+def _rounded(low: float, high: float, method: str) -> Interval:
+    """Twelve digits: what the order of a sum changes is beyond them."""
+    return Interval(float(f"{low:.12g}"), float(f"{high:.12g}"), method)

@@ -1,0 +1,253 @@
+"""From records to scores with intervals, and to paired comparisons with corrected p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vtok_eval.errors import UnknownNameError
+from vtok_eval.results.quantities import (
+    difference_quantity,
+    quantity_intervals,
+    quantity_p_values,
+    score_quantity,
+)
+from vtok_eval.results.records import Comparison, Metric, Record, Score
+from vtok_eval.results.sample_table import ordered
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEED = 20260204
+"""Of all resampling: equal records give equal intervals, in every run and for every system."""
+
+CEILING = 0.97
+"""A metric on which every system's interval lies above this fraction tells the systems apart no more."""
+
+
+def score(
+    records: Iterable[Record] | pd.DataFrame,
+    metric: Metric,
+    metrics: Sequence[Metric] = (),
+    *,
+    confidence: float = 0.95,
+    seed: int = SEED,
+    label: str = "",
+) -> Score:
+    """The score of one job on one metric; see `score_all`. `metrics` holds what it may be the mean of."""
+    return score_all(records, [metric], known=metrics, confidence=confidence, seed=seed, label=label)[0]
+
+
+def score_all(
+    records: Iterable[Record] | pd.DataFrame,
+    metrics: Sequence[Metric],
+    *,
+    known: Sequence[Metric] = (),
+    confidence: float = 0.95,
+    seed: int = SEED,
+    label: str = "",
+) -> list[Score]:
+    """The scores of one job, in the metrics' order.
+
+    A score is the mean over samples and replicates; a metric with `mean_of` is the plain mean of its
+    components' scores. A failed sample counts as `failed_as` in every metric (nobody can know which it would
+    have had), or is left out of it where that is None; `n` counts it in both cases.
+
+    Intervals resample clusters (and replicates, where a job was trained with more than one seed) as
+    `resampling` describes; the components of a mean are resampled together. A proportion whose rarer outcome
+    shows in fewer than `RARE` clusters gets a Wilson interval: a bootstrap of 600 hits in 600 would be
+    [1, 1]. One cluster gives no interval, equal values of another unit one of zero width; `method` says so.
+
+    records: of one job, as `Record`s or as the long table of `RunFolder.records()`.
+    known: further metrics that a `mean_of` may name.
+
+    Raises:
+        ValueError: no records, records of several jobs, a sample twice, uneven replicates, a confidence
+            outside (0, 1).
+        UnknownNameError: a mean names a metric that is not there.
+    """
+    _check_confidence(confidence)
+    found = ordered(records)
+    if not found:
+        raise ValueError("a score needs records; there are none")
+    quantities = [score_quantity(found, metric, (*metrics, *known)) for metric in metrics]
+    intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=False)
+    return [
+        Score(
+            system=found[0].system,
+            benchmark=found[0].benchmark,
+            metric=quantity.metric,
+            value=None if quantity.sums is None else quantity.sums.value(),
+            low=interval.low,
+            high=interval.high,
+            n=quantity.n,
+            n_failed=quantity.n_failed,
+            n_clusters=0 if quantity.sums is None else quantity.sums.n_clusters,
+            replicates=1 if quantity.sums is None else quantity.sums.replicates,
+            confidence=confidence,
+            method=interval.method + quantity.note,
+            label=label,
+        )
+        for quantity, interval in zip(quantities, intervals, strict=True)
+    ]
+
+
+def compare(
+    records_a: Iterable[Record] | pd.DataFrame,
+    records_b: Iterable[Record] | pd.DataFrame,
+    metric: Metric,
+    metrics: Sequence[Metric] = (),
+    *,
+    confidence: float = 0.95,
+    seed: int = SEED,
+) -> Comparison:
+    """System a minus baseline b on one metric, over the samples both have; `p_holm` is `p`, a family of one.
+
+    Interval: as for a score, of the paired differences. p: sign flips of whole clusters (two-sided, exact for
+    few differing clusters). With several replicates the sign flips hold the trained weights fixed, so p is
+    the larger of theirs and a t-test over clusters and replicates. Replicates are paired by number where both
+    have equally many, else each side's are averaged first and the interval holds no variance of training.
+    A sample that failed on one side counts as `failed_as` there if the other side has the metric; what only
+    one side has a value for is left out and counted in `n_unpaired`.
+
+    Raises:
+        ValueError: as for `score_all`; also where the benchmarks, or a sample's clusters, differ.
+    """
+    return _compare_pair(
+        ordered(records_a), ordered(records_b), [metric], known=metrics, confidence=confidence, seed=seed
+    )[0]
+
+
+def compare_all(
+    by_system: Mapping[str, Iterable[Record] | pd.DataFrame],
+    baseline: str,
+    metrics: Sequence[Metric],
+    *,
+    known: Sequence[Metric] = (),
+    confidence: float = 0.95,
+    seed: int = SEED,
+) -> list[Comparison]:
+    """Every other system of one benchmark against the baseline, on every metric with an end that is better.
+
+    p-values are corrected by Holm's method in two families: all systems x all headline metrics, which is what
+    a run claims, and all systems x the other metrics, which explain it.
+
+    Raises:
+        UnknownNameError: there is no such baseline.
+        ValueError: as for `compare`.
+    """
+    if baseline not in by_system:
+        raise UnknownNameError(what="baseline", name=baseline, known=by_system)
+    tested = [metric for metric in metrics if metric.higher_is_better is not None]
+    base = ordered(by_system[baseline])
+    found = [
+        comparison
+        for system, records in by_system.items()
+        if system != baseline
+        for comparison in _compare_pair(
+            ordered(records), base, tested, known=(*metrics, *known), confidence=confidence, seed=seed
+        )
+    ]
+    headline = {metric.name for metric in tested if metric.headline}
+    for family in (True, False):
+        members = [i for i, comparison in enumerate(found) if (comparison.metric in headline) is family]
+        for i, corrected in zip(members, holm([found[i].p for i in members]), strict=True):
+            found[i] = replace(found[i], p_holm=corrected)
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979), in the order given.
+
+    Raises:
+        ValueError: one lies outside [0, 1].
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"p-values must lie between 0 and 1: {list(p_values)}")
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = largest
+    return corrected
+
+
+def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence[str] = ()) -> bool:
+    """Whether a metric tells the systems of a run apart; `controls` (a blind system, say) are not looked at.
+
+    False where no system's interval lies wholly on the better side of chance, and where every system's
+    interval lies at or above `CEILING` (fractions that are better when higher). A system without an interval
+    proves neither. True where there is nothing to judge by: no system, no chance level and no ceiling.
+    """
+    judged = [s for s in scores if s.metric.name == metric.name and s.system not in controls]
+    if not judged or metric.higher_is_better is None:
+        return True
+    if metric.chance is not None and not any(_beats(score, metric.chance) for score in judged):
+        return False
+    if metric.unit != "fraction" or not metric.higher_is_better:
+        return True
+    return not all(score.low is not None and score.low >= CEILING for score in judged)
+
+
+def mark_discriminating(scores: Sequence[Score], *, controls: Sequence[str] = ()) -> list[Score]:
+    """The scores of one run with `discriminates` set, benchmark by benchmark and metric by metric."""
+    return [
+        replace(
+            score,
+            discriminates=discriminates(
+                [other for other in scores if other.benchmark == score.benchmark],
+                score.metric,
+                controls=controls,
+            ),
+        )
+        for score in scores
+    ]
+
+
+def _beats(score: Score, chance: float) -> bool:
+    if score.low is None or score.high is None:
+        return False
+    return score.low > chance if score.metric.higher_is_better else score.high < chance
+
+
+def _compare_pair(
+    records_a: Sequence[Record],
+    records_b: Sequence[Record],
+    metrics: Sequence[Metric],
+    *,
+    known: Sequence[Metric],
+    confidence: float,
+    seed: int,
+) -> list[Comparison]:
+    _check_confidence(confidence)
+    if not records_a or not records_b:
+        raise ValueError("a comparison needs records of both systems")
+    if records_a[0].benchmark != records_b[0].benchmark:
+        raise ValueError(f"cannot compare {records_a[0].benchmark} with {records_b[0].benchmark}")
+    quantities = [difference_quantity(records_a, records_b, metric, (*metrics, *known)) for metric in metrics]
+    intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=True)
+    tests = quantity_p_values(quantities, seed=seed)
+    return [
+        Comparison(
+            benchmark=records_a[0].benchmark,
+            metric=quantity.metric.name,
+            system=records_a[0].system,
+            baseline=records_b[0].system,
+            difference=None if quantity.sums is None else quantity.sums.value(),
+            low=interval.low,
+            high=interval.high,
+            p=p,
+            p_holm=p,
+            n_clusters=0 if quantity.sums is None else quantity.sums.n_clusters,
+            confidence=confidence,
+            test=f"{test}; {interval.method}{quantity.note}",
+            n=quantity.n,
+            n_unpaired=quantity.n_out,
+        )
+        for quantity, interval, (p, test) in zip(quantities, intervals, tests, strict=True)
+    ]
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
