@@ -46,7 +46,7 @@ def check_complete(path: Path) -> None:
         promised = _matroska_size(head)
         if promised is not None and size < promised:
             raise VideoError(f"{path}: truncated: it has {size} bytes, its header promises {promised}")
-    elif head[:4] == b"GIF8" and not _ends_with_gif_trailer(path):
+    elif head[:4] == b"GIF8" and not _gif_reaches_trailer(path.read_bytes()):
         raise VideoError(f"{path}: truncated: the GIF ends without its trailer")
 
 
@@ -86,8 +86,28 @@ def _ebml_element(data: bytes, start: int) -> tuple[int, int, int | None] | None
     return int.from_bytes(data[start:id_end], "big"), id_end + n_bytes, None if unknown else length
 
 
-def _ends_with_gif_trailer(path: Path) -> bool:
-    """Whether the last byte, padding of zeros aside, is GIF89a's trailer 0x3B."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 1024))
-        return file.read().rstrip(b"\0").endswith(b"\x3b")
+def _gif_reaches_trailer(data: bytes) -> bool:
+    """Whether the blocks of a GIF (GIF89a specification) lead to its trailer before the bytes run out."""
+    trailer, extension, image = 0x3B, 0x21, 0x2C
+    at = 13 + _color_table_bytes(data[10]) if len(data) > 13 else len(data)
+    while at < len(data):
+        kind = data[at]
+        if kind == extension:
+            at = _after_sub_blocks(data, at + 2)
+        elif kind == image and at + 9 < len(data):
+            at = _after_sub_blocks(data, at + 11 + _color_table_bytes(data[at + 9]))
+        else:
+            return kind == trailer
+    return False
+
+
+def _color_table_bytes(flags: int) -> int:
+    """Size of the color table that a descriptor's packed flags announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_sub_blocks(data: bytes, at: int) -> int:
+    """Where the chain of sub-blocks (a length byte, then as many bytes; length 0 ends it) is over."""
+    while at < len(data) and data[at]:
+        at += 1 + data[at]
+    return at + 1

@@ -133,13 +133,15 @@ def decode(
             if wanted is not None and position not in wanted:
                 continue
             store.append(frame, _orientation(path, frame))
-            times.append(None if frame.pts is None else frame.pts * frame.time_base)
+            tick = _exact(frame.time_base)
+            times.append(None if frame.pts is None or tick is None else frame.pts * tick)
             if wanted is not None and len(times) == len(wanted):
                 break
         else:
             _check_end(path, wanted, n_read)
         positions = range(len(times)) if wanted is None else sorted(wanted)
-        rate = _average_rate(path, positions, times, stated=_stated_rate(stream), tick=stream.time_base)
+        tick = _exact(stream.time_base) or Fraction(0)
+        rate = _average_rate(path, positions, times, stated=_stated_rate(stream), tick=tick)
     frames = store.frames()
     if wanted is not None and indices is not None:
         row = {position: i for i, position in enumerate(positions)}
@@ -180,7 +182,7 @@ def _open(path: Path, limits: DecodeLimits) -> Iterator[tuple[Any, Any]]:
     }
     try:
         # "file:" keeps FFmpeg from reading "cat: a film.mp4" as a protocol.
-        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+        container = av.open(f"file:{path}", options=options, **_lenient_metadata())
     except PermissionError as error:
         raise VideoError(f"{path}: no permission to read the file") from error
     except (av.FFmpegError, ValueError) as error:
@@ -188,12 +190,29 @@ def _open(path: Path, limits: DecodeLimits) -> Iterator[tuple[Any, Any]]:
     with container:
         stream = _video_stream(path, container)
         stream.codec_context.options = {"max_pixels": options["max_pixels"]}
-        check_frame_size(path, stream.codec_context.width, stream.codec_context.height, limits)
+        _check_header_size(path, stream.codec_context, limits)
         check_complete(path)
         try:
             yield container, stream
         except av.FFmpegError as error:
             raise VideoError(f"{path}: cannot be decoded, it is damaged ({error.strerror})") from error
+
+
+def _lenient_metadata() -> dict[str, str]:
+    """Titles that are not UTF-8 must not keep a video from being read; PyAV takes them so itself from 19 on."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def _check_header_size(path: Path, codec: Any, limits: DecodeLimits) -> None:
+    if codec.width == 0 or codec.height == 0:
+        # FFmpeg, told of the limit, gives no size where the header's is far beyond it.
+        raise VideoError(
+            f"{path}: its header gives no frame size: it is damaged, or beyond the limit of "
+            f"{limits.max_pixels_per_frame} pixels"
+        )
+    check_frame_size(path, codec.width, codec.height, limits)
 
 
 def _video_stream(path: Path, container: Any) -> Any:
@@ -274,9 +293,14 @@ def _orientation(path: Path, frame: Any) -> Orientation:
 def _stated_rate(stream: Any) -> Fraction | None:
     """The header's frame rate; files with an average of 0 may still state a nominal one."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate:
-            return Fraction(rate)
+        if _exact(rate):
+            return _exact(rate)
     return None
+
+
+def _exact(value: Any) -> Fraction | None:
+    """PyAV's rational (a Fraction, from version 19 on a type of its own) as a Fraction; None where unset."""
+    return Fraction(value.numerator, value.denominator) if value else None
 
 
 def _stated_duration_s(container: Any, stream: Any) -> float | None:
