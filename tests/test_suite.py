@@ -38,7 +38,10 @@ def test_every_shipped_suite_is_valid_and_described():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("baseline: frames-2", "baselin: frames-2"), "s.yaml:4: unknown key 'baselin'; did you mean 'baseline'?"),
+        (
+            ("baseline: frames-2", "baselin: frames-2"),
+            "s.yaml:4: unknown key 'baselin'; did you mean 'baseline'?",
+        ),
         (("baseline: frames-2", "baseline: frames-3"), "unknown baseline system 'frames-3'; did you mean"),
         (("options:", "option:"), "s.yaml:11: unknown key 'option'; did you mean 'options'?"),
         (("- understanding-scenes", "- understanding-scene"), "did you mean 'understanding-scenes'?"),

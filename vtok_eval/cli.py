@@ -146,11 +146,11 @@ def list_(
 @app.command()
 def doctor() -> None:
     """Say what is present, what is missing and how to get it."""
-    from vtok_eval.doctor import checks, render
+    from vtok_eval.doctor import checks, healthy, render
 
     found = checks()
     typer.echo(render(found))
-    if any(check.status == "missing" for check in found):
+    if not healthy(found):
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -112,14 +112,10 @@ def render_plan(plan: Plan) -> str:
     """The plan and its cost as text: a line per job with its samples, and the tokens each will make."""
     lines = [f"{'job':<48} {'samples':>8} {'tokens/clip':>12} {'tokens in all':>14}"]
     for job in plan.jobs:
-        lengths = Counter(_n_frames(sample) for sample in job.samples)
-        counts = {length: _token_count(job.system, length) for length in lengths}
-        if any(count is None for count in counts.values()):
-            per_clip = total = "-"
-        else:
-            total_tokens = sum(counts[length] * n for length, n in lengths.items())
-            per_clip, total = f"{total_tokens / len(job.samples):.1f}", f"{total_tokens:,}"
-        lines.append(f"{job.id:<48} {len(job.samples):>8,} {per_clip:>12} {total:>14}")
+        tokens = _tokens(job)
+        per_clip = "-" if tokens is None else f"{tokens / len(job.samples):.1f}"
+        in_all = "-" if tokens is None else f"{tokens:,}"
+        lines.append(f"{job.id:<48} {len(job.samples):>8,} {per_clip:>12} {in_all:>14}")
     lines += [f"not run: {entry.benchmark}/{entry.system}: {entry.reason}" for entry in plan.not_run]
     n_samples = sum(len(job.samples) for job in plan.jobs)
     lines.append(f"{len(plan.jobs)} jobs, {n_samples:,} samples")
@@ -131,15 +127,13 @@ def render_plan(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _n_frames(sample: Sample) -> int | None:
-    return sample.meta.get("n_frames")
-
-
-def _token_count(system: System, n_frames: int | None) -> int | None:
-    """Tokens the system will make of a clip, or None where that cannot be told beforehand."""
-    if n_frames is None or not isinstance(system.subject, CountingTokenizer):
+def _tokens(job: PlannedJob) -> int | None:
+    """Tokens the system will make of the job's clips, or None where that cannot be told beforehand."""
+    tokenizer = job.system.subject
+    lengths = Counter(sample.meta["n_frames"] for sample in job.samples if "n_frames" in sample.meta)
+    if lengths.total() < len(job.samples) or not isinstance(tokenizer, CountingTokenizer):
         return None
-    return system.subject.token_count(n_frames)
+    return sum(tokenizer.token_count(n_frames) * times for n_frames, times in lengths.items())
 
 
 def _plan_job(system: System, benchmark_id: str, benchmark: Benchmark, limit: int | None) -> PlannedJob:

@@ -58,6 +58,8 @@ class Registry:
         try:
             return getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
+            if error.name is None or module.startswith(error.name):
+                raise  # the registered module itself is not there: a defect, not a package to install
             raise MissingDependencyError(
                 f"{self.kind} {name!r} needs the package {error.name!r}, which is not installed"
             ) from error

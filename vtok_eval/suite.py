@@ -121,7 +121,7 @@ class Suite(_Entry):
         if baseline is not None and baseline not in names:
             raise UnknownNameError(what="baseline system", name=baseline, known=names)
         kept_baseline = self.baseline if self.baseline in names else None
-        changes = {"systems": systems, "baseline": baseline or kept_baseline}
+        changes: dict[str, object] = {"systems": systems, "baseline": baseline or kept_baseline}
         if benchmarks:
             changes["benchmarks"] = tuple(benchmarks)
         return self.model_copy(update=changes)
@@ -216,8 +216,8 @@ def _explain(error: ValidationError, *, origin: str, tree: yaml.Node | None) -> 
     where = f"{origin}:{_line_of(tree, location)}"
     key = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
-        model = {"systems": SystemEntry, "benchmarks": BenchmarkEntry}.get(str(location[0]), Suite)
-        known = model.model_fields
+        models: dict[str, type[BaseModel]] = {"systems": SystemEntry, "benchmarks": BenchmarkEntry}
+        known = models.get(str(location[0]), Suite).model_fields
         return f"{where}: {UnknownNameError(what='key', name=str(location[-1]), known=known)}"
     message = re.sub("^Value error, ", "", first["msg"])
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"

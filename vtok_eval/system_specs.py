@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import System
@@ -32,7 +33,11 @@ def build_system(entry: SystemEntry, context: BuildContext) -> System:
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
 
     tokenizer = build_tokenizer(entry.spec, context)
-    description = dict(describe_tokenizer(tokenizer)) | {"names": dict(context.names)}
+    description = dict(describe_tokenizer(tokenizer))
+    # A spec that matches a system of the suite by name can be built again only with that name's spec.
+    matched = {name: spec for name, spec in context.names.items() if f"match:{name}" in entry.spec}
+    if matched:
+        description["names"] = matched
     return System(entry.name, entry.spec, "tokenizer", tokenizer, description)
 
 
@@ -42,7 +47,7 @@ def _build_videos(entry: SystemEntry) -> System:
     where = entry.spec.removeprefix(_VIDEOS)
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
-    folder = shipped_clips() if where == "shipped" else VideoFolder.read(where)
+    folder = shipped_clips() if where == "shipped" else VideoFolder(Path(where))
     return System(
-        entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries)}
+        entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries())}
     )

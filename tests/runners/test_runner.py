@@ -80,7 +80,8 @@ def test_a_system_that_raises_on_one_clip_keeps_the_others_of_the_batch():
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: no")]
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: no")],
 )
 def test_the_batch_is_halved_for_good_when_memory_runs_out(error):
     sizes = []
@@ -94,8 +95,8 @@ def test_the_batch_is_halved_for_good_when_memory_runs_out(error):
     assert run(samples_of(*map(Numbered, range(16))), at_most_three, batch_size=8) == {
         str(i): i for i in range(16)
     }
-    # 8 fails, 4 fails, then 2 and 2; the other half of the first batch was cut as 4, which fails into 2 and 2;
-    # the second eight are cut by 2 from the start.
+    # 8 fails, 4 fails, then 2 and 2; the other half of the first batch was cut as 4, which fails into
+    # 2 and 2; the second eight are cut by 2 from the start.
     assert sizes == [8, 4, 2, 2, 4, 2, 2, 2, 2, 2, 2]
 
 
