@@ -199,7 +199,7 @@ def _open(path: Path, limits: DecodeLimits) -> Iterator[tuple[Any, Any]]:
 
 
 def _lenient_metadata() -> dict[str, str]:
-    """Titles that are not UTF-8 must not keep a video from being read; PyAV takes them so itself from 19 on."""
+    """Titles that are not UTF-8 must not keep a video from being read; PyAV 19 needs no option for it."""
     import av
 
     return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
