@@ -35,9 +35,10 @@ CREATE TABLE IF NOT EXISTS map (
 );
 CREATE INDEX IF NOT EXISTS map_by_use ON map (used, id);
 """
-_PAGE_BYTES = 16384
-_ROW_OVERHEAD_BYTES = 128
-_USE_RESOLUTION_S = 6 * 3600
+_PAGE_BYTES = 32768
+_INDEX_BYTES = 100
+"""What the two indexes hold for each map, their pages being half full."""
+_USE_RESOLUTION_S = 24 * 3600
 _BUSY_TIMEOUT_S = 30.0
 _KEYS_A_QUERY = 256
 _EVICT_TO = 0.9
@@ -51,7 +52,7 @@ class FeatureCache:
     cannot be opened or written costs a warning and time, never a result: every map read is checked against
     its CRC, a broken file is thrown away and begun anew, and on a full disk the run goes on without writing.
 
-    max_bytes: bound of the file; maps that were not used for longest go first (use is noted to six hours).
+    max_bytes: bound of the file; maps that were not used for longest go first (use is noted to the day).
         The write-ahead log beside it takes some tens of MB more while a process writes.
     hits, misses: distinct frames of each call that were read, and that had to pass through the backbone.
     """
@@ -84,7 +85,8 @@ class FeatureCache:
         self.hits += len(found)
         self.misses += len(missing)
         if missing:
-            computed = backbone.maps(frames[[first_at[key] for key in missing]]).cpu().numpy()
+            wanted = frames if len(missing) == len(keys) else frames[[first_at[key] for key in missing]]
+            computed = backbone.maps(wanted).cpu().numpy()
             fresh = dict(zip(missing, computed, strict=True))
             self._write(fresh)
             found.update(fresh)
@@ -106,7 +108,7 @@ class FeatureCache:
                 connection.executemany(f"UPDATE map SET used = {_now()} WHERE id = ?", ids)
 
     def _write(self, maps: Mapping[bytes, np.ndarray]) -> None:
-        incoming = sum(features.nbytes + _ROW_OVERHEAD_BYTES for features in maps.values())
+        incoming = sum(_bytes_on_disk(features.nbytes) for features in maps.values())
         if not self._writable:
             return
         if incoming > self.max_bytes * _EVICT_TO:
@@ -124,7 +126,7 @@ class FeatureCache:
 
         self._guarded(write)
 
-    def _make_room(self, connection: sqlite3.Connection, incoming: int) -> None:
+    def _make_room(self, connection: sqlite3.Connection, incoming: float) -> None:
         """Delete the maps unused for longest, if `incoming` bytes would break the bound."""
         if _stored_bytes(connection) + incoming <= self.max_bytes:
             return
@@ -136,7 +138,7 @@ class FeatureCache:
             if not n_rows:
                 return
             excess = stored - (self.max_bytes - room)
-            n_drop = 1 + int(excess / (mean_bytes + _ROW_OVERHEAD_BYTES))
+            n_drop = 1 + int(excess / _bytes_on_disk(mean_bytes))
             connection.execute(
                 "DELETE FROM map WHERE id IN (SELECT id FROM map ORDER BY used, id LIMIT ?)", (n_drop,)
             )
@@ -179,8 +181,12 @@ class FeatureCache:
     def _start_anew(self, reason: str) -> None:
         _log.warning("feature cache %s is corrupt (%s): thrown away and begun anew", self.path, reason)
         self._disconnect()
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        except OSError as error:
+            self._broken = True
+            self._stop_writing(str(error))
 
 
 class CachedBackbone(Backbone):
@@ -218,10 +224,18 @@ class _BrokenMapError(Exception):
 
 
 def _keys(frames: Tensor, fingerprint: str) -> list[bytes]:
-    """One key a frame: BLAKE2b of its bytes, its shape and the backbone's fingerprint."""
+    """One key a frame: 128 bits of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes.
+
+    Hashing is most of a hit's cost, and processors have instructions for SHA-256.
+    """
     array = frames.cpu().contiguous().numpy()
-    salt = f"{fingerprint} {array.shape[1:]}".encode()
-    return [hashlib.blake2b(frame.data, digest_size=16, key=salt[:64]).digest() for frame in array]
+    salted = hashlib.sha256(f"{fingerprint} {array.shape[1:]} ".encode())
+    keys = []
+    for frame in array:
+        digest = salted.copy()
+        digest.update(frame.data)
+        keys.append(digest.digest()[:16])
+    return keys
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -263,10 +277,16 @@ def _checked(row: tuple[Any, ...]) -> np.ndarray:
 
 
 def _stored_bytes(connection: sqlite3.Connection) -> int:
-    pages, free = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")
-    )
-    return int(pages - free) * _PAGE_BYTES
+    names = ("page_size", "page_count", "freelist_count")
+    size, pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    return int(pages - free) * int(size)
+
+
+def _bytes_on_disk(n_bytes: float) -> float:
+    """Bytes of the file for a map of `n_bytes`: SQLite puts only whole rows in a page, or a row in whole pages."""
+    if n_bytes > _PAGE_BYTES - 256:
+        return n_bytes + _PAGE_BYTES + _INDEX_BYTES
+    return _PAGE_BYTES / (_PAGE_BYTES // (n_bytes + 64)) + _INDEX_BYTES
 
 
 def _now() -> int:

@@ -1,0 +1,211 @@
+"""Any open_clip vision tower as a backbone: its patch features, under its own preprocessing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+from vtok_eval.tokenizers.backbones.base import Backbone, state_sha256
+
+_VERSION = "1"
+"""Raise it whenever a change of this file changes a map: cached features of the old one are then not used."""
+
+_SPEC = re.compile(r"(?P<name>[^/:]+)(/(?P<pretrained>.+?))?(:random=(?P<seed>\d+))?")
+
+
+class OpenClip(Backbone):
+    """The vision tower of an open_clip model, frozen; the last feature map before it is pooled to one vector.
+
+    ViT towers give their patch tokens (without the class token) after the final layer norm, ResNet and timm
+    towers their last feature map. Frames are resized, cropped and normalised as the weights ask for.
+
+    model: `NAME/PRETRAINED` with one of open_clip's tags, `NAME/FILE` with a checkpoint on disk (OpenAI's own
+        need the NAME that ends in -quickgelu), or `NAME:random=SEED` for random weights, which are never
+        taken without being asked for.
+
+    Raises:
+        UnknownNameError: open_clip knows no such model or weights.
+        SpecError: no weights are named, the file does not fit, or the tower has no feature map.
+        MissingDependencyError: the weights are not on disk and cannot be downloaded.
+    """
+
+    def __init__(self, model: str, *, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        name, pretrained, seed = _parse(model)
+        tower = _random_tower(name, seed) if seed is not None else _pretrained_tower(name, pretrained)
+        self._weights = f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}"
+        self._name = name
+        self._preprocessing = _preprocessing(tower)
+        self._tower = tower.to(self.device).eval().requires_grad_(False)
+        self._sha256 = state_sha256(self._tower.state_dict().items())
+        self._channels = self._probed_channels()
+
+    @property
+    def channels(self) -> int:
+        """C, the tower's width."""
+        return self._channels
+
+    def describe(self) -> Mapping[str, Any]:
+        """Name, weights ("random weights" where they are), their hash, preprocessing."""
+        return {
+            "name": f"open_clip:{self._name}",
+            "weights": self._weights,
+            "weights_sha256": self._sha256,
+            "preprocessing": {
+                key: list(v) if isinstance(v, tuple) else v for key, v in self._preprocessing.items()
+            },
+            "version": _VERSION,
+        }
+
+    def _forward(self, frames: Tensor) -> Tensor:
+        pixels = _resized(frames.float().div_(255), self._preprocessing)
+        mean, std = (
+            torch.tensor(self._preprocessing[key], device=frames.device)[:, None, None]
+            for key in ("mean", "std")
+        )
+        maps: Tensor = self._tower.forward_intermediates(  # type: ignore[operator]
+            (pixels - mean) / std,
+            indices=1,
+            # With attentional pooling (CoCa) the final norm belongs to the pooled vector, not to the patches.
+            normalize_intermediates=getattr(self._tower, "attn_pool", None) is None,
+            intermediates_only=True,
+            output_fmt="NCHW",
+        )["image_intermediates"][-1]
+        return maps
+
+    def _probed_channels(self) -> int:
+        """C, by passing one black frame; refuses a tower without a feature map."""
+        if not hasattr(self._tower, "forward_intermediates"):
+            raise SpecError(
+                f"open_clip:{self._name}: this tower ({_class_of(self._tower)}) gives no feature map"
+            )
+        try:
+            with torch.inference_mode():
+                maps = self._forward(torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=self.device))
+        except (AttributeError, NotImplementedError, AssertionError) as error:
+            raise SpecError(
+                f"open_clip:{self._name}: this tower ({_class_of(self._tower)}) gives no feature map: {error}"
+            ) from error
+        if maps.ndim != 4:
+            raise SpecError(f"open_clip:{self._name}: a map must be (N, C, gh, gw), not {tuple(maps.shape)}")
+        return int(maps.shape[1])
+
+
+def _parse(model: str) -> tuple[str, str, int | None]:
+    match = _SPEC.fullmatch(model)
+    if match is None:
+        raise SpecError(f"open_clip:{model} cannot be read; write open_clip:NAME/PRETRAINED")
+    name, pretrained, seed = match["name"], match["pretrained"], match["seed"]
+    import open_clip
+
+    if name not in open_clip.list_models():
+        raise UnknownNameError(what="open_clip model", name=name, known=open_clip.list_models())
+    if (pretrained is None) == (seed is None):
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none published: name a file"
+        raise SpecError(
+            f"open_clip:{model} must name either weights, open_clip:{name}/PRETRAINED ({tags}), or random "
+            f"ones, open_clip:{name}:random=0"
+        )
+    return name, pretrained or "", None if seed is None else int(seed)
+
+
+def _random_tower(name: str, seed: int) -> nn.Module:
+    import open_clip
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return open_clip.create_model(name, pretrained=None, pretrained_hf=False).visual
+
+
+def _pretrained_tower(name: str, pretrained: str) -> nn.Module:
+    import open_clip
+
+    published = open_clip.get_pretrained_cfg(name, pretrained)
+    if published:
+        _fetch(name, pretrained, published)
+    elif not Path(pretrained).expanduser().is_file():
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        if "/" in pretrained or "." in pretrained:
+            raise SpecError(f"open_clip:{name}/{pretrained}: no such weights file")
+        raise UnknownNameError(what=f"weights of open_clip:{name}", name=pretrained, known=tags)
+    else:
+        pretrained = str(Path(pretrained).expanduser())
+    try:
+        model = open_clip.create_model(
+            name,
+            pretrained=pretrained,
+            # OpenAI's weights were trained with QuickGELU; open_clip only warns where the config lacks it.
+            force_quick_gelu=bool(published.get("quick_gelu")),
+            load_weights_only=True,
+        )
+    except (RuntimeError, KeyError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SpecError(f"open_clip:{name}/{pretrained}: the weights do not load: {reason}") from error
+    return model.visual
+
+
+def _fetch(name: str, tag: str, published: Mapping[str, Any]) -> None:
+    """Have the published weights in the local cache, downloading them if need be."""
+    import open_clip
+
+    try:
+        open_clip.download_pretrained(dict(published))
+    except (OSError, RuntimeError, ValueError) as error:
+        hub, url = published.get("hf_hub", "").rstrip("/"), published.get("url")
+        where = (
+            f"huggingface.co/{hub} (goes to ~/.cache/huggingface)"
+            if hub
+            else f"{url} (goes to ~/.cache/clip)"
+        )
+        raise MissingDependencyError(
+            f"the weights of open_clip:{name}/{tag} are not on this machine and cannot be downloaded; fetch "
+            f"{where}, or name the file itself: open_clip:{name}/FILE"
+        ) from error
+
+
+def _preprocessing(tower: nn.Module) -> dict[str, Any]:
+    """The tower's own: `size` (height, width), `mean`, `std`, `interpolation`, `resize_mode`, `fill_color`."""
+    import open_clip
+
+    found = dict(open_clip.get_model_preprocess_cfg(tower))
+    size = found.get("size", 224)
+    return {
+        "size": tuple(size) if isinstance(size, tuple | list) else (size, size),
+        "mean": tuple(found.get("mean") or open_clip.OPENAI_DATASET_MEAN),
+        "std": tuple(found.get("std") or open_clip.OPENAI_DATASET_STD),
+        "interpolation": found.get("interpolation") or "bicubic",
+        "resize_mode": found.get("resize_mode") or "shortest",
+        "fill_color": found.get("fill_color") or 0,
+    }
+
+
+def _resized(pixels: Tensor, rule: Mapping[str, Any]) -> Tensor:
+    """Pixels in 0-1 at the tower's size: "squash" stretches, "shortest" crops the middle, "longest" pads."""
+    height, width = rule["size"]
+    if rule["resize_mode"] == "squash":
+        return _interpolated(pixels, (height, width), rule["interpolation"])
+    ratios = (height / pixels.shape[-2], width / pixels.shape[-1])
+    fits_inside = rule["resize_mode"] == "longest"
+    scale = min(ratios) if fits_inside else max(ratios)
+    size = (max(1, round(pixels.shape[-2] * scale)), max(1, round(pixels.shape[-1] * scale)))
+    pixels = _interpolated(pixels, size, rule["interpolation"])
+    # Negative padding crops: this one step pads or crops evenly on both sides.
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    margins = (left, width - size[1] - left, top, height - size[0] - top)
+    return functional.pad(pixels, margins, value=rule["fill_color"] / 255)
+
+
+def _interpolated(pixels: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
+    mode = "bilinear" if interpolation == "bilinear" else "bicubic"
+    return functional.interpolate(pixels, size=size, mode=mode, antialias=True).clamp(0, 1)
+
+
+def _class_of(tower: nn.Module) -> str:
+    return f"{type(tower).__name__} {type(getattr(tower, 'trunk', tower)).__name__}"
