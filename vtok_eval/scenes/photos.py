@@ -33,7 +33,7 @@ class Photo:
 
 PHOTOS: tuple[Photo, ...] = (
     Photo(
-        "astronaut", "train", "skimage", "data/astronaut.png",
+        "astronaut", "validation", "skimage", "data/astronaut.png",
         "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
     ),
     Photo(
@@ -69,7 +69,7 @@ PHOTOS: tuple[Photo, ...] = (
         "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
     ),
     Photo(
-        "retina", "validation", "skimage", "data/retina.jpg",
+        "retina", "train", "skimage", "data/retina.jpg",
         "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6",
     ),
     Photo(

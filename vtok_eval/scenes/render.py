@@ -47,7 +47,7 @@ def render(scenes: Sequence[Scene], *, size: int = 64, n_frames: int = 16) -> Te
     check_format(size=size, n_frames=n_frames)
     clips = np.empty((len(scenes), n_frames, 3, size, size), dtype=np.uint8)
     for clip, scene in zip(clips, scenes, strict=True):
-        clip[:] = _render_one(scene, size=size, n_frames=n_frames).transpose(0, 3, 1, 2)
+        _render_into(clip, scene)
     return torch.from_numpy(clips)
 
 
@@ -61,15 +61,14 @@ def check_format(*, size: int, n_frames: int) -> None:
         raise ValueError(f"scenes need {MIN_SIZE} pixels and 2 frames or more, not {size} and {n_frames}")
 
 
-def _render_one(scene: Scene, *, size: int, n_frames: int) -> NDArray[np.uint8]:
-    """One clip `(T, H, W, 3)`; the moving shape is drawn last, in front."""
-    times = [frame / (n_frames - 1) for frame in range(n_frames)]
-    frames = _render_backdrop(scene.backdrop, scene.camera, times, size=size)
+def _render_into(frames: NDArray[np.uint8], scene: Scene) -> None:
+    """Fill one clip's frames `(T, 3, H, W)`; the moving shape is drawn last, in front."""
+    times = [frame / (len(frames) - 1) for frame in range(len(frames))]
+    _paint_backdrop(frames, scene.backdrop, scene.camera, times)
     still = [index for index in range(len(scene.objects)) if index != scene.mover]
     for index in (*still, scene.mover):
         places = [scene.position(index, time) for time in times]
         _paint(frames, scene.objects[index], places, times)
-    return frames
 
 
 def _view(camera: Camera, time: float) -> tuple[float, float, float, float]:
@@ -88,10 +87,11 @@ def _view(camera: Camera, time: float) -> tuple[float, float, float, float]:
     return 0.0, 0.0, 1.0, 0.0
 
 
-def _render_backdrop(
-    backdrop: Backdrop, camera: Camera, times: Sequence[float], *, size: int
-) -> NDArray[np.uint8]:
-    """The photo as the camera sees it, `(T, H, W, 3)`, bilinear with 8 bits below the pixel."""
+def _paint_backdrop(
+    frames: NDArray[np.uint8], backdrop: Backdrop, camera: Camera, times: Sequence[float]
+) -> None:
+    """Fill `(T, 3, H, W)` with the photo as the camera sees it, bilinear with 8 bits below the pixel."""
+    size = frames.shape[-1]
     canvas = photo_canvas(backdrop.photo, size)
     height, width = canvas.shape
     side = backdrop.view * size
@@ -99,32 +99,39 @@ def _render_backdrop(
     middle_x = reach + backdrop.across * (width - 2 * reach)
     middle_y = reach + backdrop.down * (height - 2 * reach)
     mirror = -1.0 if backdrop.flip else 1.0
-    x = np.empty((len(times), size, size), dtype=np.int64)
-    y = np.empty_like(x)
+    grading = _grading(backdrop)
     steps = (
         2 * np.arange(size, dtype=np.int64) + 1 - size
     )  # twice the distance of pixel centres from the middle
-    for frame, time in enumerate(times):
+    column, row = steps[None, :], steps[:, None]
+    if camera.motion == "still":
+        times = times[:1]
+    for frame, time in enumerate(
+        times
+    ):  # frame by frame, so that what is computed stays in the processor's cache
         shift_x, shift_y, scale, turn = _view(camera, time)
         # Canvas pixels per half output pixel, and the middle, in 1/65536 of a canvas pixel.
         along = round(65536 * scale * math.cos(turn) * backdrop.view / 2)
         across = round(65536 * scale * math.sin(turn) * backdrop.view / 2)
         start_x = round(65536 * (middle_x + mirror * shift_x * side - 0.5))
         start_y = round(65536 * (middle_y + shift_y * side - 0.5))
-        column, row = steps[None, :], steps[:, None]
-        x[frame] = int(mirror) * (along * column - across * row) + start_x
-        y[frame] = across * column + along * row + start_y
-    return _graded(_bilinear(canvas, x, y), backdrop)
+        x = (int(mirror) * along * column + start_x) - int(mirror) * across * row
+        y = (across * column + start_y) + along * row
+        pixels = _bilinear(canvas, x, y)
+        for channel, table in enumerate(grading):
+            frames[frame, channel] = table[pixels[..., channel]]
+    if camera.motion == "still":
+        frames[1:] = frames[0]
 
 
 def _bilinear(canvas: NDArray[np.uint64], x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Pixels at (x, y) in 1/65536 of a pixel, `(..., 3)` uint8.
+    """Pixels at (x, y) in 1/65536 of a pixel, all within the canvas, `(..., 3)` uint8.
 
     Four weights that sum to 256 keep every 16-bit lane of a canvas element below 65536, so the channels are
     mixed by the same multiplications without touching each other.
     """
-    height, width = canvas.shape
-    corner = np.clip(y >> 16, 0, height - 2) * width + np.clip(x >> 16, 0, width - 2)
+    width = canvas.shape[1]
+    corner = (y >> 16) * width + (x >> 16)
     right = ((x >> 8) & 255).view(np.uint64)
     below = ((y >> 8) & 255).view(np.uint64)
     both = (right * below + np.uint64(128)) >> np.uint64(8)
@@ -137,14 +144,11 @@ def _bilinear(canvas: NDArray[np.uint64], x: NDArray[np.int64], y: NDArray[np.in
     return lanes[..., 1:6:2]
 
 
-def _graded(pixels: NDArray[np.uint8], backdrop: Backdrop) -> NDArray[np.uint8]:
-    levels = np.arange(256, dtype=np.float64)
-    graded = np.empty(pixels.shape, dtype=np.uint8)
-    for channel, gain in enumerate(backdrop.gains):
-        level = ((levels - 128) * backdrop.contrast + 128 + backdrop.brightness) * gain
-        table = np.clip(np.floor(level + 0.5), 0, 255).astype(np.uint8)
-        graded[..., channel] = table[pixels[..., channel]]
-    return graded
+def _grading(backdrop: Backdrop) -> NDArray[np.uint8]:
+    """What each level of each channel becomes, `(3, 256)`."""
+    levels = (np.arange(256.0) - 128) * backdrop.contrast + 128 + backdrop.brightness
+    graded = levels * np.array(backdrop.gains)[:, None]
+    return np.clip(np.floor(graded + 0.5), 0, 255).astype(np.uint8)
 
 
 def _paint(
@@ -153,25 +157,25 @@ def _paint(
     places: Sequence[tuple[float, float]],
     times: Sequence[float],
 ) -> None:
-    """Draw one shape into the frames in which it is visible, `(T, H, W, 3)`, with anti-aliased edges."""
+    """Draw one shape into the frames in which it is visible, `(T, 3, H, W)`, with anti-aliased edges."""
     shown = [frame for frame, time in enumerate(times) if item.visible(time)]
     if not shown:
         return
-    size = frames.shape[1]
+    size = frames.shape[-1]
     first, last = shown[0], shown[-1] + 1
     where = np.array(places[first:last])
     if (where == where[0]).all():
         where = where[:1]  # it stands still: one mask serves all frames
-    reach = 1.35 * item.radius + 2 / size
+    reach = 1.4 * item.radius + 2 / size
     low = np.maximum(np.floor((where.min(axis=0) - reach) * size).astype(int), 0)
     high = np.minimum(np.ceil((where.max(axis=0) + reach) * size).astype(int), size)
     columns = np.arange(low[0], high[0]) + 0.5 - where[:, :1] * size
     rows = np.arange(low[1], high[1]) + 0.5 - where[:, 1:] * size
     outer, inner = _coverage(item, columns.astype(np.float32), rows.astype(np.float32), size=size)
-    window = frames[first:last, low[1] : high[1], low[0] : high[0]]
+    window = frames[first:last, :, low[1] : high[1], low[0] : high[0]]
     colours = [RGB[item.colour_at(time)] for time in times[first:last]]
-    fill = np.array(colours, dtype=np.float32)[:, None, None, :]
-    border = np.array(OUTLINE, dtype=np.float32)
+    fill = np.array(colours, dtype=np.float32)[:, :, None, None]
+    border = np.array(OUTLINE, dtype=np.float32)[:, None, None]
     painted = window * (1 - outer) + border * (outer - inner) + fill * inner
     window[:] = (painted + np.float32(0.5)).astype(np.uint8)
 
@@ -179,15 +183,15 @@ def _paint(
 def _coverage(
     item: SceneObject, columns: NDArray[np.float32], rows: NDArray[np.float32], *, size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How much of each pixel the shape covers, with its outline and without: `(M, h, w, 1)` each."""
+    """How much of each pixel the shape covers, with its outline and without: `(M, 1, h, w)` each."""
     turn = math.radians(item.angle)
     cos, sin = np.float32(math.cos(turn)), np.float32(math.sin(turn))
     x, y = columns[:, None, :], rows[:, :, None]
     distance = _signed_distance(item.shape, cos * x + sin * y, cos * y - sin * x, item.radius * size)
-    line = np.float32(max(1.0, size / 64))
+    line = np.float32(0.8 * max(1.0, size / 64))
     outer = np.clip(np.float32(0.5) - distance, 0, 1)
     inner = np.clip(np.float32(0.5) - distance - line, 0, 1)
-    return outer[..., None], inner[..., None]
+    return outer[:, None], inner[:, None]
 
 
 def _signed_distance(
@@ -201,16 +205,16 @@ def _signed_distance(
     if shape == "circle":
         return np.sqrt(x * x + y * y) - r
     if shape == "ring":
-        return np.abs(np.sqrt(x * x + y * y) - np.float32(0.74) * r) - np.float32(0.31) * r
+        return np.abs(np.sqrt(x * x + y * y) - np.float32(0.7) * r) - np.float32(0.37) * r
     if shape == "square":
         return np.maximum(np.abs(x), np.abs(y)) - np.float32(0.86) * r
     if shape == "cross":
         across, along = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
-        return np.maximum(across - np.float32(0.38) * r, along - np.float32(1.05) * r)
+        return np.maximum(across - np.float32(0.4) * r, along - np.float32(1.05) * r)
     if shape == "triangle":
         slope = np.float32(math.sqrt(3) / 2) * np.abs(x) - np.float32(0.5) * y
         return np.maximum(slope, y) - np.float32(0.62) * r
-    return _star_distance(x, y, np.float32(1.3) * r)
+    return _star_distance(x, y, np.float32(1.38) * r)
 
 
 def _star_distance(x: NDArray[np.float32], y: NDArray[np.float32], reach: np.float32) -> NDArray[np.float32]:
@@ -222,7 +226,7 @@ def _star_distance(x: NDArray[np.float32], y: NDArray[np.float32], reach: np.flo
     to_line = reach * np.float32(math.cos(math.radians(72)))
     largest = second = np.full(np.broadcast_shapes(x.shape, y.shape), -np.inf, dtype=np.float32)
     for line in range(5):
-        turn = math.radians(90 + 72 * line)  # the lowest line's normal points down; the others follow
+        turn = math.radians(72 * line - 90)  # the line under the upper point lies above the middle
         distance = np.float32(math.cos(turn)) * x + np.float32(math.sin(turn)) * y - to_line
         second = np.maximum(second, np.minimum(largest, distance))
         largest = np.maximum(largest, distance)

@@ -76,7 +76,7 @@ def _a(item: SceneObject) -> str:
 
 
 _ADVERBS = {"slow": "slowly", "medium": "at a medium speed", "fast": "fast"}
-_WAYS = {
+WAYS = {
     "right": "to the right", "left": "to the left", "up": "up", "down": "down",
     "up right": "up and to the right", "up left": "up and to the left",
     "down right": "down and to the right", "down left": "down and to the left",
@@ -87,7 +87,7 @@ def _movement(scene: Scene) -> str:
     motion = scene.motion
     if motion.direction is None or motion.speed is None:
         return "moves in a circle"
-    way = f"moves {_ADVERBS[motion.speed]} {_WAYS[motion.direction]}"
+    way = f"moves {_ADVERBS[motion.speed]} {WAYS[motion.direction]}"
     return way if motion.path == "straight" else f"{way} and back again"
 
 
