@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from vtok_eval import __version__
+
 PACKAGES = (
     "torch",
     "torchvision",
@@ -43,12 +45,12 @@ def provenance(*, command: Sequence[str], seed: int, device: str | None = None) 
     """What run.json keeps about a run that starts now, as JSON can hold it.
 
     command: the command line, word by word. device: as the run uses it ("cpu", "cuda:0").
-    `finished` is None until `finish` sets it. Imports nothing: torch is asked for its devices and threads only
-    where it is loaded already. What cannot be found out (a package that is not there, a git revision outside a
-    checkout) is None.
+    `finished` is None until `finish` sets it. Imports nothing: torch is asked for its devices and threads
+    only where it is loaded already. What cannot be found out (a package that is not there, a git revision
+    outside a checkout) is None.
     """
     return {
-        "vtok_eval": _version("vtok-eval"),
+        "vtok_eval": __version__,
         "git": git_state(CODE),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
