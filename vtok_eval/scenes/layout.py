@@ -19,8 +19,8 @@ PLACE_MARGIN = 0.11
 """A shape's centre starts at least this far from every border."""
 PATH_MARGIN = 0.09
 """A moving shape's centre stays at least this far from every border."""
-GAP = 0.03
-"""Free space between two shapes in the first frame."""
+GAP = 0.06
+"""Free space between two shapes' radii in the first frame; points and corners may reach into it."""
 PASSING = 0.8
 """Centres of a moving and another shape stay this many sums of their radii apart: a touch, never a cover."""
 OFF_AXIS = 0.12
@@ -108,6 +108,6 @@ def draw_free_place(
     sizes = np.concatenate([radii, np.full(len(path), path_radius)])
     distance = np.sqrt(((places[:, None] - obstacles[None]) ** 2).sum(axis=-1))
     room = (distance - sizes).min(axis=1) - radius
-    free = np.flatnonzero(room >= GAP / 2)
+    free = np.flatnonzero(room >= GAP)
     chosen = free[0] if len(free) else int(room.argmax())
     return float(places[chosen, 0]), float(places[chosen, 1])
