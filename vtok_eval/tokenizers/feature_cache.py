@@ -283,7 +283,7 @@ def _stored_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _bytes_on_disk(n_bytes: float) -> float:
-    """Bytes of the file for a map of `n_bytes`: SQLite puts only whole rows in a page, or a row in whole pages."""
+    """Bytes of the file for a map of `n_bytes`: a page holds only whole rows, a large row its own pages."""
     if n_bytes > _PAGE_BYTES - 256:
         return n_bytes + _PAGE_BYTES + _INDEX_BYTES
     return _PAGE_BYTES / (_PAGE_BYTES // (n_bytes + 64)) + _INDEX_BYTES

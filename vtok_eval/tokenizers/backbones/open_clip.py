@@ -171,7 +171,7 @@ def _fetch(name: str, tag: str, published: Mapping[str, Any]) -> None:
 
 
 def _preprocessing(tower: nn.Module) -> dict[str, Any]:
-    """The tower's own: `size` (height, width), `mean`, `std`, `interpolation`, `resize_mode`, `fill_color`."""
+    """The tower's own rule: `size` is (height, width); the other keys are open_clip's."""
     import open_clip
 
     found = dict(open_clip.get_model_preprocess_cfg(tower))
