@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from vtok_eval.benchmark import Context, Outcome
 from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.plan import NotRun, Plan, PlannedJob, make_plan
 from vtok_eval.results.journal import Job, Journal, check_record
-from vtok_eval.results.provenance import finished_now, provenance
+from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.runners.loading import Failure
@@ -241,8 +241,8 @@ class Harness:
 
     def _end_session(self, folder: RunFolder, session: dict[str, Any], not_run: Sequence[NotRun]) -> None:
         run = folder.run()
-        run["sessions"][-1] = finished_now(session)
-        run["not_run"] = [vars(entry) for entry in not_run]
+        run["sessions"][-1] = finish(session)
+        run["not_run"] = [asdict(entry) for entry in not_run]
         folder.write_run(run)
 
     def _summary(
@@ -267,16 +267,13 @@ def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Recor
     )
     if isinstance(result, Failure) or result.error is not None:
         return failed
-    record = Record(
-        **{**vars(failed), "status": Status.OK},
-        values=result.values,
-        outputs=result.outputs,
-        cost=result.cost,
+    record = replace(
+        failed, status=Status.OK, values=result.values, outputs=result.outputs, cost=result.cost
     )
     try:
         check_record(record)
     except ValueError as error:
-        return Record(**{**vars(failed), "reason": str(error)})
+        return replace(failed, reason=str(error))
     return record
 
 
