@@ -1,0 +1,69 @@
+"""Runs a tokenizer once over the clips that a probe learns from, and keeps account of the clips that fail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.understanding.features import ClipFeatures, FeatureTable, build_table, extract_features
+from vtok_eval.benchmark import Sample
+from vtok_eval.errors import TokenizerError
+from vtok_eval.runners.runner import Failure, Runner
+from vtok_eval.systems import Clips
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The features of the clips of a split that a tokenizer could read, in the samples' order.
+
+    labels: of those clips. failures: sample id -> reason, for the others.
+    """
+
+    table: FeatureTable
+    labels: Sequence[Mapping[str, Any]]
+    failures: Mapping[str, str]
+
+
+def collect(tokenizer: Any, samples: Sequence[Sample], runner: Runner, *, description: str) -> Collection:
+    """Extract the features of all samples.
+
+    Raises:
+        TokenizerError: the tokenizer fails on every clip, or its tokens change width between clips.
+    """
+    features: dict[str, ClipFeatures] = {}
+    failures: dict[str, str] = {}
+
+    def extract(batch: Sequence[Sample], clips: Clips | None) -> Sequence[ClipFeatures]:
+        if clips is None:
+            raise ValueError("these samples have no clips")
+        return extract_features(tokenizer, clips)
+
+    for sample, result in runner.map(samples, extract, description=description):
+        if isinstance(result, Failure):
+            failures[sample.id] = result.reason
+        else:
+            features[sample.id] = result
+    if failures:
+        _report(failures, n_samples=len(samples), description=description)
+    # The runner's order depends on its batch size; a probe's training must not.
+    read = [sample for sample in samples if sample.id in features]
+    names = [sample.id for sample in read]
+    return Collection(
+        table=build_table([features[name] for name in names], names),
+        labels=[sample.target for sample in read],
+        failures={sample.id: failures[sample.id] for sample in samples if sample.id in failures},
+    )
+
+
+def _report(failures: Mapping[str, str], *, n_samples: int, description: str) -> None:
+    first, reason = min(failures.items())
+    if len(failures) == n_samples:
+        raise TokenizerError(f"{description}: all {n_samples} clips failed; {first}: {reason}")
+    log.warning(
+        "%s: %d of %d clips failed and are left out of it; %s: %s",
+        description, len(failures), n_samples, first, reason,
+    )  # fmt: skip

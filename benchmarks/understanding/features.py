@@ -1,0 +1,240 @@
+"""What a probe reads: a tokenizer's features of many clips, held in half precision and standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vtok_eval.errors import TokenizerError
+from vtok_eval.systems import Clips, TokenKind, Tokens, TrainableTokenizer, check_tokens
+
+N_KINDS = max(TokenKind) + 1
+_CHUNK_CLIPS = 256
+"""Clips that are brought to single precision at once while a whole table is worked on."""
+_MOST_DEVIATIONS = 1000.0
+"""Standardised values end here, far beyond any honest one: half precision must not overflow."""
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """One clip's groups of tokens, on the CPU.
+
+    groups: each with a batch of one, values float16, zero under a false mask, no padding at the end.
+    """
+
+    groups: tuple[Tokens, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the clip costs."""
+        return sum(int(group.mask.sum()) for group in self.groups)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width D of each group."""
+        return tuple(int(group.values.shape[2]) for group in self.groups)
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of many clips of one tokenizer.
+
+    groups: as the tokenizer gives them, each `(N, L_g, D_g)` float16, clips with fewer tokens padded.
+    slot: `(N, L)` int64 over the groups joined: a token's place among those of its frame and kind.
+    """
+
+    groups: tuple[Tokens, ...]
+    slot: Tensor
+
+    def __len__(self) -> int:
+        return int(self.slot.shape[0])
+
+    def select(self, index: Tensor, *, device: torch.device) -> tuple[tuple[Tokens, ...], Tensor]:
+        """The groups of the clips `index` `(B,)` in float32, and their slots, on `device`."""
+        groups = tuple(
+            Tokens(
+                values=group.values[index].to(device).float(),
+                mask=group.mask[index].to(device),
+                kind=group.kind[index].to(device),
+                frame=group.frame[index].to(device),
+            )
+            for group in self.groups
+        )
+        return groups, self.slot[index].to(device)
+
+
+def extract_features(tokenizer: Any, clips: Clips) -> list[ClipFeatures]:
+    """Run the frozen part of a tokenizer over a batch of clips.
+
+    A `TrainableTokenizer` whose projection is to be trained gives its features, any other its tokens.
+
+    Raises:
+        TokenizerError: the tokens break the protocol, name a frame or kind that does not exist, or hold
+            values that half precision cannot.
+    """
+    groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
+    groups = tuple(_to_half(group, clips) for group in groups)
+    return [ClipFeatures(tuple(_one_clip(group, index) for group in groups)) for index in range(len(clips))]
+
+
+def is_trained_with_probe(tokenizer: Any) -> bool:
+    """Whether the tokenizer owns a projection that is trained together with what reads its tokens."""
+    return isinstance(tokenizer, TrainableTokenizer) and tokenizer.trainable
+
+
+def build_table(features: Sequence[ClipFeatures], names: Sequence[str]) -> FeatureTable:
+    """Stack the features of many clips.
+
+    names: what to call each clip in an error.
+
+    Raises:
+        TokenizerError: the clips' groups differ in number or width.
+    """
+    require_widths(features, names, expected=features[0].widths, like=f"in {names[0]}")
+    n_groups = len(features[0].groups)
+    groups = tuple(_stack([clip.groups[index] for clip in features]) for index in range(n_groups))
+    return FeatureTable(groups=groups, slot=slots_of(groups))
+
+
+def require_widths(
+    features: Sequence[ClipFeatures], names: Sequence[str], *, expected: tuple[int, ...], like: str
+) -> None:
+    """Refuse clips whose groups differ in number or width from `expected`.
+
+    Raises:
+        TokenizerError: naming the first such clip; `like` says where the expected widths were seen.
+    """
+    for clip, name in zip(features, names, strict=True):
+        if clip.widths != expected:
+            raise TokenizerError(
+                f"token width must be the same for every clip: {_describe_widths(clip.widths)} in {name}, "
+                f"{_describe_widths(expected)} {like}"
+            )
+
+
+def slots_of(groups: Sequence[Tokens]) -> Tensor:
+    """Each token's place, from 0, among the tokens of its clip that share its frame and kind.
+
+    Returns int64 `(N, L)` over the groups joined. What is under a false mask is not counted.
+    """
+    mask = torch.cat([group.mask for group in groups], dim=1)
+    kind = torch.cat([group.kind for group in groups], dim=1)
+    place = torch.cat([group.frame for group in groups], dim=1) * N_KINDS + kind
+    n_tokens = place.shape[1]
+    earlier = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(diagonal=-1)
+    slots = torch.zeros_like(place)
+    for start in range(0, len(place), _CHUNK_CLIPS):
+        part = slice(start, start + _CHUNK_CLIPS)
+        same = place[part, :, None] == place[part, None, :]
+        slots[part] = (same & earlier & mask[part, None, :]).sum(dim=2)
+    return slots
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each channel of each group, apart by kind: `(N_KINDS, D_g)` float32."""
+
+    means: tuple[Tensor, ...]
+    deviations: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, table: FeatureTable) -> Statistics:
+        """The statistics over all tokens of the table; 0 and 1 where a kind does not occur."""
+        pairs = [_moments(group) for group in table.groups]
+        return cls(means=tuple(mean for mean, _ in pairs), deviations=tuple(std for _, std in pairs))
+
+    def standardise(self, table: FeatureTable) -> FeatureTable:
+        """The table with every channel of mean 0 and deviation 1 by these statistics, still float16."""
+        groups = zip(table.groups, self.means, self.deviations, strict=True)
+        return replace(table, groups=tuple(_standardise(*group) for group in groups))
+
+
+def _to_half(group: Tokens, clips: Clips) -> Tokens:
+    check_tokens(group, n_clips=len(clips))
+    _require_places(group, n_frames=clips.n_frames)
+    values = torch.where(group.mask[:, :, None], group.values, torch.zeros_like(group.values)).half()
+    if not bool(values.isfinite().all()):
+        raise TokenizerError("token values beyond 65504 do not fit half precision; scale them down")
+    return Tokens(
+        values=values.cpu(),
+        mask=group.mask.cpu(),
+        kind=group.kind.long().cpu(),
+        frame=group.frame.long().cpu(),
+    )
+
+
+def _require_places(group: Tokens, *, n_frames: int) -> None:
+    frames, kinds = group.frame[group.mask], group.kind[group.mask]
+    if bool(((frames < 0) | (frames >= n_frames)).any()):
+        raise TokenizerError(f"token frame must be 0 to {n_frames - 1} in a clip of {n_frames} frames")
+    if bool(((kinds < 0) | (kinds >= N_KINDS)).any()):
+        raise TokenizerError(f"token kind must be one of {', '.join(f'{k} ({k.name})' for k in TokenKind)}")
+
+
+def _one_clip(group: Tokens, index: int) -> Tokens:
+    """The clip's own tokens, without the padding that its company in the batch caused."""
+    present = group.mask[index].nonzero()
+    length = int(present[-1]) + 1 if len(present) else 0
+    mask = group.mask[index : index + 1, :length]
+    return Tokens(
+        values=group.values[index : index + 1, :length].clone(),
+        mask=mask.clone(),
+        kind=group.kind[index : index + 1, :length] * mask,
+        frame=group.frame[index : index + 1, :length] * mask,
+    )
+
+
+def _stack(clips: Sequence[Tokens]) -> Tokens:
+    lengths = [clip.mask.shape[1] for clip in clips]
+    size = (len(clips), max(lengths))
+    values = torch.zeros(*size, clips[0].values.shape[2], dtype=torch.float16)
+    mask = torch.zeros(size, dtype=torch.bool)
+    kind, frame = torch.zeros(size, dtype=torch.int64), torch.zeros(size, dtype=torch.int64)
+    for row, (clip, length) in enumerate(zip(clips, lengths, strict=True)):
+        values[row, :length], mask[row, :length] = clip.values[0], clip.mask[0]
+        kind[row, :length], frame[row, :length] = clip.kind[0], clip.frame[0]
+    return Tokens(values=values, mask=mask, kind=kind, frame=frame)
+
+
+def _moments(group: Tokens) -> tuple[Tensor, Tensor]:
+    width = group.values.shape[2]
+    mean, deviation = torch.zeros(N_KINDS, width), torch.ones(N_KINDS, width)
+    for kind in range(N_KINDS):
+        chosen = group.mask & (group.kind == kind)
+        count = int(chosen.sum())
+        if count == 0:
+            continue
+        total = torch.zeros(2, width, dtype=torch.float64)
+        for start in range(0, len(chosen), _CHUNK_CLIPS):
+            part = slice(start, start + _CHUNK_CLIPS)
+            values = group.values[part][chosen[part]].double()
+            total += torch.stack([values.sum(dim=0), values.square().sum(dim=0)])
+        center = total[0] / count
+        spread = (total[1] / count - center.square()).clamp_min(0).sqrt()
+        mean[kind], deviation[kind] = center.float(), _usable(spread).float()
+    return mean, deviation
+
+
+def _usable(spread: Tensor) -> Tensor:
+    """Deviations to divide by: a channel that hardly varies beside the others is not blown up to noise."""
+    floor = 1e-2 * spread.mean() if spread.numel() else spread
+    spread = spread.clamp_min(floor)
+    return torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _standardise(group: Tokens, mean: Tensor, deviation: Tensor) -> Tokens:
+    values = torch.empty_like(group.values)
+    for start in range(0, len(values), _CHUNK_CLIPS):
+        part = slice(start, start + _CHUNK_CLIPS)
+        kind = group.kind[part]
+        scaled = (group.values[part].float() - mean[kind]) / deviation[kind]
+        values[part] = (scaled * group.mask[part, :, None]).clamp(-_MOST_DEVIATIONS, _MOST_DEVIATIONS).half()
+    return replace(group, values=values)
+
+
+def _describe_widths(widths: tuple[int, ...]) -> str:
+    return " + ".join(str(width) for width in widths) or "no groups"
