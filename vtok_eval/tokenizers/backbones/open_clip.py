@@ -187,19 +187,35 @@ def _preprocessing(tower: nn.Module) -> dict[str, Any]:
 
 
 def _resized(pixels: Tensor, rule: Mapping[str, Any]) -> Tensor:
-    """Pixels in 0-1 at the tower's size: "squash" stretches, "shortest" crops the middle, "longest" pads."""
+    """Pixels in 0-1 at the tower's size: "squash" stretches, "shortest" crops the middle, "longest" pads.
+
+    Sizes and margins are rounded as open_clip's own transforms round them: half a pixel moves a ViT's tokens.
+    """
     height, width = rule["size"]
-    if rule["resize_mode"] == "squash":
-        return _interpolated(pixels, (height, width), rule["interpolation"])
-    ratios = (height / pixels.shape[-2], width / pixels.shape[-1])
-    fits_inside = rule["resize_mode"] == "longest"
-    scale = min(ratios) if fits_inside else max(ratios)
-    size = (max(1, round(pixels.shape[-2] * scale)), max(1, round(pixels.shape[-1] * scale)))
+    size = _size_before_crop(tuple(pixels.shape[-2:]), (height, width), rule["resize_mode"])
     pixels = _interpolated(pixels, size, rule["interpolation"])
-    # Negative padding crops: this one step pads or crops evenly on both sides.
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    top, left = _margin(height - size[0]), _margin(width - size[1])
+    # Negative padding crops: this one step pads or crops on both sides.
     margins = (left, width - size[1] - left, top, height - size[0] - top)
     return functional.pad(pixels, margins, value=rule["fill_color"] / 255)
+
+
+def _size_before_crop(size: tuple[int, ...], target: tuple[int, int], mode: str) -> tuple[int, int]:
+    (height, width), (target_height, target_width) = size, target
+    if mode == "squash":
+        return target
+    if mode == "shortest" and target_height == target_width:
+        if height <= width:
+            return target_height, int(target_height * width / height)
+        return int(target_height * height / width), target_height
+    ratios = (height / target_height, width / target_width)
+    ratio = max(ratios) if mode == "longest" else min(ratios)
+    return max(1, round(height / ratio)), max(1, round(width / ratio))
+
+
+def _margin(room: int) -> int:
+    """Pixels to pad on the first side, or to crop where there is too little room."""
+    return room // 2 if room >= 0 else -round(-room / 2)
 
 
 def _interpolated(pixels: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
