@@ -78,8 +78,8 @@ class ClusterSums:
         return cast(Floats, (self.sums / totals).mean(axis=(0, 2)))
 
 
-def ordered(records: Iterable[Record] | pd.DataFrame) -> list[Record]:
-    """One job's records by cluster and sample, so that sums do not depend on the order they came in.
+def job_records(records: Iterable[Record] | pd.DataFrame) -> list[Record]:
+    """The records of one job, each sample once.
 
     records: `Record`s, or the long table that `RunFolder.records()` gives.
 
@@ -92,7 +92,6 @@ def ordered(records: Iterable[Record] | pd.DataFrame) -> list[Record]:
         raise ValueError(
             f"a score needs the records of one job, not of {len(jobs)}: {jobs[0]}, {jobs[1]}, ..."
         )
-    found.sort(key=lambda record: (record.cluster, record.sample_id))
     ids = {record.sample_id for record in found}
     if len(ids) != len(found):
         raise ValueError(f"{len(found) - len(ids)} samples of {jobs[0]} stand twice among the records")
@@ -100,7 +99,7 @@ def ordered(records: Iterable[Record] | pd.DataFrame) -> list[Record]:
 
 
 def sample_values(records: Sequence[Record], metric: Metric) -> SampleValues:
-    """The values of a measured metric, from `ordered` records.
+    """The values of a measured metric, from `job_records`.
 
     Which metrics a failed sample would have had cannot be known, so every metric is charged with every failed
     sample: it counts as `metric.failed_as`, or is left out where that is None.
@@ -145,6 +144,8 @@ def components(metric: Metric, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
 
 def cluster_sums(parts: Sequence[SampleValues]) -> ClusterSums:
     """Sum each component's values by cluster; every component must have a sample.
+
+    Samples are added in the order of their ids, so that the order they came in moves no sum's last digit.
 
     A component with one replicate beside others with R stands for the same value in each of the R.
 

@@ -14,7 +14,7 @@ from vtok_eval.results.quantities import (
     score_quantity,
 )
 from vtok_eval.results.records import Comparison, Metric, Record, Score
-from vtok_eval.results.sample_table import ordered
+from vtok_eval.results.sample_table import job_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def score_all(
         UnknownNameError: a mean names a metric that is not there.
     """
     _check_confidence(confidence)
-    found = ordered(records)
+    found = job_records(records)
     if not found:
         raise ValueError("a score needs records; there are none")
     quantities = [score_quantity(found, metric, (*metrics, *known)) for metric in metrics]
@@ -115,7 +115,12 @@ def compare(
         ValueError: as for `score_all`; also where the benchmarks, or a sample's clusters, differ.
     """
     return _compare_pair(
-        ordered(records_a), ordered(records_b), [metric], known=metrics, confidence=confidence, seed=seed
+        job_records(records_a),
+        job_records(records_b),
+        [metric],
+        known=metrics,
+        confidence=confidence,
+        seed=seed,
     )[0]
 
 
@@ -140,13 +145,13 @@ def compare_all(
     if baseline not in by_system:
         raise UnknownNameError(what="baseline", name=baseline, known=by_system)
     tested = [metric for metric in metrics if metric.higher_is_better is not None]
-    base = ordered(by_system[baseline])
+    base = job_records(by_system[baseline])
     found = [
         comparison
         for system, records in by_system.items()
         if system != baseline
         for comparison in _compare_pair(
-            ordered(records), base, tested, known=(*metrics, *known), confidence=confidence, seed=seed
+            job_records(records), base, tested, known=(*metrics, *known), confidence=confidence, seed=seed
         )
     ]
     headline = {metric.name for metric in tested if metric.headline}
