@@ -149,8 +149,9 @@ def test_one_missed_clip_of_ten_questions_counts_as_one_clip() -> None:
     records = [record(i, cluster=f"clip{i // 10}", hit=float(i >= 10)) for i in range(600)]
     result = score(records, HIT)
     # p = 59/60 over 60 clips, variance of a clip's mean (59/60^2 + 59^2/60^2) / 59 = 1/60,
-    # of the score 1/3600; effective size (59/3600) / (1/3600) = 59. Wilson: middle (0.983333 + 3.84146/118) / (1 + 3.84146/59)
-    # = 0.953788, half = 1.95996 / 1.065110 * sqrt(0.0163889/59 + 3.84146/(4 * 59^2)) = 0.043299.
+    # of the score 1/3600; effective size (59/3600) / (1/3600) = 59. Wilson:
+    # middle (0.983333 + 3.84146/118) / (1 + 3.84146/59) = 0.953788,
+    # half 1.95996 / 1.065110 * sqrt(0.0163889/59 + 3.84146/(4 * 59^2)) = 0.043299.
     assert result.low == pytest.approx(0.910489, abs=2e-6)
     assert result.high == pytest.approx(0.997087, abs=2e-6)
     assert "effective sample size 59 from 60 clusters" in result.method
