@@ -111,8 +111,8 @@ class Comparison:
 
     difference: system minus baseline, in the metric's unit; low, high: its interval. `difference` is None
         where no sample is shared, the interval also where the shared samples lie in one cluster.
-    p: two-sided p of the paired test; p_holm: corrected over the family, which is every system x every metric
-        compared with this baseline on this benchmark.
+    p: two-sided p of the paired test; p_holm: corrected by Holm over its family on this benchmark, which is
+        all systems x all headline metrics, or all systems x all other metrics.
     n, n_clusters: shared samples, and the clusters they lie in; n_unpaired: samples that only one of the two
         has a value for, left out.
     test: the interval and the test in words.
