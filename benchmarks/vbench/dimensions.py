@@ -20,13 +20,17 @@ class WeightFile:
     path: below the cache folder, in the reference's own layout.
     url: where the package itself fetches it, or None where that is not a plain file.
     sha256: of the published file, where its publisher states it.
-    by_hand: what has to be done to have it, in words, where `url` is None.
+    member: its name inside the zip archive that `url` is, where it is one.
+    package_file: "package:name" of the installed package that ships it, where one does.
+    by_hand: what has to be done to have it, in words, where it cannot be fetched.
     elsewhere: where the reference's online mode keeps it; "{torch_hub}" and "{home}" are filled in.
     """
 
     path: str
     url: str | None = None
     sha256: str | None = None
+    member: str = ""
+    package_file: str = ""
     by_hand: str = ""
     elsewhere: tuple[str, ...] = ()
 
@@ -102,9 +106,13 @@ MUSIQ = WeightFile(
 AMT = WeightFile("amt_model/amt-s.pth", "https://huggingface.co/lalala125/AMT/resolve/main/amt-s.pth")
 RAFT = WeightFile(
     "raft_model/models/raft-things.pth",
-    by_hand="unzip https://dl.dropboxusercontent.com/s/4j4z58wuv8o0mfz/models.zip in raft_model/",
+    "https://dl.dropboxusercontent.com/s/4j4z58wuv8o0mfz/models.zip",
+    member="models/raft-things.pth",
 )
 VICLIP = WeightFile("ViCLIP/ViClip-InternVid-10M-FLT.pth", f"{_HUB}/ViClip-InternVid-10M-FLT.pth")
+VICLIP_WORDS = WeightFile(
+    "ViCLIP/bpe_simple_vocab_16e6.txt.gz", package_file="clip:bpe_simple_vocab_16e6.txt.gz"
+)
 UMT = WeightFile(
     "umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth", f"{_HUB}/l16_ptk710_ftk710_ftk400_f16_res224.pth"
 )
@@ -315,7 +323,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         title="Temporal style",
         group="semantic",
         model="ViCLIP-L/14",
-        weights=(VICLIP,),
+        weights=(VICLIP, VICLIP_WORDS),
         decoder="decord",
         frames="8, the middles of equal intervals",
         preprocessing=_CLIP_BYTES,
@@ -327,7 +335,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         title="Overall consistency",
         group="semantic",
         model="ViCLIP-L/14",
-        weights=(VICLIP,),
+        weights=(VICLIP, VICLIP_WORDS),
         decoder="decord",
         frames="8, the middles of equal intervals",
         preprocessing=_CLIP_BYTES,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from vtok_eval.errors import MissingDependencyError
@@ -41,8 +43,14 @@ def require_package() -> None:
         )
 
 
+def cache_root() -> Path:
+    """The folder `VBENCH_CACHE_DIR` names, else ~/.cache/vbench, as the reference has it."""
+    named = os.environ.get("VBENCH_CACHE_DIR")
+    return Path(named) if named else Path.home() / ".cache" / "vbench"
+
+
 def vbench_module(name: str) -> ModuleType:
-    """Import `vbench.<name>` and leave logging, warnings and Pillow as they were.
+    """Import `vbench.<name>`, with our cache folder, and leave logging, warnings and Pillow as they were.
 
     The package's modules call `logging.basicConfig`, silence every warning and switch Pillow to accept
     truncated files while they are imported; none of that is for a metric to decide.
@@ -53,6 +61,9 @@ def vbench_module(name: str) -> ModuleType:
     require_package()
     try:
         with _process_state_kept():
+            # The package reads the variable once, when it is first imported, and some modules then go on to
+            # fetch what they do not find in that folder.
+            importlib.import_module("vbench.utils").CACHE_DIR = str(cache_root())
             return importlib.import_module(f"vbench.{name}")
     except ModuleNotFoundError as error:
         raise MissingDependencyError(

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks.vbench.dimensions import Dimension, WeightFile
-from benchmarks.vbench.package import INSTALL_HINT, installed_version
-
-
-def cache_root() -> Path:
-    """The folder `VBENCH_CACHE_DIR` names, else ~/.cache/vbench, as the reference has it."""
-    named = os.environ.get("VBENCH_CACHE_DIR")
-    return Path(named) if named else Path.home() / ".cache" / "vbench"
+from benchmarks.vbench.package import INSTALL_HINT, cache_root, installed_version
+from benchmarks.vbench.scorer import SCORERS
 
 
 def torch_hub() -> Path:
@@ -37,20 +31,26 @@ def find(file: WeightFile) -> Path | None:
     return next((place for place in places(file) if place.is_file()), None)
 
 
-def why_not(dimension: Dimension, *, built: Collection[str]) -> str | None:
-    """Why a dimension cannot be run here, in one line, or None where it can.
-
-    built: names of the dimensions that this benchmark can run once their files are there.
-    """
+def why_not(dimension: Dimension) -> str | None:
+    """Why a dimension cannot be run here, in one line, or None where it can."""
     if installed_version() is None:
         return f"the package 'vbench' is not installed: {INSTALL_HINT}"
     absent = [module for module in dimension.modules if importlib.util.find_spec(module) is None]
-    missing = [str(places(file)[0]) for file in dimension.weights if find(file) is None]
+    missing = [file.path for file in dimension.weights if find(file) is None]
     reasons = []
-    if dimension.name not in built:
-        reasons.append("this version of vtok-eval cannot run it yet")
+    if dimension.name not in SCORERS:
+        reasons.append("vtok-eval has no runner for it yet")
     if absent:
         reasons.append(f"package not installed: {', '.join(absent)}")
     if missing:
-        reasons.append(f"weights missing: {', '.join(missing)}")
+        reasons.append(f"weights missing in {cache_root()}: {', '.join(missing)}")
     return "; ".join(reasons) or None
+
+
+def needs(dimension: Dimension) -> str:
+    """What a dimension needs beside the vbench package, in one line, whether it is here or not."""
+    things = [f"package {module}" for module in dimension.modules]
+    things += [file.path for file in dimension.weights]
+    if dimension.name not in SCORERS:
+        things.append("a runner in vtok-eval, which has none for it yet")
+    return ", ".join(things) or "nothing"

@@ -1,0 +1,213 @@
+"""What each dimension of VBench needs, where it is looked for, whether it is there; fetches it when asked.
+
+python -m benchmarks.vbench.doctor [--fetch] [DIMENSION ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import shutil
+import sys
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, WeightFile, select
+from benchmarks.vbench.weights import find, places, why_not
+from vtok_eval.errors import UnknownNameError, VtokEvalError
+
+_BLOCK = 1 << 20
+
+
+class FetchError(VtokEvalError):
+    """A file that could not be fetched: no address, connection or space, or another hash than published."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """One weight file: where it is looked for, and what was found there.
+
+    size in bytes, sha256 in hex; both None where nothing was found (sha256 also where it was not asked for).
+    intact: whether the hash is the published one; None where none is published or none was computed.
+    """
+
+    file: WeightFile
+    places: tuple[Path, ...]
+    found: Path | None
+    size: int | None
+    sha256: str | None
+    intact: bool | None
+
+
+@dataclass(frozen=True)
+class DimensionState:
+    """One dimension: the state of its files, and why it cannot be run (None where it can)."""
+
+    dimension: Dimension
+    files: tuple[FileState, ...]
+    not_run: str | None
+
+
+def inspect(dimensions: Iterable[Dimension] = DIMENSIONS, *, hashes: bool = False) -> list[DimensionState]:
+    """The state of every dimension asked for; `hashes` reads every file that is there."""
+    return [
+        DimensionState(
+            dimension=entry,
+            files=tuple(_state(file, hashes=hashes) for file in entry.weights),
+            not_run=why_not(entry),
+        )
+        for entry in dimensions
+    ]
+
+
+def lines(states: Iterable[DimensionState]) -> list[str]:
+    """The states in words, a line for each dimension and one for each of its files."""
+    said = []
+    for state in states:
+        said.append(f"{state.dimension.name}: {'ready' if state.not_run is None else state.not_run}")
+        said += [f"  {_file_line(file)}" for file in state.files]
+    return said
+
+
+def fetch(file: WeightFile) -> Path:
+    """Download a file into the cache folder, or copy it from the package that ships it.
+
+    The download goes to a file of another name and is checked before it takes its place.
+
+    Raises:
+        FetchError: see there; the message says what to do by hand.
+    """
+    target = places(file)[0]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        if file.package_file:
+            shutil.copyfile(_shipped(file), part)
+        elif file.url:
+            _download(file, part)
+        else:
+            raise FetchError(f"{target}: cannot be fetched; by hand: {file.by_hand}")
+        _check(file, part)
+        part.replace(target)
+    except OSError as error:
+        raise FetchError(f"{target}: cannot be fetched ({error}); by hand from {file.url}") from error
+    return target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command of this module's docstring; 0 where everything asked for is ready, else 1."""
+    parser = argparse.ArgumentParser(description="what VBench's dimensions need, and whether it is here")
+    parser.add_argument("dimensions", nargs="*", default=["all"], metavar="DIMENSION")
+    parser.add_argument("--fetch", action="store_true", help="download what is missing and can be")
+    parser.add_argument("--hash", action="store_true", help="read every file and show its SHA-256")
+    options = parser.parse_args(arguments)
+    try:
+        chosen = select(options.dimensions)
+    except UnknownNameError as error:
+        parser.exit(2, f"{error}\n")
+    if options.fetch:
+        missing = dict.fromkeys(file for entry in chosen for file in entry.weights if find(file) is None)
+        for file in missing:
+            try:
+                sys.stdout.write(f"fetched {fetch(file)}\n")
+            except FetchError as error:
+                sys.stdout.write(f"{error}\n")
+    states = inspect(chosen, hashes=options.hash)
+    sys.stdout.write("\n".join(lines(states)) + "\n")
+    return int(any(state.not_run for state in states))
+
+
+def _state(file: WeightFile, *, hashes: bool) -> FileState:
+    found = find(file)
+    sha256 = _sha256(found) if hashes and found else None
+    return FileState(
+        file=file,
+        places=places(file),
+        found=found,
+        size=found.stat().st_size if found else None,
+        sha256=sha256,
+        intact=None if sha256 is None or file.sha256 is None else sha256 == file.sha256,
+    )
+
+
+def _file_line(state: FileState) -> str:
+    if state.found is None:
+        source = state.file.url or state.file.package_file or state.file.by_hand
+        return f"missing: looked for {', '.join(map(str, state.places))}; from {source}"
+    said = f"present: {state.found}, {state.size} bytes"
+    if state.sha256:
+        said += f", SHA-256 {state.sha256}"
+    if state.intact is False:
+        said += f": NOT the published file ({state.file.sha256})"
+    return said
+
+
+def _shipped(file: WeightFile) -> Path:
+    package, _, name = file.package_file.partition(":")
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(place) / name).is_file():
+            return Path(place) / name
+    raise FetchError(f"{file.path}: the package {package!r}, which ships it, is not installed")
+
+
+def _download(file: WeightFile, part: Path) -> None:
+    if not file.url:
+        raise ValueError(f"{file.path} has no address")
+    archive = part.with_name(part.name + ".zip") if file.member else part
+    try:
+        with urllib.request.urlopen(file.url) as source, archive.open("wb") as target:
+            length = source.headers.get("Content-Length")
+            _need_space(part, int(length) if length else 0)
+            _copy(source, target, total=int(length) if length else None, name=file.path)
+        if file.member:
+            with zipfile.ZipFile(archive) as members, members.open(file.member) as source:
+                part.write_bytes(source.read())
+    except (urllib.error.URLError, zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise FetchError(f"{part.with_suffix('')}: cannot be fetched from {file.url} ({error})") from error
+    finally:
+        if file.member:
+            archive.unlink(missing_ok=True)
+
+
+def _need_space(part: Path, size: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if free < size:
+        raise FetchError(f"{part.parent}: {size} bytes are needed and {free} are free")
+
+
+def _copy(source: BinaryIO, target: BinaryIO, *, total: int | None, name: str) -> None:
+    from tqdm import tqdm
+
+    copied = 0
+    with tqdm(total=total, desc=name, unit="B", unit_scale=True, leave=False) as progress:
+        while block := source.read(_BLOCK):
+            target.write(block)
+            copied += len(block)
+            progress.update(len(block))
+    if total is not None and copied != total:
+        raise EOFError(f"{copied} of {total} bytes came")
+
+
+def _check(file: WeightFile, part: Path) -> None:
+    if file.sha256 is None:
+        return
+    found = _sha256(part)
+    if found != file.sha256:
+        part.unlink()
+        raise FetchError(f"{file.path}: what came has the hash {found}, published is {file.sha256}; not kept")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

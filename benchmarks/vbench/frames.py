@@ -1,0 +1,269 @@
+"""Frames of a video as VBench's two decoders give them, in pieces, decoded ahead of what reads them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vtok_eval.errors import VideoError
+from vtok_eval.video.containers import check_file
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+Decoder = Literal["decord", "cv2"]
+
+MAX_PIXELS_PER_PIECE = 16 * 1920 * 1080
+"""Of a piece, whatever its number of frames: bounds what the float copies of it take (about 0.4 GiB)."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before its frames are read.
+
+    n_frames: None where the decoder cannot tell (cv2). fps: as the container states it; 0 where it does not.
+    """
+
+    path: Path
+    n_frames: int | None
+    fps: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some frames of a video: `array` uint8 `(n, H, W, 3)` in RGB, and their numbers in the video."""
+
+    array: NDArray
+    numbers: tuple[int, ...]
+    device: torch.device
+
+    @cached_property
+    def frames(self) -> Tensor:
+        """The frames on the device, uint8 `(n, 3, H, W)`."""
+        import torch
+
+        return torch.from_numpy(self.array).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+
+    @cached_property
+    def clip_pixels(self) -> Tensor:
+        """What CLIP's image towers read, float32 `(n, 3, 224, 224)`, by the reference's own transform."""
+        from benchmarks.vbench.package import vbench_module
+
+        return vbench_module("utils").clip_transform(224)(self.frames.float())
+
+
+@dataclass(frozen=True)
+class Task:
+    """A video to be decoded.
+
+    pick: from the number of frames to the numbers of those wanted, sorted; None for all. Only decord picks.
+    """
+
+    path: Path
+    decoder: Decoder
+    pick: Callable[[int], Sequence[int]] | None = None
+
+
+@dataclass(frozen=True)
+class _End:
+    """The last thing that a task leaves: why it failed, or None."""
+
+    error: Exception | None
+
+
+@dataclass
+class DecodedAhead:
+    """Decodes tasks one after the other on its own thread, at most `depth` pieces ahead of the reader.
+
+    Use as a context; leaving it ends the thread. Tasks must be read in their order.
+    frames_per_piece: at most so many, fewer for large frames.
+    """
+
+    tasks: Sequence[Task]
+    device: torch.device
+    frames_per_piece: int = 16
+    depth: int = 2
+    _queue: queue.Queue[VideoInfo | Piece | _End] = field(init=False)
+    _stopped: threading.Event = field(init=False, default_factory=threading.Event)
+    _thread: threading.Thread = field(init=False)
+
+    def __enter__(self) -> DecodedAhead:
+        self._queue = queue.Queue(maxsize=self.depth)
+        self._thread = threading.Thread(target=self._work, name="vbench-decode", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopped.set()
+        while self._thread.is_alive():
+            self._drop_one()
+        self._thread.join()
+
+    def next_video(self) -> tuple[VideoInfo, Iterator[Piece]]:
+        """The next task's video; all its pieces must be read before the next call.
+
+        Raises:
+            VideoError: it cannot be opened; the call after this one gives the following task.
+        """
+        first = self._queue.get()
+        if isinstance(first, VideoInfo):
+            return first, self._pieces()
+        if isinstance(first, _End) and first.error is not None:
+            raise first.error
+        raise RuntimeError("the pieces of the video before were not all read")
+
+    def _pieces(self) -> Iterator[Piece]:
+        while True:
+            item = self._queue.get()
+            if isinstance(item, Piece):
+                yield item
+                continue
+            if isinstance(item, _End) and item.error is not None:
+                raise item.error
+            return
+
+    def _work(self) -> None:
+        for task in self.tasks:
+            error: Exception | None = None
+            try:
+                self._decode(task)
+            except Exception as raised:  # noqa: BLE001 - handed to the reader, who raises it
+                error = raised
+            if self._stopped.is_set():
+                return
+            self._put(_End(error))
+
+    def _decode(self, task: Task) -> None:
+        check_file(task.path)
+        opened = _open_cv2(task.path) if task.decoder == "cv2" else _open_decord(task)
+        info, batches = opened[0], opened[1]
+        self._put(info)
+        for array, numbers in batches(self.frames_per_piece):
+            if self._stopped.is_set():
+                return
+            self._put(Piece(array=array, numbers=numbers, device=self.device))
+
+    def _put(self, item: VideoInfo | Piece | _End) -> None:
+        while not self._stopped.is_set():
+            with suppress(queue.Full):
+                self._queue.put(item, timeout=0.1)
+                return
+
+    def _drop_one(self) -> None:
+        with suppress(queue.Empty):
+            self._queue.get(timeout=0.02)
+
+
+Batches = Callable[[int], Iterator[tuple["NDArray", tuple[int, ...]]]]
+
+
+def _piece_length(wanted: int, height: int, width: int) -> int:
+    return max(1, min(wanted, MAX_PIXELS_PER_PIECE // (height * width)))
+
+
+def _open_cv2(path: Path) -> tuple[VideoInfo, Batches]:
+    """As `vbench.temporal_flickering` and its like read: every frame, in order, RGB."""
+    import cv2
+
+    video = cv2.VideoCapture(str(path))
+    if not video.isOpened():
+        raise VideoError(f"{path}: cannot be opened as a video")
+    fps = float(video.get(cv2.CAP_PROP_FPS))
+
+    def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
+        import numpy as np
+
+        held: list[NDArray] = []
+        start = 0
+        try:
+            while True:
+                success, frame = video.read()
+                if success:
+                    if held and frame.shape != held[0].shape:
+                        raise VideoError(f"{path}: changes its size at frame {start + len(held)}")
+                    held.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+                if held and (not success or len(held) == _piece_length(wanted, *held[0].shape[:2])):
+                    yield np.stack(held), tuple(range(start, start + len(held)))
+                    start += len(held)
+                    held.clear()
+                if not success:
+                    break
+        finally:
+            video.release()
+        if start == 0:
+            raise VideoError(f"{path}: no frame can be decoded")
+
+    return VideoInfo(path=path, n_frames=None, fps=fps if fps > 0 else 0.0), batches
+
+
+def _open_decord(task: Task) -> tuple[VideoInfo, Batches]:
+    """As `vbench.utils.load_video` reads: decord, and Pillow for a GIF."""
+    if task.path.suffix.lower() == ".gif":
+        return _open_gif(task)
+    import decord
+
+    try:
+        reader = decord.VideoReader(str(task.path), num_threads=1)
+    except (decord.DECORDError, RuntimeError) as error:
+        raise VideoError(f"{task.path}: cannot be opened as a video") from error
+    n_frames = len(reader)
+    if n_frames == 0:
+        raise VideoError(f"{task.path}: no frame can be decoded")
+    chosen = tuple(range(n_frames)) if task.pick is None else tuple(task.pick(n_frames))
+
+    def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
+        height, width = reader[0].shape[:2]
+        length = _piece_length(wanted, height, width)
+        for start in range(0, len(chosen), length):
+            numbers = chosen[start : start + length]
+            try:
+                batch = reader.get_batch(list(numbers))
+            except (decord.DECORDError, RuntimeError) as error:
+                raise VideoError(
+                    f"{task.path}: frames {numbers[0]} to {numbers[-1]} cannot be decoded"
+                ) from error
+            # The package switches decord's bridge between numpy and torch as it goes.
+            yield (batch.asnumpy() if hasattr(batch, "asnumpy") else batch.numpy()), numbers
+
+    return VideoInfo(path=task.path, n_frames=n_frames, fps=float(reader.get_avg_fps())), batches
+
+
+def _open_gif(task: Task) -> tuple[VideoInfo, Batches]:
+    import numpy as np
+    from PIL import Image, ImageSequence, UnidentifiedImageError
+
+    try:
+        image = Image.open(task.path)
+        n_frames = int(getattr(image, "n_frames", 1))
+    except (UnidentifiedImageError, OSError) as error:
+        raise VideoError(f"{task.path}: cannot be opened as a GIF") from error
+    chosen = range(n_frames) if task.pick is None else task.pick(n_frames)
+    milliseconds = image.info.get("duration", 0)
+
+    def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
+        held: list[NDArray] = []
+        numbers: list[int] = []
+        remaining = list(chosen)
+        with image:
+            for number, frame in enumerate(ImageSequence.Iterator(image)):
+                pixels = None
+                while remaining and remaining[0] == number:  # a short video's frames are wanted repeatedly
+                    pixels = np.array(frame.convert("RGB"), dtype=np.uint8) if pixels is None else pixels
+                    held.append(pixels)
+                    numbers.append(remaining.pop(0))
+                    if len(held) == _piece_length(wanted, *pixels.shape[:2]):
+                        yield np.stack(held), tuple(numbers)
+                        held, numbers = [], []
+        if held:
+            yield np.stack(held), tuple(numbers)
+
+    fps = 1000.0 / milliseconds if milliseconds else 0.0
+    return VideoInfo(path=task.path, n_frames=n_frames, fps=fps), batches

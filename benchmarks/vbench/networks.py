@@ -1,0 +1,194 @@
+"""The metric models of the vbench package with their weights, each built once for all dimensions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.vbench import dimensions as table
+from benchmarks.vbench.checkpoints import CheckpointError, load_into, read_tensors
+from benchmarks.vbench.dimensions import WeightFile
+from benchmarks.vbench.package import vbench_module
+from benchmarks.vbench.weights import find, places
+from vtok_eval.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_PAIR_MEMORY_BYTES = {"cpu": 2 * 2**30, "cuda": 12 * 2**30}
+
+
+@dataclass
+class Networks:
+    """Builds models on demand, from files only: nothing is ever downloaded here.
+
+    batch: frames or pairs of frames that go through a model at once, at most.
+
+    Every method raises MissingDependencyError where a file or package is missing, and CheckpointError where a
+    checkpoint is damaged or belongs to another model.
+    """
+
+    device: torch.device
+    batch: int = 16
+    _built: dict[str, Any] = field(default_factory=dict)
+
+    def pairs_at_once(self, *, height: int, width: int, volumes: int) -> int:
+        """How many pairs of frames may go through an optical-flow model of this size of frames at once.
+
+        volumes: all-pairs correlation volumes that the model keeps; each has (H W / 64)^2 float32 and a third
+        more for its coarser levels. On a CPU, where batches gain nothing, always 1.
+        """
+        if self.device.type == "cpu":
+            return 1
+        volume = 4 * 4 / 3 * (height * width / 64) ** 2 * volumes
+        room = _PAIR_MEMORY_BYTES.get(self.device.type, _PAIR_MEMORY_BYTES["cpu"])
+        return max(1, min(self.batch, int(room / volume)))
+
+    def clip(self, file: WeightFile) -> nn.Module:
+        """OpenAI's CLIP, in half precision on CUDA as the reference runs it."""
+
+        def build() -> nn.Module:
+            import clip
+
+            path = _path(file)
+            try:
+                model, _ = clip.load(str(path), device=self.device)
+            except (RuntimeError, KeyError, EOFError, OSError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise CheckpointError(f"{path}: cannot be read as CLIP weights ({reason})") from error
+            return _frozen(model)
+
+        return self._once(file.path, build)
+
+    def dino(self) -> nn.Module:
+        """DINO ViT-B/16, its code from the repository that torch.hub keeps in the cache folder."""
+
+        def build() -> nn.Module:
+            import torch
+
+            repository = _path(table.DINO_REPOSITORY).parent
+            model = torch.hub.load(str(repository), "dino_vitb16", source="local", pretrained=False)
+            path = _path(table.DINO)
+            load_into(model, read_tensors(path), path=path)
+            return _frozen(model.to(self.device))
+
+        return self._once("dino", build)
+
+    def aesthetic_head(self) -> nn.Module:
+        """LAION's linear head on CLIP L/14 features, 768 to 1."""
+
+        def build() -> nn.Module:
+            from torch import nn
+
+            head = nn.Linear(768, 1)
+            path = _path(table.AESTHETIC)
+            load_into(head, read_tensors(path), path=path)
+            return _frozen(head.to(self.device))
+
+        return self._once("aesthetic", build)
+
+    def musiq(self) -> nn.Module:
+        """MUSIQ as pyiqa has it, with one output: a mean opinion score."""
+
+        def build() -> nn.Module:
+            from pyiqa.archs.musiq_arch import MUSIQ
+
+            model = MUSIQ(pretrained=False)
+            path = _path(table.MUSIQ)
+            load_into(model, _without_prefix(read_tensors(path), "module."), path=path)
+            return _frozen(model.to(self.device))
+
+        return self._once("musiq", build)
+
+    def amt(self) -> nn.Module:
+        """AMT-S, which predicts the frame between two."""
+
+        def build() -> nn.Module:
+            network = vbench_module("third_party.amt.networks.AMT-S")
+            # The defaults of its class are the parameters in the package's AMT-S.yaml.
+            model = network.Model(corr_radius=3, corr_lvls=4, num_flows=3)
+            path = _path(table.AMT)
+            load_into(model, read_tensors(path, within="state_dict"), path=path)
+            return _frozen(model.to(self.device))
+
+        return self._once("amt", build)
+
+    def raft(self) -> nn.Module:
+        """RAFT, the full one, trained on FlyingThings."""
+
+        def build() -> nn.Module:
+            from easydict import EasyDict
+
+            options = EasyDict(small=False, mixed_precision=False, alternate_corr=False)
+            model = vbench_module("third_party.RAFT.core.raft").RAFT(options)
+            path = _path(table.RAFT)
+            load_into(model, _without_prefix(read_tensors(path), "module."), path=path)
+            return _frozen(model.to(self.device))
+
+        return self._once("raft", build)
+
+    def viclip(self) -> nn.Module:
+        """ViCLIP-L/14."""
+
+        def build() -> nn.Module:
+            words = _path(table.VICLIP_WORDS)  # its module downloads the file on import where it is missing
+            tokenizer = vbench_module("third_party.ViCLIP.simple_tokenizer").SimpleTokenizer(str(words))
+            model = vbench_module("third_party.ViCLIP.viclip").ViCLIP(tokenizer=tokenizer, pretrain=None)
+            path = _path(table.VICLIP)
+            load_into(model, read_tensors(path, within="model"), path=path)
+            # It trades memory for a second forward while training; without gradients that is only overhead.
+            model.vision_encoder.transformer.checkpoint_num = 0
+            return _frozen(model.to(self.device))
+
+        return self._once("viclip", build)
+
+    def umt(self) -> nn.Module:
+        """UMT ViT-L/16 on 16 frames, 400 actions."""
+
+        def build() -> nn.Module:
+            network = vbench_module("third_party.umt.models.modeling_finetune")
+            model = network.vit_large_patch16_224(
+                num_classes=400,
+                all_frames=16,
+                tubelet_size=1,
+                use_learnable_pos_emb=False,
+                drop_path_rate=0.2,
+                use_mean_pooling=True,
+                init_scale=0.001,
+            )
+            path = _path(table.UMT)
+            # Its positions are computed, so checkpoints may or may not carry them.
+            load_into(model, read_tensors(path), path=path, may_lack=frozenset({"pos_embed"}))
+            return _frozen(model.to(self.device))
+
+        return self._once("umt", build)
+
+    def _once(self, name: str, build: Callable[[], nn.Module]) -> nn.Module:
+        if name not in self._built:
+            # Some of the packages' constructors talk to the terminal.
+            with redirect_stdout(io.StringIO()):
+                self._built[name] = build()
+        model: nn.Module = self._built[name]
+        return model
+
+
+def _path(file: WeightFile) -> Path:
+    found = find(file)
+    if found is None:
+        raise MissingDependencyError(
+            f"VBench: {places(file)[0]} is missing; python -m benchmarks.vbench.doctor says how to get it"
+        )
+    return found
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    return model.eval().requires_grad_(False)
+
+
+def _without_prefix(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}

@@ -1,0 +1,110 @@
+"""What a dimension is to the evaluator: a scorer with its models loaded, and one pass over each video."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vtok_eval.errors import VideoError
+
+if TYPE_CHECKING:
+    from benchmarks.vbench.frames import Piece, VideoInfo
+    from benchmarks.vbench.networks import Networks
+
+SCORERS: Mapping[str, str] = {
+    "subject_consistency": "benchmarks.vbench.frame_scorers:SubjectConsistency",
+    "background_consistency": "benchmarks.vbench.frame_scorers:BackgroundConsistency",
+    "temporal_flickering": "benchmarks.vbench.flickering:TemporalFlickering",
+    "motion_smoothness": "benchmarks.vbench.smoothness:MotionSmoothness",
+    "dynamic_degree": "benchmarks.vbench.dynamic_degree:DynamicDegree",
+    "aesthetic_quality": "benchmarks.vbench.frame_scorers:AestheticQuality",
+    "imaging_quality": "benchmarks.vbench.frame_scorers:ImagingQuality",
+    "human_action": "benchmarks.vbench.prompt_scorers:HumanAction",
+    "appearance_style": "benchmarks.vbench.prompt_scorers:AppearanceStyle",
+    "temporal_style": "benchmarks.vbench.prompt_scorers:TextVideoConsistency",
+    "overall_consistency": "benchmarks.vbench.prompt_scorers:TextVideoConsistency",
+}
+"""The dimensions that can be run here, and the class that runs each."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a video was made for. information: the prompt's structured information, by dimension."""
+
+    prompt: str
+    information: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """A video's score on one dimension, in the dimension's unit.
+
+    weight: what the video counts in the dimension's mean: the reference takes some means over frames.
+    """
+
+    value: float
+    weight: float = 1.0
+
+
+class Pass(Protocol):
+    """One video's way through one dimension."""
+
+    def add(self, piece: Piece) -> None:
+        """Take the next frames."""
+        ...
+
+    def finish(self) -> VideoResult:
+        """The score, once all frames were given.
+
+        Raises:
+            VideoError: the video has none, because it is too short, say.
+        """
+        ...
+
+
+class Scorer(Protocol):
+    """One dimension with its models loaded; made from `Networks`."""
+
+    def __init__(self, networks: Networks) -> None: ...
+
+    def pick(self, n_frames: int) -> Sequence[int] | None:
+        """Which frames it needs, in order and perhaps repeated; None for all."""
+        ...
+
+    def begin(self, video: VideoInfo, request: Request) -> Pass:
+        """Start a video."""
+        ...
+
+
+def scorer_class(name: str) -> type[Scorer]:
+    """The class that runs the dimension `name`, which must be in `SCORERS`."""
+    module, _, attribute = SCORERS[name].partition(":")
+    found: type[Scorer] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def middle_frames(n_frames: int, count: int) -> tuple[int, ...]:
+    """The middles of `count` equal intervals of a video; a shorter video's last frame is repeated.
+
+    As `vbench.utils.get_frame_indices(..., sample="middle")`, integers cut off, not rounded.
+    """
+    import numpy as np
+
+    taken = min(count, n_frames)
+    edges = np.linspace(0, n_frames, taken + 1).astype(int)
+    middles = [int(first + last - 1) // 2 for first, last in pairwise(edges)]
+    return (*middles, *[middles[-1]] * (count - taken))
+
+
+def need_frames(video: VideoInfo, n_frames: int, *, least: int, dimension: str) -> None:
+    """Refuse a video that is too short for a dimension.
+
+    Raises:
+        VideoError: it has fewer than `least` frames.
+    """
+    if n_frames < least:
+        frames = "frame" if n_frames == 1 else "frames"
+        raise VideoError(f"{video.path}: has {n_frames} {frames}; {dimension} needs at least {least}")

@@ -1,0 +1,205 @@
+"""Our runner against the package's own compute functions: same random weights, same real clips."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.vbench.benchmark import VBench
+from benchmarks.vbench.evaluator import VBenchEvaluator, Video
+from benchmarks.vbench.networks import Networks
+from benchmarks.vbench.package import installed_version, vbench_module
+from benchmarks.vbench.result_files import PER_VIDEO_SCALE
+from benchmarks.vbench.scorer import SCORERS, Request, Scorer, scorer_class
+from vtok_eval.benchmark import Context, System
+from vtok_eval.video.folder import VideoFolder
+
+pytestmark = [
+    pytest.mark.vbench,
+    pytest.mark.slow,
+    pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed"),
+]
+
+STYLE = {"appearance_style": {"appearance_style": "Van Gogh style"}}
+BOOLEAN = {"dynamic_degree", "human_action"}
+BOUND = 1e-5
+"""Ten times closer than the issue asks for; differences seen are below 1e-6."""
+
+Reference = Callable[[str], tuple[float, Mapping[str, Any]]]
+Ours = Callable[[int], Mapping[str, Mapping[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def reference(
+    stand_ins: Path, real_clips: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Reference:
+    """The package's score of a dimension, and each video's by file name; every dimension computed once."""
+    import torch
+
+    info = tmp_path_factory.mktemp("info") / "full_info.json"
+    entries = [
+        {
+            "prompt_en": path.stem.removesuffix("-0"),
+            "dimension": list(SCORERS),
+            "video_list": [str(path)],
+            "auxiliary_info": STYLE,
+        }
+        for path in real_clips
+    ]
+    info.write_text(json.dumps(entries))
+    known: dict[str, tuple[float, Mapping[str, Any]]] = {}
+
+    def compute(dimension: str) -> tuple[float, Mapping[str, Any]]:
+        if dimension not in known:
+            module = vbench_module(dimension)
+            options = importlib.import_module("vbench.utils").init_submodules([dimension], local=True)
+            function = getattr(module, f"compute_{dimension}")
+            score, videos = function(str(info), torch.device("cpu"), options[dimension])
+            found = {Path(entry["video_path"]).name: entry["video_results"] for entry in videos}
+            known[dimension] = float(score), found
+        return known[dimension]
+
+    return compute
+
+
+@pytest.fixture(scope="module")
+def ours(stand_ins: Path, real_clips: tuple[Path, ...]) -> Ours:
+    """Our results of all dimensions at a batch size, by file name and dimension; all dimensions in one pass."""
+    known: dict[int, Mapping[str, Mapping[str, Any]]] = {}
+
+    def compute(batch: int) -> Mapping[str, Mapping[str, Any]]:
+        if batch not in known:
+            results = evaluator(list(SCORERS), batch=batch).score(videos(real_clips, list(SCORERS)))
+            known[batch] = {
+                path.name: found
+                for path, found in zip(real_clips, results, strict=True)
+                if isinstance(found, dict)
+            }
+        return known[batch]
+
+    return compute
+
+
+def evaluator(names: list[str], *, batch: int, depth: int = 2) -> VBenchEvaluator:
+    import torch
+
+    device = torch.device("cpu")
+    networks = Networks(device, batch)
+    scorers: dict[str, Scorer] = {name: scorer_class(name)(networks) for name in names}
+    return VBenchEvaluator(scorers, device, frames_per_piece=batch, depth=depth)
+
+
+def videos(paths: tuple[Path, ...], names: list[str]) -> list[Video]:
+    return [Video(path, tuple(names), Request(path.stem.removesuffix("-0"), STYLE)) for path in paths]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+@pytest.mark.parametrize("dimension", SCORERS)
+def test_each_video_scores_as_the_package_has_it(
+    dimension: str, batch: int, reference: Reference, ours: Ours, real_clips: tuple[Path, ...]
+) -> None:
+    _, expected = reference(dimension)
+    found = ours(batch)
+    assert set(found) == set(expected) == {path.name for path in real_clips}
+    for name, value in expected.items():
+        score = found[name][dimension].value
+        if dimension in BOOLEAN:
+            assert score == float(value), name
+        else:
+            assert score == pytest.approx(value / PER_VIDEO_SCALE.get(dimension, 1.0), abs=BOUND), name
+
+
+@pytest.mark.parametrize("dimension", SCORERS)
+def test_the_weighted_mean_is_the_packages_score(dimension: str, reference: Reference, ours: Ours) -> None:
+    score, _ = reference(dimension)
+    results = [found[dimension] for found in ours(3).values()]
+    mean = sum(result.value * result.weight for result in results) / sum(result.weight for result in results)
+    assert mean == pytest.approx(score, abs=BOUND)
+
+
+def test_the_comparison_can_fail(reference: Reference) -> None:
+    """The clips' scores lie apart by far more than the bound, and both booleans occur."""
+    for dimension in SCORERS:
+        values = [float(value) for value in reference(dimension)[1].values()]
+        assert max(values) - min(values) > 50 * BOUND, dimension
+
+
+def test_flow_is_as_long_as_the_packages(stand_ins: Path, real_clips: tuple[Path, ...]) -> None:
+    """Dynamic degree is a vote; here the number behind each vote."""
+    import torch
+    from easydict import EasyDict
+
+    from benchmarks.vbench.dynamic_degree import DynamicDegree, _Encoded
+
+    module = vbench_module("dynamic_degree")
+    checkpoint = str(stand_ins / "raft_model/models/raft-things.pth")
+    options = EasyDict(model=checkpoint, small=False, mixed_precision=False, alternate_corr=False)
+    theirs = module.DynamicDegree(options, torch.device("cpu"))
+    frames = theirs.get_frames(str(real_clips[0]))[:4]
+    with torch.no_grad():
+        expected = []
+        for first, second in zip(frames[:-1], frames[1:], strict=True):
+            padded = module.InputPadder(first.shape).pad(first, second)
+            _, flow = theirs.model(*padded, iters=20, test_mode=True)
+            expected.append(theirs.get_score(padded[0], flow))
+        own = DynamicDegree(Networks(torch.device("cpu")))
+        encoded = _Encoded(own, torch.cat(frames).to(torch.uint8))
+        found = own._largest_flow(encoded, [2, 0, 1])
+    assert found == pytest.approx([expected[2], expected[0], expected[1]], rel=1e-4)
+
+
+def test_a_dimension_alone_scores_as_among_others(ours: Ours, real_clips: tuple[Path, ...]) -> None:
+    """Decoded by itself it may seek to its frames, and temporal flickering is the package's own function."""
+    for name in ("overall_consistency", "temporal_flickering", "human_action"):
+        alone = evaluator([name], batch=3, depth=1).score(videos(real_clips, [name]))
+        for path, found in zip(real_clips, alone, strict=True):
+            assert isinstance(found, dict)
+            assert found[name].value == pytest.approx(ours(3)[path.name][name].value, abs=1e-6)
+
+
+def test_bad_videos_fail_by_themselves(
+    ours: Ours, real_clips: tuple[Path, ...], tmp_path: Path, stand_ins: Path
+) -> None:
+    names = ["background_consistency", "temporal_flickering"]
+    text, cut = tmp_path / "text.mp4", tmp_path / "cut.mp4"
+    text.write_text("no video")
+    cut.write_bytes(real_clips[0].read_bytes()[:1500])
+    paths = (text, real_clips[0], tmp_path / "gone.mp4", cut, real_clips[1])
+    results = evaluator(names, batch=3).score(videos(paths, names))
+    for place, reason in ((0, "cannot be opened"), (2, "no such video file"), (3, "cannot be opened")):
+        assert reason in str(results[place])
+        assert paths[place].name in str(results[place])
+    for place in (1, 4):
+        found = results[place]
+        assert isinstance(found, dict)
+        for name in names:
+            assert found[name].value == pytest.approx(ours(3)[paths[place].name][name].value, abs=1e-6)
+
+
+def test_through_the_benchmark(
+    stand_ins: Path, real_clips: tuple[Path, ...], tmp_path: Path, ours: Ours
+) -> None:
+    import torch
+
+    from vtok_eval.runners.runner import Runner
+
+    information = tmp_path / "information.json"
+    prompts = [path.stem.removesuffix("-0") for path in real_clips]
+    information.write_text(json.dumps(dict.fromkeys(prompts, STYLE)))
+    chosen = ["appearance_style", "imaging_quality"]
+    benchmark = VBench(chosen, information=str(information), frames_at_once=3)
+    system = System("clips", "clips", "videos", VideoFolder(real_clips[0].parent))
+    device = torch.device("cpu")
+    context = Context(Runner(device), device, 0, tmp_path, tmp_path)
+    samples = benchmark.samples(system)
+    outcomes = benchmark.prepare(system, context).evaluate(samples, None)
+    assert benchmark.describe()["dimensions"]["appearance_style"] == "run"
+    for sample, outcome in zip(samples, outcomes, strict=True):
+        assert outcome.error is None
+        expected = {name: (ours(3)[sample.id][name].value,) for name in chosen}
+        assert outcome.values == {name: pytest.approx(value, abs=1e-6) for name, value in expected.items()}
