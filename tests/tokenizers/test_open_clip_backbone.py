@@ -104,6 +104,17 @@ def test_openais_weights_get_quick_gelu_and_the_weights_own_preprocessing(monkey
     assert backbone.describe()["preprocessing"]["interpolation"] == "bilinear"
 
 
+def test_a_weights_file_runs_no_code_of_its_own(tmp_path) -> None:
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    torch.save({"state_dict": Trap()}, tmp_path / "trap.pt")
+    with pytest.raises(SpecError, match="weights do not load"):
+        OpenClip(f"tiny-vit/{tmp_path}/trap.pt")
+    assert not (tmp_path / "sprung").exists()
+
+
 @pytest.mark.parametrize(
     ("model", "error", "complaint"),
     [

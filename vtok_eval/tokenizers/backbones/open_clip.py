@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -121,7 +122,7 @@ def _random_tower(name: str, seed: int) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return open_clip.create_model(name, pretrained=None, pretrained_hf=False).visual
+        return open_clip.create_model(name, pretrained=None).visual
 
 
 def _pretrained_tower(name: str, pretrained: str) -> nn.Module:
@@ -143,9 +144,8 @@ def _pretrained_tower(name: str, pretrained: str) -> nn.Module:
             pretrained=pretrained,
             # OpenAI's weights were trained with QuickGELU; open_clip only warns where the config lacks it.
             force_quick_gelu=bool(published.get("quick_gelu")),
-            load_weights_only=True,
         )
-    except (RuntimeError, KeyError, OSError, ValueError) as error:
+    except (RuntimeError, KeyError, OSError, ValueError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SpecError(f"open_clip:{name}/{pretrained}: the weights do not load: {reason}") from error
     return model.visual
