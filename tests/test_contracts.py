@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vtok_eval import registry
-from vtok_eval.errors import MissingDependencyError, TokenizerError, UnknownNameError
+from vtok_eval.errors import AmbiguousNameError, MissingDependencyError, TokenizerError, UnknownNameError
 from vtok_eval.registry import BACKBONES, BENCHMARKS, TOKENIZERS, Registry
 from vtok_eval.systems import (
     Clip,
@@ -227,7 +227,7 @@ class TestRegistry:
 
     def test_a_name_that_two_claim_is_no_silent_winner(self, monkeypatch):
         entries(monkeypatch, ("ours", "math:pi"))
-        with pytest.raises(ValueError, match="'ours' is claimed by os:sep and math:pi"):
+        with pytest.raises(AmbiguousNameError, match="'ours' is claimed by os:sep and math:pi"):
             Registry("thing", {"ours": "os:sep"}).resolve("ours")
 
     def test_the_same_claim_twice_is_none(self, monkeypatch):

@@ -21,6 +21,10 @@ class UnknownNameError(VtokEvalError):
         super().__init__(f"unknown {what} {name!r}; {hint}")
 
 
+class AmbiguousNameError(VtokEvalError):
+    """A name that two installed packages claim for different things."""
+
+
 class SpecError(VtokEvalError):
     """A tokenizer or system spec string that cannot be read, or an option with a bad value."""
 
@@ -43,3 +47,7 @@ class RunFolderError(VtokEvalError):
 
 class MissingDependencyError(VtokEvalError):
     """A package, weight file or data set that is needed and not there; says how to get it."""
+
+
+class SubmissionError(VtokEvalError):
+    """A submission that cannot be packed or is refused; names the file, the place in it and what is wrong."""

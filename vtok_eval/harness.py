@@ -267,9 +267,7 @@ def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Recor
     )
     if isinstance(result, Failure) or result.error is not None:
         return failed
-    record = replace(
-        failed, status=Status.OK, values=result.values, outputs=result.outputs, cost=result.cost
-    )
+    record = replace(failed, status=Status.OK, values=result.values, outputs=result.outputs, cost=result.cost)
     try:
         check_record(record)
     except ValueError as error:

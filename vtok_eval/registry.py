@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
-from vtok_eval.errors import MissingDependencyError, UnknownNameError
+from vtok_eval.errors import AmbiguousNameError, MissingDependencyError, UnknownNameError
 
 
 @dataclass
@@ -33,12 +33,12 @@ class Registry:
         """Every name with its "module:attribute".
 
         Raises:
-            ValueError: two packages claim one name.
+            AmbiguousNameError: two packages claim one name.
         """
         found = dict(self.built_in)
         for entry in entry_points(group=f"vtok_eval.{self.kind}s"):
             if found.get(entry.name, entry.value) != entry.value:
-                raise ValueError(
+                raise AmbiguousNameError(
                     f"{self.kind} {entry.name!r} is claimed by {found[entry.name]} and {entry.value}"
                 )
             found[entry.name] = entry.value

@@ -30,6 +30,8 @@ class Backbone(ABC):
     """
 
     device: torch.device
+    fills_passes: bool = True
+    """False lets a pass be as short as what is asked for: for who measures cost, not maps to the last bit."""
 
     @property
     @abstractmethod
@@ -60,11 +62,12 @@ class Backbone(ABC):
         """
         _check_frames(frames)
         size = self._chunk_size(frames)
-        outputs = [self._padded_pass(chunk, size) for chunk in frames.split(size)]
+        chunks = frames.split(size)
+        outputs = [self._pass(chunk, size if self.fills_passes else len(chunk)) for chunk in chunks]
         # Joined outside inference mode: what a projection is trained on must be an ordinary tensor.
         return torch.cat(outputs)
 
-    def _padded_pass(self, frames: Tensor, size: int) -> Tensor:
+    def _pass(self, frames: Tensor, size: int) -> Tensor:
         n_frames = len(frames)
         frames = frames.to(self.device)
         if n_frames < size:
