@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.vbench.package import vbench_module
-from benchmarks.vbench.scorer import Request, VideoResult
+from benchmarks.vbench.scorer import Request, VideoResult, need_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -171,6 +171,7 @@ class DynamicPass:
     """One video: keeps the frames that are compared."""
 
     def __init__(self, video: VideoInfo, scorer: DynamicDegree) -> None:
+        self._video = video
         self._scorer = scorer
         self._interval = max(1, round(video.fps / 8))
         self._kept: list[Tensor] = []
@@ -185,7 +186,9 @@ class DynamicPass:
         """1 where the video moves, else 0; every video weighs the same."""
         import torch
 
-        return VideoResult(float(self._scorer.moves(torch.cat(self._kept))))
+        frames = torch.cat(self._kept)
+        need_size(self._video, *frames.shape[-2:], multiple=8, dimension="dynamic degree")
+        return VideoResult(float(self._scorer.moves(frames)))
 
 
 def _most_different_first(frames: Tensor) -> list[int]:

@@ -99,6 +99,27 @@ def middle_frames(n_frames: int, count: int) -> tuple[int, ...]:
     return (*middles, *[middles[-1]] * (count - taken))
 
 
+LEAST_FLOW_SIDE = 128
+"""RAFT and AMT look flow up in maps of an eighth of the padded size, halved three times; where one of those
+is a single pixel wide, they divide by 0 and all that follows is nan."""
+
+
+def need_size(video: VideoInfo, height: int, width: int, *, multiple: int, dimension: str) -> None:
+    """Refuse a video whose frames, padded to a multiple, are too small for optical flow.
+
+    The reference scores such a video: nan makes it "not dynamic" and its motion smoothness anything.
+
+    Raises:
+        VideoError: a padded side is below `LEAST_FLOW_SIDE`.
+    """
+    shorter = -(-min(height, width) // multiple) * multiple
+    if shorter < LEAST_FLOW_SIDE:
+        least = LEAST_FLOW_SIDE - multiple + 1
+        raise VideoError(
+            f"{video.path}: is {width} x {height}; {dimension} needs at least {least} pixels on each side"
+        )
+
+
 def need_frames(video: VideoInfo, n_frames: int, *, least: int, dimension: str) -> None:
     """Refuse a video that is too short for a dimension.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.package import vbench_module
-from benchmarks.vbench.scorer import Request, VideoResult, need_frames
+from benchmarks.vbench.scorer import Request, VideoResult, need_frames, need_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,11 +64,13 @@ class SmoothnessPass:
         self._waiting: Tensor | None = None
         self._found: list[Tensor] = []
         self._n_frames = 0
+        self._size = (0, 0)
 
     def add(self, piece: Piece) -> None:
         """Take the next frames."""
         import torch
 
+        self._size = piece.array.shape[1:3]
         self._n_frames += len(piece.numbers)
         frames = piece.frames if self._waiting is None else torch.cat([self._waiting, piece.frames])
         # The first of `frames` is an even one. Triples (0, 1, 2), (2, 3, 4), ... share their even frames.
@@ -84,4 +86,5 @@ class SmoothnessPass:
         import torch
 
         need_frames(self._video, self._n_frames, least=3, dimension="motion smoothness")
+        need_size(self._video, *self._size, multiple=16, dimension="motion smoothness")
         return VideoResult((255.0 - float(torch.cat(self._found).mean())) / 255.0)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def write_video(tmp_path: Path) -> WriteVideo:
 
 @dataclass(frozen=True)
 class Cut:
-    """What is taken of a shipped clip. cut_to: a second clip whose frames follow, so that scores differ from 1."""
+    """What is taken of a shipped clip. cut_to: a second one, whose frames follow after the middle."""
 
     source: str
     name: str
@@ -59,18 +59,9 @@ class Cut:
 
 
 CUTS = (
-    Cut("bikes.mp4", f"A person is {ACTION}-0.mp4", 128, 96, 7, 8),
-    Cut("carphone_pristine.mp4", "A person is dancing-0.mp4", 96, 112, 4, 24, start=10, cut_to="bikes.mp4"),
-    Cut(
-        "bigbuckbunny.mp4",
-        "a field of flowers-0.mp4",
-        160,
-        90,
-        11,
-        30,
-        start=20,
-        cut_to="carphone_pristine.mp4",
-    ),
+    Cut("bikes.mp4", f"A person is {ACTION}-0.mp4", 144, 128, 7, 8),
+    Cut("carphone_pristine.mp4", "A person is dancing-0.mp4", 128, 140, 5, 8, start=10, cut_to="bikes.mp4"),
+    Cut("bigbuckbunny.mp4", "a field of flowers-0.mp4", 184, 168, 11, 30, start=20, cut_to="bikes.mp4"),
 )
 
 
@@ -102,7 +93,7 @@ def _decode(source: str, cut: Cut) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache folder with random weights for every dimension that has a runner; ViCLIP and UMT two layers deep.
+    """A cache folder with random weights for every dimension that has a runner; all networks are small.
 
     Where a network's code takes one size only, the package's class is made to build a smaller one, for the
     reference and for ours.
@@ -122,12 +113,8 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         _copy_words(root)
         viclip = vbench_module("third_party.ViCLIP.viclip_vision")
         umt = vbench_module("third_party.umt.models.modeling_finetune")
-        patch.setattr(
-            viclip, "VisionTransformer", _smaller(viclip.VisionTransformer, width=64, layers=2, heads=2)
-        )
-        patch.setattr(
-            umt, "VisionTransformer", _smaller(umt.VisionTransformer, embed_dim=64, depth=2, num_heads=2)
-        )
+        _shrink(patch, viclip, width=64, layers=2, heads=2)
+        _shrink(patch, umt, embed_dim=64, depth=2, num_heads=2)
         write_stand_ins(root, torch_home, sizes=SMALL, seed=0)
         _make_umt_see(root / "umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth", ACTION)
         threads = torch.get_num_threads()
@@ -136,8 +123,9 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         torch.set_num_threads(threads)
 
 
-def _smaller(network: Callable[..., Any], **sizes: int) -> Callable[..., Any]:
-    return lambda **options: network(**{**options, **sizes})
+def _shrink(patch: pytest.MonkeyPatch, module: ModuleType, **sizes: int) -> None:
+    network = module.VisionTransformer
+    patch.setattr(module, "VisionTransformer", lambda **options: network(**{**options, **sizes}))
 
 
 def _copy_words(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,7 +70,7 @@ def reference(
 
 @pytest.fixture(scope="module")
 def ours(stand_ins: Path, real_clips: tuple[Path, ...]) -> Ours:
-    """Our results of all dimensions at a batch size, by file name and dimension; all dimensions in one pass."""
+    """Our results at a batch size, by file name and dimension; all dimensions in one pass."""
     known: dict[int, Mapping[str, Mapping[str, Any]]] = {}
 
     def compute(batch: int) -> Mapping[str, Mapping[str, Any]]:
@@ -143,7 +144,7 @@ def test_flow_is_as_long_as_the_packages(stand_ins: Path, real_clips: tuple[Path
     frames = theirs.get_frames(str(real_clips[0]))[:4]
     with torch.no_grad():
         expected = []
-        for first, second in zip(frames[:-1], frames[1:], strict=True):
+        for first, second in itertools.pairwise(frames):
             padded = module.InputPadder(first.shape).pad(first, second)
             _, flow = theirs.model(*padded, iters=20, test_mode=True)
             expected.append(theirs.get_score(padded[0], flow))
