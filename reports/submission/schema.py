@@ -1,0 +1,256 @@
+"""The schema of a submission: every key of its manifest, run, scores, comparisons and records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reports.submission.text import Link, LongText, Name, Sha256, ShortText
+from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
+
+FORM = "vtok-eval submission"
+FORM_VERSION = 1
+"""Raised when a reader of version N could misread a file of version N+1."""
+
+Count = Annotated[int, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys, values of another type, NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class NamedLink(Strict):
+    """A link to a page about the submission."""
+
+    title: Name
+    url: Link
+
+
+class FileEntry(Strict):
+    """A file of the submission, as it must be found."""
+
+    sha256: Sha256
+    bytes: Count
+
+
+class JobEntry(Strict):
+    """A job of the run: as many records as it had samples must be there."""
+
+    id: Name
+    system: Name
+    benchmark: Name
+    n_samples: Count
+
+
+class Manifest(Strict):
+    """What a submission says about itself; files: by name, all but the manifest."""
+
+    form: Literal["vtok-eval submission"]
+    form_version: Literal[1]
+    submitter: ShortText
+    notes: LongText
+    links: list[NamedLink] = Field(max_length=10)
+    files: dict[Name, FileEntry] = Field(max_length=10)
+    jobs: list[JobEntry] = Field(max_length=10_000)
+
+
+class SystemEntry(Strict):
+    """A system in run.json."""
+
+    name: Name
+    spec: LongText = ""
+    control: bool = False
+    kind: ShortText = ""
+    description: dict[str, Any] = Field(default_factory=dict)
+
+
+class BenchmarkEntry(Strict):
+    """A benchmark in run.json."""
+
+    id: Name
+    name: Name
+    options: dict[str, Any] = Field(default_factory=dict)
+    version: ShortText = ""
+    description: dict[str, Any] = Field(default_factory=dict)
+
+
+class NotRunEntry(Strict):
+    """A system on a benchmark that the machine could not run."""
+
+    system: Name
+    benchmark: Name
+    reason: LongText
+
+
+class GitState(Strict):
+    """The checkout that the code came from."""
+
+    revision: ShortText
+    dirty: bool
+
+
+class Session(Strict):
+    """Provenance of one process that worked on the run; `folder` is left out of submissions."""
+
+    vtok_eval: ShortText | None = None
+    git: GitState | None = None
+    packages: dict[ShortText, ShortText | None] = Field(default_factory=dict)
+    python: ShortText | None = None
+    machine: dict[str, Any] | None = None
+    torch: dict[str, Any] | None = None
+    threads: dict[ShortText, ShortText | None] = Field(default_factory=dict)
+    command: list[LongText] = Field(default_factory=list, max_length=500)
+    folder: LongText | None = None
+    seed: int | None = None
+    device: ShortText | None = None
+    started: ShortText | None = None
+    finished: ShortText | None = None
+    jobs: dict[str, float] = Field(default_factory=dict)
+
+
+class RunDocument(Strict):
+    """run.json, without its schema version."""
+
+    name: Name
+    label: LongText = ""
+    setting: ShortText = ""
+    description: LongText = ""
+    baseline: Name | None = None
+    seed: int | None = None
+    limit: int | None = None
+    systems: list[SystemEntry] = Field(default_factory=list, max_length=1_000)
+    benchmarks: list[BenchmarkEntry] = Field(default_factory=list, max_length=1_000)
+    not_run: list[NotRunEntry] = Field(default_factory=list, max_length=100_000)
+    sessions: list[Session] = Field(default_factory=list, max_length=1_000)
+
+
+class MetricEntry(Strict):
+    """`Metric`, field by field."""
+
+    name: Name
+    title: Name
+    unit: ShortText
+    higher_is_better: bool | None
+    chance: float | None
+    group: ShortText
+    headline: bool
+    mean_of: list[Name] = Field(max_length=1_000)
+    failed_as: float | None
+
+    def metric(self) -> Metric:
+        """The metric."""
+        return Metric(**{**self.model_dump(), "mean_of": tuple(self.mean_of)})
+
+
+class ScoreEntry(Strict):
+    """`Score`, field by field."""
+
+    system: Name
+    benchmark: Name
+    metric: MetricEntry
+    value: float | None
+    low: float | None
+    high: float | None
+    n: Count
+    n_failed: Count
+    n_clusters: Count
+    replicates: Annotated[int, Field(ge=1, le=1_000)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    method: LongText
+    label: LongText
+    discriminates: bool
+
+    def score(self) -> Score:
+        """The score."""
+        return Score(**{**self.model_dump(), "metric": self.metric.metric()})
+
+
+class ComparisonEntry(Strict):
+    """`Comparison`, field by field."""
+
+    benchmark: Name
+    metric: Name
+    system: Name
+    baseline: Name
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: Probability
+    p_holm: Probability
+    n_clusters: Count
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    test: LongText
+    n: Count
+    n_unpaired: Count
+
+    def comparison(self) -> Comparison:
+        """The comparison."""
+        return Comparison(**self.model_dump())
+
+
+class RecordEntry(Strict):
+    """`Record`, field by field; system and benchmark follow from the job."""
+
+    job: Name
+    sample_id: Annotated[LongText, Field(min_length=1)]
+    cluster: LongText
+    status: Literal["ok", "failed"]
+    reason: Annotated[str, Field(max_length=100_000)] | None
+    values: dict[Name, list[float]]
+    outputs: dict[str, Any]
+    cost: dict[ShortText, float]
+    meta: dict[str, Any]
+
+    def record(self, job: JobEntry) -> Record:
+        """The record, of this job."""
+        return Record(
+            job=job.id,
+            system=job.system,
+            benchmark=job.benchmark,
+            sample_id=self.sample_id,
+            cluster=self.cluster,
+            status=Status(self.status),
+            reason=self.reason,
+            values={name: tuple(values) for name, values in self.values.items()},
+            outputs=self.outputs,
+            cost=self.cost,
+            meta=self.meta,
+        )
+
+
+class ScoresDocument(Strict):
+    """scores.json, without its schema version."""
+
+    scores: list[ScoreEntry] = Field(max_length=100_000)
+
+
+class ComparisonsDocument(Strict):
+    """comparisons.json, without its schema version."""
+
+    comparisons: list[ComparisonEntry] = Field(max_length=100_000)
+
+
+def known_part(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run.json of our own, the keys that `RunDocument` knows: other parts of the suite may add more."""
+    nested: dict[str, type[BaseModel]] = {
+        "systems": SystemEntry,
+        "benchmarks": BenchmarkEntry,
+        "sessions": Session,
+        "not_run": NotRunEntry,
+    }
+    kept = {key: value for key, value in run.items() if key in RunDocument.model_fields}
+    for key, model in nested.items():
+        if isinstance(kept.get(key), list):
+            kept[key] = [_only(entry, model) for entry in kept[key]]
+    return kept
+
+
+def _only(entry: Any, model: type[BaseModel]) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    return {key: value for key, value in entry.items() if key in model.model_fields}
