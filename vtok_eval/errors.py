@@ -51,3 +51,11 @@ class MissingDependencyError(VtokEvalError):
 
 class SubmissionError(VtokEvalError):
     """A submission that cannot be packed or is refused; names the file, the place in it and what is wrong."""
+
+
+class DescriptionError(VtokEvalError):
+    """A benchmark's YAML file that breaks the schema; names the file, the key and the line."""
+
+
+class DataError(VtokEvalError):
+    """A data set's file that cannot be read or does not hold what its description says; names the place."""

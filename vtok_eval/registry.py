@@ -107,6 +107,17 @@ BENCHMARKS = Registry(
     },
 )
 
+ANSWERERS = Registry(
+    "answerer",
+    {
+        "replay": "vtok_eval.answerers.replay:build_replay",
+    },
+    {
+        "replay": "replay:FILE, answers given before: ours, or lmms-eval's *_samples_*.jsonl logs",
+    },
+)
+"""Each stands for a function: called with what follows the name and `device=`, it gives an `Answerer`."""
+
 REPORTS = Registry(
     "report",
     {

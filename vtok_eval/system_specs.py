@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import System
 from vtok_eval.errors import SpecError
+from vtok_eval.registry import ANSWERERS
 
 if TYPE_CHECKING:
     from vtok_eval.suite import SystemEntry
@@ -16,8 +17,10 @@ _VIDEOS = "videos:"
 
 
 def kind_of(spec: str) -> str:
-    """The kind of system that a spec names: "videos" or "tokenizer"."""
-    return "videos" if spec.startswith(_VIDEOS) else "tokenizer"
+    """The kind of system that a spec names: "videos", "answerer" or "tokenizer"."""
+    if spec.startswith(_VIDEOS):
+        return "videos"
+    return "answerer" if spec.partition(":")[0] in ANSWERERS else "tokenizer"
 
 
 def build_system(entry: SystemEntry, context: BuildContext) -> System:
@@ -30,6 +33,8 @@ def build_system(entry: SystemEntry, context: BuildContext) -> System:
     """
     if kind_of(entry.spec) == "videos":
         return _build_videos(entry)
+    if kind_of(entry.spec) == "answerer":
+        return _build_answerer(entry, context)
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
 
     tokenizer = build_tokenizer(entry.spec, context)
@@ -39,6 +44,13 @@ def build_system(entry: SystemEntry, context: BuildContext) -> System:
     if matched:
         description["names"] = matched
     return System(entry.name, entry.spec, "tokenizer", tokenizer, description)
+
+
+def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
+    name, _, argument = entry.spec.partition(":")
+    answerer = ANSWERERS.resolve(name)(argument, device=context.device)
+    describe = getattr(answerer, "describe", dict)
+    return System(entry.name, entry.spec, "answerer", answerer, {"answerer": name, **describe()})
 
 
 def _build_videos(entry: SystemEntry) -> System:
