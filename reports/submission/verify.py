@@ -104,7 +104,7 @@ def _document(model: type[Document], name: str, text: bytes, *, versioned: bool 
         _check_version(name, content.pop("schema_version", None))
     elif isinstance(content.get("form_version"), int) and content["form_version"] > 1:
         raise SubmissionError(
-            f"{name} has form version {content['form_version']}, written by a newer vtok-eval: update this one"
+            f"{name} has form version {content['form_version']}, of a newer vtok-eval: update this one"
         )
     try:
         return model.model_validate(content)

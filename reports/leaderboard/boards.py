@@ -1,0 +1,350 @@
+"""Boards: which scores may stand side by side, and which of them are ranked.
+
+Two scores stand on one board only where everything but the system is equal: the benchmark with its version,
+options and data, the metrics' definitions, the samples themselves, the run's setting, label, seed and limit,
+and, for what depends on it (latency, memory), the machine. What differs in any of these gets its own board.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from reports.best import ALPHA
+from reports.leaderboard.columns import JobColumns
+from reports.leaderboard.material import Material, material, value_of
+from reports.leaderboard.pairs import Pair, compare_pairs
+from reports.leaderboard.sources import Source
+from reports.submission.schema import BenchmarkEntry, SystemEntry
+from reports.wording import LEAST_CLUSTERS
+from vtok_eval.results.records import Metric, Score
+from vtok_eval.results.statistics import discriminates
+
+PORTABLE_UNITS = frozenset({"fraction", "tokens", "dB", "GFLOP", "", "points", "score"})
+"""Units of quantities that are the same on every machine; any other makes the machine part of the board."""
+
+NOT_IDENTITY = ("notes", "cost")
+"""Keys of a benchmark's description that say nothing about what is measured."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A system on a board.
+
+    key: unique on the site. name: as shown; unique on the board. scores: by metric.
+    reasons: why it is not ranked; empty where it is, or is a control.
+    """
+
+    key: str
+    name: str
+    source: Source
+    system: SystemEntry
+    job: JobColumns | None
+    scores: Mapping[str, Score]
+    tokens: float | None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def control(self) -> bool:
+        """Whether it shows what a number is made of and is no contender."""
+        return self.system.control
+
+
+@dataclass(frozen=True)
+class Board:
+    """Scores that may stand side by side.
+
+    ranks: (entry's key, metric) -> rank, 1 + the number of contenders that are significantly better.
+    pairs: the paired tests of contenders and controls on the headline metrics.
+    silent: metrics that do not tell the systems apart, and therefore rank nobody.
+    untestable: metrics on which no test can tell two contenders apart; they rank nobody either.
+    """
+
+    key: str
+    benchmark: BenchmarkEntry
+    setting: str
+    label: str
+    limit: int | None
+    seed: int | None
+    machine: str
+    metrics: tuple[Metric, ...]
+    n_samples: int | None
+    entries: tuple[Entry, ...]
+    ranks: Mapping[tuple[str, str], int]
+    pairs: tuple[Pair, ...]
+    silent: frozenset[str]
+    untestable: frozenset[str]
+
+    @property
+    def headline(self) -> tuple[Metric, ...]:
+        """The metrics that rank: the headline ones, or all where there is none."""
+        return headline_metrics(self.metrics)
+
+    @property
+    def of_quality(self) -> bool:
+        """Whether it measures how well something is done, and not what it costs."""
+        return any(metric.unit == "fraction" for metric in self.headline)
+
+    def contenders(self) -> list[Entry]:
+        """The ranked systems."""
+        return [entry for entry in self.entries if not entry.control and not entry.reasons]
+
+    def shares_rank(self, key: str, metric: str) -> bool:
+        """Whether another contender has the same rank."""
+        rank = self.ranks.get((key, metric))
+        return sum(found == rank for (_, name), found in self.ranks.items() if name == metric) > 1
+
+
+def headline_metrics(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """The headline metrics, or all where there is none."""
+    return tuple(metric for metric in metrics if metric.headline) or tuple(metrics)
+
+
+def slug(text: str) -> str:
+    """A file name for `text`: lower-case ASCII, and with a hash of the text where that lost anything."""
+    readable = re.sub(r"[^a-z0-9._-]+", "_", text.lower())[:60].strip("._")
+    if readable == text:
+        return readable
+    return f"{readable or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def entry_key(source: Source, system: str) -> str:
+    """Names a system of a run on the whole site, as a file name."""
+    return slug(f"{source.name}--{system}")
+
+
+def make_boards(sources: Sequence[Source]) -> list[Board]:
+    """All boards: those of quality first, and those with many systems before those with few."""
+    groups: dict[str, list[tuple[Source, BenchmarkEntry, Entry]]] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        for benchmark in source.run.benchmarks:
+            metrics = _metrics(source, benchmark.id)
+            for system in source.run.systems:
+                entry = _entry(source, benchmark, system, metrics)
+                if entry is None:
+                    continue
+                identity = _identity(source, benchmark, metrics, entry.job)
+                key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+                facts.setdefault(key, {**identity, "metrics": metrics})
+                groups.setdefault(key, []).append((source, benchmark, entry))
+    boards = [_board(key, members, facts[key]) for key, members in groups.items()]
+    return sorted(boards, key=lambda board: (not board.of_quality, -len(board.entries), board.key))
+
+
+def provenance_gaps(source: Source, system: SystemEntry) -> tuple[str, ...]:
+    """What is not recorded of where a system's numbers come from; empty where they can be traced."""
+    sessions = source.run.sessions
+    gaps = []
+    if not sessions:
+        return ("no session is recorded: no version, machine or command",)
+    if not all(session.vtok_eval for session in sessions):
+        gaps.append("the version of vtok-eval is not recorded")
+    if not all(session.command for session in sessions):
+        gaps.append("the command is not recorded")
+    if not all(any(session.packages.values()) for session in sessions):
+        gaps.append("the versions of the packages are not recorded")
+    if not all(session.machine for session in sessions):
+        gaps.append("the machine is not recorded")
+    if not system.spec:
+        gaps.append("what the system is (its spec) is not recorded")
+    return tuple(gaps)
+
+
+def _metrics(source: Source, benchmark: str) -> tuple[Metric, ...]:
+    found = {score.metric.name: score.metric for score in source.scores if score.benchmark == benchmark}
+    return tuple(found.values())
+
+
+def _entry(
+    source: Source, benchmark: BenchmarkEntry, system: SystemEntry, metrics: Sequence[Metric]
+) -> Entry | None:
+    scores = {
+        score.metric.name: score
+        for score in source.scores
+        if (score.benchmark, score.system) == (benchmark.id, system.name)
+    }
+    if not scores:
+        return None
+    job = source.jobs.get((benchmark.id, system.name))
+    counted = any(metric.unit == "tokens" for metric in metrics)
+    return Entry(
+        key=entry_key(source, system.name),
+        name=system.name,
+        source=source,
+        system=system,
+        job=job,
+        scores=scores,
+        tokens=None if counted else source.tokens.get((benchmark.id, system.name)),
+        reasons=tuple(_reasons(source, system, job, scores, metrics)),
+    )
+
+
+def _reasons(
+    source: Source,
+    system: SystemEntry,
+    job: JobColumns | None,
+    scores: Mapping[str, Score],
+    metrics: Sequence[Metric],
+) -> Iterator[str]:
+    """Why a system is not ranked."""
+    yield from provenance_gaps(source, system)
+    yield from source.unfinished
+    if job is None:
+        yield "its records are not there"
+        return
+    for metric in metrics:
+        score = scores.get(metric.name)
+        if score is not None and not _follows(score, job, metrics):
+            yield f"its score of {metric.name} does not follow from its records"
+            return
+
+
+def _follows(score: Score, job: JobColumns, metrics: Sequence[Metric]) -> bool:
+    value = value_of(job, score.metric, metrics)
+    if value is None or score.value is None:
+        return value is score.value
+    return math.isclose(value, score.value, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def _identity(
+    source: Source, benchmark: BenchmarkEntry, metrics: Sequence[Metric], job: JobColumns | None
+) -> dict[str, Any]:
+    """Everything that must be equal on a board, as JSON can hold it."""
+    description = {key: value for key, value in benchmark.description.items() if key not in NOT_IDENTITY}
+    portable = all(metric.unit in PORTABLE_UNITS for metric in metrics)
+    return {
+        "benchmark": benchmark.name,
+        "version": benchmark.version,
+        "options": benchmark.options,
+        "description": description,
+        "setting": source.run.setting,
+        "label": source.run.label,
+        "seed": source.run.seed,
+        "limit": source.run.limit,
+        "metrics": [asdict(metric) for metric in metrics],
+        "samples": None if job is None else job.samples.digest,
+        "machine": "" if portable else _machine(source),
+    }
+
+
+def _machine(source: Source) -> str:
+    """Processor, cores, device and GPUs, of all sessions."""
+    found = []
+    for session in source.run.sessions:
+        machine, torch = session.machine or {}, session.torch or {}
+        gpus = torch.get("gpus")
+        parts = [str(machine.get("processor")), f"{machine.get('cores')} cores", str(session.device)]
+        parts += [str(gpu) for gpu in gpus] if isinstance(gpus, list) else []
+        found.append(", ".join(parts)[:300])
+    return "; ".join(dict.fromkeys(found))[:600]
+
+
+def _board(
+    key: str, members: Sequence[tuple[Source, BenchmarkEntry, Entry]], facts: Mapping[str, Any]
+) -> Board:
+    entries = _distinct_names([entry for _, _, entry in members])
+    metrics: tuple[Metric, ...] = facts["metrics"]
+    silent = frozenset(metric.name for metric in metrics if not _tells_apart(entries, metric))
+    pairs = _pairs(entries, metrics)
+    untestable = _untestable(entries, metrics, pairs)
+    job = next((entry.job for entry in entries if entry.job is not None), None)
+    first = members[0][1]
+    setting = str(facts["setting"])
+    return Board(
+        key=f"{slug('-'.join(part for part in (first.name, setting) if part))}-{key[:6]}",
+        benchmark=first,
+        setting=setting,
+        label=str(facts["label"]) or "no label: in which setting this was measured is not recorded",
+        limit=facts["limit"],
+        seed=facts["seed"],
+        machine=str(facts["machine"]),
+        metrics=metrics,
+        n_samples=None if job is None else len(job.samples),
+        entries=tuple(entries),
+        ranks=_ranks(entries, metrics, pairs, unranked=silent | untestable),
+        pairs=tuple(pairs),
+        silent=silent,
+        untestable=untestable,
+    )
+
+
+def _distinct_names(entries: Iterable[Entry]) -> list[Entry]:
+    """Systems of one name from several runs get the run's name added."""
+    found = list(entries)
+    names = [entry.name for entry in found]
+    return [
+        replace(entry, name=f"{entry.name} ({entry.source.name})") if names.count(entry.name) > 1 else entry
+        for entry in found
+    ]
+
+
+def _tells_apart(entries: Sequence[Entry], metric: Metric) -> bool:
+    scores = [
+        replace(entry.scores[metric.name], system=entry.key)
+        for entry in entries
+        if metric.name in entry.scores
+    ]
+    return discriminates(scores, metric, controls=[entry.key for entry in entries if entry.control])
+
+
+def _pairs(entries: Sequence[Entry], metrics: Sequence[Metric]) -> list[Pair]:
+    """The paired tests of all systems that could be ranked or are controls, on the headline metrics."""
+    compared = [entry for entry in entries if not entry.reasons and entry.job is not None]
+    if not compared or compared[0].job is None:
+        return []
+    samples = compared[0].job.samples
+    by_metric: dict[str, dict[str, Material]] = {}
+    for metric in headline_metrics(metrics):
+        found = {e.key: material(e.job, metric, metrics) for e in compared if e.job is not None}
+        by_metric[metric.name] = {key: values for key, values in found.items() if values is not None}
+    return compare_pairs(
+        by_metric, metrics=headline_metrics(metrics), clusters=samples.clusters, n_clusters=samples.n_clusters
+    )
+
+
+def _untestable(entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequence[Pair]) -> frozenset[str]:
+    """Headline metrics of which no two contenders share enough clusters for any test."""
+    contenders = {entry.key for entry in entries if not entry.control and not entry.reasons}
+    testable = {
+        pair.metric
+        for pair in pairs
+        if pair.n_clusters >= LEAST_CLUSTERS and pair.a in contenders and pair.b in contenders
+    }
+    return frozenset(metric.name for metric in headline_metrics(metrics)) - testable
+
+
+def _ranks(
+    entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequence[Pair], *, unranked: frozenset[str]
+) -> dict[tuple[str, str], int]:
+    """1 + the number of contenders that are better at `ALPHA` after Holm's correction."""
+    better_end = {metric.name: metric.higher_is_better for metric in headline_metrics(metrics)}
+    ranks = {
+        (entry.key, metric): 1
+        for metric, end in better_end.items()
+        if end is not None and metric not in unranked
+        for entry in entries
+        if not entry.control and not entry.reasons
+        if metric in entry.scores and entry.scores[metric].value is not None
+    }
+    for pair in pairs:
+        winner_and_loser = significant(pair, higher_is_better=better_end[pair.metric])
+        if winner_and_loser is None:
+            continue
+        winner, loser = winner_and_loser
+        if (winner, pair.metric) in ranks and (loser, pair.metric) in ranks:
+            ranks[loser, pair.metric] += 1
+    return ranks
+
+
+def significant(pair: Pair, *, higher_is_better: bool | None) -> tuple[str, str] | None:
+    """The better and the worse system of a pair; None where the test does not tell them apart."""
+    if pair.p_holm >= ALPHA or not pair.difference or higher_is_better is None:
+        return None
+    a_wins = (pair.difference > 0) is higher_is_better
+    return (pair.a, pair.b) if a_wins else (pair.b, pair.a)

@@ -1,0 +1,297 @@
+"""The paired test between every two systems of a board, computed for all of them at once.
+
+With a hundred systems there are 4,950 pairs. All that a pair's test needs is a difference of sums over
+clusters, so it is computed per system and subtracted, not per pair: one matrix product gives every pair.
+
+p: the sign-flip test of `vtok_eval.results.statistics.compare`, from the same draws, so the same p. Random
+flips cannot give a p below 1 / (flips + 1), with which nothing would survive Holm's correction over thousands
+of pairs. Where none of the flips reaches the observed difference, the bound 2 c (1 - Phi(z)),
+z = |sum d| / sqrt(sum d^2), c = 1 / (4 (1 - Phi(sqrt 2))), takes its place where it is smaller: no sign-flip
+p can lie above it (Bentkus and Dzindzalieta, Bernoulli 21, 2015). It is a bound and no approximation.
+
+Interval: the difference plus or minus t times the two-way standard error of `resampling.spread`; Bonett and
+Price's where few clusters of right-or-wrong values differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.leaderboard.columns import Floats
+from reports.leaderboard.material import Material, sums_by_cluster
+from vtok_eval.results.records import Metric
+from vtok_eval.results.resampling import (
+    BATCH_CELLS,
+    EXACT_CLUSTERS,
+    RARE,
+    few_differences_interval,
+    resamples_for,
+    sign_flip_p,
+)
+from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.statistics import SEED, holm
+
+CONFIDENCE = 0.95
+TEST = (
+    "paired sign-flip test over clips (with several training seeds the larger p of it and a t-test over "
+    "clips x seeds); intervals: t, two-way standard error over clips and seeds"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """System a minus system b on one metric; difference in the metric's unit.
+
+    low, high: None where all shared samples lie in one cluster. n: shared samples.
+    """
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    p_holm: float
+    n: int
+    n_clusters: int
+
+
+def compare_pairs(
+    by_metric: Mapping[str, Mapping[str, Material]],
+    *,
+    metrics: Sequence[Metric],
+    clusters: NDArray[np.intp],
+    n_clusters: int,
+) -> list[Pair]:
+    """Every two systems on every metric that has a better end; Holm-corrected over all that is returned.
+
+    by_metric: metric -> system -> material, of one sample set. Pairs are in the order of the systems.
+    """
+    found = [
+        pair
+        for metric in metrics
+        if metric.higher_is_better is not None
+        for pair in _one_metric(by_metric.get(metric.name, {}), metric, clusters, n_clusters)
+    ]
+    corrected = holm([pair.p for pair in found])
+    return [Pair(**{**pair.__dict__, "p_holm": p}) for pair, p in zip(found, corrected, strict=True)]
+
+
+def _one_metric(
+    materials: Mapping[str, Material], metric: Metric, clusters: NDArray[np.intp], n_clusters: int
+) -> list[Pair]:
+    """Systems with values for the same samples are compared together, other pairs by twos."""
+    groups: dict[tuple[int, bytes], list[str]] = {}
+    for system, found in materials.items():
+        groups.setdefault(found.pattern(), []).append(system)
+    pairs = [
+        pair
+        for members in groups.values()
+        if len(members) > 1
+        for pair in _group({name: materials[name] for name in members}, metric, clusters, n_clusters)
+    ]
+    for first, second in combinations(groups.values(), 2):
+        for a in first:
+            for b in second:
+                shared = _shared(materials[a], materials[b])
+                if shared is not None:
+                    pairs += _group(dict(zip((a, b), shared, strict=True)), metric, clusters, n_clusters)
+    place = {name: i for i, name in enumerate(materials)}
+    oriented = [pair if place[pair.a] < place[pair.b] else _turned(pair) for pair in pairs]
+    return sorted(oriented, key=lambda pair: (place[pair.a], place[pair.b]))
+
+
+def _turned(pair: Pair) -> Pair:
+    low = None if pair.high is None else -pair.high
+    high = None if pair.low is None else -pair.low
+    changes = {"a": pair.b, "b": pair.a, "difference": -pair.difference, "low": low, "high": high}
+    return Pair(**{**pair.__dict__, **changes})
+
+
+def _shared(a: Material, b: Material) -> tuple[Material, Material] | None:
+    """Both restricted to the samples both have, with equally many replicates; None where none is shared.
+
+    Replicates as in `compare`: one stands beside each of several; two different numbers are averaged.
+    """
+    present = a.present & b.present
+    if not present.any(axis=1).all():
+        return None
+    left, right = a.values, b.values
+    if a.replicates != b.replicates:
+        if 1 not in (a.replicates, b.replicates):
+            left, right = left.mean(axis=2, keepdims=True), right.mean(axis=2, keepdims=True)
+        size = max(left.shape[2], right.shape[2])
+        left, right = (np.broadcast_to(side, (*side.shape[:2], size)) for side in (left, right))
+    mask = present[:, :, None]
+    return Material(np.where(mask, left, 0.0), present), Material(np.where(mask, right, 0.0), present)
+
+
+def _group(
+    materials: Mapping[str, Material], metric: Metric, clusters: NDArray[np.intp], n_clusters: int
+) -> Iterator[Pair]:
+    """All pairs of systems that have values for the same samples, with as many replicates."""
+    names = list(materials)
+    sums = [
+        sums_by_cluster(found.values, found.present, clusters=clusters, n_clusters=n_clusters)
+        for found in materials.values()
+    ]
+    present = next(iter(materials.values())).present
+    n = int(present.any(axis=0).sum())
+    values = np.array([group.means().mean() for group in sums])
+    parts = np.stack([group.parts() for group in sums], axis=1)
+    error, freedom = _spreads(np.stack([group.influence() for group in sums]))
+    replicates = sums[0].replicates
+    flipped = _flipped(parts) if len(parts) > EXACT_CLUSTERS else None
+    binary = metric.unit == "fraction" and all(
+        np.isin(m.values, (0.0, 1.0)).all() for m in materials.values()
+    )
+    for i in range(len(names) - 1):
+        others = slice(i + 1, None)
+        differences = values[i] - values[others]
+        p, n_differing = _p(parts, flipped, i)
+        if replicates > 1 and len(parts) > 1:
+            p = np.maximum(p, _t_p(differences, error[i, others], freedom[i, others]))
+        half = _t_quantile(freedom[i, others]) * error[i, others]
+        for offset, other in enumerate(names[i + 1 :]):
+            j = i + 1 + offset
+            low, high = _bounds(differences[offset], half[offset], metric)
+            few = binary and (n_differing[offset] == 0 or (not metric.mean_of and n_differing[offset] < RARE))
+            if few and len(parts) > 1:
+                low, high = _few(sums[i], sums[j], materials[names[i]], materials[other])
+            alone = len(parts) < 2
+            yield Pair(
+                a=names[i],
+                b=other,
+                metric=metric.name,
+                difference=float(f"{differences[offset]:.12g}"),
+                low=None if alone else low,
+                high=None if alone else high,
+                p=float(p[offset]),
+                p_holm=float(p[offset]),
+                n=n,
+                n_clusters=len(parts),
+            )
+
+
+def _p(parts: Floats, flipped: Floats | None, i: int) -> tuple[Floats, NDArray[np.intp]]:
+    """Sign-flip p of system i against each later one, `parts` `(C, S)`; and how many clusters differ."""
+    apart = parts[:, i : i + 1] - parts[:, i + 1 :]
+    size = np.abs(apart)
+    differs = size > 1e-12 * size.max(axis=0, initial=0.0)
+    n_differing = differs.sum(axis=0)
+    p = np.ones(apart.shape[1])
+    few = (n_differing > 0) & (n_differing <= EXACT_CLUSTERS)
+    for column in np.flatnonzero(few):
+        p[column] = sign_flip_p(apart[differs[:, column], column : column + 1], seed=SEED)[0]
+    many = np.flatnonzero(n_differing > EXACT_CLUSTERS)
+    if len(many) and flipped is not None:
+        observed = np.abs(apart[:, many].sum(axis=0))
+        tolerance = 1e-9 * size[:, many].sum(axis=0)
+        reached = np.abs(flipped[:, i : i + 1] - flipped[:, i + 1 :][:, many]) >= observed - tolerance
+        extreme = 1 + reached.sum(axis=0)
+        p[many] = extreme / (len(flipped) + 1)
+        bound = _bound(observed / np.sqrt((apart[:, many] ** 2).sum(axis=0)))
+        p[many] = np.where(extreme == 1, np.minimum(p[many], bound), p[many])
+    return p, n_differing
+
+
+def _bound(z: Floats) -> Floats:
+    """An upper bound of every two-sided sign-flip p whose statistic is z; see the module's docstring."""
+    from scipy.stats import norm
+
+    return np.asarray(np.minimum(1.0, 2 * norm.sf(z) / (4 * norm.sf(np.sqrt(2)))), dtype=np.float64)
+
+
+def _flipped(parts: Floats) -> Floats:
+    """`(flips, S)`: each system's sum under each draw of signs."""
+    signs = _signs(len(parts))
+    step = max(1, BATCH_CELLS // len(parts))
+    return np.concatenate(
+        [signs[start : start + step].astype(np.float64) @ parts for start in range(0, len(signs), step)]
+    )
+
+
+@lru_cache(maxsize=4)
+def _signs(n_clusters: int) -> NDArray[np.int8]:
+    """`(flips, C)`, -1 and 1: the draws of `resampling.sign_flip_p`, batch by batch as there."""
+    rng = np.random.default_rng([SEED, n_clusters, 2])
+    total = resamples_for(n_clusters)
+    step = max(1, BATCH_CELLS // n_clusters)
+    batches = [
+        rng.integers(0, 2, size=(min(step, total - start), n_clusters), dtype=np.int8)
+        for start in range(0, total, step)
+    ]
+    signs: NDArray[np.int8] = np.concatenate(batches) * np.int8(2) - np.int8(1)
+    return signs
+
+
+def _spreads(cells: Floats) -> tuple[Floats, Floats]:
+    """`resampling.spread` of every difference: standard errors and degrees of freedom, both `(S, S)`.
+
+    cells: influences `(S, C, R)`. A difference's sums of squares follow from inner products of its systems.
+    """
+    _, n_clusters, replicates = cells.shape
+    if n_clusters < 2:
+        shape = (len(cells), len(cells))
+        return np.zeros(shape), np.ones(shape)
+    size = n_clusters * replicates
+    ss_clusters = replicates * _distances(cells.mean(axis=2))
+    ms_clusters = ss_clusters / (n_clusters - 1)
+    one_way = np.sqrt(ms_clusters / size)
+    freedom = np.full(one_way.shape, n_clusters - 1.0)
+    if replicates == 1:
+        return one_way, freedom
+    ss_replicates = n_clusters * _distances(cells.mean(axis=1))
+    ss_all = _distances(cells.reshape(len(cells), -1))
+    df_rest = (n_clusters - 1) * (replicates - 1)
+    ms_replicates = ss_replicates / (replicates - 1)
+    ms_rest = np.maximum(0.0, ss_all - ss_clusters - ss_replicates) / df_rest
+    two_way = ms_replicates > ms_rest
+    total = ms_clusters + ms_replicates - ms_rest
+    weights = ms_clusters**2 / (n_clusters - 1) + ms_replicates**2 / (replicates - 1) + ms_rest**2 / df_rest
+    error = np.where(two_way, np.sqrt(np.maximum(0.0, total) / size), one_way)
+    return error, np.where(two_way, total**2 / np.where(weights > 0, weights, 1.0), freedom)
+
+
+def _distances(rows: Floats) -> Floats:
+    """Squared distances `(S, S)` of the rows about their means; no less than rounding can tell from 0."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    inner = centred @ centred.T
+    squares = np.diag(inner)
+    found = squares[:, None] + squares[None, :] - 2 * inner
+    noise = 1e-13 * (squares[:, None] + squares[None, :])
+    return np.asarray(np.where(found > noise, found, 0.0))
+
+
+def _t_quantile(freedom: Floats) -> Floats:
+    from scipy.stats import t
+
+    return np.asarray(t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def _t_p(differences: Floats, error: Floats, freedom: Floats) -> Floats:
+    from scipy.stats import t
+
+    ratio = np.abs(differences) / np.where(error > 0, error, 1.0)
+    return np.where(error > 0, 2 * t.sf(ratio, freedom), 1.0)
+
+
+def _bounds(difference: float, half: float, metric: Metric) -> tuple[float, float]:
+    low, high = float(difference - half), float(difference + half)
+    return (max(-1.0, low), min(1.0, high)) if metric.unit == "fraction" else (low, high)
+
+
+def _few(a: ClusterSums, b: ClusterSums, first: Material, second: Material) -> tuple[float, float]:
+    """Bonett and Price's interval; `up` and `down` as shares of the samples."""
+    apart = (first.values - second.values)[first.present]
+    up, down = float((apart > 0).mean()), float((apart < 0).mean())
+    sums = ClusterSums(sums=a.sums - b.sums, counts=a.counts)
+    interval = few_differences_interval(sums, up=up, down=down, confidence=CONFIDENCE)
+    return interval.low or 0.0, interval.high or 0.0

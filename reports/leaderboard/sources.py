@@ -1,0 +1,152 @@
+"""What the leaderboard takes in: run folders of one's own, and submissions that were verified here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from reports.leaderboard.columns import (
+    JobColumns,
+    SampleSets,
+    from_records,
+    mean_tokens,
+    read_parquet,
+    read_tokens,
+)
+from reports.submission.pack import SUFFIX
+from reports.submission.schema import Manifest, RunDocument, Session, known_part
+from reports.submission.strict_json import complaint
+from reports.submission.verify import verify
+from vtok_eval.errors import RunFolderError
+from vtok_eval.results.records import Score
+from vtok_eval.results.store import RunFolder
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run on the leaderboard.
+
+    name: of its folder or file; unique on a site. jobs, tokens: by benchmark and system.
+    unfinished: why its numbers are not final, in words. manifest, sha256: of a submission, else None.
+    """
+
+    name: str
+    run: RunDocument
+    scores: tuple[Score, ...]
+    jobs: Mapping[tuple[str, str], JobColumns]
+    tokens: Mapping[tuple[str, str], float]
+    unfinished: tuple[str, ...] = ()
+    manifest: Manifest | None = None
+    sha256: str | None = None
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The run folders and submissions that lie in `folder`, by name; half-written run folders too.
+
+    Raises:
+        RunFolderError: there is no such folder, or no run in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunFolderError(f"there is no folder {folder}")
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise RunFolderError(f"cannot read {folder}: {error.strerror}") from error
+    found = [entry for entry in entries if _is_run(entry)]
+    if not found:
+        raise RunFolderError(f"{folder} holds no run: no folder with a run.json and no *{SUFFIX}")
+    return found
+
+
+def source_name(path: Path) -> str:
+    """How a run is called: its folder's name, or a submission's file name without the suffix."""
+    name = Path(path).resolve().name
+    return name.removesuffix(SUFFIX).removesuffix(".zip")
+
+
+def load_source(path: Path, sets: SampleSets) -> Source:
+    """Read a run folder, or verify a submission and take what was verified.
+
+    Raises:
+        RunFolderError: no run is there, it has no scores yet, a newer schema, or cannot be read.
+        SubmissionError: the submission is refused.
+    """
+    path = Path(path)
+    return _from_folder(path, sets) if path.is_dir() else _from_submission(path, sets)
+
+
+def _is_run(entry: Path) -> bool:
+    if entry.is_dir():
+        return (entry / "run.json").exists() or (entry / "journal.sqlite").exists()
+    return entry.name.endswith(".zip")
+
+
+def _from_submission(path: Path, sets: SampleSets) -> Source:
+    if not path.exists():
+        raise RunFolderError(f"there is no run {path}")
+    verified = verify(path)
+    tokens = {key: mean_tokens(records) for key, records in verified.records.items()}
+    return Source(
+        name=source_name(path),
+        run=verified.run,
+        scores=verified.scores,
+        jobs={key: from_records(records, sets) for key, records in verified.records.items() if records},
+        tokens={key: count for key, count in tokens.items() if count is not None},
+        unfinished=tuple(_open_sessions(verified.run.sessions)),
+        manifest=verified.manifest,
+        sha256=verified.sha256,
+    )
+
+
+def _from_folder(path: Path, sets: SampleSets) -> Source:
+    folder = RunFolder.open(path)
+    content = folder.run()
+    content.pop("schema_version", None)
+    try:
+        run = RunDocument.model_validate(known_part(content))
+    except ValidationError as error:
+        raise RunFolderError(f"{path / 'run.json'}: {complaint(error)}") from error
+    try:
+        scores = tuple(folder.scores())
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RunFolderError(f"{path / 'scores.json'} holds scores of another form: {error}") from error
+    open_jobs = [job for job in folder.jobs() if job.state != "done"]
+    half_done = (
+        [f"{len(open_jobs)} of its jobs are open, the first is {open_jobs[0].id}"] if open_jobs else []
+    )
+    return Source(
+        name=source_name(path),
+        run=run,
+        scores=scores,
+        jobs={(job.benchmark, job.system): job for job in _jobs(folder, sets)},
+        tokens=_tokens(folder),
+        unfinished=(*half_done, *_open_sessions(run.sessions)),
+    )
+
+
+def _open_sessions(sessions: Sequence[Session]) -> Iterator[str]:
+    if sessions and sessions[-1].finished is None:
+        yield "its last session has no end: it was killed, or is still running"
+
+
+def _jobs(folder: RunFolder, sets: SampleSets) -> Iterator[JobColumns]:
+    exported = folder.path / "records.parquet"
+    if exported.exists():
+        yield from read_parquet(exported, sets)
+        return
+    for job in folder.jobs():
+        records = folder.raw_records(job.id)
+        if records:
+            yield from_records(records, sets)
+
+
+def _tokens(folder: RunFolder) -> dict[tuple[str, str], float]:
+    exported = folder.path / "samples.parquet"
+    if exported.exists():
+        return read_tokens(exported)
+    found = {(job.benchmark, job.system): mean_tokens(folder.raw_records(job.id)) for job in folder.jobs()}
+    return {key: count for key, count in found.items() if count is not None}
