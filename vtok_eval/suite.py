@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from vtok_eval.cache_folder import cache_path
 from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
+from vtok_eval.yaml_schema import parse_yaml
 
 DEFAULT_SUITE = "mini"
+_FROM_A_FILE = "question-answering"
 
 
 class _Entry(BaseModel):
@@ -47,6 +48,8 @@ class SystemEntry(_Entry):
 class BenchmarkEntry(_Entry):
     """A benchmark of the suite with its options. In YAML a plain string is its name.
 
+    name: registered, or the path of a YAML file that describes a benchmark of questions about videos, or the
+    name of such a file in the folder `benchmarks` of the cache folder.
     id: tells two entries of one benchmark apart; the name where it is not given.
     """
 
@@ -57,13 +60,14 @@ class BenchmarkEntry(_Entry):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+        entry = {"name": value} if isinstance(value, str) else value
+        return _described(entry) if isinstance(entry, dict) else entry
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in BENCHMARKS:
-            # pydantic takes ValueErrors only; _explain unwraps it.
+            # pydantic takes ValueErrors only; parse_yaml unwraps it.
             raise ValueError(str(UnknownNameError(what="benchmark", name=name, known=BENCHMARKS)))
         return name
 
@@ -160,19 +164,7 @@ def parse_suite(text: str, *, origin: str) -> Suite:
     Raises:
         SuiteError: as `load_suite`.
     """
-    try:
-        document = yaml.safe_load(text)
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{origin}:{mark.line + 1}" if mark else origin
-        raise SuiteError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(document, Mapping):
-        raise SuiteError(f"{origin}: a suite is a mapping with the keys {', '.join(Suite.model_fields)}")
-    try:
-        return Suite.model_validate(document)
-    except ValidationError as error:
-        raise SuiteError(_explain(error, origin=origin, tree=tree)) from error
+    return parse_yaml(text, Suite, origin=origin, what="a suite", error=SuiteError)
 
 
 def parse_benchmark(text: str, *, suite: Suite) -> BenchmarkEntry:
@@ -188,6 +180,8 @@ def parse_benchmark(text: str, *, suite: Suite) -> BenchmarkEntry:
         if text == entry.id:
             return entry
     name, _, parts = text.partition(":")
+    if _description_file(text) is not None:
+        return BenchmarkEntry.model_validate(text)
     if name not in BENCHMARKS:
         raise UnknownNameError(what="benchmark", name=name, known=BENCHMARKS)
     if not parts:
@@ -203,36 +197,26 @@ def _shipped_names() -> list[str]:
     return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
 
 
+def _described(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry, one that names a user's YAML file turned into the benchmark that reads such files."""
+    path = _description_file(entry.get("name"))
+    if path is None:
+        return entry
+    options = {"description": str(path), **(entry.get("options") or {})}
+    return {**entry, "name": _FROM_A_FILE, "id": entry.get("id") or path.stem, "options": options}
+
+
+def _description_file(name: object) -> Path | None:
+    """The YAML file that a benchmark's name stands for; None for a registered name."""
+    if not isinstance(name, str) or name in BENCHMARKS:
+        return None
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    shared = cache_path() / "benchmarks" / f"{name}.yaml"
+    return shared if name and shared.is_file() else None
+
+
 def _refuse_repeats(what: str, names: Sequence[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"{what} {repeated[0]!r} stands twice; give one of them another name")
-
-
-def _explain(error: ValidationError, *, origin: str, tree: yaml.Node | None) -> str:
-    """The first violation as one line: file, line, key, what was expected."""
-    first = error.errors()[0]
-    location = tuple(first["loc"])
-    where = f"{origin}:{_line_of(tree, location)}"
-    key = ".".join(str(part) for part in location)
-    if first["type"] == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {"systems": SystemEntry, "benchmarks": BenchmarkEntry}
-        known = models.get(str(location[0]), Suite).model_fields
-        return f"{where}: {UnknownNameError(what='key', name=str(location[-1]), known=known)}"
-    message = re.sub("^Value error, ", "", first["msg"])
-    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
-
-
-def _line_of(node: yaml.Node | None, location: Sequence[str | int]) -> int:
-    """The line of the deepest node on the way to `location`, counted from 1."""
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == part), None)
-            if pair is None:
-                return line
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
