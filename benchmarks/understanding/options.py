@@ -37,7 +37,7 @@ class ScenesOptions(BaseModel):
     batch_size: Count
     optimizer: Literal["muon", "adamw"]
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ScenesOptions:

@@ -42,7 +42,7 @@ class AttentiveProbe(nn.Module):
         self.n_slots, self.n_frames, self.heads = max(n_slots, 1), n_frames, heads
         self.embed_values = nn.Linear(token_width, width)
         self.embed_place = nn.Linear(N_KINDS + n_frames + self.n_slots, width, bias=False)
-        self.refine = ResidualBlock(width, hidden=2 * width)
+        self.refine = ResidualBlock(width, hidden=width)
         self.null_token = nn.Parameter(torch.randn(1, 1, width))
         self.token_norm = nn.LayerNorm(width)
         self.queries = nn.Parameter(torch.randn(len(n_classes), width))

@@ -46,8 +46,8 @@ class UnderstandingScenes:
         epochs: int = 8,
         batch_size: int = 128,
         optimizer: str = "muon",
-        learning_rates: Sequence[float] = (0.005,),
-        weight_decay: float = 0.1,
+        learning_rates: Sequence[float] = (0.02,),
+        weight_decay: float = 1.0,
     ) -> None:
         """Check the options.
 

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 _EVALUATED_AT_ONCE = 256
 _WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from zero."""
+_ADAMW_BETAS = (0.9, 0.98)
+_ADAMW_SHARE = 0.25
+"""AdamW's learning rate beside Muon's, as a share of it."""
 _LEARNT_BY_ADAMW = ("probe.classifiers.", "probe.embed_place.", "probe.queries", "probe.null_token")
 """Look-up tables and outputs: Muon is for the matrices between them."""
 
@@ -271,7 +274,9 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """The recipe's optimizers over all parameters of a reader.
 
-    Muon's updates are scaled to the size of AdamW's, so that both share one learning rate.
+    With Muon, the learning rate and the weight decay are those of the matrices between the probe's tables and
+    its classifiers; the rest is AdamW's, at a quarter of the rate. Tables, classifiers, biases and gains are
+    never decayed.
 
     Raises:
         MissingDependencyError: the recipe asks for Muon and this torch has none.
@@ -280,18 +285,22 @@ def make_optimizers(
     matrices = [
         value for name, value in parameters if value.ndim == 2 and not name.startswith(_LEARNT_BY_ADAMW)
     ]
+    chosen = {id(value) for value in matrices}
+    others = [value for _, value in parameters if id(value) not in chosen]
     if recipe.optimizer == "adamw":
-        return [_adamw([value for _, value in parameters], recipe, learning_rate)]
+        groups = [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return [torch.optim.AdamW(groups, lr=learning_rate, betas=_ADAMW_BETAS)]
     if not hasattr(torch.optim, "Muon"):
         raise MissingDependencyError(
             f"optimizer 'muon' needs torch 2.9 or later, not {torch.__version__}; set optimizer to 'adamw'"
         )
-    by_muon = {id(value) for value in matrices}
-    others = [value for _, value in parameters if id(value) not in by_muon]
-    muon = torch.optim.Muon(
-        matrices, lr=learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
-    return [muon, _adamw(others, recipe, learning_rate)]
+    return [
+        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=recipe.weight_decay),
+        torch.optim.AdamW(others, lr=_ADAMW_SHARE * learning_rate, betas=_ADAMW_BETAS, weight_decay=0.0),
+    ]
 
 
 def warm_cosine(step: int, n_steps: int) -> float:
@@ -300,14 +309,3 @@ def warm_cosine(step: int, n_steps: int) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, n_steps - rise)))
-
-
-def _adamw(parameters: Sequence[nn.Parameter], recipe: Recipe, learning_rate: float) -> torch.optim.Optimizer:
-    """AdamW; gains, biases and tables are not decayed."""
-    decayed = [value for value in parameters if value.ndim >= 2]
-    kept = [value for value in parameters if value.ndim < 2]
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))

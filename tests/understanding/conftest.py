@@ -95,8 +95,8 @@ def small_recipe(**changes) -> Recipe:
         "epochs": 12,
         "batch_size": 32,
         "optimizer": "muon",
-        "learning_rates": (0.01,),
-        "weight_decay": 0.05,
+        "learning_rates": (0.02,),
+        "weight_decay": 0.1,
     }
     return Recipe(**(settings | changes))
 

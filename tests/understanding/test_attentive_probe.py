@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -124,4 +126,4 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert factors[9] == factors[10] == 1.0
     assert factors[55] == pytest.approx(0.5)  # half of the remaining 90 steps
     assert factors[100] == pytest.approx(0.0, abs=1e-12)
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))

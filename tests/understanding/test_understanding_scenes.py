@@ -30,6 +30,11 @@ class MeanColours:
         return Tokens.of(means, frame=torch.arange(clips.n_frames))
 
 
+def run(context, evaluator, samples):
+    for sample, result in context.runner.map(samples, evaluator.evaluate, description="test"):
+        yield sample.id, result
+
+
 @pytest.fixture
 def small():
     return UnderstandingScenes(**SMALL, probe_seeds=2, width=32, heads=4)
@@ -39,18 +44,14 @@ def test_a_benchmark_run_from_clips_to_outcomes(small, fakes, make_context):
     context, system = make_context(), fakes.system(MeanColours())
     samples = small.samples(system)
     evaluator = small.prepare(system, context)
-    results = dict(
-        (sample.id, result)
-        for sample, result in context.runner.map(samples, evaluator.evaluate, description="test")
-    )
+    results = dict(run(context, evaluator, samples))
     assert not [result for result in results.values() if isinstance(result, Failure)]
     known = {metric.name for metric in small.metrics() if not metric.mean_of}
     for sample in samples:
         outcome = results[sample.id]
         assert set(outcome.values) == set(sample.target) <= known
-        assert all(
-            len(values) == 2 and all(0 <= v <= 1 for v in values) for values in outcome.values.values()
-        )
+        assert all(len(values) == 2 for values in outcome.values.values())
+        assert all(0 <= value <= 1 for values in outcome.values.values() for value in values)
         assert outcome.cost["tokens"] == 4
         assert set(outcome.outputs) == {item.name for item in ATTRIBUTES}
     account = json.loads((context.artifacts / "training.json").read_text())
