@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 finished with failed samples or with something that could 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +38,10 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; a user's error is one line on standard error and exit code 2."""
+    # Read when torch loads. Threads that wait by sleeping, not spinning, cost nothing on an idle machine and
+    # keep loading clips beside computing, or another process, from stalling both (docs/performance.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.filterwarnings("ignore", message="`torch.jit.interface` is deprecated")
     try:
         app()
     except VtokEvalError as error:
