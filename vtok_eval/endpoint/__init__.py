@@ -1,0 +1,1 @@
+"""Client for any OpenAI-compatible server: cached, bounded, retried; shared by answerers and judges."""

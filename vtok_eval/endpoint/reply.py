@@ -1,0 +1,102 @@
+"""What a chat completion says, taken out of the server's JSON; a body that is none is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class BrokenResponseError(Exception):
+    """The server said 200 and sent no chat completion: cut off, not JSON, or another shape."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer.
+
+    text: what the model said, empty where it refused. refusal: its words of refusal, or None.
+    finish_reason: "stop", "length", ... model, fingerprint: what the server says has answered.
+    usd: what it cost when it was asked for; 0 without prices. cached: it came from the cache, for nothing.
+    structured: the request asked for JSON of a schema.
+    """
+
+    text: str
+    refusal: str | None
+    finish_reason: str | None
+    model: str
+    fingerprint: str | None
+    input_tokens: int
+    output_tokens: int
+    usd: float = 0.0
+    cached: bool = False
+    structured: bool = False
+
+    def describe(self) -> Mapping[str, Any]:
+        """The raw output as a record keeps it."""
+        return {
+            "text": self.text,
+            "refusal": self.refusal,
+            "finish_reason": self.finish_reason,
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "cached": self.cached,
+            "structured": self.structured,
+        }
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Message(_Lenient):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(_Lenient):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(_Lenient):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Completion(_Lenient):
+    choices: list[_Choice]
+    model: str | None = None
+    system_fingerprint: str | None = None
+    usage: _Usage | None = None
+
+
+def parse_completion(body: str, *, asked_model: str) -> Mapping[str, Any]:
+    """The fields of a chat completion that are kept, as `Reply` names them.
+
+    Raises:
+        BrokenResponseError: the body is no JSON, or no chat completion with a choice.
+    """
+    try:
+        completion = _Completion.model_validate(json.loads(body))
+    except json.JSONDecodeError as error:
+        raise BrokenResponseError(f"the body is no JSON ({error.msg} at character {error.pos})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BrokenResponseError(f"the body is no chat completion ({where}: {first['msg']})") from error
+    if not completion.choices:
+        raise BrokenResponseError("the body is a chat completion without a choice")
+    choice, usage = completion.choices[0], completion.usage or _Usage()
+    return {
+        "text": choice.message.content or "",
+        "refusal": choice.message.refusal,
+        "finish_reason": choice.finish_reason,
+        "model": completion.model or asked_model,
+        "fingerprint": completion.system_fingerprint,
+        "input_tokens": usage.prompt_tokens,
+        "output_tokens": usage.completion_tokens,
+    }
