@@ -1,0 +1,1 @@
+"""Answers questions about clips: video language models, endpoints, token readers, open_clip similarity."""

@@ -1,0 +1,94 @@
+"""A question about a clip as answerers take it in numbers, and what they give back."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from vtok_eval.errors import VtokEvalError
+from vtok_eval.systems import Answerer
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clip
+
+
+class AnswererError(VtokEvalError):
+    """A question that this answerer cannot take, or an answer that it could not give; names the reason."""
+
+
+@dataclass(frozen=True)
+class AnswerRequest:
+    """One question about one clip.
+
+    clip: None asks without showing anything (a blind run).
+    question: the whole prompt as the benchmark words it, the options listed in it where it has any.
+    options: the options' texts in the order of the prompt; empty for an open-ended question.
+    labels: how the prompt calls the options, one each; made by `option_labels` where they are not given.
+    """
+
+    clip: Clip | None
+    question: str
+    options: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", tuple(self.options))
+        object.__setattr__(self, "labels", tuple(self.labels) or option_labels(self.options))
+        if len(self.labels) != len(self.options):
+            raise AnswererError(f"{len(self.labels)} labels for {len(self.options)} options")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one request: `text`, or `scores`, one for each option, higher for the likelier.
+
+    cost: numbers worth adding up (visual_tokens, prompt_tokens, usd, requests).
+    raw: what else is kept of it, as JSON can hold it.
+    """
+
+    text: str | None = None
+    scores: tuple[float, ...] | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self) -> str | tuple[float, ...]:
+        """What `Answerer.answer` gives: the scores where there are some, else the text."""
+        if self.scores is not None:
+            return self.scores
+        return self.text or ""
+
+
+@runtime_checkable
+class BatchAnswerer(Answerer, Protocol):
+    """An answerer that takes several requests at once.
+
+    Requests whose `clip` is one and the same object share the work on that clip. What is answered must not
+    depend on which requests come together.
+    """
+
+    def answer_batch(self, requests: Sequence[AnswerRequest]) -> Sequence[Answer]:
+        """One answer for each request, in order."""
+        ...
+
+
+def option_labels(options: Sequence[str]) -> tuple[str, ...]:
+    """A, B, C, ... for options in a list; options that are yes and no are their own labels.
+
+    Raises:
+        AnswererError: more than 26 options.
+    """
+    if sorted(option.strip().lower() for option in options) == ["no", "yes"]:
+        return tuple(option.strip() for option in options)
+    if len(options) > len(string.ascii_uppercase):
+        raise AnswererError(f"{len(options)} options are more than there are letters")
+    return tuple(string.ascii_uppercase[: len(options)])
+
+
+def by_clip(requests: Sequence[AnswerRequest]) -> Iterator[tuple[Clip | None, list[int]]]:
+    """The positions of the requests of each clip, clips (told apart by identity) in order of appearance."""
+    groups: dict[int, tuple[Clip | None, list[int]]] = {}
+    for position, request in enumerate(requests):
+        groups.setdefault(id(request.clip), (request.clip, []))[1].append(position)
+    yield from groups.values()
