@@ -139,7 +139,7 @@ def _labels(dots: Sequence[Dot]) -> Iterator[Label]:
     taken += [(d.x - 1, d.high, d.x + 1, d.low) for d in dots if d.low is not None and d.high is not None]
     for dot in dots:
         text = dot.name if len(dot.name) <= 20 else f"{dot.name[:19]}…"
-        width = 6.2 * len(text)
+        width = 6.8 * len(text)
         sides = [(dot.x + 8, 4), (dot.x - 8 - width, 4)]
         sides += [
             (x, y) for y in (-8, 16, -18, 26) for x in (dot.x + 5, dot.x - 5 - width, dot.x - width / 2)

@@ -23,6 +23,7 @@ from reports.submission.schema import (
     Strict,
 )
 from reports.submission.strict_json import complaint, parse
+from vtok_eval import __version__
 from vtok_eval.errors import SubmissionError, VtokEvalError
 from vtok_eval.results.journal import check_record
 from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score
@@ -33,6 +34,9 @@ MAX_LINE_BYTES = 1 * 2**20
 TOLERANCE = 1e-9
 """Relative and absolute, of a number that was computed again: sums differ in their last bits by machine."""
 
+RESAMPLED = frozenset({"low", "high", "p", "p_holm", "method", "test", "discriminates"})
+"""What another version of vtok-eval may compute in another way from the same records."""
+
 Document = TypeVar("Document", bound=Strict)
 
 
@@ -40,8 +44,9 @@ Document = TypeVar("Document", bound=Strict)
 class Verified:
     """A submission that passed `verify`; nothing else makes one.
 
-    scores, comparisons: as computed here from the records. records: by benchmark and system.
-    sha256: of the file.
+    scores, comparisons: as computed here from the records, whatever the file claims; of a run of another
+    version of vtok-eval, the claimed intervals and p-values need not be those of this one. records: by
+    benchmark and system. sha256: of the file.
 
     What this shows: the file is whole, has the form, and its numbers are what the records give. What it
     cannot show: that the records are what the named system gave.
@@ -78,8 +83,14 @@ def verify(file: Path) -> Verified:
         records = _records(unpacked.files[RECORDS], manifest.jobs)
         claimed = [entry.score() for entry in scores.scores]
         recomputed = _recompute(run, records, _metrics(claimed))
-        _check_equal("scores.json", claimed, recomputed[0])
-        _check_equal("comparisons.json", [e.comparison() for e in comparisons.comparisons], recomputed[1])
+        unchecked = frozenset() if _made_by_this_version(run) else RESAMPLED
+        _check_equal("scores.json", claimed, recomputed[0], unchecked=unchecked)
+        _check_equal(
+            "comparisons.json",
+            [entry.comparison() for entry in comparisons.comparisons],
+            recomputed[1],
+            unchecked=unchecked,
+        )
     except SubmissionError as error:
         raise SubmissionError(f"{path}: {error}") from error
     return Verified(
@@ -249,7 +260,13 @@ def _recompute(
 Result = TypeVar("Result", Score, Comparison)
 
 
-def _check_equal(name: str, claimed: Sequence[Result], recomputed: Sequence[Result]) -> None:
+def _made_by_this_version(run: RunDocument) -> bool:
+    return bool(run.sessions) and run.sessions[-1].vtok_eval == __version__
+
+
+def _check_equal(
+    name: str, claimed: Sequence[Result], recomputed: Sequence[Result], *, unchecked: frozenset[str]
+) -> None:
     """Raises SubmissionError at the first claim that the records do not give, or that is missing."""
     theirs, ours = _by_key(name, claimed), _by_key(name, recomputed)
     for key in sorted(theirs.keys() ^ ours.keys()):
@@ -257,6 +274,8 @@ def _check_equal(name: str, claimed: Sequence[Result], recomputed: Sequence[Resu
         raise SubmissionError(f"{name} {what}: {' / '.join(key)!a}")
     for key, entry in theirs.items():
         for field, value in asdict(entry).items():
+            if field in unchecked:
+                continue
             expected = getattr(ours[key], field)
             expected = asdict(expected) if field == "metric" and name == "scores.json" else expected
             if not _agree(value, expected):

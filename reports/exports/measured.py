@@ -1,0 +1,62 @@
+"""What the exports read of a run: one system with its scores, benchmark by benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from reports.submission.schema import BenchmarkEntry, RunDocument, SystemEntry, known_part
+from reports.submission.strict_json import complaint
+from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.records import Score
+from vtok_eval.results.store import RunFolder
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One system of a run. scores: by benchmark id, in the run's order; only benchmarks it has scores on."""
+
+    folder: RunFolder
+    run: RunDocument
+    system: SystemEntry
+    benchmarks: Mapping[str, BenchmarkEntry]
+    scores: Mapping[str, tuple[Score, ...]]
+
+    @property
+    def label(self) -> str:
+        """What must stand wherever a number is shown."""
+        return self.run.label or "no label: in which setting this was measured is not recorded"
+
+
+def measured(run: Path, system: str) -> Measured:
+    """Read a system of the run folder `run`.
+
+    Raises:
+        RunFolderError: there is no run, it cannot be read, it is not scored yet, or the system has no score.
+        UnknownNameError: the run has no such system.
+    """
+    folder = RunFolder.open(Path(run))
+    content: dict[str, Any] = known_part(folder.run())
+    try:
+        document = RunDocument.model_validate(content)
+    except ValidationError as error:
+        raise RunFolderError(f"{folder.path / 'run.json'}: {complaint(error)}") from error
+    systems = {entry.name: entry for entry in document.systems}
+    if system not in systems:
+        raise UnknownNameError(what="system", name=system, known=systems)
+    own = [score for score in folder.scores() if score.system == system]
+    if not own:
+        raise RunFolderError(f"the run {folder.path} has no score of {system!r}")
+    described = {entry.id: entry for entry in document.benchmarks}
+    names = dict.fromkeys(score.benchmark for score in own)
+    return Measured(
+        folder=folder,
+        run=document,
+        system=systems[system],
+        benchmarks={name: described.get(name, BenchmarkEntry(id=name, name=name)) for name in names},
+        scores={name: tuple(score for score in own if score.benchmark == name) for name in names},
+    )

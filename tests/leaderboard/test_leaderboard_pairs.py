@@ -1,0 +1,208 @@
+"""The paired tests of all systems at once against `compare`, pair by pair, and against scipy."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from reports.leaderboard.columns import SampleSets, from_records
+from reports.leaderboard.material import material, value_of
+from reports.leaderboard.pairs import _bound, _spreads, compare_pairs
+from vtok_eval.results.records import Metric, Record, Status
+from vtok_eval.results.resampling import spread
+from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.statistics import compare, holm
+from vtok_eval.results.statistics import score as score_of
+
+PLAIN = Metric(name="x", title="x", headline=True)
+LEFT_OUT = Metric(name="x", title="x", unit="dB", headline=True, failed_as=None)
+
+
+def records(
+    system: str, values: np.ndarray, *, failed: tuple[int, ...] = (), per_cluster: int = 2
+) -> list[Record]:
+    """values: `(N, R)`; a row of NaN is a sample that the metric does not apply to."""
+    return [
+        Record(
+            job=system,
+            system=system,
+            benchmark="b",
+            sample_id=f"s{i:04d}",
+            cluster=f"c{i // per_cluster:04d}",
+            status=Status.FAILED if i in failed else Status.OK,
+            reason="why" if i in failed else None,
+            values={} if i in failed or np.isnan(row).all() else {"x": tuple(map(float, row))},
+        )
+        for i, row in enumerate(values)
+    ]
+
+
+def all_pairs(by_system, metric, metrics=()):
+    sets = SampleSets()
+    jobs = {name: from_records(rows, sets) for name, rows in by_system.items()}
+    samples = next(iter(jobs.values())).samples
+    found = {name: material(job, metric, (metric, *metrics)) for name, job in jobs.items()}
+    return {
+        (pair.a, pair.b): pair
+        for pair in compare_pairs(
+            {metric.name: found}, metrics=[metric], clusters=samples.clusters, n_clusters=samples.n_clusters
+        )
+    }
+
+
+def check(by_system, metric, metrics=(), *, interval=True):
+    """Difference, p and counts of every pair must be those of the library's own comparison."""
+    pairs = all_pairs(by_system, metric, metrics)
+    assert list(pairs) == list(combinations(by_system, 2))
+    for (a, b), pair in pairs.items():
+        expected = compare(by_system[a], by_system[b], metric, metrics)
+        assert pair.difference == pytest.approx(expected.difference, abs=1e-10)
+        assert pair.n == expected.n
+        assert pair.n_clusters == expected.n_clusters
+        floor = 1 / 10_000
+        if expected.p > floor * 1.001:
+            assert pair.p == pytest.approx(expected.p, rel=1e-9)
+        else:
+            assert pair.p <= expected.p * (1 + 1e-9)
+        if interval:
+            # t and BCa intervals are two estimates of one thing: ends within a fifth of the width.
+            width = expected.high - expected.low
+            assert pair.low == pytest.approx(expected.low, abs=0.2 * width + 1e-12)
+            assert pair.high == pytest.approx(expected.high, abs=0.2 * width + 1e-12)
+    return pairs
+
+
+def test_right_or_wrong_answers_with_failures():
+    rng = np.random.default_rng(1)
+    shared = rng.random((120, 1))
+    by_system = {
+        name: records(name, (0.5 * shared + 0.5 * rng.random((120, 1)) < level).astype(float), failed=failed)
+        for name, level, failed in (("a", 0.7, ()), ("b", 0.65, (3, 4)), ("c", 0.3, (3,)), ("d", 0.3, ()))
+    }
+    pairs = check(by_system, PLAIN)
+    assert pairs["a", "c"].p < 1 / 10_000  # below what 9,999 flips can show
+    assert pairs["c", "d"].p > 0.01
+
+
+def test_samples_left_out_are_paired_over_what_both_have():
+    rng = np.random.default_rng(2)
+    base = rng.normal(30, 3, (80, 1))
+    values = {name: base + rng.normal(shift, 1, (80, 1)) for name, shift in (("a", 0), ("b", 0.3), ("c", 2))}
+    values["b"][10:14] = np.nan
+    by_system = {
+        name: records(name, rows, failed=(1, 2) if name == "c" else ()) for name, rows in values.items()
+    }
+    pairs = check(by_system, LEFT_OUT)
+    # 80 less the 4 that b has no value for; less the 2 that failed for c; less both.
+    assert [pairs[key].n for key in (("a", "b"), ("a", "c"), ("b", "c"))] == [76, 78, 74]
+
+
+def test_several_training_seeds_and_one_beside_several():
+    rng = np.random.default_rng(3)
+    base = rng.normal(0, 1, (60, 1))
+    by_system = {
+        "three": records("three", base + rng.normal(0.3, 0.5, (60, 3)) + rng.normal(0, 0.3, (1, 3))),
+        "other": records("other", base + rng.normal(0.0, 0.5, (60, 3)) + rng.normal(0, 0.3, (1, 3))),
+        "one": records("one", base + rng.normal(0.1, 0.5, (60, 1))),
+        "two": records("two", base + rng.normal(0.1, 0.5, (60, 2))),
+    }
+    check(by_system, LEFT_OUT, interval=False)
+
+
+def test_few_differing_clusters_are_enumerated_and_get_bonett_price():
+    values = np.ones((40, 1))
+    other = values.copy()
+    other[[0, 8, 20]] = 0.0
+    by_system = {"a": records("a", values), "b": records("b", other), "c": records("c", values)}
+    pairs = all_pairs(by_system, PLAIN)
+    # Three clusters differ, all one way: of 2^3 sign patterns two are as extreme, p = 2/8.
+    assert pairs["a", "b"].p == pytest.approx(0.25)
+    for key in pairs:
+        expected = compare(by_system[key[0]], by_system[key[1]], PLAIN)
+        assert (pairs[key].low, pairs[key].high) == pytest.approx((expected.low, expected.high))
+    assert pairs["a", "c"].difference == 0
+    assert pairs["a", "c"].low < 0 < pairs["a", "c"].high
+
+
+def test_one_cluster_has_no_interval_and_no_evidence():
+    by_system = {
+        name: records(name, np.full((4, 1), value), per_cluster=10) for name, value in (("a", 1.0), ("b", 0.0))
+    }
+    pair = all_pairs(by_system, PLAIN)["a", "b"]
+    assert (pair.low, pair.high, pair.p) == (None, None, 1.0)
+
+
+def test_nothing_shared_gives_no_pair():
+    values = np.ones((20, 1))
+    first, second = values.copy(), values.copy()
+    first[:10], second[10:] = np.nan, np.nan
+    assert all_pairs({"a": records("a", first), "b": records("b", second)}, PLAIN) == {}
+
+
+def test_a_mean_of_metrics_is_compared_component_by_component():
+    rng = np.random.default_rng(4)
+    parts = (Metric(name="l", title="l"), Metric(name="r", title="r"))
+    mean = Metric(name="m", title="m", headline=True, mean_of=("l", "r"))
+    by_system = {}
+    for name, level in (("a", 0.7), ("b", 0.5)):
+        hits = (rng.random((90, 2)) < level).astype(float)
+        by_system[name] = [
+            Record(
+                job=name,
+                system=name,
+                benchmark="b",
+                sample_id=f"s{i}",
+                cluster=f"c{i}",
+                status=Status.OK,
+                # The right-hand question is asked of every third clip only.
+                values={"l": (hits[i, 0],)} | ({"r": (hits[i, 1],)} if i % 3 == 0 else {}),
+            )
+            for i in range(90)
+        ]
+    check(by_system, mean, parts)
+    job = from_records(by_system["a"], SampleSets())
+    assert value_of(job, mean, (mean, *parts)) == pytest.approx(score_of(by_system["a"], mean, parts).value)
+
+
+def test_holm_covers_all_pairs_and_metrics():
+    rng = np.random.default_rng(5)
+    by_system = {f"s{i}": records(f"s{i}", rng.normal(i / 4, 1, (50, 1))) for i in range(4)}
+    pairs = all_pairs(by_system, LEFT_OUT)
+    assert [pair.p_holm for pair in pairs.values()] == holm([pair.p for pair in pairs.values()])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), size=st.integers(2, 12))
+def test_the_bound_lies_above_every_exact_sign_flip_p(seed, size):
+    weights = np.random.default_rng(seed).exponential(size=size)
+    signs = np.array([[1 if mask >> i & 1 else -1 for i in range(size)] for mask in range(2**size)])
+    sums = signs @ weights
+    reached = sorted(set(np.abs(sums)))
+    z = np.array(reached) / np.sqrt((weights**2).sum())
+    exact = np.array([(np.abs(sums) >= value - 1e-9).mean() for value in reached])
+    assert (_bound(z) >= exact - 1e-12).all()
+
+
+def test_the_bound_is_the_published_constant_times_the_normal_tail():
+    # c = 1 / (4 (1 - Phi(1.41421))) = 1 / (4 x 0.0786496) = 3.17865
+    assert _bound(np.array([5.0]))[0] == pytest.approx(2 * 3.17865 * norm.sf(5.0), rel=1e-4)
+
+
+@pytest.mark.parametrize("replicates", [1, 2, 5])
+def test_all_standard_errors_at_once_are_those_of_each_difference(replicates):
+    rng = np.random.default_rng(replicates)
+    groups = [
+        ClusterSums(sums=rng.normal(size=(2, 30, replicates)) + rng.normal(size=(1, 1, replicates)), counts=np.full((2, 30), 3.0))
+        for _ in range(4)
+    ]
+    error, freedom = _spreads(np.stack([group.influence() for group in groups]))
+    for i, j in combinations(range(4), 2):
+        apart = ClusterSums(sums=groups[i].sums - groups[j].sums, counts=groups[i].counts)
+        expected = spread(apart)
+        assert error[i, j] == pytest.approx(expected.standard_error)
+        assert freedom[i, j] == pytest.approx(expected.degrees_of_freedom)
