@@ -35,7 +35,7 @@ class SubjectConsistency(_AllFrames):
 
     def __init__(self, networks: Networks) -> None:
         self._dino = networks.dino()
-        self._batch = networks.batch
+        self._batch = networks.large_batch
         self._transform = vbench_module("utils").dino_transform(224)
 
     def begin(self, video: VideoInfo, request: Request) -> ConsistencyPass:
@@ -125,7 +125,7 @@ class ImagingQuality(_AllFrames):
 
     def __init__(self, networks: Networks) -> None:
         self._musiq: Any = networks.musiq()
-        self._batch = networks.batch
+        self._batch = networks.large_batch
         self._shrink = vbench_module("imaging_quality").transform
         from pyiqa.data.multiscale_trans_util import get_multiscale_patches
 

@@ -92,7 +92,7 @@ def evaluator(names: list[str], *, batch: int, depth: int = 2) -> VBenchEvaluato
     import torch
 
     device = torch.device("cpu")
-    networks = Networks(device, batch)
+    networks = Networks(device, batch, cpu_batch=batch)
     scorers: dict[str, Scorer] = {name: scorer_class(name)(networks) for name in names}
     return VBenchEvaluator(scorers, device, frames_per_piece=batch, depth=depth)
 
