@@ -3,9 +3,9 @@
     python -m benchmarks.vbench.speed [--device cuda] [--threads 2] [--height 256 --width 256 --frames 17]
 
 Both sides get the same videos, weights, device and threads, in one process; models are loaded before the clock
-starts on either side. Weights are random and of full size, so the scores mean nothing; that both sides agree on
-them is checked all the same. RAFT's vote is what its cost depends on here, so it is timed with a video that it
-finds moving and with one that it finds still.
+starts on either side. Weights are random and of full size, so the scores mean nothing; that both sides agree
+on them is checked all the same. What RAFT costs depends on its vote, so it is timed with videos that it finds
+moving and with videos that it finds still.
 """
 
 from __future__ import annotations
@@ -292,9 +292,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             batch=options.batch,
             progress=lambda line: _say(f"{line}\n"),
         )
-        _say(
-            f"\nvbench {installed_version()}, torch {torch.__version__}, {options.threads} threads, {size}\n\n"
-        )
+        versions = f"vbench {installed_version()}, torch {torch.__version__}"
+        _say(f"\n{versions}, {options.threads} threads, {options.videos} videos, {size}\n\n")
         _say(table(rows, videos=options.videos) + "\n")
         if device.type == "cuda":
             networks = Networks(device, options.batch)
