@@ -21,6 +21,7 @@ from reports.leaderboard.material import Material, material, value_of
 from reports.leaderboard.pairs import Pair, compare_pairs
 from reports.leaderboard.sources import Source
 from reports.submission.schema import BenchmarkEntry, SystemEntry
+from reports.submission.text import visible
 from reports.wording import LEAST_CLUSTERS
 from vtok_eval.results.records import Metric, Score
 from vtok_eval.results.statistics import discriminates
@@ -241,7 +242,7 @@ def _machine(source: Source) -> str:
         gpus = torch.get("gpus")
         parts = [str(machine.get("processor")), f"{machine.get('cores')} cores", str(session.device)]
         parts += [str(gpu) for gpu in gpus] if isinstance(gpus, list) else []
-        found.append(", ".join(parts)[:300])
+        found.append(visible(", ".join(parts))[:300])
     return "; ".join(dict.fromkeys(found))[:600]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ class JobColumns:
     """One job's records; samples in the order of `samples`.
 
     values: measured metric -> `(N, R)`, a row of NaN where the metric does not apply. failed: `(N,)`.
+    failed_meta: what the records of failed samples say under `meta`, by the sample's place.
     """
 
     system: str
@@ -54,6 +56,11 @@ class JobColumns:
     samples: SampleSet
     failed: Bools
     values: Mapping[str, Floats]
+    failed_meta: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+FailedMeta = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
+"""By benchmark and system: sample id -> meta of the samples that failed."""
 
 
 class SampleSets:
@@ -74,8 +81,12 @@ class SampleSets:
         return found
 
 
-def read_parquet(path: Path, sets: SampleSets) -> Iterator[JobColumns]:
+def read_parquet(
+    path: Path, sets: SampleSets, *, failed_meta: FailedMeta | None = None
+) -> Iterator[JobColumns]:
     """The jobs of a run's records.parquet, one at a time; memory is that of a row group and a job.
+
+    failed_meta: from `read_failed_meta`; records.parquet itself does not hold it.
 
     Raises:
         RunFolderError: the file is no export of records, or the records of a job lie apart in it.
@@ -85,7 +96,7 @@ def read_parquet(path: Path, sets: SampleSets) -> Iterator[JobColumns]:
 
     try:
         with pq.ParquetFile(path, read_dictionary=_TEXTS) as file:
-            yield from _jobs(_pieces(file), sets, path)
+            yield from _jobs(_pieces(file), sets, path, failed_meta or {})
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
 
@@ -113,6 +124,7 @@ def from_records(records: Sequence[Record], sets: SampleSets) -> JobColumns:
         ),
         failed=np.array([record.status is Status.FAILED for record in ordered]),
         values=values,
+        failed_meta={i: record.meta for i, record in enumerate(ordered) if record.status is Status.FAILED},
     )
 
 
@@ -145,6 +157,31 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
     return {key: total / count for key, (total, count) in totals.items() if count}
+
+
+def read_failed_meta(path: Path) -> FailedMeta:
+    """The meta of the samples that failed, from a run's samples.parquet.
+
+    Raises:
+        RunFolderError: the file is no export of samples.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    try:
+        failed = pq.read_table(
+            path,
+            columns=["benchmark", "system", "sample_id", "meta"],
+            filters=[("status", "=", str(Status.FAILED))],
+        )
+        for row in failed.to_pylist():
+            found.setdefault((row["benchmark"], row["system"]), {})[row["sample_id"]] = json.loads(
+                row["meta"]
+            )
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+    return found
 
 
 def mean_tokens(records: Sequence[Record]) -> float | None:
@@ -181,7 +218,9 @@ def _pieces(file: Any) -> Iterator[tuple[str, pa.Table]]:
                 yield jobs.dictionary[int(codes[start])].as_py(), table.slice(start, stop - start)
 
 
-def _jobs(pieces: Iterator[tuple[str, pa.Table]], sets: SampleSets, path: Path) -> Iterator[JobColumns]:
+def _jobs(
+    pieces: Iterator[tuple[str, pa.Table]], sets: SampleSets, path: Path, failed_meta: FailedMeta
+) -> Iterator[JobColumns]:
     import pyarrow as pa
 
     done: set[str] = set()
@@ -190,17 +229,17 @@ def _jobs(pieces: Iterator[tuple[str, pa.Table]], sets: SampleSets, path: Path) 
     for job, table in pieces:
         if job != current:
             if current is not None:
-                yield _columns(pa.concat_tables(waiting).unify_dictionaries(), sets)
+                yield _columns(pa.concat_tables(waiting).unify_dictionaries(), sets, failed_meta)
                 done.add(current)
             if job in done:
                 raise RunFolderError(f"{path}: the records of job {job!r} lie apart; export the run again")
             current, waiting = job, []
         waiting.append(table)
     if current is not None:
-        yield _columns(pa.concat_tables(waiting).unify_dictionaries(), sets)
+        yield _columns(pa.concat_tables(waiting).unify_dictionaries(), sets, failed_meta)
 
 
-def _columns(table: pa.Table, sets: SampleSets) -> JobColumns:
+def _columns(table: pa.Table, sets: SampleSets, failed_meta: FailedMeta) -> JobColumns:
     """One job's long rows as columns."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -217,13 +256,16 @@ def _columns(table: pa.Table, sets: SampleSets) -> JobColumns:
         pc.take(table["cluster"].combine_chunks(), pa.array(first)).dictionary_decode().cast(pa.string())
     )
     status = pc.take(table["status"].combine_chunks(), pa.array(first)).dictionary_decode()
-    benchmark = str(table["benchmark"][0].as_py())
+    benchmark, system = (str(table[name][0].as_py()) for name in ("benchmark", "system"))
+    meta = failed_meta.get((benchmark, system), {})
+    failed = pc.equal(status, str(Status.FAILED)).to_numpy(zero_copy_only=False)
     return JobColumns(
-        system=str(table["system"][0].as_py()),
+        system=system,
         benchmark=benchmark,
         samples=sets.of(benchmark, ids, clusters),
-        failed=pc.equal(status, str(Status.FAILED)).to_numpy(zero_copy_only=False),
+        failed=failed,
         values=_values(table, rows, len(ids)),
+        failed_meta={int(i): meta.get(ids[int(i)].as_py(), {}) for i in np.flatnonzero(failed)},
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.leaderboard.columns import Bools, Floats, JobColumns
-from vtok_eval.results.records import Metric
+from vtok_eval.results.records import Metric, Record, Status
 from vtok_eval.results.sample_table import ClusterSums, components
 
 
@@ -57,8 +57,20 @@ def _component(job: JobColumns, metric: Metric) -> tuple[Floats, Bools]:
     present = ~np.isnan(values[:, 0])
     if metric.failed_as is None:
         return np.where(present[:, None], values, 0.0), present
-    filled = np.where(present[:, None], values, np.where(job.failed[:, None], metric.failed_as, 0.0))
-    return filled, present | job.failed
+    failed = _charged(job, metric)
+    filled = np.where(present[:, None], values, np.where(failed[:, None], metric.failed_as, 0.0))
+    return filled, present | failed
+
+
+def _charged(job: JobColumns, metric: Metric) -> Bools:
+    """The failed samples that count in a metric."""
+    if not metric.failed_where:
+        return job.failed
+    charged = np.zeros_like(job.failed)
+    for place, meta in job.failed_meta.items():
+        sample = Record(job.system, job.system, job.benchmark, "", "", Status.FAILED, meta=meta)
+        charged[place] = metric.is_charged_with(sample)
+    return charged
 
 
 def cluster_sums(job: JobColumns, found: Material) -> ClusterSums:

@@ -13,6 +13,7 @@ from reports.leaderboard.columns import (
     SampleSets,
     from_records,
     mean_tokens,
+    read_failed_meta,
     read_parquet,
     read_tokens,
 )
@@ -134,9 +135,10 @@ def _open_sessions(sessions: Sequence[Session]) -> Iterator[str]:
 
 
 def _jobs(folder: RunFolder, sets: SampleSets) -> Iterator[JobColumns]:
-    exported = folder.path / "records.parquet"
+    exported, samples = folder.path / "records.parquet", folder.path / "samples.parquet"
     if exported.exists():
-        yield from read_parquet(exported, sets)
+        failed_meta = read_failed_meta(samples) if samples.exists() else None
+        yield from read_parquet(exported, sets, failed_meta=failed_meta)
         return
     for job in folder.jobs():
         records = folder.raw_records(job.id)

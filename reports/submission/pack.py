@@ -129,11 +129,11 @@ def _line(record: Record) -> bytes:
         "cost": dict(record.cost),
         "meta": dict(record.meta),
     }
-    return json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(content, allow_nan=False, indent=1).encode() + b"\n"
 
 
 def _sha256(content: bytes) -> str:

@@ -141,6 +141,7 @@ class MetricEntry(Strict):
     headline: bool
     mean_of: list[Name] = Field(max_length=1_000)
     failed_as: float | None
+    failed_where: ShortText = ""
 
     def metric(self) -> Metric:
         """The metric."""

@@ -91,7 +91,13 @@ def run_json(names: Sequence[str] = tuple(SYSTEMS), **changes: Any) -> dict[str,
 
 
 def quiz_records(
-    system: str, chance: float, tokens: int, *, failed: Sequence[int] = (), n_clips: int = N_CLIPS, seed: int = 0
+    system: str,
+    chance: float,
+    tokens: int,
+    *,
+    failed: Sequence[int] = (),
+    n_clips: int = N_CLIPS,
+    seed: int = 0,
 ) -> list[Record]:
     """Two answers per clip, right with this probability."""
     right = np.random.default_rng([seed, *system.encode()]).random((n_clips, 2)) < chance
@@ -107,7 +113,7 @@ def quiz_records(
             values={} if i in failed else {"left": (float(right[i, 0]),), "right": (float(right[i, 1]),)},
             outputs={} if i in failed else {"answers": ["A", "B"]},
             cost={} if i in failed else {"tokens": float(tokens), "seconds": 0.25},
-            meta={"n_frames": 16},
+            meta={"n_frames": 16, "kind": "odd" if i % 2 else "even"},
         )
         for i in range(n_clips)
     ]
@@ -156,13 +162,18 @@ def score(folder: RunFolder, *, label: str = LABEL, metrics: Sequence[Metric] = 
 
 
 def write_run(
-    path: Path, *, names: Sequence[str] = tuple(SYSTEMS), seed: int = 0, n_clips: int = N_CLIPS, **changes: Any
+    path: Path,
+    *,
+    names: Sequence[str] = tuple(SYSTEMS),
+    draw: int = 0,
+    n_clips: int = N_CLIPS,
+    **changes: Any,
 ) -> RunFolder:
     """A whole run; two samples of like-fair failed. `changes` go into run.json."""
     folder = RunFolder.create(path, run_json(names, **changes))
     for name in names:
         _, _, tokens, chance = SYSTEMS[name]
         failed = (3, 11) if name == "like-fair" else ()
-        add_job(folder, quiz_records(name, chance, tokens, failed=failed, n_clips=n_clips, seed=seed))
+        add_job(folder, quiz_records(name, chance, tokens, failed=failed, n_clips=n_clips, seed=draw))
     add_job(folder, video_records())
     return score(folder, label=changes.get("label", LABEL))

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_runs import LABEL, METRICS, write_run
 
-from reports.leaderboard.columns import SampleSets, from_records, mean_tokens, read_parquet, read_tokens
-from reports.leaderboard.material import value_of
+from reports.leaderboard.columns import (
+    SampleSets,
+    from_records,
+    mean_tokens,
+    read_failed_meta,
+    read_parquet,
+    read_tokens,
+)
+from reports.leaderboard.material import material, value_of
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.statistics import score as score_of
+from vtok_eval.results.store import RECORD_COLUMNS
 
 
 def test_columns_of_a_run_are_those_of_its_records(finished):
     sets = SampleSets()
-    jobs = {(job.benchmark, job.system): job for job in read_parquet(finished.path / "records.parquet", sets)}
+    meta = read_failed_meta(finished.path / "samples.parquet")
+    found = read_parquet(finished.path / "records.parquet", sets, failed_meta=meta)
+    jobs = {(job.benchmark, job.system): job for job in found}
     assert len(jobs) == len(finished.jobs()) == 5
     for entry in finished.jobs():
         expected = from_records(finished.raw_records(entry.id), sets)
         found = jobs[entry.benchmark, entry.system]
         assert found.samples is expected.samples
         np.testing.assert_array_equal(found.failed, expected.failed)
+        assert found.failed_meta == expected.failed_meta
         assert found.values.keys() == expected.values.keys()
         for name in found.values:
             np.testing.assert_array_equal(found.values[name], expected.values[name])
@@ -34,13 +48,21 @@ def test_values_from_columns_are_the_scores(finished):
         assert value == pytest.approx(score.value, abs=1e-12)
 
 
+@pytest.mark.parametrize(("where", "charged"), [("", 2), ("kind=odd", 2), ("kind=even", 0), ("none=x", 0)])
+def test_a_metric_is_charged_with_the_failures_it_says(finished, where, charged):
+    metric = replace(METRICS[1], failed_where=where)
+    records = finished.raw_records("quiz/like-fair")  # samples 3 and 11 failed, both odd
+    job = from_records(records, SampleSets())
+    found = material(job, metric, (metric,))
+    assert int(found.present.sum()) == 38 + charged
+    assert value_of(job, metric, (metric,)) == pytest.approx(score_of(records, metric).value)
+
+
 def test_small_row_groups_and_any_order_change_nothing(finished, tmp_path):
     import pandas as pd
 
     frame = pd.read_parquet(finished.path / "records.parquet")
-    shuffled = pd.concat(
-        rows.sample(frac=1, random_state=1) for _, rows in frame.groupby("job", sort=False)
-    )
+    shuffled = pd.concat(rows.sample(frac=1, random_state=1) for _, rows in frame.groupby("job", sort=False))
     path = tmp_path / "records.parquet"
     shuffled.to_parquet(path, index=False, row_group_size=17)
     sets = SampleSets()
@@ -62,8 +84,9 @@ def test_replicates_and_samples_without_the_metric(tmp_path):
         ("j", "s", "b", "x2", "c", "ok", None, "k", 0, 5.0),
         ("j", "s", "b", "x3", "d", "failed", "why", None, None, None),
     ]
-    columns = "job system benchmark sample_id cluster status reason metric replicate value".split()
-    frame = pd.DataFrame(rows, columns=columns).astype({"replicate": "Int64", "value": "float64"})
+    frame = pd.DataFrame(rows, columns=list(RECORD_COLUMNS)).astype(
+        {"replicate": "Int64", "value": "float64"}
+    )
     frame.to_parquet(tmp_path / "r.parquet", index=False)
     (job,) = read_parquet(tmp_path / "r.parquet", SampleSets())
     np.testing.assert_array_equal(job.values["m"], [[1.0, 3.0], [np.nan, np.nan], [np.nan, np.nan]])

@@ -131,7 +131,8 @@ def test_few_differing_clusters_are_enumerated_and_get_bonett_price():
 
 def test_one_cluster_has_no_interval_and_no_evidence():
     by_system = {
-        name: records(name, np.full((4, 1), value), per_cluster=10) for name, value in (("a", 1.0), ("b", 0.0))
+        name: records(name, np.full((4, 1), value), per_cluster=10)
+        for name, value in (("a", 1.0), ("b", 0.0))
     }
     pair = all_pairs(by_system, PLAIN)["a", "b"]
     assert (pair.low, pair.high, pair.p) == (None, None, 1.0)
@@ -197,7 +198,10 @@ def test_the_bound_is_the_published_constant_times_the_normal_tail():
 def test_all_standard_errors_at_once_are_those_of_each_difference(replicates):
     rng = np.random.default_rng(replicates)
     groups = [
-        ClusterSums(sums=rng.normal(size=(2, 30, replicates)) + rng.normal(size=(1, 1, replicates)), counts=np.full((2, 30), 3.0))
+        ClusterSums(
+            sums=rng.normal(size=(2, 30, replicates)) + rng.normal(size=(1, 1, replicates)),
+            counts=np.full((2, 30), 3.0),
+        )
         for _ in range(4)
     ]
     error, freedom = _spreads(np.stack([group.influence() for group in groups]))
