@@ -65,7 +65,7 @@ class Replay:
     path: Path
     entries: Mapping[tuple[str, str], _Entry]
     sha256: str = ""
-    sampling_rule: str = field(default="none: answers are replayed", init=False)
+    needs_clips: bool = field(default=False, init=False)
 
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """Answers are found by their ids only.

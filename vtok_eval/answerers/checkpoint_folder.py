@@ -1,0 +1,99 @@
+"""Where a language model's files are: a local folder, or a hub name that is in the local cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vtok_eval.errors import MissingDependencyError, SpecError
+
+_CHUNK_BYTES = 2**24
+
+
+def need_transformers() -> None:
+    """Refuse to go on without a transformers that has video language models.
+
+    Raises:
+        MissingDependencyError: saying which extra brings it.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.version import Version
+
+    try:
+        found = version("transformers")
+    except PackageNotFoundError:
+        raise MissingDependencyError(
+            "this answerer needs the package 'transformers': pip install 'vtok-eval[hf]'"
+        ) from None
+    if Version(found) < Version("4.57"):
+        raise MissingDependencyError(
+            f"this answerer needs transformers>=4.57, here is {found} (the vbench extra pins 4.33.2): make "
+            "a second environment with 'vtok-eval[hf]' and run into the same folder from there"
+        )
+
+
+def checkpoint_folder(model: str, *, revision: str | None = None) -> Path:
+    """The folder of the model's files: `model` itself, or the hub's snapshot of that name.
+
+    The hub is asked only for a name that is no folder, and not at all under HF_HUB_OFFLINE=1.
+
+    Raises:
+        SpecError: the folder holds no config.json.
+        MissingDependencyError: the hub's model is not on this machine and cannot be downloaded.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise SpecError(f"{folder} is no model folder: it holds no config.json")
+        return folder
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
+        raise SpecError(f"no folder {model!r}, and no model of a hub either (those are OWNER/NAME)")
+    return _snapshot(model, revision)
+
+
+def weights_sha256(folder: Path) -> str:
+    """SHA-256 over the names and bytes of the folder's safetensors files.
+
+    Raises:
+        SpecError: there are none. Weights in other formats could run code and are not loaded.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise SpecError(f"{folder} holds no weights as safetensors")
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def describe_checkpoint(model: str, folder: Path, loaded: Any) -> Mapping[str, Any]:
+    """What provenance keeps of a loaded model: name, class, parameters, dtype, hash of the weights."""
+    return {
+        "model": model,
+        "snapshot": folder.name if folder != Path(model).expanduser() else None,
+        "model_class": type(loaded).__name__,
+        "parameters": sum(parameter.numel() for parameter in loaded.parameters()),
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "weights_sha256": weights_sha256(folder),
+    }
+
+
+def _snapshot(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, revision=revision))
+    except HFValidationError as error:
+        raise SpecError(f"{model!r} is no model's name: {error}") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise MissingDependencyError(
+            f"the model {model} is not on this machine and cannot be downloaded; fetch it with "
+            f"'hf download {model}' where there is a network, or name a local folder"
+        ) from error

@@ -1,0 +1,231 @@
+"""A transformers video language model, asked through its processor's own chat template."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
+from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
+from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
+from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
+from vtok_eval.answerers.shared_vision import SharedVision
+from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
+from vtok_eval.errors import SpecError
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clip
+
+Scoring = Literal["generate", "labels", "options"]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class TransformersAnswerer:
+    """Any model that transformers loads as image-text-to-text and whose processor has a chat template.
+
+    LLaVA-NeXT-Video, LLaVA-OneVision, Qwen2.5-VL, Qwen3-VL and others. Frames are chosen and bounded here
+    (see `FrameRule`), the processor samples none. Decoding is greedy. A request without a clip, or whose clip
+    has no frames, is asked by its text alone.
+
+    model: a local folder, or a hub name (OWNER/NAME) that the local cache holds or can fetch.
+    scoring: "generate" gives the model's text; "labels" and "options" one score per option, the
+        log-likelihood in nats of its label or its text as the answer. Open-ended questions are always
+        generated.
+    per_token: the mean log-likelihood over an option's tokens, for options of unequal length.
+    show_as: the frames as one "video" or as single "images", for models without video input.
+    batch_size: prompts of one clip in a forward pass. 1, the default, gives every prompt the same arithmetic
+        whichever prompts come with it; more may move an answer by rounding.
+    dtype: "auto" is the checkpoint's own on CUDA and float32 on a CPU.
+
+    Raises:
+        SpecError: an option has a bad value, or the folder is no such model.
+        MissingDependencyError: transformers or the model is not there.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        frames: int = 8,
+        sampling: Literal["linspace", "interior", "fps"] = "linspace",
+        fps: float | None = None,
+        max_pixels: int | None = None,
+        show_as: ShowAs = "video",
+        scoring: Scoring = "generate",
+        per_token: bool = False,
+        max_new_tokens: int = 64,
+        batch_size: int = 1,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        revision: str | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if batch_size < 1 or max_new_tokens < 1:
+            raise SpecError("batch_size and max_new_tokens must be at least 1")
+        need_transformers()
+        self.model_name = model
+        self.rule = FrameRule(count=frames, sampling=sampling, fps=fps, max_pixels=max_pixels)
+        self.scoring, self.per_token = scoring, per_token
+        self.max_new_tokens, self.batch_size = max_new_tokens, batch_size
+        self.device = torch.device(device)
+        self.folder = checkpoint_folder(model, revision=revision)
+        self.model = _load_model(self.folder, dtype, self.device)
+        self.prompts = PromptMaker(
+            _load_processor(self.folder), show_as=show_as, device=self.device, dtype=self.model.dtype
+        )
+        self.vision = SharedVision(self.model)
+        self._placeholders = _placeholder_ids(self.model.config)
+
+    def describe(self) -> Mapping[str, Any]:
+        """What provenance keeps; hashing the weights takes seconds per 10 GB."""
+        generation = self.model.generation_config
+        return {
+            **describe_checkpoint(self.model_name, self.folder, self.model),
+            **self.rule.describe(),
+            "show_as": self.prompts.show_as,
+            "processor": type(self.prompts.processor).__name__,
+            "scoring": self.scoring,
+            "per_token": self.per_token,
+            "batch_size": self.batch_size,
+            "generation": {
+                "greedy": True,
+                "max_new_tokens": self.max_new_tokens,
+                "repetition_penalty": getattr(generation, "repetition_penalty", None) or 1.0,
+            },
+        }
+
+    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
+        """The model's text, or one log-likelihood per option; see `scoring`."""
+        return self.answer_batch([AnswerRequest(clip, question, tuple(options))])[0].value()
+
+    @torch.inference_mode()
+    def answer_batch(self, requests: Sequence[AnswerRequest]) -> list[Answer]:
+        """Answers in order; requests whose clip is the same object share its visual tokens."""
+        answers: dict[int, Answer] = {}
+        for clip, positions in by_clip(requests):
+            shown = None if clip is None or len(clip.frames) == 0 else show(clip, self.rule)
+            try:
+                asked = [requests[position] for position in positions]
+                answers.update(zip(positions, self._about_one_clip(asked, shown), strict=True))
+            finally:
+                self.vision.forget()
+                self.prompts.forget()
+        return [answers[position] for position in range(len(requests))]
+
+    def _about_one_clip(self, requests: Sequence[AnswerRequest], shown: ShownFrames | None) -> list[Answer]:
+        prompts = [self.prompts.prompt(request.question, shown) for request in requests]
+        scored = [self.scoring != "generate" and bool(request.options) for request in requests]
+        to_generate = [prompt for prompt, is_scored in zip(prompts, scored, strict=True) if not is_scored]
+        texts = iter(self._generated(to_generate))
+        answers = []
+        for request, prompt, is_scored in zip(requests, prompts, scored, strict=True):
+            scores = self._scores(prompt, candidates(request, self.scoring)) if is_scored else None
+            text = None if is_scored else next(texts)
+            answers.append(Answer(text=text, scores=scores, cost=self._cost(prompt, shown)))
+        return answers
+
+    def _generated(self, prompts: Sequence[Prompt]) -> list[str]:
+        texts: list[str] = []
+        for start in range(0, len(prompts), self.batch_size):
+            inputs = self._inputs(prompts[start : start + self.batch_size])
+            n_rows, length = inputs["input_ids"].shape
+            with self.vision.rows(n_rows):
+                ids = self.model.generate(
+                    **inputs,
+                    max_new_tokens=self.max_new_tokens,
+                    do_sample=False,
+                    num_beams=1,
+                    temperature=None,
+                    top_p=None,
+                    top_k=None,
+                    pad_token_id=self._pad_id,
+                )
+            texts += self._tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def _scores(self, prompt: Prompt, texts: Sequence[str]) -> tuple[float, ...]:
+        continuations = continuation_ids(self._tokenizer, prompt.rendered, texts)
+        longest = max(len(tokens) for tokens in continuations)
+        if longest == 1:
+            # One pass over the prompt predicts every single-token option.
+            logits = self._logits(self._inputs([prompt]), keep=1)
+            rows = logits.expand(len(texts), -1, -1)
+            return tuple(log_likelihoods(rows, continuations, per_token=self.per_token))
+        scores: list[float] = []
+        for start in range(0, len(texts), self.batch_size):
+            part = continuations[start : start + self.batch_size]
+            # Equal lengths whatever shares the pass: rounding follows the shape of a matrix product.
+            padded = [[*tokens, *[self._pad_id] * (longest - len(tokens))] for tokens in part]
+            inputs = self._inputs([prompt] * len(part), padded)
+            logits = self._logits(inputs, keep=longest + 1)[:, :-1]
+            scores += log_likelihoods(logits, part, per_token=self.per_token)
+        return tuple(scores)
+
+    def _logits(self, inputs: Mapping[str, Any], *, keep: int) -> torch.Tensor:
+        """Logits `(N, keep, V)` at the last positions, on the CPU."""
+        limit = {"logits_to_keep": keep} if "logits_to_keep" in _parameters(self.model) else {}
+        with self.vision.rows(len(inputs["input_ids"])):
+            output = self.model(**inputs, use_cache=False, **limit)
+        return output.logits[:, -keep:].cpu()
+
+    def _inputs(
+        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]] = ()
+    ) -> dict[str, Any]:
+        return batch_of(prompts, pad_id=self._pad_id, device=self.device, continuations=continuations)
+
+    def _cost(self, prompt: Prompt, shown: ShownFrames | None) -> Mapping[str, float]:
+        visual = int(torch.isin(prompt.ids, self._placeholders).sum())
+        counts = {"visual_tokens": float(visual), "prompt_tokens": float(len(prompt.ids))}
+        return {**counts, **shown.cost()} if shown is not None else counts
+
+    @property
+    def _tokenizer(self) -> Any:
+        return self.prompts.processor.tokenizer
+
+    @property
+    def _pad_id(self) -> int:
+        pad_id = self._tokenizer.pad_token_id
+        return int(pad_id if pad_id is not None else self._tokenizer.eos_token_id)
+
+
+def load_dtype(name: str, device: torch.device) -> Any:
+    """What transformers' `dtype` is given: "auto" is the checkpoint's own on CUDA, float32 on a CPU."""
+    if name == "auto":
+        return "auto" if device.type == "cuda" else torch.float32
+    return DTYPES[name]
+
+
+def _load_model(folder: Any, dtype: str, device: torch.device) -> Any:
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=load_dtype(dtype, device), use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SpecError(f"{folder} does not load as a vision language model: {reason}") from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _load_processor(folder: Any) -> Any:
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SpecError(f"the processor in {folder} does not load: {reason}") from error
+
+
+def _parameters(model: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(model.forward).parameters)
+
+
+def _placeholder_ids(config: Any) -> torch.Tensor:
+    """Ids that stand for visual tokens; the config's names for them have changed over time."""
+    names = ("video_token_id", "image_token_id", "video_token_index", "image_token_index")
+    found = {getattr(config, name) for name in names if getattr(config, name, None) is not None}
+    return torch.tensor(sorted(found), dtype=torch.int64)
