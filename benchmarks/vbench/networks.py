@@ -28,8 +28,8 @@ class Networks:
     """Builds models on demand, from files only: nothing is ever downloaded here.
 
     batch: frames or pairs of frames that go through a model at once, at most.
-    cpu_batch: the same, on a CPU, for models that a single frame or pair keeps busy: there a larger batch only
-        spills out of the processor's caches (measured: MUSIQ needs a third more time with 2 frames than with 1).
+    cpu_batch: the same, on a CPU, for models that a single frame or pair keeps busy: there a larger batch
+        only spills out of the caches (measured: MUSIQ needs a third more time a frame with 2 than with 1).
 
     Every method raises MissingDependencyError where a file or package is missing, and CheckpointError where a
     checkpoint is damaged or belongs to another model.

@@ -13,6 +13,7 @@ from benchmarks.vbench import weights
 from benchmarks.vbench.benchmark import VBench
 from benchmarks.vbench.dimensions import DIMENSIONS, dimension, select
 from benchmarks.vbench.package import installed_version, require_package, vbench_module
+from benchmarks.vbench.scorer import SCORERS
 from vtok_eval.benchmark import System
 from vtok_eval.errors import MissingDependencyError, UnknownNameError, VideoError
 from vtok_eval.video.folder import VideoFolder
@@ -147,3 +148,12 @@ def test_a_module_whose_package_is_absent_is_named() -> None:
         pytest.skip("detectron2 is installed")
     with pytest.raises(MissingDependencyError, match="detectron2"):
         vbench_module("object_class")
+
+
+def test_the_page_names_every_dimension_and_file() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "vbench.md").read_text(encoding="utf-8")
+    for entry in DIMENSIONS:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{entry.name}` |")]
+        assert all(file.path in row for file in entry.weights)
+        assert f"{entry.low:g} to {entry.high:g}" in row
+        assert ("| yes |" in row[-8:]) == (entry.name in SCORERS)
