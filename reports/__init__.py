@@ -1,1 +1,1 @@
-"""Tables, plots and pages; reads run folders only."""
+"""Reports: comparison tables, plots and the page of a run, made from its run folder alone."""

@@ -238,7 +238,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be written as strict JSON: {error}") from error
-    write_atomically(path, lambda target: target.write_bytes(text.encode()))
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; raises as `write_atomically`."""
+    write_atomically(path, lambda target: target.write_bytes(content))
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,0 +1,119 @@
+"""The finding of a run in sentences, made from its comparisons and from nothing else."""
+
+from __future__ import annotations
+
+from reports.gather import BenchmarkReport, RunReport, SystemInfo
+from reports.wording import (
+    Verdict,
+    difference_text,
+    difference_unit,
+    p_text,
+    percent,
+    testable,
+    tokens_text,
+    verdict,
+)
+from vtok_eval.results.records import Comparison, Metric
+
+
+def headline(report: RunReport) -> tuple[str, ...]:
+    """What was found: one sentence per system, each over all headline metrics, in their order.
+
+    Who is spoken of, and in which order, is settled before any number is looked at: the contenders with the
+    baseline's token budget, in the suite's order; the first compared contender where none has it. What is
+    not shown is said to be not shown.
+    """
+    benchmark = compared(report)
+    if benchmark is None or report.baseline is None:
+        return (_nothing_compared(report),)
+    return tuple(
+        _sentence(system, benchmark, baseline=report.baseline)
+        for system in _subjects(benchmark, report.baseline)
+    )
+
+
+def compared(report: RunReport) -> BenchmarkReport | None:
+    """The benchmark that the headline is about: the first that compares contenders on quality."""
+    for benchmark in report.benchmarks:
+        contenders = {system.name for system in benchmark.contenders()}
+        for metric in benchmark.headline:
+            of_quality = metric.unit == "fraction"
+            if of_quality and any(_comparison(benchmark, name, metric) for name in contenders):
+                return benchmark
+    return None
+
+
+def _nothing_compared(report: RunReport) -> str:
+    if not report.benchmarks:
+        return "Nothing is scored yet, so nothing was found."
+    if report.baseline is None:
+        return "No baseline was named, so no system was compared with another."
+    return f"No other system was compared with the baseline {report.baseline}."
+
+
+def _subjects(benchmark: BenchmarkReport, baseline: str) -> list[SystemInfo]:
+    tested = [
+        system
+        for system in benchmark.contenders()
+        if any(_comparison(benchmark, system.name, metric) for metric in benchmark.headline)
+    ]
+    equal = {system.name for system in benchmark.at_budget_of(baseline)}
+    return [system for system in tested if system.name in equal] or tested[:1]
+
+
+def _sentence(system: SystemInfo, benchmark: BenchmarkReport, *, baseline: str) -> str:
+    tested = [(metric, _comparison(benchmark, system.name, metric)) for metric in benchmark.headline]
+    clauses = [
+        _clause(comparison, metric, discriminates=benchmark.discriminates(metric.name))
+        for metric, comparison in tested
+        if comparison is not None
+    ]
+    return (
+        f"{system.name} against {baseline}{_budget(benchmark, system.name, baseline)}: {'; '.join(clauses)}."
+    )
+
+
+def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> str:
+    """One metric's finding, e.g. "temporal 23.0 points better [+19.0, +27.0], p < 0.001"."""
+    number, _, interval = difference_text(comparison, metric).partition(" ")
+    unit = difference_unit(metric)
+    evidence = f"{interval}, {p_text(comparison.p_holm)}" if interval else p_text(comparison.p_holm)
+    doubt = "" if discriminates else " (a metric that does not discriminate in this run)"
+    size = f"{number.lstrip('+−')} {unit}"
+    match verdict(comparison, metric):
+        case Verdict.BETTER:
+            return f"{metric.title} {size} better {evidence}{doubt}"
+        case Verdict.WORSE:
+            return f"{metric.title} {size} worse {evidence}{doubt}"
+        case Verdict.DIFFERENT:
+            return f"{metric.title} different by {number} {unit} {evidence}{doubt}"
+        case _:
+            return f"{metric.title}: no difference shown, {number} {unit} {evidence}{doubt}"
+
+
+def how_to_read(report: RunReport) -> str:
+    """What the sentences' brackets and p-values are; empty where nothing was compared."""
+    benchmark = compared(report)
+    if benchmark is None:
+        return ""
+    comparison = next(cell.comparison for cell in benchmark.cells.values() if cell.comparison is not None)
+    return (
+        f"In brackets: {percent(comparison.confidence)} intervals of the paired difference. p: of the paired "
+        f"test, Holm-corrected over systems and metrics. Test: {comparison.test}."
+    )
+
+
+def _budget(benchmark: BenchmarkReport, system: str, baseline: str) -> str:
+    ours, theirs = benchmark.tokens.get(system), benchmark.tokens.get(baseline)
+    if ours is None or theirs is None:
+        return ""
+    equal = system in {entry.name for entry in benchmark.at_budget_of(baseline)}
+    unequal = "" if equal else " (not an equal budget)"
+    return f", at {tokens_text(ours)} against {tokens_text(theirs)} tokens per clip{unequal}"
+
+
+def _comparison(benchmark: BenchmarkReport, system: str, metric: Metric) -> Comparison | None:
+    cell = benchmark.cell(system, metric.name)
+    if cell is None or cell.comparison is None or not testable(cell.comparison):
+        return None
+    return cell.comparison

@@ -1,0 +1,247 @@
+"""The measured metrics one by one, as dots with intervals and chance ticks, under their groups' headings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reports.gather import BenchmarkReport, RunReport, SystemInfo
+from reports.plots.style import SMALL, Look, Picture, Theme, dress, literal, looks, new_figure, write_label
+from reports.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
+from vtok_eval.results.records import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_SYSTEMS = 8
+ROW_HEIGHT = 0.11
+"""Inches for each system in a metric's row."""
+
+
+def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """The picture; None where there are fewer than two measured fractions, or no system to show."""
+    metrics = [metric for metric in benchmark.details if metric.unit == "fraction"]
+    systems, choice = shown_systems(benchmark, baseline=report.baseline)
+    if len(metrics) < 2 or not systems:
+        return None
+    return Picture(
+        name=f"{benchmark.info.id}-metric-by-metric",
+        title=f"{benchmark.info.id}, metric by metric ({choice})",
+        alt=_alt(benchmark, metrics, systems, choice, report.label),
+        data=_data(benchmark, metrics, systems, report.label),
+        draw=lambda theme: _draw(benchmark, metrics, systems, theme, choice=choice, label=report.label),
+    )
+
+
+def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[Sequence[SystemInfo], str]:
+    """At most `MAX_SYSTEMS` systems, and how they were chosen, in words.
+
+    Those with the baseline's token budget where there are at least two, the only ones that compare like with
+    like; else the contenders, in the run's order.
+    """
+    equal = benchmark.at_budget_of(baseline) if baseline is not None else ()
+    if len(equal) > 1:
+        # The baseline last but always there, so that the others stand above it.
+        others = [system for system in equal if system.name != baseline][: MAX_SYSTEMS - 1]
+        own = [system for system in equal if system.name == baseline]
+        tokens = [benchmark.tokens[system.name] for system in (*others, *own)]
+        low, high = tokens_text(min(tokens)), tokens_text(max(tokens))
+        budget = low if low == high else f"{low} to {high}"
+        return [*others, *own], f"systems at the baseline's budget: {budget} tokens per clip"
+    contenders = benchmark.contenders() or benchmark.systems
+    count = "all" if len(contenders) <= MAX_SYSTEMS else f"the first {MAX_SYSTEMS}"
+    return contenders[:MAX_SYSTEMS], f"{count} systems; budgets differ"
+
+
+def _data(
+    benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[SystemInfo], label: str
+) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        {
+            "group": metric.group,
+            "metric": metric.name,
+            "system": system.name,
+            "control": system.control,
+            "tokens_per_clip": benchmark.tokens.get(system.name),
+            "value": cell.score.value,
+            "low": cell.score.low,
+            "high": cell.score.high,
+            "chance": metric.chance,
+            "discriminates": benchmark.discriminates(metric.name),
+            "label": label,
+        }
+        for metric in metrics
+        for system in systems
+        if (cell := benchmark.cell(system.name, metric.name)) is not None
+    ]
+    return pd.DataFrame(rows)
+
+
+def _alt(
+    benchmark: BenchmarkReport,
+    metrics: Sequence[Metric],
+    systems: Sequence[SystemInfo],
+    choice: str,
+    label: str,
+) -> str:
+    parts = []
+    for metric in metrics:
+        cells = [(system.name, benchmark.cell(system.name, metric.name)) for system in systems]
+        listed = "; ".join(f"{name} {score_text(cell.score)}" for name, cell in cells if cell is not None)
+        parts.append(f"{metric.title}: {listed}.")
+    about = f"Dot plot of {benchmark.info.id}, metric by metric, in percent, {choice} ({label})."
+    return f"{about} {' '.join(parts)}"
+
+
+def _draw(
+    benchmark: BenchmarkReport,
+    metrics: Sequence[Metric],
+    systems: Sequence[SystemInfo],
+    theme: Theme,
+    *,
+    choice: str,
+    label: str,
+) -> Figure:
+    row = ROW_HEIGHT * len(systems) + 0.12
+    groups = list(dict.fromkeys(metric.group for metric in metrics))
+    legend_rows = -(-len(systems) // 3)
+    top = 0.42 + 0.2 * legend_rows
+    height = row * len(metrics) + 0.26 * len(groups) + top + 0.75
+    width = 6.6
+    figure = new_figure(theme, width=width, height=height)
+    axes = figure.add_axes((1.75 / width, 0.68 / height, 1 - 1.9 / width, 1 - (top + 0.68) / height))
+    dress(axes, theme)
+    _draw_rows(axes, benchmark, metrics, systems, theme, heading=0.26 / row)
+    axes.set_xlabel("correct (%), with interval; upright tick: chance")
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.text(0.008, 1 - 0.06 / height, literal(choice), fontsize=SMALL + 1, color=theme.text, va="top")
+    legend = figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1 - 0.24 / height),
+        ncols=3,
+        frameon=False,
+        fontsize=SMALL + 0.5,
+        labelcolor=theme.text,
+        handletextpad=0.3,
+        columnspacing=1.2,
+    )
+    legend.set_in_layout(False)
+    write_label(figure, label, theme)
+    return figure
+
+
+def _draw_rows(
+    axes: Axes,
+    benchmark: BenchmarkReport,
+    metrics: Sequence[Metric],
+    systems: Sequence[SystemInfo],
+    theme: Theme,
+    *,
+    heading: float,
+) -> None:
+    """One unit of height per metric, `heading` units for each group's name; the first at the top."""
+    styles = looks(benchmark.systems, theme)
+    step = 0.8 / max(len(systems), 1)
+    centres: list[float] = []
+    at, group = 0.0, None
+    for metric in metrics:
+        if metric.group != group:
+            group = metric.group
+            axes.axhline(at, color=theme.faint, linewidth=0.6, alpha=0.6)
+            axes.annotate(
+                literal(group.upper() or "OTHER"),
+                xy=(0, at + heading / 2),
+                xycoords=("axes fraction", "data"),
+                xytext=(-6, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=SMALL,
+                color=theme.faint,
+                weight="bold",
+            )
+            at += heading
+        centre = at + 0.5
+        if metric.chance is not None:
+            chance = shown(metric.chance, metric)
+            axes.plot([chance, chance], [at + 0.06, at + 0.94], color=theme.faint, linewidth=1.4, zorder=1)
+        for i, system in enumerate(systems):
+            _draw_dot(
+                axes,
+                benchmark,
+                system,
+                metric,
+                styles,
+                y=centre + step * (i - (len(systems) - 1) / 2),
+                named=not centres,
+            )
+        centres.append(centre)
+        at += 1.0
+    axes.set_ylim(at, 0.0)
+    axes.set_xlim(*_limits(benchmark, metrics, systems))
+    names = [
+        metric.title if benchmark.discriminates(metric.name) else f"{metric.title} {NOT_DISCRIMINATING}"
+        for metric in metrics
+    ]
+    axes.set_yticks(centres, [literal(name if len(name) <= 30 else f"{name[:29]}…") for name in names])
+
+
+def _draw_dot(
+    axes: Axes,
+    benchmark: BenchmarkReport,
+    system: SystemInfo,
+    metric: Metric,
+    styles: Mapping[str, Look],
+    *,
+    y: float,
+    named: bool,
+) -> None:
+    """A dot with its interval; `named` enters it into the legend."""
+    look = styles[system.name]
+    dot: dict[str, Any] = {
+        "linestyle": "none",
+        "marker": look.marker,
+        "markersize": 4.6,
+        "color": look.color,
+        "markerfacecolor": look.face,
+    }
+    name = literal(f"{system.name} (control)" if system.control else system.name)
+    if named:
+        axes.plot([], [], label=name, **dot)
+    cell = benchmark.cell(system.name, metric.name)
+    if cell is None or (value := cell.score.value) is None:
+        return
+    score = cell.score
+    if score.low is not None and score.high is not None:
+        axes.plot(
+            [shown(score.low, metric), shown(score.high, metric)],
+            [y, y],
+            color=look.color,
+            linewidth=1.1,
+            alpha=0.75,
+        )
+    axes.plot([shown(value, metric)], [y], zorder=3, **dot)
+
+
+def _limits(
+    benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[SystemInfo]
+) -> tuple[float, float]:
+    """The range of all intervals and chance levels, with a margin, within 0 to 100 %."""
+    ends = [metric.chance for metric in metrics if metric.chance is not None]
+    for metric in metrics:
+        for system in systems:
+            cell = benchmark.cell(system.name, metric.name)
+            if cell is not None:
+                ends += [
+                    end for end in (cell.score.low, cell.score.value, cell.score.high) if end is not None
+                ]
+    if not ends:
+        return 0.0, 100.0
+    return max(-1.0, 100 * min(ends) - 4), min(101.0, 100 * max(ends) + 4)

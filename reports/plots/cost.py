@@ -1,0 +1,292 @@
+"""What tokens cost: their number as clips grow, and encode latency against it, both as measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.gather import BenchmarkReport, RunReport, SystemInfo
+from reports.plots.style import SMALL, Picture, Theme, dress, literal, looks, new_figure, write_label
+from reports.wording import score_text, tokens_text
+from vtok_eval.results.records import Score
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BY_LENGTH = "@"
+"""Parts a metric's name: "latency_ms@16" is measured on clips of 16 frames."""
+DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.6)), (0, (6, 2, 1.2, 2)), (0, (3, 1.5)))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity of one system over clip lengths: frames -> score, in rising order."""
+
+    system: SystemInfo
+    scores: Mapping[int, Score]
+
+    def values(self) -> tuple[float, ...]:
+        """The values in the order of the lengths."""
+        return tuple(score.value or 0.0 for score in self.scores.values())
+
+
+@dataclass(frozen=True)
+class Point:
+    """A system's tokens and encode latency at one clip length."""
+
+    system: SystemInfo
+    tokens: Score
+    time: Score
+
+
+def growth(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """Tokens per clip against clip length; None where they were measured at fewer than two lengths."""
+    curves = [curve for curve in _curves(benchmark, unit="tokens") if len(curve.scores) > 1]
+    if not curves:
+        return None
+    return Picture(
+        name=f"{benchmark.info.id}-token-growth",
+        title=f"{benchmark.info.id}: tokens per clip as clips grow",
+        alt=(
+            f"Lines of measured tokens per clip against frames per clip ({report.label}). "
+            + " ".join(_described(curve) for curve in curves)
+        ),
+        data=_data([("tokens", curve) for curve in curves], report.label),
+        draw=lambda theme: _draw_growth(curves, benchmark, theme, label=report.label),
+    )
+
+
+def latency(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """Encode latency against tokens per clip at the headline's clip length; None without both."""
+    names = {metric.unit: metric.name for metric in benchmark.headline if BY_LENGTH in metric.name}
+    if not {"tokens", "ms"} <= names.keys():
+        return None
+    points = [
+        Point(system, count.score, time.score)
+        for system in benchmark.systems
+        if (count := benchmark.cell(system.name, names["tokens"]))
+        and (time := benchmark.cell(system.name, names["ms"]))
+        and count.score.value is not None
+        and time.score.value is not None
+    ]
+    if not points:
+        return None
+    n_frames = names["ms"].rpartition(BY_LENGTH)[2]
+    return Picture(
+        name=f"{benchmark.info.id}-latency-against-tokens",
+        title=f"{benchmark.info.id}: encode latency against tokens, clips of {n_frames} frames",
+        alt=(
+            f"Encode latency in milliseconds against tokens per clip of {n_frames} frames ({report.label}). "
+            + " ".join(
+                f"{name}: {score_text(time)} ms at {tokens_text(tokens.value)} tokens."
+                for name, tokens, time in ((point.system.name, point.tokens, point.time) for point in points)
+            )
+        ),
+        data=_latency_data(points, report.label),
+        draw=lambda theme: _draw_latency(points, benchmark, theme, n_frames=n_frames, label=report.label),
+    )
+
+
+def _curves(benchmark: BenchmarkReport, *, unit: str) -> list[Curve]:
+    """The first quantity of this unit that is measured by clip length, for each system that has it."""
+    by_length = [
+        metric
+        for metric in benchmark.metrics
+        if metric.unit == unit
+        and metric.name.rpartition(BY_LENGTH)[2].isdecimal()
+        and BY_LENGTH in metric.name
+    ]
+    if not by_length:
+        return []
+    quantity = by_length[0].name.rpartition(BY_LENGTH)[0]
+    names = {
+        int(metric.name.rpartition(BY_LENGTH)[2]): metric.name
+        for metric in by_length
+        if metric.name.rpartition(BY_LENGTH)[0] == quantity
+    }
+    curves = []
+    for system in benchmark.systems:
+        cells = {length: benchmark.cell(system.name, names[length]) for length in sorted(names)}
+        scores = {
+            n: cell.score for n, cell in cells.items() if cell is not None and cell.score.value is not None
+        }
+        if scores:
+            curves.append(Curve(system, scores))
+    return curves
+
+
+def _data(curves: Sequence[tuple[str, Curve]], label: str) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        {
+            "quantity": quantity,
+            "system": curve.system.name,
+            "n_frames": n_frames,
+            "value": score.value,
+            "low": score.low,
+            "high": score.high,
+            "n": score.n,
+            "n_failed": score.n_failed,
+            "label": label,
+        }
+        for quantity, curve in curves
+        for n_frames, score in curve.scores.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _described(curve: Curve) -> str:
+    listed = ", ".join(f"{tokens_text(score.value)} at {n}" for n, score in curve.scores.items())
+    return f"{curve.system.name}: {listed} frames."
+
+
+def _latency_data(points: Sequence[Point], label: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "system": point.system.name,
+            "tokens": point.tokens.value,
+            "latency_ms": point.time.value,
+            "low": point.time.low,
+            "high": point.time.high,
+            "n": point.time.n,
+            "n_failed": point.time.n_failed,
+            "label": label,
+        }
+        for point in points
+    )
+
+
+def _draw_growth(curves: Sequence[Curve], benchmark: BenchmarkReport, theme: Theme, *, label: str) -> Figure:
+    width, height = 6.6, 3.9
+    figure = new_figure(theme, width=width, height=height)
+    axes = figure.add_axes((0.62 / width, 0.72 / height, 1 - 2.75 / width, 1 - 0.9 / height))
+    dress(axes, theme)
+    styles = looks(benchmark.systems, theme)
+    groups = _equal_curves(curves)
+    lengths = sorted({n for curve in curves for n in curve.scores})
+    _powers_of_two(axes, lengths, [value for curve in curves for value in curve.values()])
+    entries = []
+    for i, group in enumerate(sorted(groups, key=lambda group: group[0].values()[-1], reverse=True)):
+        curve, look = group[0], styles[group[0].system.name]
+        (line,) = axes.plot(
+            list(curve.scores),
+            curve.values(),
+            color=look.color,
+            linestyle=DASHES[i % len(DASHES)],
+            linewidth=1.3,
+            marker=look.marker,
+            markersize=4.6,
+            markerfacecolor=look.face,
+        )
+        name = ", ".join(member.system.name for member in group)
+        entries.append((name, line))
+    axes.set_xlabel("frames per clip, T (log)")
+    axes.set_ylabel("tokens per clip (log)")
+    _legend(axes, entries, theme)
+    write_label(figure, label, theme)
+    return figure
+
+
+def _equal_curves(curves: Sequence[Curve]) -> list[list[Curve]]:
+    """Curves in groups that lie on each other, so that each is drawn, and named, once."""
+    groups: dict[tuple[tuple[int, float], ...], list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault(tuple(zip(curve.scores, curve.values(), strict=True)), []).append(curve)
+    return list(groups.values())
+
+
+def _powers_of_two(axes: Axes, lengths: Sequence[int], values: Sequence[float]) -> None:
+    """Both axes logarithmic, with plain numbers; 0 stands on a short linear stretch at the foot."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    axes.minorticks_off()
+    _log_tokens(axes, "y", values)
+
+
+def _log_tokens(axes: Axes, which: str, values: Sequence[float]) -> None:
+    positive = [value for value in values if value > 0] or [1.0]
+    low, high = math.floor(math.log2(min(positive))), math.ceil(math.log2(max(positive)))
+    ticks = [2.0**power for power in range(low, high + 1)]
+    has_zero = len(positive) < len(values)
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    set_scale, set_limits = (
+        (axes.set_yscale, axes.set_ylim) if which == "y" else (axes.set_xscale, axes.set_xlim)
+    )
+    if has_zero:
+        set_scale("symlog", base=2, linthresh=ticks[0], linscale=0.6)
+        ticks = [0.0, *ticks]
+        set_limits(-0.25 * ticks[1], 1.2 * ticks[-1])
+    else:
+        set_scale("log", base=2)
+        set_limits(ticks[0] / 1.25, ticks[-1] * 1.25)
+    axis.set_ticks(ticks, [f"{tick:,.0f}" if tick >= 1 or tick == 0 else f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _legend(axes: Axes, entries: Sequence[tuple[str, Artist]], theme: Theme) -> None:
+    """Names at the right of the axes, the largest last value first, as the lines end."""
+    import textwrap
+
+    names = ["\n".join(textwrap.wrap(name, width=30)) for name, _ in entries]
+    legend = axes.legend(
+        [artist for _, artist in entries],
+        [literal(name) for name in names],
+        loc="center left",
+        bbox_to_anchor=(1.02, 0.5),
+        frameon=False,
+        fontsize=SMALL + 0.5,
+        labelcolor=theme.text,
+        handlelength=2.6,
+        labelspacing=0.7,
+    )
+    legend.set_in_layout(False)
+
+
+def _draw_latency(
+    points: Sequence[Point], benchmark: BenchmarkReport, theme: Theme, *, n_frames: str, label: str
+) -> Figure:
+    width, height = 6.6, 4.2
+    figure = new_figure(theme, width=width, height=height)
+    axes = figure.add_axes((0.62 / width, 0.72 / height, 1 - 2.75 / width, 1 - 0.9 / height))
+    dress(axes, theme)
+    styles = looks(benchmark.systems, theme)
+    _log_tokens(axes, "x", [point.tokens.value or 0.0 for point in points])
+    axes.set_yscale("log")
+    entries = []
+    for point in sorted(points, key=lambda point: point.time.value or 0.0, reverse=True):
+        look, x, y = styles[point.system.name], point.tokens.value or 0.0, point.time.value or 0.0
+        if point.time.low is not None and point.time.high is not None:
+            axes.plot([x, x], [point.time.low, point.time.high], color=look.color, linewidth=1.0, alpha=0.7)
+        (marker,) = axes.plot(
+            [x],
+            [y],
+            linestyle="none",
+            color=look.color,
+            marker=look.marker,
+            markersize=6,
+            markerfacecolor=look.face,
+        )
+        entries.append((point.system.name, marker))
+    _plain_numbers(axes)
+    axes.set_xlabel(f"tokens per clip of {n_frames} frames (log)")
+    axes.set_ylabel("encode latency, ms per clip (log)")
+    _legend(axes, entries, theme)
+    write_label(figure, label, theme)
+    return figure
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten, written as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,250 @@
+"""Accuracy against tokens per clip: one panel per headline metric, with intervals and the chance line."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reports.gather import BenchmarkReport, RunReport, SystemInfo
+from reports.plots.labels import Labelled, Line, place_labels
+from reports.plots.style import Look, Picture, Theme, dress, line_of, looks, new_figure, write_label
+from reports.wording import score_text, shown, title_text, tokens_text
+from vtok_eval.results.records import Metric, Score
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PER_ROW = 3
+DODGE = 0.13
+"""Distance, in doublings of tokens, to which systems with nearly equal token counts are moved apart."""
+ZERO_BEFORE = 1.6
+"""Doublings by which no tokens at all stand left of the fewest tokens."""
+
+
+def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """The picture; None where no headline metric has scores of systems with a known number of tokens."""
+    metrics = [metric for metric in benchmark.headline if _points(benchmark, metric)]
+    if not metrics:
+        return None
+    return Picture(
+        name=f"{benchmark.info.id}-against-tokens",
+        title=f"{benchmark.info.id}: scores against tokens per clip",
+        alt=_alt(benchmark, metrics, report.label),
+        data=_data(benchmark, metrics, report.label),
+        draw=lambda theme: _draw(benchmark, metrics, theme, label=report.label),
+    )
+
+
+def _points(benchmark: BenchmarkReport, metric: Metric) -> list[tuple[SystemInfo, float, Score]]:
+    """The systems that have both tokens and a value, with both."""
+    found = []
+    for system in benchmark.systems:
+        cell, tokens = benchmark.cell(system.name, metric.name), benchmark.tokens.get(system.name)
+        if cell is not None and cell.score.value is not None and tokens is not None:
+            found.append((system, tokens, cell.score))
+    return found
+
+
+def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        {
+            "metric": metric.name,
+            "system": system.name,
+            "control": system.control,
+            "tokens_per_clip": tokens,
+            "value": score.value,
+            "low": score.low,
+            "high": score.high,
+            "chance": metric.chance,
+            "unit": metric.unit,
+            "label": label,
+        }
+        for metric in metrics
+        for system, tokens, score in _points(benchmark, metric)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _alt(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> str:
+    parts = []
+    for metric in metrics:
+        ordered = sorted(_points(benchmark, metric), key=lambda point: (point[1], point[0].name))
+        listed = "; ".join(
+            f"{system.name} {score_text(score)} at {tokens_text(tokens)}" for system, tokens, score in ordered
+        )
+        parts.append(f"{title_text(metric)} at tokens per clip: {listed}.")
+    return f"Scatter plots of {benchmark.info.id} scores against tokens per clip ({label}). {' '.join(parts)}"
+
+
+def _draw(benchmark: BenchmarkReport, metrics: Sequence[Metric], theme: Theme, *, label: str) -> Figure:
+    n_columns = min(PER_ROW, len(metrics))
+    n_rows = math.ceil(len(metrics) / n_columns)
+    width, height = max(4.2, 3.45 * n_columns), 3.5 * n_rows + 0.35
+    figure = new_figure(theme, width=width, height=height)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False)
+    figure.subplots_adjust(
+        left=0.5 / width,
+        right=1 - 0.12 / width,
+        top=1 - 0.32 / height,
+        bottom=0.72 / height,
+        wspace=0.16,
+        hspace=0.36,
+    )
+    for i, axes in enumerate(panels.flat):
+        if i >= len(metrics):
+            axes.set_visible(False)
+            continue
+        _draw_panel(axes, benchmark, metrics[i], theme)
+    write_label(figure, label, theme)
+    return figure
+
+
+def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: Theme) -> None:
+    points = _points(benchmark, metric)
+    styles = looks(benchmark.systems, theme)
+    mark = "" if benchmark.discriminates(metric.name) else " (does not discriminate)"
+    dress(axes, theme, title=f"{title_text(metric)}{mark}")
+    axes.set_xlabel("tokens per clip (log, equal ones side by side)")
+    at = _places({system.name: tokens for system, tokens, _ in points})
+    _scale_x(axes, [tokens for _, tokens, _ in points], theme)
+    lines = _draw_lines(axes, points, styles, at=at, metric=metric)
+    for system, _, score in points:
+        _draw_point(axes, at[system.name], score, styles[system.name])
+    _scale_y(axes, points, metric)
+    if metric.chance is not None:
+        axes.axhline(
+            shown(metric.chance, metric), color=theme.faint, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1
+        )
+        axes.annotate(
+            "chance",
+            xy=(1.0, shown(metric.chance, metric)),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, -2),
+            textcoords="offset points",
+            fontsize=6.5,
+            color=theme.faint,
+            ha="right",
+            va="top",
+        )
+    labelled = [_labelled(system, at[system.name], score, theme) for system, _, score in points]
+    place_labels(axes, labelled, lines=lines)
+
+
+def _places(tokens: Mapping[str, float]) -> dict[str, float]:
+    """Where on the axis each system stands: log2 of its tokens, near-equal ones moved apart by `DODGE`.
+
+    No tokens at all stand left of everything else.
+    """
+    least = min((count for count in tokens.values() if count > 0), default=1.0)
+    at = {name: _log(count, least) for name, count in tokens.items()}
+    groups: list[list[str]] = []
+    for name in sorted(at, key=lambda name: at[name]):
+        if groups and at[name] - at[groups[-1][-1]] < DODGE:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    for group in groups:
+        middle = sum(at[name] for name in group) / len(group)
+        for i, name in enumerate(group):
+            at[name] = middle + DODGE * (i - (len(group) - 1) / 2)
+    return at
+
+
+def _log(tokens: float, least: float) -> float:
+    return math.log2(tokens) if tokens > 0 else math.log2(least) - ZERO_BEFORE
+
+
+def _scale_x(axes: Axes, tokens: Sequence[float], theme: Theme) -> None:
+    """A logarithmic axis with a tick at powers of two, and a break before no tokens at all."""
+    positive = [count for count in tokens if count > 0]
+    least, most = (min(positive), max(positive)) if positive else (1.0, 2.0)
+    zero = _log(0, least)
+    powers = range(math.floor(math.log2(least)), math.ceil(math.log2(most)) + 1)
+    ticks, names = [float(power) for power in powers], [f"{2**power:,}" for power in powers]
+    left = math.log2(least) - 0.5
+    if len(positive) < len(tokens):
+        ticks, names = [zero, *ticks], ["0", *names]
+        left = zero - 0.35
+        axes.annotate(
+            "//",
+            xy=(zero + ZERO_BEFORE / 2, 0),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="center",
+            color=theme.faint,
+            fontsize=8,
+            annotation_clip=False,
+        )
+    axes.set_xticks(ticks, names)
+    axes.set_xlim(left, math.log2(most) + 0.85)
+
+
+def _scale_y(axes: Axes, points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> None:
+    """Room for every interval and the chance line, and for labels above and below."""
+    ends = [end for _, _, score in points for end in (score.low, score.value, score.high) if end is not None]
+    if metric.chance is not None:
+        ends.append(metric.chance)
+    low, high = shown(min(ends), metric), shown(max(ends), metric)
+    margin = 0.12 * (high - low) or 0.05 * abs(high) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _draw_lines(
+    axes: Axes,
+    points: Sequence[tuple[SystemInfo, float, Score]],
+    styles: dict[str, Look],
+    *,
+    at: Mapping[str, float],
+    metric: Metric,
+) -> list[Line]:
+    """Join systems that differ in their budget only, controls left out; returns the lines."""
+    lines: dict[str, list[tuple[float, float, float, str]]] = defaultdict(list)
+    drawn: list[Line] = []
+    for system, tokens, score in points:
+        if not system.control and score.value is not None:
+            lines[line_of(system)].append((at[system.name], tokens, shown(score.value, metric), system.name))
+    for members in lines.values():
+        members.sort()
+        if len({tokens for _, tokens, _, _ in members}) > 1:
+            line = [(x, y) for x, _, y, _ in members]
+            axes.plot(*zip(*line, strict=True), color=styles[members[0][3]].color, linewidth=1.1, alpha=0.6)
+            drawn.append(line)
+    return drawn
+
+
+def _draw_point(axes: Axes, x: float, score: Score, look: Look) -> None:
+    y = shown(score.value or 0.0, score.metric)
+    if score.low is not None and score.high is not None:
+        ends = [[y - shown(score.low, score.metric)], [shown(score.high, score.metric) - y]]
+        ends = [[max(0.0, ends[0][0])], [max(0.0, ends[1][0])]]
+        axes.errorbar(
+            [x], [y], yerr=ends, fmt="none", ecolor=look.color, elinewidth=1.0, capsize=2.0, alpha=0.8
+        )
+    axes.plot(
+        [x],
+        [y],
+        linestyle="none",
+        marker=look.marker,
+        markersize=5.5,
+        color=look.color,
+        markerfacecolor=look.face,
+        zorder=3,
+    )
+
+
+def _labelled(system: SystemInfo, x: float, score: Score, theme: Theme) -> Labelled:
+    metric = score.metric
+    return Labelled(
+        x=x,
+        y=shown(score.value or 0.0, metric),
+        text=system.name if len(system.name) <= 24 else f"{system.name[:23]}…",
+        color=theme.faint if system.control else theme.text,
+        low=None if score.low is None else shown(score.low, metric),
+        high=None if score.high is None else shown(score.high, metric),
+    )

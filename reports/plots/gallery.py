@@ -1,0 +1,63 @@
+"""Which pictures a report has, and how they are written: light PNG, SVG in both themes, and their data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.gather import BenchmarkReport, RunReport
+from reports.plots.attributes import attributes
+from reports.plots.cost import growth, latency
+from reports.plots.frontier import frontier
+from reports.plots.style import DARK, LIGHT, Picture, render
+from vtok_eval.results.store import write_bytes
+
+DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
+    frontier,
+    attributes,
+    growth,
+    latency,
+)
+
+
+@dataclass(frozen=True)
+class WrittenPicture:
+    """A picture's files. png and light are drawn for white paper, dark for dark screens; data is CSV."""
+
+    picture: Picture
+    benchmark: str
+    png: Path
+    light: Path
+    dark: Path
+    data: Path
+
+
+def write_pictures(report: RunReport, folder: Path) -> list[WrittenPicture]:
+    """Draw every picture that the run has numbers for, into `folder`.
+
+    Raises:
+        RunFolderError: a file cannot be written.
+    """
+    return [
+        _write(picture, benchmark.info.id, folder)
+        for benchmark in report.benchmarks
+        for drawer in DRAWERS
+        if (picture := drawer(report, benchmark)) is not None
+    ]
+
+
+def _write(picture: Picture, benchmark: str, folder: Path) -> WrittenPicture:
+    written = WrittenPicture(
+        picture=picture,
+        benchmark=benchmark,
+        png=folder / f"{picture.name}.png",
+        light=folder / f"{picture.name}.svg",
+        dark=folder / f"{picture.name}-dark.svg",
+        data=folder / f"{picture.name}.csv",
+    )
+    light, dark = picture.draw(LIGHT), picture.draw(DARK)
+    for path, figure in ((written.png, light), (written.light, light), (written.dark, dark)):
+        write_bytes(path, render(figure, path.suffix[1:], title=picture.title, alt=picture.alt))
+    write_bytes(written.data, picture.data.to_csv(index=False).encode())
+    return written

@@ -1,0 +1,179 @@
+"""How pictures look: themes, a colour and marker for each system, the label below, and how they are saved."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.gather import SystemInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PNG_DPI = 200
+SMALL = 7.0
+"""Points; the size of labels beside points and of the line below a picture."""
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a picture. families: from Okabe and Ito's palette, which colour-blind readers tell apart."""
+
+    name: str
+    background: str
+    text: str
+    faint: str
+    vtok: str
+    frames: str
+    others: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    background="#ffffff",
+    text="#1b1f24",
+    faint="#6a737d",
+    vtok="#0072b2",
+    frames="#d55e00",
+    others=("#009e73", "#cc79a7", "#8a6d00", "#56b4e9"),
+)
+DARK = Theme(
+    name="dark",
+    background="#16191d",
+    text="#e6e8ea",
+    faint="#9aa4ae",
+    vtok="#56b4e9",
+    frames="#f08a3c",
+    others=("#2fc497", "#e29ac4", "#f0e442", "#9ecfff"),
+)
+MARKERS = {"vtok": "DsPXd", "frames": "o^v<>", "other": "*hp8H"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: how it is drawn in a theme, what it shows in words, and the numbers it shows."""
+
+    name: str
+    title: str
+    alt: str
+    data: pd.DataFrame
+    draw: Callable[[Theme], Figure]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a system is drawn. face: the marker's filling, hollow for controls."""
+
+    color: str
+    marker: str
+    face: str
+
+
+def family(system: SystemInfo) -> str:
+    """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs."""
+    head = re.match(r"[A-Za-z_]*", system.spec or system.name)
+    name = head.group() if head else ""
+    return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
+
+
+def line_of(system: SystemInfo) -> str:
+    """Names the line that joins systems which differ in their budget only: frames-1, frames-2, ...
+
+    The number of frames and the stride set the budget; a system matched to another's budget is on no line.
+    """
+    head, _, options = (system.spec or system.name).partition(":")
+    head = re.sub(r"-\d+$", "", head)
+    kept = sorted(option for option in options.split(",") if option and not option.startswith("stride="))
+    if any(option.startswith("budget=") for option in kept):
+        return f"{head}:{options} as {system.name}"
+    return f"{head}:{','.join(kept)}"
+
+
+def looks(systems: Sequence[SystemInfo], theme: Theme) -> dict[str, Look]:
+    """A look for each system: its family's colour, and a marker that no other of the family has."""
+    used: Counter[str] = Counter()
+    contenders = [family(system) for system in systems if not system.control]
+    other_families = list(dict.fromkeys(name for name in contenders if name not in {"vtok", "frames"}))
+    found = {}
+    for system in systems:
+        name = family(system)
+        if name in {"vtok", "frames"}:
+            color, shape = (theme.vtok, "vtok") if name == "vtok" else (theme.frames, "frames")
+        elif system.control:
+            color, shape = theme.faint, "other"
+        else:
+            color, shape = theme.others[other_families.index(name) % len(theme.others)], "other"
+        marker = MARKERS[shape][used[shape] % len(MARKERS[shape])]
+        used[shape] += 1
+        found[system.name] = Look(color, marker, theme.background if system.control else color)
+    return found
+
+
+def new_figure(theme: Theme, *, width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, drawn by Agg, without pyplot and its global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, facecolor=theme.background)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: Axes, theme: Theme, *, title: str = "") -> None:
+    """Colours and spines of the theme; a grid that stays behind the data; the title at the left."""
+    axes.set_title(literal(title), loc="left", color=theme.text, fontsize=SMALL + 2.5)
+    axes.set_facecolor(theme.background)
+    axes.tick_params(colors=theme.text, labelsize=SMALL + 0.5, length=3)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in {"left", "bottom"})
+        spine.set_color(theme.faint)
+    axes.grid(visible=True, color=theme.faint, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for text in (axes.xaxis.label, axes.yaxis.label):
+        text.set_color(theme.text)
+        text.set_fontsize(SMALL + 1.5)
+
+
+def literal(text: str) -> str:
+    """Text that matplotlib must not read as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def write_label(figure: Figure, label: str, theme: Theme) -> None:
+    """Write the run's label along the lower edge."""
+    import textwrap
+
+    width_in_characters = int(figure.get_figwidth() * 20)
+    lines = textwrap.wrap(label, width=width_in_characters)[:3]
+    figure.text(
+        0.008,
+        0.008,
+        literal("\n".join(lines)),
+        fontsize=SMALL - 0.5,
+        color=theme.faint,
+        ha="left",
+        va="bottom",
+        linespacing=1.15,
+    )
+
+
+def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
+    """The figure as "png" or "svg"; equal figures give equal bytes. The alt text goes with it."""
+    import io
+
+    import matplotlib as mpl
+
+    metadata = {
+        "Title": title,
+        "Description": alt,
+        **({"Date": None} if form == "svg" else {"Software": None}),
+    }
+    content = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "vtok-eval", "svg.fonttype": "path"}):
+        figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata)
+    return content.getvalue()
