@@ -18,7 +18,9 @@ PeerExtractor = Literal[
 ]  # fmt: skip
 PeerFallback = Literal["wrong", "random", "A"]
 
-_PLACEHOLDERS = frozenset({"question", "options", "letters", "n_options", "n_frames"})
+_PLACEHOLDERS = frozenset(
+    {"question", "Question", "instruction", "options", "letters", "n_options", "n_frames"}
+)
 
 
 class _Part(BaseModel):
@@ -37,10 +39,12 @@ class Fields(_Part):
     """Which column holds what. A name may be a list: the first column that the table has is taken.
 
     video: the clip's name, with or without folder and suffix. id: unique within the table; the row's number
-    where it is not given. options: a column with a list, or several columns of which those that are empty or
-    "N/A" are left out (`option_columns`). options_in_question: the question's text lists its options line by
-    line. answer: see `Task.answer_is`; it may be empty where a server keeps the answers. meta: what tables
-    group by, our name -> column.
+    where it is not given. Options are taken from the first of these that a row has: option_columns (without
+    those that are empty or "N/A"), options (a column with a list), or, with options_in_question, the lines
+    that end the question's text.
+    answer: see `Task.answer_is`; it may be empty where a server keeps the answers. instruction: what is asked
+    instead of the question, for {instruction}. meta: what tables group by, our name -> column; optional_meta:
+    the same, for columns that not every release of the data has.
     pair: for paired questions, a regular expression for the id, with the groups `pair` and `side`; the subset
     ("text" or "video") is what the question varies.
     """
@@ -52,7 +56,9 @@ class Fields(_Part):
     option_columns: tuple[str, ...] = ()
     options_in_question: bool = False
     answer: Columns | None = None
+    instruction: Columns | None = None
     meta: dict[str, Columns] = Field(default_factory=dict)
+    optional_meta: dict[str, Columns] = Field(default_factory=dict)
     pair: str | None = None
 
     @model_validator(mode="before")
@@ -60,18 +66,12 @@ class Fields(_Part):
     def _lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        single = {"video", "question", "id", "options", "answer"}
+        single = {"video", "question", "id", "options", "answer", "instruction"}
         out = {key: _names(item) if key in single else item for key, item in value.items()}
-        if isinstance(out.get("meta"), dict):
-            out["meta"] = {key: _names(item) for key, item in out["meta"].items()}
+        for name in ("meta", "optional_meta"):
+            if isinstance(out.get(name), dict):
+                out[name] = {key: _names(item) for key, item in out[name].items()}
         return out
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Fields:
-        given = [bool(self.options), bool(self.option_columns), self.options_in_question]
-        if sum(given) > 1 and not (self.options and self.options_in_question):
-            raise ValueError("options come from options, option_columns or options_in_question: give one")
-        return self
 
 
 def _known_placeholders(template: str) -> str:
@@ -100,8 +100,9 @@ class Peer(_Part):
 class Task(_Part):
     """One kind of question: how it is put, how its answer is read and what is right.
 
-    prompt: a template with {question}, {options}, {letters} ("A, B, C or D"), {n_options} and {n_frames}
-    (of the clip at hand). option: one line of {options}, with {letter} and {text}.
+    prompt: a template with {question}, {Question} (with a capital first letter), {instruction}, {options},
+    {letters} ("A, B, C or D"), {n_options} and {n_frames} (of the clip at hand). shows_options: false where
+    the answerer must not know them. option: one line of {options}, with {letter} and {text}.
     answer_is: what the answer's column holds: a letter, an index from 0, the option's text, the option's
     line as the question lists it, or free text.
     extraction: readers in order; the first that reads anything decides.
@@ -111,6 +112,7 @@ class Task(_Part):
     type: QuestionType
     prompt: Annotated[str, AfterValidator(_known_placeholders)]
     option: str = "{letter}. {text}"
+    shows_options: bool = True
     answer_is: Literal["letter", "index", "text", "line", "free-text"]
     extraction: Annotated[tuple[Extractor, ...], Field(min_length=1)]
     options: tuple[str, ...] = ()
@@ -132,13 +134,15 @@ class Task(_Part):
 class Join(_Part):
     """Another table whose columns are added to each row, where they are not there already.
 
-    on: a template over the row's columns, such as "{question_id}"; the row joined is the one whose column
-    `key` has that value. peer_rows: lmms-eval's row numbers are those of this table.
+    match: a template over the row's columns, such as "{question_id}"; the row joined is the one whose column
+    `key` has that value. unless: rows that have this column already are not joined. peer_rows: lmms-eval
+    counts the rows of this table.
     """
 
     files: Annotated[tuple[str, ...], Field(min_length=1)]
-    on: str
+    match: str
     key: str
+    unless: str | None = None
     peer_rows: bool = False
 
 
@@ -148,7 +152,7 @@ class Table(_Part):
     files: patterns relative to the data's folder; the first that matches anything is taken, all its files in
     the order of their names. subset: as users choose it. task: a key of `tasks`. rows_at: the key under which
     a JSON file holds its rows. constant: columns that every row gets. join: other tables.
-    peer_task: what lmms-eval calls it, in the names of its logs.
+    peer_task: what lmms-eval calls it, in the names of its logs. unanswered: its answers are not published.
     """
 
     files: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -159,6 +163,7 @@ class Table(_Part):
     join: tuple[Join, ...] = ()
     peer_task: str | None = None
     video_folders: tuple[str, ...] = ()
+    unanswered: bool = False
 
 
 class Videos(_Part):
@@ -166,14 +171,15 @@ class Videos(_Part):
 
     folders: looked through in order ("." is the folder itself); a table's own come first. suffixes: tried
     after the name as it stands. prefix: what files have before the name in the table.
-    archives: patterns of zip and tar files that may hold the clips in place of folders.
+    archives: patterns of zip and tar files that may hold the clips in place of folders; a tar file in several
+    parts (NAME.tar.part.aa, ...) is one.
     frame_rate: of clips that are folders of pictures, in frames per second.
     """
 
     folders: tuple[str, ...] = (".",)
     suffixes: tuple[str, ...] = (".mp4", ".MP4", ".mkv", ".webm", ".avi", ".mov")
     prefix: str = ""
-    archives: tuple[str, ...] = ("*.zip", "*.tar", "*.tar.gz", "*.tgz", "*/*.zip", "*/*.tar", "*/*.tar.gz")
+    archives: tuple[str, ...] = ("*.zip", "*.tar*", "*.tgz", "*/*.zip", "*/*.tar*", "*/*.tgz")
     frame_rate: float | None = Field(default=None, gt=0)
 
 

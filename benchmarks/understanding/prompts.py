@@ -9,7 +9,7 @@ from benchmarks.understanding.questions import Question
 
 
 def rotated(question: Question, turn: int) -> tuple[str, ...]:
-    """The options' texts turned by `turn` places: under label i stands option i + turn, modulo their number."""
+    """The options' texts turned by `turn` places: under label i stands option i + turn, cyclically."""
     count = len(question.options)
     return tuple(question.options[(i + turn) % count] for i in range(count))
 
@@ -25,6 +25,8 @@ def render_prompt(
     shown = question.options if options is None else options
     return task.prompt.format(
         question=question.text,
+        Question=question.text[:1].upper() + question.text[1:],
+        instruction=question.instruction,
         options="\n".join(_lines(task, question, shown)),
         letters=_enumeration(question.labels),
         n_options=len(question.labels),

@@ -27,6 +27,7 @@ class Question:
     are taken out of it. options: their texts, without their labels. labels: how each is called.
     leads: what stands before each label in the text ("Sentence "); empty but where the text lists options.
     answer: position of the right option; None where it is free text (`free_answer`) or not published.
+    instruction: what is asked in place of the question. shows_options: whether an answerer may know them.
     pair, side: of paired questions; the subset says what varies.
     """
 
@@ -42,6 +43,8 @@ class Question:
     answer: int | None = None
     free_answer: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    instruction: str = ""
+    shows_options: bool = True
     pair: str = ""
     side: str = ""
     peer_task: str | None = None
@@ -88,8 +91,11 @@ def _question(description: Description, table: Table, row: Row) -> Question:
     fields = description.fields_of(task)
     identity = str(_value(row, fields.id)) if fields.id else str(row.number)
     text, options, labels, leads = _options(task, fields, row)
-    answer, free_answer = _answer(task, fields, row, options, labels)
+    answer, free_answer = (None, None) if table.unanswered else _answer(task, fields, row, options, labels)
     meta = {name: _plain(_value(row, columns)) for name, columns in fields.meta.items()}
+    for name, columns in fields.optional_meta.items():
+        if any(column in row.columns for column in columns):
+            meta[name] = _plain(_value(row, columns))
     if table.subset:
         meta["subset"] = table.subset
     pair, side = _pair(fields, identity, row)
@@ -106,6 +112,8 @@ def _question(description: Description, table: Table, row: Row) -> Question:
         answer=answer,
         free_answer=free_answer,
         meta=meta,
+        instruction=str(_value(row, fields.instruction)).strip() if fields.instruction else "",
+        shows_options=task.shows_options,
         pair=pair,
         side=side,
         peer_task=table.peer_task,
@@ -151,7 +159,7 @@ def _options(
 
 
 def _listed(row: Row, fields: Fields) -> list[str] | None:
-    if fields.option_columns:
+    if any(name in row.columns for name in fields.option_columns):
         values = [row.columns.get(name) for name in fields.option_columns]
         kept = [str(value).strip() for value in values if value not in _EMPTY_OPTIONS]
         if not kept:
@@ -160,7 +168,7 @@ def _listed(row: Row, fields: Fields) -> list[str] | None:
     if fields.options is None:
         return None
     if fields.options_in_question and not any(name in row.columns for name in fields.options):
-        return None
+        return None  # this release of the data lists them in the question
     value = _value(row, fields.options)
     if not isinstance(value, list | tuple) or not value:
         raise DataError(

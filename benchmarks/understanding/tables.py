@@ -1,4 +1,4 @@
-"""Rows of a data set's tables of questions: Parquet with its shards, JSON, JSON Lines, CSV."""
+"""Rows of a data set's tables: Parquet with its shards, JSON, JSON Lines, CSV; words of text as columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.understanding.description import Join, Table
 from vtok_eval.errors import DataError, MissingDependencyError
 
-_FORMATS = (".parquet", ".json", ".jsonl", ".csv", ".tsv")
+_FORMATS = (".parquet", ".json", ".jsonl", ".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,16 @@ def read_rows(folder: Path, table: Table) -> list[Row]:
         MissingDependencyError: no file matches; says which were looked for.
         DataError: a file cannot be read, or a row has no match in a joined table; names the place.
     """
-    joined = [(join, _by_key(folder, join)) for join in table.join]
+    read = list(_file_rows(folder, table.files, table.rows_at))
+    needed = [join for join in table.join if any(join.unless not in columns for _, columns in read)]
+    joined = [(join, _by_key(folder, join)) for join in needed]
     rows = []
-    for number, (where, columns) in enumerate(_file_rows(folder, table.files, table.rows_at)):
+    for number, (where, columns) in enumerate(read):
         merged = {**table.constant, **columns}
         peer_number = number
         for join, others in joined:
+            if join.unless in merged:
+                continue
             other_number, other = _match(join, others, merged, where)
             merged = {**other, **merged}
             peer_number = other_number if join.peer_rows else peer_number
@@ -95,6 +99,10 @@ def _read(path: Path, rows_at: str | None) -> Sequence[Any]:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
         text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".txt":
+            return [
+                {str(i): word for i, word in enumerate(line.split())} for line in text.splitlines() if line
+            ]
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in text.splitlines() if line.strip()]
         if path.suffix == ".json":
@@ -149,7 +157,7 @@ def _match(
     join: Join, others: Mapping[str, tuple[int, Mapping[str, Any]]], row: Mapping[str, Any], where: str
 ) -> tuple[int, Mapping[str, Any]]:
     try:
-        key = join.on.format(**row)
+        key = join.match.format(**row)
     except KeyError as error:
         raise DataError(f"{where}: has no column {error} to join by; it has {', '.join(row)}") from error
     if key not in others:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from benchmarks.understanding.archives import Archive
+from benchmarks.understanding.archives import Archive, joined_parts
 from benchmarks.understanding.description import Videos
 from benchmarks.understanding.frame_folder import PICTURE_SUFFIXES, FrameFolder, in_order
 from vtok_eval.errors import VideoError
@@ -151,7 +151,7 @@ class VideoLibrary:
     def archives(self) -> tuple[Archive, ...]:
         """Every archive that the description's patterns find."""
         found = {path for pattern in self._videos.archives for path in self._folder.glob(pattern)}
-        return tuple(Archive(path, self._cache) for path in sorted(found) if path.is_file())
+        return tuple(joined_parts((path for path in found if path.is_file()), self._cache))
 
     @cached_property
     def _by_name(self) -> Mapping[str, list[tuple[Archive, str]]]:

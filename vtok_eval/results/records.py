@@ -63,6 +63,8 @@ class Metric:
     mean_of: names of the metrics whose plain mean this one is (a group's score); empty for a measured one.
     failed_as: the value that a failed sample counts as (0.0 for accuracy: the denominator never changes);
         None leaves failed samples out, and the score says how many.
+    failed_where: "FIELD=VALUE" charges the metric with those failed samples only whose meta has that value
+        (among others, in a field of several parted by ";"); empty charges it with all.
     """
 
     name: str
@@ -74,6 +76,14 @@ class Metric:
     headline: bool = False
     mean_of: tuple[str, ...] = ()
     failed_as: float | None = 0.0
+    failed_where: str = ""
+
+    def is_charged_with(self, record: Record) -> bool:
+        """Whether a failed record counts in this metric."""
+        name, _, value = self.failed_where.partition("=")
+        return (
+            not name or value in str(record.meta.get(name)).split(";") or value == str(record.meta.get(name))
+        )
 
 
 @dataclass(frozen=True)

@@ -102,13 +102,18 @@ def sample_values(records: Sequence[Record], metric: Metric) -> SampleValues:
     """The values of a measured metric, from `job_records`.
 
     Which metrics a failed sample would have had cannot be known, so every metric is charged with every failed
-    sample: it counts as `metric.failed_as`, or is left out where that is None.
+    sample that `Metric.failed_where` lets through: it counts as `metric.failed_as`, or is left out where that
+    is None.
 
     Raises:
         ValueError: samples have different numbers of replicates.
     """
     ok = {record.sample_id: record.values[metric.name] for record in records if metric.name in record.values}
-    failed = frozenset(record.sample_id for record in records if record.status is Status.FAILED)
+    failed = frozenset(
+        record.sample_id
+        for record in records
+        if record.status is Status.FAILED and metric.is_charged_with(record)
+    )
     sizes = sorted({len(values) for values in ok.values()})
     if len(sizes) > 1:
         raise ValueError(f"samples have different numbers of replicates of metric {metric.name!r}: {sizes}")

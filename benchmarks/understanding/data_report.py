@@ -1,0 +1,162 @@
+"""Whether a benchmark's data are there: what to fetch, which videos are missing or broken."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.understanding.catalogue import find_description, shipped_names
+from benchmarks.understanding.description import Description
+from benchmarks.understanding.question_answering import data_folder
+from benchmarks.understanding.questions import load_questions
+from benchmarks.understanding.tables import matching_files
+from benchmarks.understanding.video_library import MissingVideo, Sampling, VideoLibrary
+from vtok_eval.cache_folder import cache_path
+from vtok_eval.errors import DataError, MissingDependencyError, VideoError
+
+if TYPE_CHECKING:
+    from vtok_eval.benchmark import ClipSource
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What a folder holds of a benchmark's data.
+
+    problem: why no question could be read, or None. n_questions and n_videos: of the chosen subsets.
+    missing, broken: video -> why. checked: how many videos were decoded to see whether they are whole.
+    """
+
+    name: str
+    folder: Path
+    fetch: str
+    problem: str | None = None
+    n_questions: int = 0
+    expected_questions: int | None = None
+    n_videos: int = 0
+    missing: Mapping[str, str] | None = None
+    broken: Mapping[str, str] | None = None
+    checked: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether questions were read, as many as are expected, and no video is missing or broken."""
+        as_expected = self.expected_questions in (None, self.n_questions)
+        return self.problem is None and as_expected and not self.missing and not self.broken
+
+    def render(self, *, shown: int = 10) -> str:
+        """The report as text, the first so many videos of each kind by name."""
+        lines = [f"{self.name}: {self.folder}"]
+        if self.problem is not None:
+            return "\n".join([*lines, f"  {self.problem}", f"  to do: {self.fetch}"])
+        expected = "" if self.expected_questions is None else f" (expected: {self.expected_questions:,})"
+        lines.append(f"  {self.n_questions:,} questions{expected} on {self.n_videos:,} videos")
+        for what, found in (("missing", self.missing or {}), ("broken", self.broken or {})):
+            if found:
+                lines.append(f"  {len(found):,} videos {what}:")
+                lines += [f"    {reason}" for reason in list(found.values())[:shown]]
+                lines += [f"    ... and {len(found) - shown:,} more"] if len(found) > shown else []
+        if not self.missing and not self.broken:
+            decoded = f", {self.checked:,} of them decoded" if self.checked else ""
+            lines.append(f"  all videos are there{decoded}")
+        if self.missing:
+            lines.append(f"  to do: {self.fetch}")
+        return "\n".join(lines)
+
+
+def check_data(
+    name: str, folder: str | Path | None = None, *, subsets: Sequence[str] = (), decode: bool = True
+) -> DataReport:
+    """Check a folder against a benchmark's description.
+
+    name: of the catalogue, or a YAML file. folder: as the benchmark's option `data`. decode: decode every
+    video as far as its last frame, to find broken ones; archives are unpacked for it.
+
+    Raises:
+        UnknownNameError: no such benchmark or subset.
+        DescriptionError: the YAML file breaks the schema.
+    """
+    description = find_description(name)
+    place = data_folder(description, None if folder is None else str(folder))
+    source = description.source
+    start = DataReport(
+        description.name, place, f"{source.fetch} (from {source.repository}, split {source.split})"
+    )
+    try:
+        questions = load_questions(description, place, subsets=subsets)
+        library = VideoLibrary(place, description.videos, cache=cache_path())
+        sampling = Sampling(frames=2, rule="linspace", short_side=None)
+        clips = {
+            "/".join((*folders[:1], video)): library.source(video, folders=folders, sampling=sampling)
+            for video, folders in dict.fromkeys((each.video, each.video_folders) for each in questions)
+        }
+    except (MissingDependencyError, DataError) as error:
+        return DataReport(start.name, place, start.fetch, problem=str(error))
+    present = {video: clip for video, clip in clips.items() if not isinstance(clip, MissingVideo)}
+    return DataReport(
+        name=start.name,
+        folder=place,
+        fetch=start.fetch,
+        n_questions=len(questions),
+        expected_questions=None if subsets or not description.size else description.size.questions,
+        n_videos=len(clips),
+        missing={video: clip.reason for video, clip in clips.items() if isinstance(clip, MissingVideo)},
+        broken=_broken(present, library) if decode else {},
+        checked=len(present) if decode else 0,
+    )
+
+
+@dataclass(frozen=True)
+class CatalogueLine:
+    """What `vtok-eval list benchmarks` says of one benchmark.
+
+    size: questions, or None where it is not known. data: where they are, or None.
+    """
+
+    name: str
+    title: str
+    citation: str
+    licence: str
+    size: int | None
+    headline: str
+    data: Path | None
+
+
+def catalogue_lines(data: str | None = None) -> list[CatalogueLine]:
+    """One line for each benchmark of the catalogue; cheap: no table is read.
+
+    data: as the benchmarks' option; the data count as there where every table of the default subsets is.
+    """
+    return [_line(find_description(name), data) for name in shipped_names()]
+
+
+def _line(description: Description, data: str | None) -> CatalogueLine:
+    folder = data_folder(description, data)
+    chosen = description.default_subsets
+    tables = [table for table in description.tables if not chosen or table.subset in chosen]
+    there = all(matching_files(folder, table.files) for table in tables)
+    return CatalogueLine(
+        name=description.name,
+        title=description.title,
+        citation=description.citation,
+        licence=description.licence or "not recorded here; see the source",
+        size=description.size.questions if description.size else None,
+        headline=", ".join(description.headline),
+        data=folder if there else None,
+    )
+
+
+def _broken(clips: Mapping[str, ClipSource], library: VideoLibrary) -> dict[str, str]:
+    from tqdm import tqdm
+
+    broken = {}
+    with contextlib.suppress(VideoError):  # clips that could not be taken out are told one by one below
+        library.unpack(clips.values())
+    for video, clip in tqdm(clips.items(), desc="videos", unit="video", leave=False):
+        try:
+            clip.load()
+        except VideoError as error:
+            broken[video] = str(error)
+    return broken
