@@ -10,6 +10,7 @@ import torch
 
 from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
+from vtok_eval.answerers.options import arguments_for
 from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shared_vision import SharedVision
@@ -229,3 +230,15 @@ def _placeholder_ids(config: Any) -> torch.Tensor:
     names = ("video_token_id", "image_token_id", "video_token_index", "image_token_index")
     found = {getattr(config, name) for name in names if getattr(config, name, None) is not None}
     return torch.tensor(sorted(found), dtype=torch.int64)
+
+
+def build_hf(argument: str, *, device: torch.device) -> TransformersAnswerer:
+    """What `hf:MODEL,option=value,...` names; the options are those of `TransformersAnswerer`.
+
+    Raises:
+        SpecError, UnknownNameError, MissingDependencyError: as there, or the options cannot be read.
+    """
+    arguments = arguments_for(
+        TransformersAnswerer, argument, name="hf", subject="model", given={"device": device}
+    )
+    return TransformersAnswerer(**arguments)

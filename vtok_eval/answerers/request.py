@@ -26,12 +26,14 @@ class AnswerRequest:
     question: the whole prompt as the benchmark words it, the options listed in it where it has any.
     options: the options' texts in the order of the prompt; empty for an open-ended question.
     labels: how the prompt calls the options, one each; made by `option_labels` where they are not given.
+    text: the question alone, without options and instructions; empty where it is not known.
     """
 
     clip: Clip | None
     question: str
     options: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    text: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(self.options))
