@@ -46,8 +46,8 @@ class UnderstandingScenes:
         epochs: int = 8,
         batch_size: int = 128,
         optimizer: str = "muon",
-        learning_rates: Sequence[float] = (0.02,),
-        weight_decay: float = 1.0,
+        learning_rates: Sequence[float] = (0.1,),
+        weight_decay: float = 0.25,
     ) -> None:
         """Check the options.
 

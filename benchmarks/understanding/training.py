@@ -297,10 +297,24 @@ def make_optimizers(
         raise MissingDependencyError(
             f"optimizer 'muon' needs torch 2.9 or later, not {torch.__version__}; set optimizer to 'adamw'"
         )
+    by_muon = [_muon_group(value, recipe, learning_rate) for value in matrices]
     return [
-        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=recipe.weight_decay),
+        torch.optim.Muon(by_muon, lr=learning_rate),
         torch.optim.AdamW(others, lr=_ADAMW_SHARE * learning_rate, betas=_ADAMW_BETAS, weight_decay=0.0),
     ]
+
+
+def _muon_group(matrix: nn.Parameter, recipe: Recipe, learning_rate: float) -> dict[str, Any]:
+    """Settings with which Muon moves a matrix `(outputs, inputs)` by sqrt(outputs / inputs) per step.
+
+    By itself it does so only where there are more outputs than inputs. Without this, one step would change
+    what a map of 2,432 channels gives four times as much as a step of a map of 152 does, and the recipe would
+    not be the same for wide and narrow tokens.
+    """
+    outputs, inputs = matrix.shape
+    scale = math.sqrt(min(1.0, outputs / max(1, inputs)))
+    # torch decays by rate x decay: the quotient keeps that product the same for every matrix.
+    return {"params": [matrix], "lr": scale * learning_rate, "weight_decay": recipe.weight_decay / scale}
 
 
 def warm_cosine(step: int, n_steps: int) -> float:

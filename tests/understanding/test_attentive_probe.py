@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -105,12 +106,39 @@ RECIPE = Recipe(
 )
 
 
+UNDECAYED = replace(RECIPE, weight_decay=0.0)
+
+
 def test_every_parameter_has_one_optimizer():
     reader = TokenReader(torch.nn.Linear(3, 3), probe_of())
     optimizers = make_optimizers(reader, recipe=RECIPE, learning_rate=0.01)
     held = [id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in reader.parameters())
     assert type(optimizers[0]).__name__ == "Muon"
+
+
+def test_a_step_changes_what_a_wide_and_a_narrow_map_give_equally_much():
+    # Muon's step of a matrix is nearly orthogonal: singular values of about 1, scaled by sqrt(16 / inputs).
+    # Standardised inputs have the length sqrt(inputs), so the outputs move by sqrt(16), whatever the width.
+    moved = []
+    for inputs in (32, 512):
+        torch.manual_seed(0)
+        reader = TokenReader(torch.nn.Linear(inputs, 16, bias=False), probe_of())
+        before = reader.projection.weight.detach().clone()
+        optimizers = make_optimizers(reader, recipe=UNDECAYED, learning_rate=0.01)
+        reader.projection.weight.grad = torch.randn(16, inputs)
+        optimizers[0].step()
+        step = (reader.projection.weight.detach() - before) / 0.01
+        moved.append(torch.linalg.matrix_norm(step, ord=2) * inputs**0.5)
+    assert moved[0] == pytest.approx(4, rel=0.4)
+    assert moved[1] == pytest.approx(4, rel=0.4)
+
+
+def test_weight_decay_is_the_same_for_wide_and_narrow_maps():
+    reader = TokenReader(torch.nn.Linear(512, 16), probe_of())
+    muon, adamw = make_optimizers(reader, recipe=RECIPE, learning_rate=0.01)
+    assert all(g["lr"] * g["weight_decay"] == pytest.approx(0.001) for g in muon.param_groups)
+    assert all(group["weight_decay"] == 0 for group in adamw.param_groups)
 
 
 def test_a_torch_without_muon_is_named_not_worked_round(monkeypatch):
