@@ -140,13 +140,14 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
 
     totals: dict[tuple[str, str], list[float]] = {}
     try:
-        with pq.ParquetFile(path, read_dictionary=["system", "benchmark"]) as file:
-            for batch in file.iter_batches(batch_size=200_000, columns=["system", "benchmark", "cost"]):
-                found = pc.extract_regex(batch["cost"], _TOKENS)
+        with pq.ParquetFile(path, read_dictionary=["system", "benchmark", "cost"]) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["system", "benchmark", "cost"])
+                # Equal texts are parsed once.
+                cost = table["cost"].combine_chunks()
+                found = pc.extract_regex(cost.dictionary, _TOKENS)
                 tokens = pc.cast(pc.struct_field(found, "tokens"), pa.float64())
-                table = pa.table(
-                    {"benchmark": batch["benchmark"], "system": batch["system"], "tokens": tokens}
-                )
+                table = table.set_column(2, "tokens", pc.take(tokens, cost.indices))
                 sums = table.group_by(["benchmark", "system"]).aggregate(
                     [("tokens", "sum"), ("tokens", "count")]
                 )

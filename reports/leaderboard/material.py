@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +97,3 @@ def value_of(job: JobColumns, metric: Metric, metrics: Sequence[Metric]) -> floa
     """The score that the records give, without its interval."""
     found = material(job, metric, metrics)
     return None if found is None else cluster_sums(job, found).value()
-
-
-def is_binary(materials: Mapping[str, Material]) -> bool:
-    """Whether all values are 0 or 1."""
-    return all(bool(np.isin(found.values, (0.0, 1.0)).all()) for found in materials.values())

@@ -147,66 +147,95 @@ def _group(
     values = np.array([group.means().mean() for group in sums])
     parts = np.stack([group.parts() for group in sums], axis=1)
     error, freedom = _spreads(np.stack([group.influence() for group in sums]))
-    replicates = sums[0].replicates
-    flipped = _flipped(parts) if len(parts) > EXACT_CLUSTERS else None
+    p = _p_values(parts)
+    if sums[0].replicates > 1 and len(parts) > 1:
+        p = np.maximum(p, _t_p(values[:, None] - values[None, :], error, freedom))
+    half = _t_quantile(freedom) * error
+    rare = _few_differing(parts, limit=RARE - 1)
     binary = metric.unit == "fraction" and all(
         np.isin(m.values, (0.0, 1.0)).all() for m in materials.values()
     )
-    for i in range(len(names) - 1):
-        others = slice(i + 1, None)
-        differences = values[i] - values[others]
-        p, n_differing = _p(parts, flipped, i)
-        if replicates > 1 and len(parts) > 1:
-            p = np.maximum(p, _t_p(differences, error[i, others], freedom[i, others]))
-        half = _t_quantile(freedom[i, others]) * error[i, others]
-        for offset, other in enumerate(names[i + 1 :]):
-            j = i + 1 + offset
-            low, high = _bounds(differences[offset], half[offset], metric)
-            few = binary and (n_differing[offset] == 0 or (not metric.mean_of and n_differing[offset] < RARE))
-            if few and len(parts) > 1:
-                low, high = _few(sums[i], sums[j], materials[names[i]], materials[other])
-            alone = len(parts) < 2
-            yield Pair(
-                a=names[i],
-                b=other,
-                metric=metric.name,
-                difference=float(f"{differences[offset]:.12g}"),
-                low=None if alone else low,
-                high=None if alone else high,
-                p=float(p[offset]),
-                p_holm=float(p[offset]),
-                n=n,
-                n_clusters=len(parts),
+    for i, j in combinations(range(len(names)), 2):
+        difference = float(values[i] - values[j])
+        low: float | None
+        high: float | None
+        low, high = _bounds(difference, float(half[i, j]), metric)
+        if len(parts) < 2:
+            low = high = None
+        elif binary and (i, j) in rare and (rare[i, j] == 0 or not metric.mean_of):
+            low, high = _few(sums[i], sums[j], materials[names[i]], materials[names[j]])
+        yield Pair(
+            a=names[i],
+            b=names[j],
+            metric=metric.name,
+            difference=float(f"{difference:.12g}"),
+            low=low,
+            high=high,
+            p=float(p[i, j]),
+            p_holm=float(p[i, j]),
+            n=n,
+            n_clusters=len(parts),
+        )
+
+
+def _p_values(parts: Floats) -> Floats:
+    """`(S, S)`, above the diagonal: sign-flip p of every pair of the columns of `parts` `(C, S)`."""
+    n_systems = parts.shape[1]
+    p = np.ones((n_systems, n_systems))
+    few = _few_differing(parts, limit=EXACT_CLUSTERS)
+    if len(few) < n_systems * (n_systems - 1) // 2:
+        flipped = _flipped(parts)
+        totals = parts.sum(axis=0)
+        squares = _inner_distances(parts)
+        for i in range(n_systems - 1):
+            later = slice(i + 1, None)
+            observed = np.abs(totals[i] - totals[later])
+            # A sum of sizes is at most the root of C times the sum of squares: no tie is missed.
+            tolerance = 1e-9 * np.sqrt(len(parts) * squares[i, later])
+            extreme = 1 + (np.abs(flipped[:, i : i + 1] - flipped[:, later]) >= observed - tolerance).sum(
+                axis=0
             )
+            drawn = extreme / (len(flipped) + 1)
+            bound = _bound(observed / np.sqrt(np.where(squares[i, later] > 0, squares[i, later], np.inf)))
+            p[i, later] = np.where(extreme == 1, np.minimum(drawn, bound), drawn)
+    for (i, j), count in few.items():
+        p[i, j] = sign_flip_p((parts[:, i] - parts[:, j])[:, None], seed=SEED)[0] if count else 1.0
+    return p
 
 
-def _p(parts: Floats, flipped: Floats | None, i: int) -> tuple[Floats, NDArray[np.intp]]:
-    """Sign-flip p of system i against each later one, `parts` `(C, S)`; and how many clusters differ."""
-    apart = parts[:, i : i + 1] - parts[:, i + 1 :]
-    size = np.abs(apart)
-    differs = size > 1e-12 * size.max(axis=0, initial=0.0)
-    n_differing = differs.sum(axis=0)
-    p = np.ones(apart.shape[1])
-    few = (n_differing > 0) & (n_differing <= EXACT_CLUSTERS)
-    for column in np.flatnonzero(few):
-        p[column] = sign_flip_p(apart[differs[:, column], column : column + 1], seed=SEED)[0]
-    many = np.flatnonzero(n_differing > EXACT_CLUSTERS)
-    if len(many) and flipped is not None:
-        observed = np.abs(apart[:, many].sum(axis=0))
-        tolerance = 1e-9 * size[:, many].sum(axis=0)
-        reached = np.abs(flipped[:, i : i + 1] - flipped[:, i + 1 :][:, many]) >= observed - tolerance
-        extreme = 1 + reached.sum(axis=0)
-        p[many] = extreme / (len(flipped) + 1)
-        bound = _bound(observed / np.sqrt((apart[:, many] ** 2).sum(axis=0)))
-        p[many] = np.where(extreme == 1, np.minimum(p[many], bound), p[many])
-    return p, n_differing
+def _few_differing(parts: Floats, *, limit: int) -> dict[tuple[int, int], int]:
+    """The pairs of columns that differ in at most `limit` rows, with the number of those rows.
+
+    No difference is larger than the range of all values, so that a large sum of squared differences needs
+    many rows; only pairs without that proof are looked at row by row.
+    """
+    largest = float(np.ptp(parts)) if parts.size else 0.0
+    proven = _inner_distances(parts) > (limit + 0.5) * largest**2
+    found = {}
+    for i, j in combinations(range(parts.shape[1]), 2):
+        if proven[i, j]:
+            continue
+        size = np.abs(parts[:, i] - parts[:, j])
+        count = int((size > 1e-12 * size.max(initial=0.0)).sum())
+        if count <= limit:
+            found[i, j] = count
+    return found
+
+
+def _inner_distances(columns: Floats) -> Floats:
+    """Squared distances `(S, S)` of the columns; no less than rounding can tell from 0."""
+    inner = columns.T @ columns
+    squares = np.diag(inner)
+    found = squares[:, None] + squares[None, :] - 2 * inner
+    noise = 1e-13 * (squares[:, None] + squares[None, :])
+    return np.asarray(np.where(found > noise, found, 0.0))
 
 
 def _bound(z: Floats) -> Floats:
     """An upper bound of every two-sided sign-flip p whose statistic is z; see the module's docstring."""
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
-    return np.asarray(np.minimum(1.0, 2 * norm.sf(z) / (4 * norm.sf(np.sqrt(2)))), dtype=np.float64)
+    return np.asarray(np.minimum(1.0, 2 * ndtr(-z) / (4 * ndtr(-np.sqrt(2)))), dtype=np.float64)
 
 
 def _flipped(parts: Floats) -> Floats:
@@ -261,26 +290,21 @@ def _spreads(cells: Floats) -> tuple[Floats, Floats]:
 
 
 def _distances(rows: Floats) -> Floats:
-    """Squared distances `(S, S)` of the rows about their means; no less than rounding can tell from 0."""
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    inner = centred @ centred.T
-    squares = np.diag(inner)
-    found = squares[:, None] + squares[None, :] - 2 * inner
-    noise = 1e-13 * (squares[:, None] + squares[None, :])
-    return np.asarray(np.where(found > noise, found, 0.0))
+    """Squared distances `(S, S)` of the rows about their means."""
+    return _inner_distances((rows - rows.mean(axis=1, keepdims=True)).T)
 
 
 def _t_quantile(freedom: Floats) -> Floats:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return np.asarray(t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return np.asarray(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _t_p(differences: Floats, error: Floats, freedom: Floats) -> Floats:
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     ratio = np.abs(differences) / np.where(error > 0, error, 1.0)
-    return np.where(error > 0, 2 * t.sf(ratio, freedom), 1.0)
+    return np.where(error > 0, 2 * stdtr(freedom, -ratio), 1.0)
 
 
 def _bounds(difference: float, half: float, metric: Metric) -> tuple[float, float]:

@@ -1,0 +1,1 @@
+"""How reports and the leaderboard bear large inputs."""
