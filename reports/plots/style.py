@@ -51,7 +51,7 @@ DARK = Theme(
     frames="#f08a3c",
     others=("#2fc497", "#e29ac4", "#f0e442", "#9ecfff"),
 )
-MARKERS = {"vtok": "DsPXd", "frames": "o^v<>", "other": "*hp8H"}
+MARKERS = {"vtok": "DsPXd", "frames": "o^v<>hp8", "other": "*HdpX"}
 
 
 @dataclass(frozen=True)
