@@ -15,7 +15,7 @@ from benchmarks.understanding.catalogue import find_description
 from benchmarks.understanding.description import Description
 from benchmarks.understanding.question_metrics import MetricSet, turns
 from benchmarks.understanding.questions import Question, load_questions
-from benchmarks.understanding.tables import fingerprint, table_files
+from benchmarks.understanding.tables import fingerprint, matching_files, table_files
 from benchmarks.understanding.video_library import MissingVideo, Sampling, VideoLibrary
 from vtok_eval.benchmark import Context, Sample, System
 from vtok_eval.cache_folder import cache_path
@@ -124,7 +124,7 @@ class QuestionAnswering:
             metric_set=self._metric_set,
             answerer=system.subject,
             runner=context.runner,
-            questions=self._by_sample,
+            questions=self.questions_by_sample,
             sources=self._loaded.sources,
             shows_clips=shows,
             peer=self._compat is not None,
@@ -193,7 +193,8 @@ class QuestionAnswering:
         return {name: [members[key] for key in _PAIR_ORDER] for name, members in pairs.items()}
 
     @cached_property
-    def _by_sample(self) -> Mapping[str, Sequence[Question]]:
+    def questions_by_sample(self) -> Mapping[str, Sequence[Question]]:
+        """The questions of each sample id: one, or the four of a pair."""
         if self.description.is_paired:
             return {f"pair/{name}": members for name, members in self._pairs.items()}
         return {question.id: [question] for question in self._loaded.questions}
@@ -278,14 +279,17 @@ class QuestionAnswering:
 def data_folder(description: Description, data: str | None = None) -> Path:
     """Where a benchmark's data are looked for, whether or not they are there.
 
-    `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA/NAME`; else the cache's.
+    `data`, or the folder with the benchmark's name in it where the tables are not in `data` itself (which may
+    hold a folder of that name too, as Video-MME does); else `$VTOK_EVAL_DATA` alike; else the cache's.
     """
     named = data or os.environ.get(DATA_VARIABLE)
     if not named:
         return cache_path() / "data" / description.name
     folder = Path(named).expanduser()
     inside = folder / description.name
-    return inside if inside.is_dir() else folder
+    if not inside.is_dir() or any(matching_files(folder, table.files) for table in description.tables):
+        return folder
+    return inside
 
 
 def _meta(question: Question) -> dict[str, Any]:
