@@ -1,0 +1,24 @@
+"""The control judge that agrees with everything: what a score means must be read beside what it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tv_align.judges.judge import Verdict
+from vtok_eval.systems import Clip
+
+
+class AlwaysYes:
+    """Says yes to every question without a look at the clip."""
+
+    name = "always-yes"
+    concurrency = 1
+
+    def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
+        """Yes to each."""
+        return [Verdict("yes", probability=1.0) for _ in questions]
+
+    def describe(self) -> Mapping[str, Any]:
+        """That it is a control."""
+        return {"control": True}

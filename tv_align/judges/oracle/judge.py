@@ -1,0 +1,71 @@
+"""The oracle as a judge: measures a clip once and looks each question's fact up in what it saw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tv_align.judges.judge import Verdict
+from tv_align.judges.oracle.observe import SIDE, observe_pixels
+from tv_align.scenes.facts import read
+from tv_align.scenes.observation import Observation, SeenShape
+from tv_align.scenes.truth import holds
+from vtok_eval.systems import Clip
+
+
+class Oracle:
+    """Reads nothing but a clip's pixels and a question's words; unsure of questions in other words than
+    `tv_align.scenes.facts.ask` uses."""
+
+    name = "oracle"
+    concurrency = 1
+
+    def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
+        """One verdict per question.
+
+        Raises:
+            VideoError: a clip of fewer than two frames.
+        """
+        started = time.perf_counter()
+        facts = [read(question) for question in questions]
+        seen, measured = observe_pixels(clip.frames)
+        raw = {"seen": _as_json(seen), **measured}
+        seconds = (time.perf_counter() - started) / max(1, len(questions))
+        verdicts = []
+        for fact in facts:
+            if fact is None:
+                verdicts.append(Verdict("unsure", cost={"seconds": seconds}, raw="not in the scenes' vocabulary"))
+                continue
+            yes = holds(fact, seen)
+            verdicts.append(
+                Verdict("yes" if yes else "no", probability=float(yes), cost={"seconds": seconds}, raw=raw)
+            )
+        return verdicts
+
+    def describe(self) -> Mapping[str, Any]:
+        """How it measures."""
+        return {"measured_at_pixels": SIDE, "version": 1}
+
+
+def _as_json(seen: Observation) -> dict[str, Any]:
+    return {
+        "shapes": [_shape(item) for item in seen.shapes],
+        "mover": seen.mover,
+        "path": seen.path,
+        "direction": seen.direction,
+        "speed": seen.speed,
+        "camera": seen.camera,
+    }
+
+
+def _shape(item: SeenShape) -> dict[str, Any]:
+    first, last = item.places[0], item.places[-1]
+    return {
+        "what": f"{item.colour} {item.shape}",
+        "new_colour": item.new_colour,
+        "event": item.event,
+        "event_at": None if item.event_at is None else round(item.event_at, 3),
+        "first": [round(float(value), 3) for value in first],
+        "last": [round(float(value), 3) for value in last],
+    }

@@ -1,0 +1,100 @@
+"""From the pixels of a clip to what is seen in it: detection, tracking, motion, camera."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tv_align.judges.oracle.camera import camera_motion
+from tv_align.judges.oracle.detection import Detection, detect, shape_mask
+from tv_align.judges.oracle.motion import Motion, fit_motion
+from tv_align.judges.oracle.tracks import Track, find_tracks
+from tv_align.scenes.observation import Observation, SeenShape
+from vtok_eval.errors import VideoError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIDE = 64
+"""Clips are measured at this shorter side, in pixels; sizes and thresholds of this package are for it."""
+_LEAST_QUALITY = 0.36
+_MOVES_FROM = 1.7
+"""Pixels between the ends of a track's way, from which on a shape moves; a place is known to half a pixel."""
+_MASK_MARGIN = 2.0
+
+
+def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, Any]]:
+    """What frames uint8 `(T, 3, H, W)` show, and the measurements behind it as JSON can hold them.
+
+    Raises:
+        VideoError: fewer than two frames, in which nothing can move.
+    """
+    from vtok_eval.video.sources import resize_short_side
+
+    if len(frames) < 2:
+        raise VideoError("the oracle needs a clip of 2 frames or more")
+    small = frames if min(frames.shape[2:]) == SIDE else resize_short_side(frames, SIDE)
+    pixels = small.cpu().numpy().astype(np.float32)
+    detections = detect(pixels, least=_LEAST_QUALITY)
+    tracks = find_tracks(detections, n_frames=len(pixels), side=SIDE)
+    hidden = shape_mask(_of_tracks(detections, tracks), pixels.shape[:1] + pixels.shape[2:], margin=_MASK_MARGIN)
+    camera, amounts = camera_motion(pixels, hidden)
+    mover = _mover(tracks)
+    motion = None if mover is None else _motion_of(tracks[mover], len(pixels))
+    observation = Observation(
+        n_frames=len(pixels),
+        shapes=tuple(_seen(track) for track in tracks),
+        mover=mover,
+        path=motion and motion.path,
+        direction=motion and motion.direction,
+        speed=motion and motion.speed,
+        turns_at=motion and motion.turns_at,
+        camera=camera,
+    )
+    return observation, {"camera": {name: round(float(value), 4) for name, value in amounts.items()}}
+
+
+def _of_tracks(detections: list[Detection], tracks: list[Track]) -> list[Detection]:
+    places = {(int(f), float(x), float(y)) for t in tracks for f, (x, y) in zip(t.frames, t.places, strict=True)}
+    return [hit for hit in detections if (hit.frame, hit.x, hit.y) in places]
+
+
+def _mover(tracks: list[Track]) -> int | None:
+    """The track whose places spread most, if far enough; single odd places do not count."""
+    if not tracks:
+        return None
+    spreads = [float(np.hypot(*np.ptp(_settled(track.places), axis=0))) for track in tracks]
+    widest = int(np.argmax(spreads))
+    return widest if spreads[widest] >= _MOVES_FROM else None
+
+
+def _settled(places: np.ndarray) -> np.ndarray:
+    """Places with each replaced by the median of itself and its neighbours in time."""
+    if len(places) < 3:
+        return places
+    padded = np.concatenate([places[:1], places, places[-1:]])
+    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+
+
+def _motion_of(track: Track, n_frames: int) -> Motion:
+    return fit_motion(track.frames / (n_frames - 1), track.places / SIDE)
+
+
+def _seen(track: Track) -> SeenShape:
+    happened = {
+        "appears": track.appears_at,
+        "disappears": track.disappears_at,
+        "changes colour": track.recoloured_at,
+    }
+    event = next((name for name, at in happened.items() if at is not None), None)
+    return SeenShape(
+        shape=track.shape,
+        colour=track.colour,
+        frames=track.frames,
+        places=track.places / SIDE,
+        size=track.radius / SIDE,
+        new_colour=track.new_colour,
+        event=event,
+        event_at=None if event is None else happened[event],
+    )

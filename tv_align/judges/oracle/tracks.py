@@ -1,0 +1,133 @@
+"""Links detections of neighbouring frames into tracks, and tells what each track is and what happens to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tv_align.judges.oracle.detection import Detection
+from vtok_eval.scenes.vocabulary import COLOURS, SHAPES
+
+_FASTEST = 0.85
+"""Sides of the frame that a shape goes in a whole clip, at most."""
+_JITTER = 2.0
+"""Pixels that a detection may be off."""
+_LONGEST_GAP = 0.3
+"""Share of a clip for which a shape may go unseen and still be the same one."""
+_OTHER_COLOUR = 2.0
+"""Pixels that another colour counts as, when a detection is assigned to a track."""
+_EDGE = 0.1
+"""A shape first seen earlier than this (time from 0 to 1) was there from the start; the same at the end."""
+_LEAST_QUALITY, _BELOW_BEST = 0.34, 0.36
+"""Mean quality that a shape's detections reach, and how far below the clip's best shape they may stay: what
+blurs or compresses one shape does the same to all. Chosen on the train and validation splits."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One shape through the clip.
+
+    frames: `(n,)` indices at which it was seen, ascending. places: `(n, 2)` its centre there, (x, y) in pixels.
+    shape: what it is. radius: median, in pixels. colour, new_colour: its first colour, and the later one where it changes.
+    appears_at, disappears_at, recoloured_at: times from 0 to 1, None where that does not happen.
+    """
+
+    frames: NDArray[np.int64]
+    places: NDArray[np.float64]
+    shape: str
+    colour: str
+    radius: float
+    new_colour: str | None = None
+    appears_at: float | None = None
+    disappears_at: float | None = None
+    recoloured_at: float | None = None
+
+
+def find_tracks(detections: Sequence[Detection], *, n_frames: int, side: int) -> list[Track]:
+    """The shapes of a clip, from its detections in the order of frames; `side` is the frame's, in pixels."""
+    reach = _FASTEST * side / max(1, n_frames - 1)
+    chains = _link(detections, reach=reach, longest_gap=max(2, round(_LONGEST_GAP * n_frames)))
+    whole = [chain for chain in chains if _is_whole(chain, n_frames)]
+    best = max((_quality(chain) for chain in whole), default=0.0)
+    least = max(_LEAST_QUALITY, best - _BELOW_BEST)
+    return [_track(chain, n_frames - 1) for chain in whole if _quality(chain) >= least]
+
+
+def _quality(chain: Sequence[Detection]) -> float:
+    return float(np.mean([hit.quality for hit in chain]))
+
+
+def _link(detections: Sequence[Detection], *, reach: float, longest_gap: int) -> list[list[Detection]]:
+    """Chains of detections, one per frame at most, each step to the nearest free one within reach."""
+    chains: list[list[Detection]] = []
+    for frame in sorted({hit.frame for hit in detections}):
+        hits = [hit for hit in detections if hit.frame == frame]
+        open_chains = [chain for chain in chains if frame - chain[-1].frame <= longest_gap]
+        steps = sorted(
+            (cost, i, j)
+            for i, chain in enumerate(open_chains)
+            for j, hit in enumerate(hits)
+            if (cost := _step_cost(chain[-1], hit, reach)) is not None
+        )
+        taken_chains: set[int] = set()
+        taken_hits: set[int] = set()
+        for _, i, j in steps:
+            if i not in taken_chains and j not in taken_hits:
+                open_chains[i].append(hits[j])
+                taken_chains.add(i)
+                taken_hits.add(j)
+        chains += [[hit] for j, hit in enumerate(hits) if j not in taken_hits]
+    return chains
+
+
+def _step_cost(earlier: Detection, later: Detection, reach: float) -> float | None:
+    away = float(np.hypot(later.x - earlier.x, later.y - earlier.y))
+    if away > _JITTER + reach * (later.frame - earlier.frame):
+        return None
+    return away + (_OTHER_COLOUR if later.colour != earlier.colour else 0.0)
+
+
+def _is_whole(chain: Sequence[Detection], n_frames: int) -> bool:
+    """Whether a chain is long and dense enough, and there at the clip's beginning or end."""
+    if len(chain) < max(2, 0.12 * n_frames):
+        return False
+    span = chain[-1].frame - chain[0].frame + 1
+    touches_an_end = chain[0].frame <= _EDGE * n_frames or chain[-1].frame >= (1 - _EDGE) * n_frames - 1
+    return len(chain) >= 0.4 * span and touches_an_end
+
+
+def _track(chain: Sequence[Detection], last: int) -> Track:
+    shape = SHAPES[int(np.sum([hit.fit for hit in chain], axis=0).argmax())]
+    first_time, last_time = chain[0].frame / last, chain[-1].frame / last
+    colour, new_colour, recoloured = _colours(chain)
+    return Track(
+        frames=np.array([hit.frame for hit in chain]),
+        places=np.array([(hit.x, hit.y) for hit in chain]),
+        shape=shape,
+        colour=colour,
+        radius=float(np.median([hit.radius for hit in chain])),
+        new_colour=new_colour,
+        appears_at=None if first_time <= _EDGE else (chain[0].frame - 0.5) / last,
+        disappears_at=None if last_time >= 1 - _EDGE else (chain[-1].frame + 0.5) / last,
+        recoloured_at=None if recoloured is None else recoloured / last,
+    )
+
+
+def _colours(chain: Sequence[Detection]) -> tuple[str, str | None, float | None]:
+    """The first colour, and where the chain splits in two colours the second one and the frame of the change."""
+    seen = [hit.colour for hit in chain]
+    (usual, agreeing), *_ = Counter(seen).most_common(1)
+    best = (agreeing + 1, len(seen), usual, usual)  # one odd frame makes no change of colour
+    for split in range(2, len(seen) - 1):
+        (before, n_before), *_ = Counter(seen[:split]).most_common(1)
+        (after, n_after), *_ = Counter(seen[split:]).most_common(1)
+        if before != after and n_before >= 2 and n_after >= 2 and n_before + n_after > best[0]:
+            best = (n_before + n_after, split, before, after)
+    _, split, before, after = best
+    if before == after:
+        return COLOURS[usual], None, None
+    return COLOURS[before], COLOURS[after], (chain[split - 1].frame + chain[split].frame) / 2

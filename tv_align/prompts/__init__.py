@@ -1,0 +1,1 @@
+"""Prompts and their yes-or-no questions: the schema, the loader, and the suites' data files."""

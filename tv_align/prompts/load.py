@@ -1,0 +1,193 @@
+"""Reads prompt suites: the ones that are shipped, by name, or a user's or the official files, by path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tv_align.prompts.schema import Prompt, PromptFile, PromptSuite, Question
+from vtok_eval.errors import SpecError
+
+SUITES = ("open", "scenes")
+"""Names that `load_prompts` knows; anything else is the path of a file or of a folder of files."""
+
+_SUFFIXES = (".json", ".yaml", ".yml")
+
+
+def load_prompts(source: str) -> PromptSuite:
+    """The suite `source`: "open" (`tv-align-open`), "scenes" (`tv-align-scenes`), or a path.
+
+    A path is a JSON or YAML file in the form of `PromptFile`, or a folder of such files of one suite.
+
+    Raises:
+        SpecError: there is no such name or file, or a file breaks the schema; names file, line and field.
+    """
+    if source == "scenes":
+        from tv_align.scenes.prompts import scenes_suite
+
+        return scenes_suite()
+    if source == "open":
+        return _suite(_files(resources.files("tv_align.prompts") / "open"))
+    path = Path(source)
+    if path.is_dir():
+        return _suite(_files(path))
+    if path.is_file():
+        return _suite([path])
+    raise SpecError(
+        f"no prompts called {source!r}: give one of {', '.join(SUITES)}, or the path of a prompt file (JSON or "
+        f"YAML) or of a folder of them"
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a prompt file."""
+    return PromptFile.model_json_schema()
+
+
+def suite_of(files: Sequence[PromptFile]) -> PromptSuite:
+    """The suite that files of one name and version make up.
+
+    Raises:
+        ValueError: the files belong to different suites, or two prompts share an id or a text.
+    """
+    first = files[0]
+    for file in files:
+        if (file.suite, file.version) != (first.suite, first.version):
+            raise ValueError(
+                f"the files belong to different suites: {first.suite} version {first.version} and "
+                f"{file.suite} version {file.version}"
+            )
+    prompts = tuple(_prompt(file, number) for file in files for number in range(len(file.prompts)))
+    for what in ("id", "text"):
+        _check_unique(what, [getattr(prompt, what) for prompt in prompts])
+    content = [file.model_dump(mode="json") for file in files]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return PromptSuite(first.suite, first.version, first.source, prompts, digest)
+
+
+def read_prompt_file(path: Traversable | Path) -> PromptFile:
+    """One file.
+
+    Raises:
+        SpecError: it cannot be read or breaks the schema; names file, line and field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read as prompts ({error})") from error
+    root = _syntax_tree(path, text)
+    try:
+        content = json.loads(text) if path.name.endswith(".json") else yaml.safe_load(text)
+        return PromptFile.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(_explain(path, root, error)) from error
+
+
+def _files(folder: Traversable | Path) -> list[Traversable | Path]:
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(_SUFFIXES)]
+    if not files:
+        raise SpecError(f"{folder}: no prompt file in this folder (looked for *{', *'.join(_SUFFIXES)})")
+    return sorted(files, key=lambda entry: entry.name)
+
+
+def _suite(paths: Sequence[Traversable | Path]) -> PromptSuite:
+    files = [read_prompt_file(path) for path in paths]
+    try:
+        return suite_of(files)
+    except ValueError as error:
+        raise SpecError(f"{', '.join(path.name for path in paths)}: {error}") from error
+
+
+def _prompt(file: PromptFile, number: int) -> Prompt:
+    entry = file.prompts[number]
+    questions = [
+        Question(id=f"{entry.id}/{_short_hash(text)}", text=text, answer=answer)
+        for text, answer in entry.questions.items()
+    ]
+    # Writers put the true ones first; by their hash they stand in an order that gives nothing away.
+    ordered = tuple(sorted(questions, key=lambda question: question.id))
+    return Prompt(entry.id, entry.text, file.category, entry.level, ordered)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _check_unique(what: str, values: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"two prompts have the {what} {value!r}")
+        seen.add(value)
+
+
+def _syntax_tree(path: Traversable | Path, text: str) -> yaml.Node:
+    """The file's nodes with their lines. JSON is read as YAML here, in which a tab may not stand for a space.
+
+    Raises:
+        SpecError: the syntax is wrong, or a key stands twice.
+    """
+    is_json = path.name.endswith(".json")
+    try:
+        if is_json:
+            json.loads(text)
+        root = yaml.compose(text.replace("\t", " ") if is_json else text, Loader=yaml.CSafeLoader)
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SpecError(f"{path}, line {line}: not YAML ({error.problem})") from error
+    if root is None:
+        raise SpecError(f"{path}: holds no prompts")
+    _refuse_doubled_keys(path, root)
+    return root
+
+
+def _refuse_doubled_keys(path: Traversable | Path, node: yaml.Node) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_doubled_keys(path, item)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            raise SpecError(f"{path}, line {key.start_mark.line + 1}: {key.value!r} stands twice")
+        seen.add(key.value)
+        _refuse_doubled_keys(path, value)
+
+
+def _explain(path: Traversable | Path, root: yaml.Node, error: ValidationError) -> str:
+    """The first fault as one line: file, line, field, what is wrong; and how many more there are."""
+    faults = error.errors()
+    first = faults[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the file"
+    given = "" if first["type"] in ("missing", "value_error") else f", not {str(first['input'])[:60]!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
+    return f"{path}, line {_line(root, first['loc'])}: {field}: {message}{given}{more}"
+
+
+def _line(root: yaml.Node, location: tuple[int | str, ...]) -> int:
+    """The line, from 1, of the innermost node on the way to `location` that is there."""
+    node, line = root, root.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        else:
+            break
+    return line

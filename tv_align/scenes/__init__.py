@@ -1,0 +1,1 @@
+"""TV-Align in the vocabulary of rendered scenes, where the truth is known."""
