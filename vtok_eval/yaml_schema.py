@@ -39,7 +39,9 @@ def parse_yaml(text: str, model: type[Model], *, origin: str, what: str, error: 
 
 def _explain(problem: ValidationError, model: type[BaseModel], *, origin: str, tree: yaml.Node | None) -> str:
     """The first violation as one line: file, line, key, what was expected."""
-    first = problem.errors()[0]
+    violations = problem.errors()
+    # A key that is misspelt is also missing; the first of the two says more.
+    first = next((each for each in violations if each["type"] == "extra_forbidden"), violations[0])
     location = tuple(first["loc"])
     where = f"{origin}:{_line_of(tree, location)}"
     key = ".".join(str(part) for part in location)

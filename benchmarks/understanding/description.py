@@ -248,8 +248,6 @@ class Description(_Part):
         if not isinstance(value, dict):
             return value
         out = dict(value)
-        if "task" in out and "tasks" not in out:
-            out["tasks"] = {"main": out.pop("task")}
         if isinstance(out.get("headline"), str):
             out["headline"] = (out["headline"],)
         return out
