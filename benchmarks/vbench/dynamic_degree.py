@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchmarks.vbench.package import vbench_module
+from benchmarks.vbench.raft import RaftFlow
 from benchmarks.vbench.scorer import Request, VideoResult, need_size
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from benchmarks.vbench.frames import Piece, VideoInfo
     from benchmarks.vbench.networks import Networks
 
-ITERATIONS = 20
 LARGEST_SHARE = 0.05
 FEATURE_MEMORY_BYTES = 2**30
 
@@ -64,14 +63,12 @@ class Vote:
 class DynamicDegree:
     """VBench's dynamic degree.
 
-    Every frame goes through RAFT's encoder once, the flow is brought to full size once and not after every
-    iteration, and pairs that cannot change the vote are not looked at. The most different pairs come first.
+    Every frame goes through RAFT's encoder once, and pairs that cannot change the vote are not looked at. The
+    most different pairs come first.
     """
 
     def __init__(self, networks: Networks) -> None:
-        self._correlation = vbench_module("third_party.RAFT.core.corr").CorrBlock
-        self._padder = vbench_module("third_party.RAFT.core.utils_core.utils").InputPadder
-        self._raft: Any = networks.raft()
+        self._raft = RaftFlow(networks.raft())
         self._networks = networks
 
     def pick(self, n_frames: int) -> Sequence[int] | None:
@@ -86,7 +83,7 @@ class DynamicDegree:
         """The vote on the frames that are compared, uint8 `(n, 3, H, W)`."""
         vote = Vote.of(len(frames))
         order = _most_different_first(frames)
-        encoded = _Encoded(self, frames)
+        encoded = _Encoded(self._raft, frames)
         height, width = frames.shape[-2:]
         threshold = 6.0 * (min(height, width) / 256.0)
         at_once = self._networks.pairs_at_once(height=height, width=width, volumes=2)
@@ -96,54 +93,24 @@ class DynamicDegree:
             vote.count([length > threshold for length in lengths])
         return bool(vote.outcome)
 
-    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """RAFT's features and context of frames, `(n, 256, H', W')` each."""
-        pixels = self._padder(frames.shape).pad(frames.float())[0]
-        scaled = (2 * (pixels / 255.0) - 1.0).contiguous()
-        return self._raft.fnet(scaled).float(), self._raft.cnet(scaled)
-
     def _largest_flow(self, encoded: _Encoded, firsts: Sequence[int]) -> list[float]:
         """Mean length in pixels of the largest 5 % of the flow from frame i to i + 1, for each i given."""
         import torch
 
         features, context = encoded.of(firsts)
         following, _ = encoded.of([first + 1 for first in firsts])
-        flow = self._flow(features, following, context)
+        flow = self._raft.flow(features, following, context)
         lengths = torch.sqrt(flow[:, 0] ** 2 + flow[:, 1] ** 2).flatten(start_dim=1)
         largest = lengths.topk(int(lengths.shape[1] * LARGEST_SHARE), dim=1, sorted=False).values
         found: list[float] = largest.mean(dim=1).tolist()
         return found
 
-    def _flow(self, features: Tensor, following: Tensor, context: Tensor) -> Tensor:
-        """Flow `(n, 2, H, W)` in pixels: RAFT's own modules, iterated, brought to full size once."""
-        import torch
-
-        raft = self._raft
-        block = raft.update_block
-        correlation = self._correlation(features, following, radius=raft.args.corr_radius)
-        state, inputs = torch.split(context, [raft.hidden_dim, raft.context_dim], dim=1)
-        state, inputs = torch.tanh(state), torch.relu(inputs)
-        start, now = self._grids(features)
-        for _ in range(ITERATIONS):
-            motion = block.encoder(now - start, correlation(now))
-            state = block.gru(state, torch.cat([inputs, motion], dim=1))
-            now = now + block.flow_head(state)
-        full: Tensor = raft.upsample_flow(now - start, 0.25 * block.mask(state))
-        return full
-
-    def _grids(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """RAFT's pixel coordinates, twice; it reads their size off an image eight times as large."""
-        count, _, height, width = features.shape
-        image = features.new_empty(1).expand(count, 3, 8 * height, 8 * width)
-        start, now = self._raft.initialize_flow(image)
-        return start, now
-
 
 class _Encoded:
     """The frames' features, each computed once; kept while they fit in `FEATURE_MEMORY_BYTES`."""
 
-    def __init__(self, scorer: DynamicDegree, frames: Tensor) -> None:
-        self._scorer = scorer
+    def __init__(self, raft: RaftFlow, frames: Tensor) -> None:
+        self._raft = raft
         self._frames = frames
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
         height, width = frames.shape[-2:]
@@ -157,7 +124,7 @@ class _Encoded:
         missing = [number for number in numbers if number not in self._kept]
         found = dict(self._kept)
         if missing:
-            features, context = self._scorer.encode(self._frames[missing])
+            features, context = self._raft.encode(self._frames[missing])
             new = dict(zip(missing, zip(features, context, strict=True), strict=True))
             found |= new
             self._kept |= new

@@ -4,8 +4,8 @@
 
 Both sides get the same videos, weights, device and threads, in one process; models are loaded before the
 clock starts on either side. Weights are random and of full size, so the scores mean nothing; that both sides
-agree on them is checked all the same. What RAFT costs depends on its vote, so it is timed with videos that it finds
-moving and with videos that it finds still.
+agree on them is checked all the same. What RAFT costs depends on its vote, so it is timed with videos that
+it finds moving and with videos that it finds still.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def test_flow_is_as_long_as_the_packages(stand_ins: Path, real_clips: tuple[Path
             _, flow = theirs.model(*padded, iters=20, test_mode=True)
             expected.append(theirs.get_score(padded[0], flow))
         own = DynamicDegree(Networks(torch.device("cpu")))
-        encoded = _Encoded(own, torch.cat(frames).to(torch.uint8))
+        encoded = _Encoded(own._raft, torch.cat(frames).to(torch.uint8))
         found = own._largest_flow(encoded, [2, 0, 1])
     assert found == pytest.approx([expected[2], expected[0], expected[1]], rel=1e-4)
 
