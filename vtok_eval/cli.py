@@ -1,4 +1,4 @@
-"""The front door: `vtok-eval run | report | list | doctor`.
+"""The front door: `vtok-eval run | report | list | doctor`, and what other packages bring (COMMANDS).
 
 Exit codes: 0 done, 1 finished with failed samples or with something that could not be run, 2 bad usage.
 """
@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,10 +44,22 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.filterwarnings("ignore", message="`torch.jit.interface` is deprecated")
     try:
+        _add_commands_of_other_packages()
         app()
     except VtokEvalError as error:
         typer.echo(f"vtok-eval: {error}", err=True)
         sys.exit(EXIT_USAGE)
+
+
+def _add_commands_of_other_packages() -> None:
+    from vtok_eval.registry import COMMANDS
+
+    for name in COMMANDS:
+        command = COMMANDS.resolve(name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,9 +93,17 @@ def run(
         list[str] | None,
         typer.Option(help="Only this benchmark of the suite, or another one. May be repeated."),
     ] = None,
-    only: Annotated[
-        bool, typer.Option("--only", help="Leave out the suite's own systems: just --tokenizer and --videos.")
-    ] = False,
+    answerer: Annotated[
+        list[str] | None, typer.Option(help="One more answerer, e.g. replay:answers.jsonl. May be repeated.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the data of the named benchmarks lie; see `vtok-eval data`.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: an option of the benchmarks. May be repeated."),
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="Leave out the suite's own systems.")] = False,
     baseline: Annotated[
         str | None, typer.Option(help="The system that the others are compared with; default: the suite's.")
     ] = None,
@@ -106,7 +127,12 @@ def run(
     from vtok_eval.harness import Harness, RunSettings
 
     chosen = _choose_suite(
-        suite, tokenizers=tokenizer, videos=videos, benchmarks=benchmark, only=only, baseline=baseline
+        suite,
+        systems=[*(tokenizer or []), *(answerer or []), *(f"videos:{folder}" for folder in videos or [])],
+        benchmarks=benchmark or [],
+        options=_options_of(set_ or [], data=data),
+        only=only,
+        baseline=baseline,
     )
     settings = RunSettings(
         device=device,
@@ -150,10 +176,19 @@ def list_(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    what: Annotated[str, typer.Argument(help="Nothing for vtok-eval itself, or vbench.")] = "",
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download what is missing and can be.")] = False,
+    hashes: Annotated[bool, typer.Option("--hash", help="Show the SHA-256 of files.")] = False,
+) -> None:
     """Say what is present, what is missing and how to get it."""
     from vtok_eval.doctor import checks, healthy, render
+    from vtok_eval.registry import DOCTORS
 
+    if what:
+        raise typer.Exit(DOCTORS.resolve(what)(fetch=fetch, hashes=hashes))
+    if fetch or hashes:
+        raise SpecError(f"--fetch and --hash go with one of: {', '.join(DOCTORS)}")
     found = checks()
     typer.echo(render(found))
     if not healthy(found):
@@ -163,9 +198,9 @@ def doctor() -> None:
 def _choose_suite(
     name: str,
     *,
-    tokenizers: list[str] | None,
-    videos: list[str] | None,
-    benchmarks: list[str] | None,
+    systems: Sequence[str],
+    benchmarks: Sequence[str],
+    options: Mapping[str, object],
     only: bool,
     baseline: str | None,
 ) -> Suite:
@@ -173,16 +208,39 @@ def _choose_suite(
     from vtok_eval.suite import SystemEntry, load_suite, parse_benchmark
 
     suite = load_suite(name)
-    added = [SystemEntry(spec=spec) for spec in tokenizers or []]
-    added += [SystemEntry(spec=f"videos:{folder}") for folder in videos or []]
+    added = [SystemEntry(spec=spec) for spec in systems]
     if only and not added:
-        raise SpecError("--only leaves no system to test; add --tokenizer or --videos")
+        raise SpecError("--only leaves no system to test; add --tokenizer, --answerer or --videos")
+    if options and not benchmarks:
+        raise SpecError("--set and --data change options of the benchmarks named with --benchmark; name one")
     return suite.changed(
         add_systems=added,
         keep_systems=not only,
-        benchmarks=[parse_benchmark(text, suite=suite) for text in benchmarks or []],
+        benchmarks=[
+            parse_benchmark(text, suite=suite).with_options(options)
+            for texts in benchmarks
+            for text in _split(texts)
+        ],
         baseline=baseline,
     )
+
+
+def _split(benchmarks: str) -> list[str]:
+    """Several benchmarks with commas between; after a colon the commas part one benchmark's parts."""
+    return [benchmarks] if ":" in benchmarks else benchmarks.split(",")
+
+
+def _options_of(settings: Sequence[str], *, data: Path | None) -> dict[str, object]:
+    """Benchmark options from KEY=VALUE texts; values are read as YAML, so that numbers and lists work."""
+    import yaml
+
+    options: dict[str, object] = {} if data is None else {"data": str(data)}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SpecError(f"--set {text}: write KEY=VALUE")
+        options[key] = yaml.safe_load(value)
+    return options
 
 
 def _print_plan(plan: Plan) -> None:

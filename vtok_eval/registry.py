@@ -114,6 +114,7 @@ BENCHMARKS = Registry(
         "vinoground": "benchmarks.understanding.named:vinoground",
         "efficiency": "benchmarks.efficiency.benchmark:Efficiency",
         "vbench": "benchmarks.vbench.benchmark:VBench",
+        "tv-align": "tv_align.benchmark:TVAlign",
     },
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
@@ -134,15 +135,24 @@ BENCHMARKS = Registry(
         "vinoground": "pairs of clips and captions that differ in order only",
         "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
         "vbench": "VBench's dimensions through the vbench package",
+        "tv-align": "do videos show what their prompts say? (prompts: tv-align-open, an open re-creation)",
     },
 )
 
 ANSWERERS = Registry(
     "answerer",
     {
+        "hf": "vtok_eval.answerers.hf:build_hf",
+        "vtok-llava": "vtok_eval.answerers.vtok_llava:build_vtok_llava",
+        "endpoint": "vtok_eval.answerers.endpoint:build_endpoint",
+        "zero-shot": "vtok_eval.answerers.zero_shot:build_zero_shot",
         "replay": "vtok_eval.answerers.replay:build_replay",
     },
     {
+        "hf": "hf:MODEL, a transformers video language model by its chat template (extra hf)",
+        "vtok-llava": "a language model that reads a tokenizer's tokens through a projection (extra hf)",
+        "endpoint": "endpoint:MODEL,url=..., any OpenAI-compatible server (extra endpoint)",
+        "zero-shot": "zero-shot:NAME/PRETRAINED, options by open_clip similarity, without training",
         "replay": "replay:FILE, answers given before: ours, or lmms-eval's *_samples_*.jsonl logs",
     },
 )
@@ -155,3 +165,17 @@ REPORTS = Registry(
         "terminal": "reports.write:terminal_table",
     },
 )
+
+COMMANDS = Registry(
+    "command",
+    {
+        "data": "benchmarks.commands:data",
+        "leaderboard": "reports.commands:leaderboard",
+        "submit": "reports.commands:submit",
+        "verify": "reports.commands:verify",
+        "export": "reports.commands:export",
+    },
+)
+"""Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""
+
+DOCTORS = Registry("doctor", {"vbench": "benchmarks.commands:vbench_doctor"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,10 @@ class BenchmarkEntry(_Entry):
             # pydantic takes ValueErrors only; parse_yaml unwraps it.
             raise ValueError(str(UnknownNameError(what="benchmark", name=name, known=BENCHMARKS)))
         return name
+
+    def with_options(self, options: Mapping[str, object]) -> BenchmarkEntry:
+        """The same benchmark with these options set or changed."""
+        return self.model_copy(update={"options": {**self.options, **options}})
 
     @model_validator(mode="after")
     def _id_from_name(self) -> BenchmarkEntry:
