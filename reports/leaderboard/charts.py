@@ -193,6 +193,8 @@ def _range(scores: Sequence[Score], metric: Metric) -> tuple[float, float]:
         ends.append(metric.chance)
     low, high = shown(min(ends), metric), shown(max(ends), metric)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    if metric.unit == "fraction" and low >= 0 and high <= 100:
+        return max(0.0, low - margin), min(100.0, high + margin)
     return low - margin, high + margin
 
 

@@ -197,7 +197,12 @@ class _Pages:
         self.views = {board.key: board_view(board) for board in boards}
         self.environment = _environment()
         self.left_out = [
-            {"name": visible(entry.path.name), "reason": visible(entry.reason)[:600]} for entry in left_out
+            # Where the runs lay on the machine that built the site is nobody's business.
+            {
+                "name": visible(entry.path.name),
+                "reason": visible(entry.reason.replace(str(entry.path), entry.path.name))[:600],
+            }
+            for entry in left_out
         ]
         self.listed = [_listed(board, boards) for board in boards]
 

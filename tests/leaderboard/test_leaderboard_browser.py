@@ -282,6 +282,10 @@ def test_no_attack_runs_and_nothing_is_fetched(browser, tmp_path):
     page = found.open(f"compare.html#board={board}")
     page.wait_for_selector("#compare-table thead th")
     assert "<script>window.pwned=1</script>" in page.locator("#compare-table thead").inner_text()
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in pages_of(site):
+        found.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     context.close()
     assert found.troubles == []
 

@@ -275,6 +275,7 @@ def test_bad_runs_are_left_out_and_named_on_the_site(finished, tmp_path):
         assert message in reasons[name]
     page = paths.index.read_text()
     assert all(name in page for name in reasons)
+    assert str(tmp_path) not in page
     with pytest.raises(RunFolderError, match=r"there is no run to show: .*no scores yet"):
         build_site([unscored.path], tmp_path / "other")
     with pytest.raises(RunFolderError, match="at least one run"):
