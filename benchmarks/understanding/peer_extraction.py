@@ -229,3 +229,9 @@ _RULES: dict[str, PeerRule] = {
     "yes-no-prefix": _yes_no_prefix,
     "first-character": _first_character,
 }
+
+
+def rule_in_words(rule: str) -> str:
+    """What a rule does, in a sentence, without the benchmark's name in front."""
+    words = (_RULES[rule].__doc__ or "").partition(": ")[2]
+    return words[:1].upper() + words[1:]

@@ -248,8 +248,25 @@ class QuestionAnswering:
         questions = self._loaded.questions
         calls = sum(turns(question) for question in questions) if self._circular else len(questions)
         clips = len(set(map(id, self._loaded.sources.values())))
-        shown = "no clip" if self._blind else f"{clips:,} clips of at most {self._sampling.frames} frames"
-        return [f"{len(questions):,} questions on {shown}, {calls:,} answers asked for of each answerer"]
+        if self._blind:
+            return [
+                f"{len(questions):,} questions without clips, {calls:,} answers asked for of each answerer"
+            ]
+        frames = "all their" if self._sampling.frames is None else f"at most {self._sampling.frames}"
+        lines = [
+            f"{len(questions):,} questions on {clips:,} clips with {frames} frames, "
+            f"{calls:,} answers asked for of each answerer"
+        ]
+        if self._sampling.frames is not None and self._sampling.short_side is not None:
+            wide = 3 * self._sampling.short_side**2 * 16 // 9 * self._sampling.frames
+            lines.append(f"about {wide / 2**20:,.0f} MiB of frames for each clip in memory, if it is 16:9")
+        # Not what is left to be taken out: a run that goes on must describe itself as it did before.
+        archived = self._loaded.library.bytes_in_archives(self._loaded.sources.values())
+        if archived:
+            lines.append(
+                f"{archived / 2**30:,.2f} GiB of clips are taken out of archives into the cache folder"
+            )
+        return lines
 
     def _check(self) -> None:
         if self._sampling.rule not in SAMPLING_RULES or self._sampling.rule == "fps":

@@ -123,12 +123,14 @@ class VideoLibrary:
         Raises:
             VideoError: an archive cannot be unpacked.
         """
-        wanted: dict[Archive, set[str]] = defaultdict(set)
-        for source in sources:
-            if isinstance(source, ArchivedVideo):
-                wanted[source.archive].update(source.members)
-        for archive, members in wanted.items():
+        for archive, members in _by_archive(sources).items():
             archive.extract(sorted(members))
+
+    def bytes_in_archives(self, sources: Iterable[ClipSource]) -> int:
+        """What `unpack` writes into the cache folder, or has written there."""
+        return sum(
+            archive.members[member] for archive, members in _by_archive(sources).items() for member in members
+        )
 
     def _candidates(self, name: str, folders: Sequence[str]) -> Iterable[str]:
         named = PurePosixPath(name.replace("\\", "/"))
@@ -189,6 +191,14 @@ class VideoLibrary:
                     archive, tuple(in_order(inside)), sampling, rate
                 )
         return None
+
+
+def _by_archive(sources: Iterable[ClipSource]) -> Mapping[Archive, set[str]]:
+    wanted: dict[Archive, set[str]] = defaultdict(set)
+    for source in sources:
+        if isinstance(source, ArchivedVideo):
+            wanted[source.archive].update(source.members)
+    return wanted
 
 
 def _best(held: Sequence[tuple[Archive, str]], relative: str) -> list[tuple[Archive, str]]:

@@ -227,6 +227,19 @@ def test_the_hidden_answers_are_written_for_the_server(tiny, tmp_path):
         write_submission(benchmark.description, questions, records[:1], tmp_path / "answers.json")
 
 
+def test_the_cost_is_told_before_the_run(tiny):
+    data = tiny("videomme")
+    benchmark = QuestionAnswering("videomme", data=str(data.folder), frames=8, short_side=96, circular=True)
+    lines = benchmark.describe()["cost"]
+    assert lines[0] == "6 questions on 2 clips with at most 8 frames, 24 answers asked for of each answerer"
+    # 3 x 96 x 96 x 16/9 x 8 bytes = 393,216 = 0.375 MiB
+    assert lines[1] == "about 0 MiB of frames for each clip in memory, if it is 16:9"
+    assert "are taken out of archives" in lines[2]
+    before = benchmark.describe()
+    evaluate(benchmark, RightAnswerer(data.right))
+    assert benchmark.describe() == before  # else a run could not be continued
+
+
 def test_scores_do_not_depend_on_the_batch(tiny):
     data = tiny("nextqa")
     benchmark = QuestionAnswering("nextqa", data=str(data.folder), frames=2)

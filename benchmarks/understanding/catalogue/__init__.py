@@ -17,6 +17,11 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
+def shipped_file(name: str) -> Path:
+    """The YAML file of a benchmark in this folder."""
+    return _FOLDER / f"{name}.yaml"
+
+
 def find_description(name_or_path: str) -> Description:
     """The description with this name (shipped, or in the cache folder's `benchmarks`), or in this YAML file.
 
@@ -37,4 +42,4 @@ def find_description(name_or_path: str) -> Description:
 
 @lru_cache(maxsize=64)
 def _shipped(name: str) -> Description:
-    return read_description(_FOLDER / f"{name}.yaml")
+    return read_description(shipped_file(name))
