@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-pytest.importorskip("transformers", minversion="4.57")
+pytest.importorskip("transformers", minversion="5.0")
 
 import tiny_models
 

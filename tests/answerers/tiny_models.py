@@ -236,6 +236,22 @@ def qwen3_vl(folder: Path) -> Path:
     return save(folder, Qwen3VLForConditionalGeneration(config), processor)
 
 
+TEXT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def llama(folder: Path, *, chat_template: str | None = TEXT_TEMPLATE) -> Path:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = chat_template
+    torch.manual_seed(4)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), bos_token_id=None, **TEXT))
+    return save(folder, model, tokenizer)
+
+
 MODELS = {
     "llava-next-video": llava_next_video,
     "llava-onevision": llava_onevision,

@@ -28,9 +28,9 @@ def need_transformers() -> None:
         raise MissingDependencyError(
             "this answerer needs the package 'transformers': pip install 'vtok-eval[hf]'"
         ) from None
-    if Version(found) < Version("4.57"):
+    if Version(found) < Version("5"):
         raise MissingDependencyError(
-            f"this answerer needs transformers>=4.57, here is {found} (the vbench extra pins 4.33.2): make "
+            f"this answerer needs transformers>=5, here is {found} (the vbench extra pins 4.33.2): make "
             "a second environment with 'vtok-eval[hf]' and run into the same folder from there"
         )
 

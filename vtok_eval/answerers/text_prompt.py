@@ -1,0 +1,76 @@
+"""A question in a language model's own template, taken apart where the visual tokens go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vtok_eval.errors import SpecError
+
+VISUAL = "\ufffc"
+"""Unicode's object replacement character holds the place while the template is filled in."""
+
+_VICUNA = (
+    "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, "
+    "detailed, and polite answers to the human's questions. USER: {question} ASSISTANT:"
+)
+
+
+@dataclass(frozen=True)
+class TextPrompt:
+    """Token ids before and after the visual tokens, and the text, in which `VISUAL` marks their place."""
+
+    rendered: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+class TextPrompts:
+    """Prompts of one user turn: the visual tokens on a line of their own, then the question.
+
+    template: "chat" is the tokenizer's chat template; "vicuna" is the one that LLaVA-1.5 was trained with.
+
+    Raises:
+        SpecError: "chat", and the tokenizer has no template.
+    """
+
+    def __init__(self, tokenizer: Any, *, template: Literal["chat", "vicuna"]) -> None:
+        if template == "chat" and not getattr(tokenizer, "chat_template", None):
+            raise SpecError("the language model's tokenizer has no chat template; say template=vicuna")
+        self.tokenizer = tokenizer
+        self.template = template
+
+    def prompt(self, question: str, *, shown: bool) -> TextPrompt:
+        """The prompt for a question; without visual tokens there is no place for them, nor their line.
+
+        Raises:
+            SpecError: the chat template drops what the user says.
+        """
+        question = question.replace(VISUAL, " ")
+        rendered = self._rendered(f"{VISUAL}\n{question}" if shown else question)
+        # Without a place everything stands before it.
+        before, _, after = rendered.partition(VISUAL)
+        return TextPrompt(rendered, (*self._first_ids(rendered), *self._ids(before)), self._ids(after))
+
+    def _rendered(self, said: str) -> str:
+        if self.template == "vicuna":
+            return _VICUNA.format(question=said)
+        # Templates of text models take a string, those of vision models a list of parts.
+        for content in (said, [{"type": "text", "text": said}]):
+            rendered = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+            if said.strip() in rendered:
+                return str(rendered)
+        raise SpecError("the language model's chat template drops the question; say template=vicuna")
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+
+    def _first_ids(self, rendered: str) -> tuple[int, ...]:
+        """The beginning-of-text token, where the tokenizer puts one and the template has not."""
+        tokenizer = self.tokenizer
+        if tokenizer.bos_token_id is None or rendered.startswith(tokenizer.bos_token):
+            return ()
+        puts_one = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+        return (tokenizer.bos_token_id,) if puts_one else ()
