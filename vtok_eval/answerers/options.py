@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, Union, get_args
@@ -12,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from vtok_eval.errors import SpecError, UnknownNameError
 from vtok_eval.tokenizers.spec import parse_options, without_parentheses
 
+_OPTION = re.compile(r"[A-Za-z_]\w*\s*=")
+
 
 def arguments_for(
     function: Callable[..., Any], argument: str, *, name: str, subject: str, given: Mapping[str, Any]
@@ -19,7 +22,7 @@ def arguments_for(
     """The keyword arguments that `NAME:argument` gives `function`, read as its annotations say.
 
     What stands before the first comma is the parameter called `subject` unless it is an option itself; one
-    with commas or an equals sign in it stands in parentheses. given: further arguments, which no option may
+    with commas in it stands in parentheses. given: further arguments, which no option may
     set.
 
     Raises:
@@ -46,7 +49,7 @@ def arguments_for(
 
 def _written(argument: str, *, spec: str, subject: str) -> dict[str, str]:
     head, rest = _head(argument, spec=spec)
-    if not head or ("=" in head and not head.startswith("(")):
+    if not head or _OPTION.match(head):
         return dict(parse_options(argument, spec=spec))
     options = dict(parse_options(rest, spec=spec))
     if subject in options:

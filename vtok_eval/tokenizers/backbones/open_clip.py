@@ -39,11 +39,11 @@ class OpenClip(Backbone):
 
     def __init__(self, model: str, *, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        name, pretrained, seed = _parse(model)
+        name, pretrained, seed = parse_model(model)
         tower = _random_tower(name, seed) if seed is not None else _pretrained_tower(name, pretrained)
         self._weights = f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}"
         self._name = name
-        self._preprocessing = _preprocessing(tower)
+        self._preprocessing = preprocessing(tower)
         self._tower = tower.to(self.device).eval().requires_grad_(False)
         self._sha256 = state_sha256(self._tower.state_dict().items())
         self._channels = self._probed_channels()
@@ -66,13 +66,8 @@ class OpenClip(Backbone):
         }
 
     def _forward(self, frames: Tensor) -> Tensor:
-        pixels = _resized(frames.float().div_(255), self._preprocessing)
-        mean, std = (
-            torch.tensor(self._preprocessing[key], device=frames.device)[:, None, None]
-            for key in ("mean", "std")
-        )
         maps: Tensor = self._tower.forward_intermediates(  # type: ignore[operator]
-            (pixels - mean) / std,
+            preprocessed(frames, self._preprocessing),
             indices=1,
             # With attentional pooling (CoCa) the final norm belongs to the pooled vector, not to the patches.
             normalize_intermediates=getattr(self._tower, "attn_pool", None) is None,
@@ -99,7 +94,13 @@ class OpenClip(Backbone):
         return int(maps.shape[1])
 
 
-def _parse(model: str) -> tuple[str, str, int | None]:
+def parse_model(model: str) -> tuple[str, str, int | None]:
+    """Name, weights and seed of `NAME/PRETRAINED`, `NAME/FILE` or `NAME:random=SEED`.
+
+    Raises:
+        UnknownNameError: open_clip knows no such model.
+        SpecError: it names no weights, or cannot be read.
+    """
     match = _SPEC.fullmatch(model)
     if match is None:
         raise SpecError(f"open_clip:{model} cannot be read; write open_clip:NAME/PRETRAINED")
@@ -117,15 +118,31 @@ def _parse(model: str) -> tuple[str, str, int | None]:
     return name, pretrained or "", None if seed is None else int(seed)
 
 
-def _random_tower(name: str, seed: int) -> nn.Module:
+def random_model(name: str, seed: int) -> nn.Module:
+    """The whole model, towers of pictures and text, with weights drawn from `seed`."""
     import open_clip
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return open_clip.create_model(name, pretrained=None).visual
+        model: nn.Module = open_clip.create_model(name, pretrained=None)
+        return model
+
+
+def _random_tower(name: str, seed: int) -> nn.Module:
+    return random_model(name, seed).visual  # type: ignore[return-value]
 
 
 def _pretrained_tower(name: str, pretrained: str) -> nn.Module:
+    return pretrained_model(name, pretrained).visual  # type: ignore[return-value]
+
+
+def pretrained_model(name: str, pretrained: str) -> nn.Module:
+    """The whole model, towers of pictures and text, with published weights or those of a file.
+
+    Raises:
+        SpecError, UnknownNameError: no such weights, or they do not fit.
+        MissingDependencyError: they are not on this machine and cannot be downloaded.
+    """
     import open_clip
 
     published = open_clip.get_pretrained_cfg(name, pretrained)
@@ -148,7 +165,8 @@ def _pretrained_tower(name: str, pretrained: str) -> nn.Module:
     except (RuntimeError, KeyError, OSError, ValueError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SpecError(f"open_clip:{name}/{pretrained}: the weights do not load: {reason}") from error
-    return model.visual
+    loaded: nn.Module = model
+    return loaded
 
 
 def _fetch(name: str, tag: str, published: Mapping[str, Any]) -> None:
@@ -170,7 +188,14 @@ def _fetch(name: str, tag: str, published: Mapping[str, Any]) -> None:
         ) from error
 
 
-def _preprocessing(tower: nn.Module) -> dict[str, Any]:
+def preprocessed(frames: Tensor, rule: Mapping[str, Any]) -> Tensor:
+    """uint8 frames `(N, 3, H, W)` as the tower takes them: resized, cropped or padded, normalised."""
+    pixels = _resized(frames.float().div_(255), rule)
+    mean, std = (torch.tensor(rule[key], device=frames.device)[:, None, None] for key in ("mean", "std"))
+    return (pixels - mean) / std
+
+
+def preprocessing(tower: nn.Module) -> dict[str, Any]:
     """The tower's own rule: `size` is (height, width); the other keys are open_clip's."""
     import open_clip
 

@@ -1,0 +1,150 @@
+"""`zero-shot:NAME/PRETRAINED`: options by the similarity of their texts to the frames, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vtok_eval.answerers.options import arguments_for
+from vtok_eval.answerers.request import Answer, AnswererError, AnswerRequest, by_clip
+from vtok_eval.answerers.shown_frames import FrameRule, show
+from vtok_eval.errors import SpecError
+from vtok_eval.tokenizers.backbones.base import state_sha256
+from vtok_eval.tokenizers.backbones.open_clip import (
+    parse_model,
+    preprocessed,
+    preprocessing,
+    pretrained_model,
+    random_model,
+)
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clip
+
+TextOf = Literal["option", "question+option"]
+
+
+class ZeroShot:
+    """Scores each option by an open_clip model: the mean, over frames, of the cosine with the option's text.
+
+    What it measures is whether single pictures fit the words; it has no notion of the order of frames. The
+    cosines are multiplied by the model's own scale, so that their softmax is the model's own probability.
+
+    model: an open_clip model with both towers. rule: which frames are looked at.
+    text: "option" compares the option's text alone; "question+option" puts the question before it, where the
+        request tells it (`AnswerRequest.text`). A text beyond the model's context is cut off at its end.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        text_tokenizer: Any,
+        *,
+        rule: FrameRule,
+        text: TextOf = "option",
+        description: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.text_tokenizer = text_tokenizer
+        self.rule = rule
+        self.text = text
+        self._preprocessing = preprocessing(model.visual)  # type: ignore[arg-type]
+        self._description = dict(description or {})
+
+    def describe(self) -> Mapping[str, Any]:
+        """What provenance keeps."""
+        return {**self._description, **self.rule.describe(), "text": self.text}
+
+    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> Sequence[float]:
+        """One score per option.
+
+        Raises:
+            AnswererError: an open-ended question, or nothing to look at.
+        """
+        request = AnswerRequest(clip, question, tuple(options), text=question)
+        return self.answer_batch([request])[0].scores or ()
+
+    @torch.inference_mode()
+    def answer_batch(self, requests: Sequence[AnswerRequest]) -> list[Answer]:
+        """Answers in order; the frames of a clip are embedded once.
+
+        Raises:
+            AnswererError: an open-ended question, or nothing to look at.
+        """
+        answers: dict[int, Answer] = {}
+        for clip, positions in by_clip(requests):
+            if clip is None or len(clip.frames) == 0:
+                raise AnswererError("zero-shot compares options with frames; it cannot answer blindly")
+            shown = show(clip, self.rule)
+            frames = self._frame_embeddings(shown.frames)
+            for position in positions:
+                scores = self._scores(frames, self._texts(requests[position]))
+                answers[position] = Answer(scores=scores, cost=shown.cost())
+        return [answers[position] for position in range(len(requests))]
+
+    def _texts(self, request: AnswerRequest) -> list[str]:
+        if not request.options:
+            raise AnswererError("zero-shot compares options; it cannot answer an open-ended question")
+        if self.text == "option":
+            return list(request.options)
+        return [f"{request.text} {option}".strip() for option in request.options]
+
+    def _frame_embeddings(self, frames: Tensor) -> Tensor:
+        """Unit vectors `(K, E)`."""
+        pixels = preprocessed(frames.to(self._device), self._preprocessing)
+        embeddings: Tensor = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
+        return embeddings
+
+    def _scores(self, frames: Tensor, texts: Sequence[str]) -> tuple[float, ...]:
+        # One text at a time: matrix products round by the number of rows, and ties between equal texts count.
+        embedded = [
+            self.model.encode_text(  # type: ignore[operator]
+                self.text_tokenizer([text]).to(self._device), normalize=True
+            )
+            for text in texts
+        ]
+        scale = self.model.logit_scale.exp()  # type: ignore[operator]
+        return tuple(float((frames @ one.T).double().mean() * scale) for one in embedded)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+def build_zero_shot(argument: str, *, device: torch.device) -> ZeroShot:
+    """What `zero-shot:NAME/PRETRAINED,frames=8,...` names; NAME as for the backbone `open_clip:`.
+
+    Raises:
+        SpecError, UnknownNameError: an option or the model cannot be read.
+        MissingDependencyError: the weights are not on this machine and cannot be downloaded.
+    """
+    given = {"device": device}
+    return _zero_shot(**arguments_for(_zero_shot, argument, name="zero-shot", subject="model", given=given))
+
+
+def _zero_shot(
+    *,
+    model: str,
+    frames: int = 8,
+    sampling: Literal["linspace", "interior", "fps"] = "linspace",
+    fps: float | None = None,
+    text: TextOf = "option",
+    device: torch.device,
+) -> ZeroShot:
+    import open_clip
+
+    name, pretrained, seed = parse_model(model)
+    loaded = pretrained_model(name, pretrained) if seed is None else random_model(name, seed)
+    if not (hasattr(loaded, "encode_text") and hasattr(loaded, "logit_scale")):
+        raise SpecError(f"zero-shot:{model}: this open_clip model has no text tower to compare with")
+    loaded = loaded.to(device).eval().requires_grad_(False)
+    description = {
+        "model": f"open_clip:{name}",
+        "weights": f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}",
+        "weights_sha256": state_sha256(loaded.state_dict().items()),
+    }
+    rule = FrameRule(count=frames, sampling=sampling, fps=fps)
+    return ZeroShot(loaded, open_clip.get_tokenizer(name), rule=rule, text=text, description=description)
