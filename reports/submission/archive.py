@@ -22,7 +22,7 @@ CEILINGS: Mapping[str, int] = {
     "run.json": 8 * MIB,
     "scores.json": 64 * MIB,
     "comparisons.json": 64 * MIB,
-    RECORDS: 512 * MIB,
+    RECORDS: 256 * MIB,
 }
 """Every file that a submission has, and the bytes that it may have unpacked."""
 

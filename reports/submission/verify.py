@@ -28,7 +28,12 @@ from vtok_eval.errors import SubmissionError, VtokEvalError
 from vtok_eval.results.journal import check_record
 from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score
 
-MAX_RECORDS = 1_000_000
+MAX_RECORDS = 400_000
+"""About a gigabyte while they are verified."""
+
+MAX_CELLS = 10_000_000
+"""Records times metrics, summed over jobs: some minutes of computing on one core."""
+
 MAX_LINE_BYTES = 1 * 2**20
 
 TOLERANCE = 1e-9
@@ -237,6 +242,11 @@ def _recompute(
     metrics: Mapping[str, Sequence[Metric]],
 ) -> tuple[list[Score], list[Comparison]]:
     """What the harness computes from these records, benchmark by benchmark."""
+    cells = sum(len(rows) * len(metrics.get(benchmark, ())) for (benchmark, _), rows in records.items())
+    if cells > MAX_CELLS:
+        raise SubmissionError(
+            f"{cells:,} values (records x metrics) are more than the {MAX_CELLS:,} that are computed again"
+        )
     from vtok_eval.results.statistics import compare_all, mark_discriminating, score_all
 
     controls = tuple(entry.name for entry in run.systems if entry.control)

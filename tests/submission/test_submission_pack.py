@@ -300,6 +300,21 @@ def test_another_versions_intervals_are_replaced_and_its_values_are_not(packed, 
 
 
 @pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_RECORDS", 50, "more than 50 records"),
+        ("MAX_LINE_BYTES", 100, "a line of more than 100 bytes"),
+        ("MAX_CELLS", 100, "489 values .records x metrics. are more than the 100"),
+    ],
+)
+def test_what_would_take_too_much_memory_or_time_is_refused(packed, monkeypatch, limit, value, message):
+    # 4 systems x 40 clips x 3 metrics + 3 videos x 3 metrics = 489
+    monkeypatch.setattr(f"reports.submission.verify.{limit}", value)
+    with pytest.raises(SubmissionError, match=message):
+        verify(packed)
+
+
+@pytest.mark.parametrize(
     ("model", "data"),
     [(MetricEntry, Metric), (ScoreEntry, Score), (ComparisonEntry, Comparison)],
 )
