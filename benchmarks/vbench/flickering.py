@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.vbench.frames import check_whole
 from benchmarks.vbench.package import vbench_module
 from benchmarks.vbench.scorer import Request, VideoResult, need_frames
 from vtok_eval.errors import VideoError
-from vtok_eval.video.containers import check_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def package_score(path: Path) -> float:
             first two out without a word and scores the third as nan.)
     """
     cal_score = vbench_module("temporal_flickering").cal_score
-    check_file(path)
+    check_whole(path)
     with warnings.catch_warnings():
         # One frame has no neighbour: numpy warns of the mean of nothing, and the score is nan.
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.containers import check_file
+from vtok_eval.video.containers import check_complete, check_file
+from vtok_eval.video.decode import count_frames
 
 if TYPE_CHECKING:
     import torch
@@ -142,7 +143,7 @@ class DecodedAhead:
             self._put(_End(error))
 
     def _decode(self, task: Task) -> None:
-        check_file(task.path)
+        check_whole(task.path)
         opened = _open_cv2(task.path) if task.decoder == "cv2" else _open_decord(task)
         info, batches = opened[0], opened[1]
         self._put(info)
@@ -161,6 +162,24 @@ class DecodedAhead:
         with suppress(queue.Empty):
             self._queue.get(timeout=0.02)
 
+
+def check_whole(path: Path) -> None:
+    """Refuse a file that is missing, empty, no video, or cut short; frames are not decoded for it.
+
+    OpenCV reads a file that is cut short to its early end without a word, and the reference scores that.
+
+    Raises:
+        VideoError: says what is wrong with it.
+    """
+    check_file(path)
+    if path.suffix.lower() in _PACKETS_TELL:
+        count_frames(path)
+    else:
+        check_complete(path)
+
+
+_PACKETS_TELL = (".m4v", ".mov", ".mp4")
+"""Containers whose packets tell whether they are whole; of others the header does, or nothing does."""
 
 Batches = Callable[[int], Iterator[tuple["NDArray", tuple[int, ...]]]]
 

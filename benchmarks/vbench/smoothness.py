@@ -40,7 +40,7 @@ class MotionSmoothness:
         import torch
 
         height, width = triples.shape[-2:]
-        at_once = self._networks.pairs_at_once(height=height, width=width, volumes=3)
+        at_once = self._networks.pairs_at_once(height=height, width=width, volumes=4)
         return torch.cat([self._differences(part) for part in triples.split(at_once)])
 
     def _differences(self, triples: Tensor) -> Tensor:

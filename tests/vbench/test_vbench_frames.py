@@ -111,6 +111,26 @@ def test_a_failure_belongs_to_its_task(noise: Path, tmp_path: Path) -> None:
         assert sum(len(piece.array) for piece in stream.next_video()[1]) == 11
 
 
+def test_a_file_that_is_cut_short_is_refused(noise: Path, tmp_path: Path) -> None:
+    """OpenCV would give what is left of it."""
+    import av
+    import torch
+
+    cut = tmp_path / "cut.mp4"
+    with av.open(str(noise)) as given, av.open(str(cut), "w", options={"movflags": "faststart"}) as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                written.mux(packet)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 6 // 10])
+    decoders: tuple[Decoder, ...] = ("decord", "cv2")
+    for decoder in decoders:
+        ahead = DecodedAhead([Task(cut, decoder)], torch.device("cpu"))
+        with ahead, pytest.raises(VideoError, match="truncated or damaged"):
+            ahead.next_video()
+
+
 def test_leaving_early_ends_the_thread(noise: Path) -> None:
     import torch
 

@@ -174,7 +174,7 @@ def test_bad_videos_fail_by_themselves(
     cut.write_bytes(real_clips[0].read_bytes()[:1500])
     paths = (text, real_clips[0], tmp_path / "gone.mp4", cut, real_clips[1])
     results = evaluator(names, batch=3).score(videos(paths, names))
-    for place, reason in ((0, "cannot be opened"), (2, "no such video file"), (3, "cannot be opened")):
+    for place, reason in ((0, "text.mp4"), (2, "no such video file"), (3, "cut.mp4")):
         assert reason in str(results[place])
         assert paths[place].name in str(results[place])
     for place in (1, 4):
