@@ -296,17 +296,30 @@ class QuestionAnswering:
 def data_folder(description: Description, data: str | None = None) -> Path:
     """Where a benchmark's data are looked for, whether or not they are there.
 
-    `data`, or the folder with the benchmark's name in it where the tables are not in `data` itself (which may
-    hold a folder of that name too, as Video-MME does); else `$VTOK_EVAL_DATA` alike; else the cache's.
+    `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA` alike; else the cache's. A
+    data set may itself hold a folder of its name, as Video-MME does: of the two, the one whose files fit an
+    earlier pattern of the tables is taken.
     """
     named = data or os.environ.get(DATA_VARIABLE)
     if not named:
         return cache_path() / "data" / description.name
     folder = Path(named).expanduser()
     inside = folder / description.name
-    if not inside.is_dir() or any(matching_files(folder, table.files) for table in description.tables):
+    if not inside.is_dir():
         return folder
-    return inside
+    return min((inside, folder), key=lambda place: _rank(description, place))
+
+
+def _rank(description: Description, folder: Path) -> int:
+    """The number of the first pattern that any table has files for in the folder; past the last for none."""
+    ranks = [
+        next(
+            (i for i, pattern in enumerate(table.files) if matching_files(folder, [pattern])),
+            len(table.files),
+        )
+        for table in description.tables
+    ]
+    return min(ranks)
 
 
 def _meta(question: Question) -> dict[str, Any]:

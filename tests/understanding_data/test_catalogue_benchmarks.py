@@ -68,6 +68,17 @@ def test_nothing_there_says_what_to_fetch(tmp_path, name):
     assert not report.is_complete
 
 
+def test_one_folder_may_hold_the_data_of_all(tiny):
+    made = [tiny(name) for name in shipped_names()]
+    parent = str(made[0].folder.parent)
+    for data in made:
+        name = data.folder.name
+        benchmark = QuestionAnswering(name, data=parent, blind=True)
+        asked = RightAnswerer(data.right)
+        evaluate(benchmark, asked)
+        assert sorted(asked.asked) == sorted(data.right), name
+
+
 def test_the_list_says_where_data_are(tiny):
     data = tiny("tomato")
     lines = {line.name: line for line in catalogue_lines(str(data.folder.parent))}
