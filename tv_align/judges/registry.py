@@ -15,10 +15,12 @@ JUDGES = Registry(
     "judge",
     {
         "oracle": "tv_align.judges.oracle.judge:Oracle",
+        "human": "tv_align.judges.human.judge:Human",
         "always-yes": "tv_align.judges.constant:AlwaysYes",
     },
     {
         "oracle": "measures pixels; understands clips and questions of tv-align-scenes only",
+        "human": "human:key=key.json,labels=FOLDER, the majority of raters of a labelling sheet",
         "always-yes": "control: agrees with everything; half of the questions, none of the prompts",
     },
 )

@@ -19,6 +19,8 @@ from vtok_eval.errors import SpecError
 SUITES = ("open", "scenes")
 """Names that `load_prompts` knows; anything else is the path of a file or of a folder of files."""
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where it was built in: ten times as fast."""
 _SUFFIXES = (".json", ".yaml", ".yml")
 
 
@@ -42,8 +44,8 @@ def load_prompts(source: str) -> PromptSuite:
     if path.is_file():
         return _suite([path])
     raise SpecError(
-        f"no prompts called {source!r}: give one of {', '.join(SUITES)}, or the path of a prompt file (JSON or "
-        f"YAML) or of a folder of them"
+        f"no prompts called {source!r}: give one of {', '.join(SUITES)}, or the path of a prompt file "
+        "(JSON or YAML) or of a folder of them"
     )
 
 
@@ -85,7 +87,7 @@ def read_prompt_file(path: Traversable | Path) -> PromptFile:
         raise SpecError(f"{path}: cannot be read as prompts ({error})") from error
     root = _syntax_tree(path, text)
     try:
-        content = json.loads(text) if path.name.endswith(".json") else yaml.safe_load(text)
+        content = json.loads(text) if path.name.endswith(".json") else yaml.load(text, Loader=_LOADER)
         return PromptFile.model_validate(content)
     except ValidationError as error:
         raise SpecError(_explain(path, root, error)) from error
@@ -139,7 +141,7 @@ def _syntax_tree(path: Traversable | Path, text: str) -> yaml.Node:
     try:
         if is_json:
             json.loads(text)
-        root = yaml.compose(text.replace("\t", " ") if is_json else text, Loader=yaml.CSafeLoader)
+        root = yaml.compose(text.replace("\t", " ") if is_json else text, Loader=_LOADER)
     except json.JSONDecodeError as error:
         raise SpecError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
     except yaml.MarkedYAMLError as error:

@@ -1,4 +1,4 @@
-"""The form of a prompt file: prompts in categories, each with yes-or-no questions and the answers expected."""
+"""The form of a prompt file: prompts with yes-or-no questions and the answers expected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class _Strict(BaseModel):
 class PromptEntry(_Strict):
     """One prompt.
 
-    id: unique in its suite; names the prompt in records, and may name its videos. text: what a model is given.
+    id: unique in its suite; names the prompt in records, and may name its videos. text: what a model is
+    given.
     questions: question -> expected answer; at least one of each, and as many "no" as "yes", so that a judge
     that always agrees is right in half of them and about no prompt.
     """
@@ -62,9 +63,8 @@ class PromptEntry(_Strict):
                 raise ValueError(f"{question!r} must end with a question mark")
         expected = list(questions.values())
         if expected.count("yes") != expected.count("no"):
-            raise ValueError(
-                f"as many questions must expect no as yes, not {expected.count('no')} and {expected.count('yes')}"
-            )
+            n_no, n_yes = expected.count("no"), expected.count("yes")
+            raise ValueError(f"as many questions must expect no as yes, not {n_no} and {n_yes}")
         return questions
 
 
@@ -78,9 +78,7 @@ class PromptFile(_Strict):
     suite: str = Field(min_length=1)
     version: int = Field(ge=1)
     source: str = Field(min_length=1)
-    category: Literal[
-        "counting", "attribute", "spatial", "direction", "manner", "camera", "order", "action"
-    ]
+    category: Literal["counting", "attribute", "spatial", "direction", "manner", "camera", "order", "action"]
     prompts: list[PromptEntry] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Facts that a scenes clip may show, each with the one question that asks for it: written and read back here."""
+"""Facts that a scenes clip may show, and the one question that asks for each: written and read back."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ MANNERS = {
     "circle": "around in a circle",
 }
 PACES = {"slow": "slowly", "medium": "at a medium speed", "fast": "fast"}
-_CAMERA_VERBS = {
-    motion: motion if motion != "still" else "stay still" for motion in CAMERA_MOTIONS
-}
+_CAMERA_VERBS = {motion: motion if motion != "still" else "stay still" for motion in CAMERA_MOTIONS}
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,8 @@ def ask(fact: Fact) -> str:
     """The question for a fact, in one English sentence."""
     match fact:
         case Count(number):
-            return f"{'Is' if number == 1 else 'Are'} there exactly {NUMBERS[number]} shape{'' if number == 1 else 's'}?"
+            be, shapes = ("Is", "shape") if number == 1 else ("Are", "shapes")
+            return f"{be} there exactly {NUMBERS[number]} {shapes}?"
         case Has(kind):
             return f"Is there {a(kind)}?"
         case HasColour(shape, colour):
@@ -235,13 +234,21 @@ def _readers() -> list[tuple[re.Pattern[str], Callable[[dict[str, str]], Fact]]]
     ways = tuple(WAYS[name] for name in DIRECTIONS)
     paths = tuple(MANNERS[name] for name in PATHS)
     paces = tuple(PACES[name] for name in SPEEDS)
-    event, relation = _choice("event", tuple(HAPPENINGS.values())), _choice("relation", tuple(RELATIONS.values()))
+    event, relation = (
+        _choice("event", tuple(HAPPENINGS.values())),
+        _choice("relation", tuple(RELATIONS.values())),
+    )
+
+    first, then = _choice("first", COLOURS), _choice("then", COLOURS)
 
     def kind(g: dict[str, str], suffix: str = "") -> Kind:
         return Kind(g["colour" + suffix], g["shape" + suffix])
 
     table: list[tuple[str, Callable[[dict[str, str]], Fact]]] = [
-        (rf"(?:Is|Are) there exactly {_choice('n', NUMBERS)} shapes?\?", lambda g: Count(NUMBERS.index(g["n"]))),
+        (
+            rf"(?:Is|Are) there exactly {_choice('n', NUMBERS)} shapes?\?",
+            lambda g: Count(NUMBERS.index(g["n"])),
+        ),
         (rf"Is there an? {_kind()}\?", lambda g: Has(kind(g))),
         (
             rf"Is the {_choice('shape', SHAPES)} {_choice('colour', COLOURS)}\?",
@@ -266,7 +273,10 @@ def _readers() -> list[tuple[re.Pattern[str], Callable[[dict[str, str]], Fact]]]
             rf"Does the camera {_choice('motion', tuple(_CAMERA_VERBS.values()))}\?",
             lambda g: CameraDoes(_of(_CAMERA_VERBS, g["motion"])),
         ),
-        (rf"Does the camera {_choice('kind', CAMERA_KINDS[1:])} in any direction\?", lambda g: CameraKind(g["kind"])),
+        (
+            rf"Does the camera {_choice('kind', CAMERA_KINDS[1:])} in any direction\?",
+            lambda g: CameraKind(g["kind"]),
+        ),
         (r"Is the camera fixed\?", lambda g: CameraKind("still")),
         (rf"Does any shape {event}\?", lambda g: Happens(_of(HAPPENINGS, g["event"]), None)),
         (rf"Does the {_kind()} {event}\?", lambda g: Happens(_of(HAPPENINGS, g["event"]), kind(g))),
@@ -275,7 +285,7 @@ def _readers() -> list[tuple[re.Pattern[str], Callable[[dict[str, str]], Fact]]]
             lambda g: HappensIn(_of(HAPPENINGS, g["event"]), kind(g), g["half"]),
         ),
         (
-            rf"Is the {_choice('shape', SHAPES)} first {_choice('first', COLOURS)} and then {_choice('then', COLOURS)}\?",
+            rf"Is the {_choice('shape', SHAPES)} first {first} and then {then}\?",
             lambda g: Recolours(g["shape"], g["first"], g["then"]),
         ),
         (

@@ -1,4 +1,4 @@
-"""What is seen in a scenes clip, in the vocabulary's words: known from its recipe, or measured from its pixels."""
+"""What is seen in a scenes clip, in the vocabulary's words: known from its recipe or measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class SeenShape:
     """One shape.
 
     frames: `(n,)` indices of frames in which it is seen, ascending. places: `(n, 2)` its centre in them, (x, y)
-    in sides of the frame. size: its nominal radius in sides. colour: its first one; new_colour: the later one.
+    in sides of the frame. size: its nominal radius in sides. colour: its first one; new_colour: the later
+    one.
     event: one of `EVENTS` or None; event_at: when, from 0 to 1.
     """
 
@@ -35,8 +36,9 @@ class SeenShape:
 class Observation:
     """A whole clip.
 
-    mover: index in `shapes` of the one that moves, None where none does. path, direction, speed: of its motion,
-    words of the vocabulary; the latter two are None on a circle. turns_at: time of the turn, back and forth only.
+    mover: index in `shapes` of the one that moves, None where none does. path, direction, speed: of its
+    motion, words of the vocabulary; the latter two are None on a circle. turns_at: time of the turn, back and
+    forth only.
     camera: one of `CAMERA_MOTIONS`.
     """
 

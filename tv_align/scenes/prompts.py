@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-import numpy as np
 
 from tv_align.prompts.load import suite_of
 from tv_align.prompts.schema import CATEGORIES, LEVELS, PromptEntry, PromptFile, PromptSuite
 from tv_align.scenes.drafts import DRAFTS, Draft
 from vtok_eval.scenes.dataset import SceneClip
-from vtok_eval.scenes.scene import SPLITS, Scene, stream
+from vtok_eval.scenes.photos import SPLITS
+from vtok_eval.scenes.scene import Scene, stream
 
 SUITE = "tv-align-scenes"
 VERSION = 1
@@ -23,7 +22,7 @@ SPLIT = "test"
 PER_LEVEL = 25
 """Prompts of each level and category."""
 _STREAM = 4
-"""Sets the questions' randomness apart from the scenes' own (0 to 2) and that of their other questions (3)."""
+"""Sets this randomness apart from the scenes' own (0 to 2) and that of their other questions (3)."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ def scenes_suite(*, split: str = SPLIT, seed: int = SEED, per_level: int = PER_L
         PromptFile(
             suite=SUITE,
             version=VERSION,
-            source=f"rendered scenes, split {split}, seed {seed}, {per_level} prompts of each level and category",
-            category=category,  # type: ignore[arg-type]
+            source=f"rendered scenes, split {split}, seed {seed}, {per_level} prompts a level and category",
+            category=category,
             prompts=[item.entry for item in drawn if item.category == category],
         )
         for category in CATEGORIES
@@ -104,8 +103,6 @@ def _entry(draft: Draft, category: str, level: str, number: int) -> PromptEntry:
     return PromptEntry(
         id=f"scenes-{category}-{level}-{number:02d}",
         text=draft.text,
-        level=level,  # type: ignore[arg-type]
+        level=level,
         questions=draft.questions(),
     )
-
-

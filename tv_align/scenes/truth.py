@@ -59,7 +59,9 @@ def holds(fact: Fact, seen: Observation) -> bool:
         case HappensIn(event, kind, half):
             return any(item.event == event and _half(item) == half for item in _candidates(kind, seen))
         case Recolours(shape, first, then):
-            return any((item.shape, item.colour, item.new_colour) == (shape, first, then) for item in seen.shapes)
+            return any(
+                (item.shape, item.colour, item.new_colour) == (shape, first, then) for item in seen.shapes
+            )
         case Returns(first, then):
             return seen.path == "back and forth" and seen.direction == first and then == OPPOSITE[first]
 

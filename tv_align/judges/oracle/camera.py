@@ -77,5 +77,7 @@ def _half_way(
     left, up = x - shift_x, y - shift_y
     source_x = cos * left + sin * up + (level.shape[2] - 1) / 2
     source_y = cos * up - sin * left + (level.shape[1] - 1) / 2
-    warped = [ndimage.map_coordinates(frame, (source_y, source_x), order=1, mode="nearest") for frame in level]
+    warped = [
+        ndimage.map_coordinates(frame, (source_y, source_x), order=1, mode="nearest") for frame in level
+    ]
     return np.stack(warped)

@@ -146,7 +146,9 @@ def _keep_best(hits: Iterator[Detection]) -> list[Detection]:
     return kept
 
 
-def shape_mask(detections: list[Detection], size: tuple[int, int, int], *, margin: float) -> NDArray[np.bool_]:
+def shape_mask(
+    detections: list[Detection], size: tuple[int, int, int], *, margin: float
+) -> NDArray[np.bool_]:
     """`(T, H, W)`: true on each detection and `margin` pixels about it."""
     mask = np.zeros(size, dtype=bool)
     rows, columns = np.arange(size[1])[:, None] + 0.5, np.arange(size[2])[None, :] + 0.5

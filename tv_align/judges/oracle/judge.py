@@ -14,6 +14,9 @@ from tv_align.scenes.truth import holds
 from vtok_eval.systems import Clip
 
 
+_UNKNOWN = "the question is not in the scenes' vocabulary"
+
+
 class Oracle:
     """Reads nothing but a clip's pixels and a question's words; unsure of questions in other words than
     `tv_align.scenes.facts.ask` uses."""
@@ -35,7 +38,7 @@ class Oracle:
         verdicts = []
         for fact in facts:
             if fact is None:
-                verdicts.append(Verdict("unsure", cost={"seconds": seconds}, raw="not in the scenes' vocabulary"))
+                verdicts.append(Verdict("unsure", cost={"seconds": seconds}, raw=_UNKNOWN))
                 continue
             yes = holds(fact, seen)
             verdicts.append(

@@ -67,7 +67,7 @@ def _error(basis: Floats, places: Floats) -> tuple[float, Floats]:
 
 
 def _circle_error(times: Floats, places: Floats, turns: float) -> float:
-    """Sum of squared residuals of the circle that turns so often in a whole clip; centre and start are free."""
+    """Sum of squared residuals of the best circle that turns so often in a whole clip."""
     angle = 2 * math.pi * turns * times
     cos, sin = np.cos(angle), np.sin(angle)
     one, none = np.ones_like(times), np.zeros_like(times)

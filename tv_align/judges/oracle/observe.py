@@ -38,7 +38,9 @@ def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, Any]]:
     pixels = small.cpu().numpy().astype(np.float32)
     detections = detect(pixels, least=_LEAST_QUALITY)
     tracks = find_tracks(detections, n_frames=len(pixels), side=SIDE)
-    hidden = shape_mask(_of_tracks(detections, tracks), pixels.shape[:1] + pixels.shape[2:], margin=_MASK_MARGIN)
+    n_frames, _, height, width = pixels.shape
+    shown = _of_tracks(detections, tracks)
+    hidden = shape_mask(shown, (n_frames, height, width), margin=_MASK_MARGIN)
     camera, amounts = camera_motion(pixels, hidden)
     mover = _mover(tracks)
     motion = None if mover is None else _motion_of(tracks[mover], len(pixels))
@@ -46,17 +48,19 @@ def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, Any]]:
         n_frames=len(pixels),
         shapes=tuple(_seen(track) for track in tracks),
         mover=mover,
-        path=motion and motion.path,
-        direction=motion and motion.direction,
-        speed=motion and motion.speed,
-        turns_at=motion and motion.turns_at,
+        path=None if motion is None else motion.path,
+        direction=None if motion is None else motion.direction,
+        speed=None if motion is None else motion.speed,
+        turns_at=None if motion is None else motion.turns_at,
         camera=camera,
     )
     return observation, {"camera": {name: round(float(value), 4) for name, value in amounts.items()}}
 
 
 def _of_tracks(detections: list[Detection], tracks: list[Track]) -> list[Detection]:
-    places = {(int(f), float(x), float(y)) for t in tracks for f, (x, y) in zip(t.frames, t.places, strict=True)}
+    places = {
+        (int(f), float(x), float(y)) for t in tracks for f, (x, y) in zip(t.frames, t.places, strict=True)
+    }
     return [hit for hit in detections if (hit.frame, hit.x, hit.y) in places]
 
 

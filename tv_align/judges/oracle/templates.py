@@ -1,4 +1,4 @@
-"""What the vocabulary's shapes look like as masks: a bank of templates over size, tilt and sub-pixel place."""
+"""What the vocabulary's shapes look like: a bank of masks over size, tilt and sub-pixel place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FINE = 6
 
 @dataclass(frozen=True)
 class TemplateBank:
-    """K templates over windows of P = (2 REACH + 1)² pixels, the box about the shape near the window's middle.
+    """K templates over windows of P = (2 REACH + 1)² pixels, the shape's box near the window's middle.
 
     fill: `(K, P)` share of each pixel that the shape's colour covers. outline: `(K, P)` share that its dark
     outline covers.

@@ -1,4 +1,4 @@
-"""Links detections of neighbouring frames into tracks, and tells what each track is and what happens to it."""
+"""Links detections of neighbouring frames into tracks: what each shape is and what happens to it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ blurs or compresses one shape does the same to all. Chosen on the train and vali
 class Track:
     """One shape through the clip.
 
-    frames: `(n,)` indices at which it was seen, ascending. places: `(n, 2)` its centre there, (x, y) in pixels.
-    shape: what it is. radius: median, in pixels. colour, new_colour: its first colour, and the later one where it changes.
+    frames: `(n,)` indices at which it was seen, ascending. places: `(n, 2)` its centre there, (x, y) in
+    pixels.
+    shape: what it is. radius: median, in pixels. colour, new_colour: its first colour, and the later one
+    where it changes.
     appears_at, disappears_at, recoloured_at: times from 0 to 1, None where that does not happen.
     """
 
@@ -118,7 +120,7 @@ def _track(chain: Sequence[Detection], last: int) -> Track:
 
 
 def _colours(chain: Sequence[Detection]) -> tuple[str, str | None, float | None]:
-    """The first colour, and where the chain splits in two colours the second one and the frame of the change."""
+    """The first colour, and where the chain splits in two the second colour and the frame of change."""
     seen = [hit.colour for hit in chain]
     (usual, agreeing), *_ = Counter(seen).most_common(1)
     best = (agreeing + 1, len(seen), usual, usual)  # one odd frame makes no change of colour

@@ -1,0 +1,70 @@
+"""Asks a judge about clips, and makes outcomes of its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from tv_align.judges.judge import Judge, Verdict, check_verdicts
+from tv_align.prompts.schema import Prompt
+from tv_align.scores import values
+from vtok_eval.benchmark import Outcome, Sample
+from vtok_eval.errors import MissingDependencyError, VtokEvalError
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clip, Clips
+
+
+class JudgeEvaluator:
+    """Evaluates samples whose `target["prompt_id"]` names the prompt that their clip should show."""
+
+    def __init__(self, judge: Judge, prompts: Sequence[Prompt]) -> None:
+        self._judge = judge
+        self._prompts = {prompt.id: prompt for prompt in prompts}
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
+        """One outcome per sample, in order; a clip that the judge cannot judge fails by itself."""
+        from vtok_eval.systems import Clip
+
+        if clips is None:
+            raise ValueError("TV-Align judges clips; there are none")
+        prompts = [self._prompts[sample.target["prompt_id"]] for sample in samples]
+        single = [Clip(frames, float(fps)) for frames, fps in zip(clips.frames, clips.fps, strict=True)]
+        if self._judge.concurrency <= 1:
+            return [self._outcome(prompt, clip) for prompt, clip in zip(prompts, single, strict=True)]
+        with ThreadPoolExecutor(self._judge.concurrency) as pool:
+            return list(pool.map(self._outcome, prompts, single))
+
+    def _outcome(self, prompt: Prompt, clip: Clip) -> Outcome:
+        try:
+            verdicts = self._judge.judge(clip, [question.text for question in prompt.questions])
+        except MissingDependencyError:
+            raise
+        except VtokEvalError as error:
+            return Outcome(error=str(error))
+        check_verdicts(verdicts, n_questions=len(prompt.questions))
+        return Outcome(
+            values=values(prompt, verdicts),
+            outputs={"judge": self._judge.name, "verdicts": _as_json(prompt, verdicts)},
+            cost=_total_cost(verdicts),
+        )
+
+
+def _as_json(prompt: Prompt, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    return [
+        {
+            "question_id": question.id,
+            "question": question.text,
+            "expected": question.answer,
+            "reply": verdict.reply,
+            "probability": verdict.probability,
+            "raw": verdict.raw,
+        }
+        for question, verdict in zip(prompt.questions, verdicts, strict=True)
+    ]
+
+
+def _total_cost(verdicts: Sequence[Verdict]) -> Mapping[str, float]:
+    names = sorted({name for verdict in verdicts for name in verdict.cost})
+    return {f"judge_{name}": sum(verdict.cost.get(name, 0.0) for verdict in verdicts) for name in names}

@@ -1,0 +1,218 @@
+"""Reads raters' answers back: who said what, how far they agree, and the scores of the systems."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tv_align.judges.human.agreement import krippendorff_alpha, majority
+from tv_align.judges.human.sheet import KEY_VERSION
+from tv_align.prompts.schema import CATEGORIES
+from tv_align.scores import PROMPTS, QUESTIONS, metric_name, metrics
+from vtok_eval.errors import SpecError
+from vtok_eval.results.records import Record, Score, Status
+from vtok_eval.results.statistics import score_all
+
+ANSWERS = ("yes", "no", "unsure")
+_COLUMNS = ("rater", "key", "answer")
+BENCHMARK = "tv-align"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """items: opaque key -> what it stands for. failed: videos that no rater could see.
+    votes: opaque key -> rater -> answer."""
+
+    items: Mapping[str, Mapping[str, Any]]
+    failed: Sequence[Mapping[str, Any]]
+    votes: Mapping[str, Mapping[str, str]]
+
+    @property
+    def raters(self) -> list[str]:
+        """Everyone who answered anything, sorted."""
+        return sorted({rater for votes in self.votes.values() for rater in votes})
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far raters agree on a category's questions, or on all of them (category "").
+
+    alpha: Krippendorff's, over answers yes and no; None where undefined. n_questions: asked; n_shared:
+    answered yes or no by two raters at least; n_ties: without a majority for yes or no; n_unanswered: by
+    nobody.
+    n_unsure: answers "cannot tell".
+    """
+
+    category: str
+    alpha: float | None
+    n_questions: int
+    n_shared: int
+    n_ties: int
+    n_unanswered: int
+    n_unsure: int
+
+
+def read_labels(key: Path, files: Sequence[Path]) -> Labels:
+    """Raters' CSV files (columns rater, key, answer) together with the sheet's key.json.
+
+    Raises:
+        SpecError: a file cannot be read, is of another sheet, or holds a bad value; names the line. One rater
+            answering one question twice is refused too, unless alike.
+    """
+    try:
+        content = json.loads(key.read_text(encoding="utf-8"))
+        known, failed = dict(content["items"]), list(content["failed"])
+        version = content["key_version"]
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{key}: is no key of a labelling sheet ({error})") from error
+    if version != KEY_VERSION:
+        raise SpecError(f"{key}: the key has version {version}, this vtok-eval reads {KEY_VERSION}")
+    votes: dict[str, dict[str, str]] = {name: {} for name in known}
+    for path in files:
+        for line, rater, name, answer in _rows(path):
+            if name not in votes:
+                raise SpecError(f"{path}, line {line}: key {name!r} is not of this sheet ({key})")
+            if votes[name].setdefault(rater, answer) != answer:
+                raise SpecError(f"{path}, line {line}: {rater} answered {name} before, and otherwise")
+    return Labels(known, failed, votes)
+
+
+def agreement(labels: Labels) -> list[Agreement]:
+    """Over all questions first, then by category."""
+    present = [name for name in CATEGORIES if any(i["category"] == name for i in labels.items.values())]
+    return [_agreement(labels, category) for category in ("", *present)]
+
+
+def majority_answers(labels: Labels) -> dict[str, str]:
+    """By opaque key: "yes" or "no" where more raters say so than the other, else "unsure"."""
+    return {key: majority(_decided(votes)) or "unsure" for key, votes in labels.votes.items()}
+
+
+def human_records(labels: Labels) -> list[Record]:
+    """A record per video, with the majority as the judge; a question without a majority is not right.
+
+    A video of which a question was answered by nobody is failed, as is one that no rater could see.
+    """
+    decided = majority_answers(labels)
+    by_video: dict[tuple[str, str, int], list[str]] = {}
+    for key, item in labels.items.items():
+        by_video.setdefault((item["system"], item["prompt_id"], item["index"]), []).append(key)
+    records = [
+        _record(labels, decided, system, prompt_id, index, sorted(keys))
+        for (system, prompt_id, index), keys in sorted(by_video.items())
+    ]
+    records += [
+        _failed(entry["system"], entry["prompt_id"], entry["index"], entry["category"], entry["reason"])
+        for entry in labels.failed
+    ]
+    return records
+
+
+def human_scores(labels: Labels, *, label: str = "human raters, majority") -> list[Score]:
+    """Every system's scores with intervals clustered by prompt."""
+    records = human_records(labels)
+    present = [name for name in CATEGORIES if any(r.meta["category"] == name for r in records)]
+    return [
+        score
+        for system in sorted({record.system for record in records})
+        for score in score_all([r for r in records if r.system == system], metrics(present), label=label)
+    ]
+
+
+def _rows(path: Path) -> list[tuple[int, str, str, str]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read as answers ({error})") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise SpecError(f"{path}: has no column {lacking[0]}; it needs {', '.join(_COLUMNS)}")
+    found = []
+    for row in reader:
+        line, rater, answer = reader.line_num, (row["rater"] or "").strip(), row["answer"]
+        if not rater:
+            raise SpecError(f"{path}, line {line}: rater is empty")
+        if answer not in ANSWERS:
+            raise SpecError(f"{path}, line {line}: answer must be {', '.join(ANSWERS)}, not {answer!r}")
+        found.append((line, rater, row["key"], answer))
+    return found
+
+
+def _decided(votes: Mapping[str, str]) -> list[str]:
+    return [answer for answer in votes.values() if answer != "unsure"]
+
+
+def _agreement(labels: Labels, category: str) -> Agreement:
+    votes = [
+        labels.votes[key]
+        for key, item in labels.items.items()
+        if not category or item["category"] == category
+    ]
+    decided = [_decided(each) for each in votes]
+    return Agreement(
+        category=category,
+        alpha=krippendorff_alpha(decided),
+        n_questions=len(votes),
+        n_shared=sum(len(each) >= 2 for each in decided),
+        n_ties=sum(bool(each) and majority(each) is None for each in decided),
+        n_unanswered=sum(not each for each in votes),
+        n_unsure=sum(answer == "unsure" for each in votes for answer in each.values()),
+    )
+
+
+def _record(
+    labels: Labels, decided: Mapping[str, str], system: str, prompt_id: str, index: int, keys: Sequence[str]
+) -> Record:
+    category = labels.items[keys[0]]["category"]
+    unanswered = [key for key in keys if not labels.votes[key]]
+    if unanswered:
+        question = labels.items[unanswered[0]]["question"]
+        return _failed(system, prompt_id, index, category, f"nobody answered {question!r}")
+    right = [decided[key] == labels.items[key]["expected"] for key in keys]
+    share, whole = (sum(right) / len(right),), (float(all(right)),)
+    return Record(
+        job=f"{BENCHMARK}/{system}",
+        system=system,
+        benchmark=BENCHMARK,
+        sample_id=f"{prompt_id}/{index}",
+        cluster=prompt_id,
+        status=Status.OK,
+        values={
+            QUESTIONS: share,
+            PROMPTS: whole,
+            metric_name(QUESTIONS, category): share,
+            metric_name(PROMPTS, category): whole,
+        },
+        outputs={
+            "judge": "human",
+            "verdicts": [
+                {
+                    "question": labels.items[key]["question"],
+                    "expected": labels.items[key]["expected"],
+                    "reply": decided[key],
+                    "raw": dict(labels.votes[key]),
+                }
+                for key in keys
+            ],
+        },
+        meta={"category": category, "index": index},
+    )
+
+
+def _failed(system: str, prompt_id: str, index: int, category: str, reason: str) -> Record:
+    return Record(
+        job=f"{BENCHMARK}/{system}",
+        system=system,
+        benchmark=BENCHMARK,
+        sample_id=f"{prompt_id}/{index}",
+        cluster=prompt_id,
+        status=Status.FAILED,
+        reason=reason,
+        meta={"category": category, "index": index},
+    )
