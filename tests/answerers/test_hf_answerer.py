@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ pytest.importorskip("transformers", minversion="5.0")
 
 import tiny_models
 
-from vtok_eval.answerers.hf import TransformersAnswerer
-from vtok_eval.answerers.request import AnswerRequest
+from vtok_eval.answerers.hf import TransformersAnswerer, build_hf
+from vtok_eval.answerers.request import AnswerRequest, BatchAnswerer
 from vtok_eval.answerers.shown_frames import FrameRule, show
 from vtok_eval.errors import MissingDependencyError, SpecError
 from vtok_eval.systems import Answerer, Clip
@@ -211,10 +212,24 @@ def test_mean_per_token(answerer, random_clip):
 def test_description(answerer, folders):
     description = answerer("qwen3-vl", scoring="labels", max_pixels=999).describe()
     assert json.loads(json.dumps(description)) == description
-    assert description["model_class"] == "Qwen3VLForConditionalGeneration"
+    assert description["architectures"] == ["Qwen3VLForConditionalGeneration"]
     assert (description["frames"], description["max_pixels"], description["scoring"]) == (4, 999, "labels")
-    assert description["dtype"] == "float32"
     assert description["weights_sha256"] != answerer("qwen2.5-vl").describe()["weights_sha256"]
+
+
+def test_from_a_spec(folders, random_clip):
+    lazy = [
+        build_hf(f"{folders(name)},frames=4,scoring=labels", device=torch.device("cpu"))
+        for name in ("qwen2.5-vl", "llava-onevision")
+    ]
+    assert isinstance(lazy[0], BatchAnswerer)
+    assert lazy[0].describe() == {**lazy[0].loaded().describe(), "revision": None}
+    request = AnswerRequest(random_clip(1), "Who?", ("a", "b"))
+    first = weakref.ref(lazy[0].loaded().model)
+    scores = lazy[0].answer_batch([request])
+    assert lazy[1].answer_batch([request]) != scores
+    assert first() is None  # loading the second let go of the first
+    assert lazy[0].answer_batch([request]) == scores
 
 
 class TestBadInput:

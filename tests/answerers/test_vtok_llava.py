@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from vtok_eval.answerers.request import AnswerRequest, BatchAnswerer
 from vtok_eval.answerers.text_prompt import VISUAL, TextPrompts
 from vtok_eval.answerers.visual_projection import VisualProjection, save_reader
 from vtok_eval.answerers.vtok_llava import TokenReader, build_vtok_llava
-from vtok_eval.errors import SpecError, TokenizerError, UnknownNameError
+from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError, UnknownNameError
 from vtok_eval.systems import Tokens
 from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.frames import FrameSampling
@@ -230,6 +231,9 @@ class TestFromASpec:
         monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path / "cache"))
 
     def build(self, folder, options: str) -> TokenReader:
+        return self.build_lazily(folder, options).loaded()
+
+    def build_lazily(self, folder, options: str):
         return build_vtok_llava(f"{folder},{self.SPEC},{options}", device=CPU)
 
     def test_checkpoint(self, folder, tmp_path, random_clip):
@@ -238,11 +242,24 @@ class TestFromASpec:
         save_reader(tmp_path / "same.safetensors", random.projection, {})
         loaded = self.build(folder, f"checkpoint={tmp_path}/same.safetensors")
         assert loaded.answer_batch([request]) == random.answer_batch([request])
-        assert loaded.describe()["projection_sha256"] == random.describe()["projection_sha256"]
-        assert random.describe()["projection"] == "random weights"
-        assert json.loads(json.dumps(loaded.describe())) == loaded.describe()
         other = self.build(folder, "random=4")
         assert other.answer_batch([request]) != random.answer_batch([request])
+
+    def test_description(self, folder, tmp_path):
+        save_reader(tmp_path / "p.safetensors", VisualProjection(16, 32, seed=0), {})
+        description = self.build_lazily(folder, f"checkpoint={tmp_path}/p.safetensors").describe()
+        assert json.loads(json.dumps(description)) == description
+        digest = hashlib.sha256((tmp_path / "p.safetensors").read_bytes()).hexdigest()
+        assert description["projection"] == digest
+        assert description["tokenizer"]["options"]["stride"] == 4
+        assert description["scoring"] == "labels"
+        assert self.build_lazily(folder, "random=3").describe()["projection"] == "random weights"
+
+    def test_what_does_not_load_ends_the_job(self, folder, tmp_path):
+        save_reader(tmp_path / "p.safetensors", VisualProjection(99, 32, seed=0), {})
+        lazy = self.build_lazily(folder, f"checkpoint={tmp_path}/p.safetensors")
+        with pytest.raises(MissingDependencyError, match="does not fit"):
+            lazy.answer_batch([AnswerRequest(None, "Who?", ("a", "b"))])
 
     def test_checkpoint_with_a_trained_language_model(self, folder, tmp_path, random_clip):
         request = AnswerRequest(random_clip(0), "Who?", ("a", "b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,20 @@ def weights_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_checkpoint(model: str, folder: Path, loaded: Any) -> Mapping[str, Any]:
-    """What provenance keeps of a loaded model: name, class, parameters, dtype, hash of the weights."""
+def describe_checkpoint(model: str, folder: Path) -> Mapping[str, Any]:
+    """What provenance keeps of a model, from its files: name, revision, classes, hash of the weights.
+
+    Raises:
+        SpecError: its config.json is no JSON, or it has no weights as safetensors.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SpecError(f"{folder}/config.json is not JSON: {error}") from error
     return {
         "model": model,
         "snapshot": folder.name if folder != Path(model).expanduser() else None,
-        "model_class": type(loaded).__name__,
-        "parameters": sum(parameter.numel() for parameter in loaded.parameters()),
-        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "architectures": config.get("architectures"),
         "weights_sha256": weights_sha256(folder),
     }
 

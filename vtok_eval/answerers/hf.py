@@ -10,7 +10,8 @@ import torch
 
 from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
-from vtok_eval.answerers.options import arguments_for
+from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
+from vtok_eval.answerers.options import arguments_for, with_defaults
 from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shared_vision import SharedVision
@@ -67,6 +68,18 @@ class TransformersAnswerer:
             raise SpecError("batch_size and max_new_tokens must be at least 1")
         need_transformers()
         self.model_name = model
+        self._options = {
+            "frames": frames,
+            "sampling": sampling,
+            "fps": fps,
+            "max_pixels": max_pixels,
+            "show_as": show_as,
+            "scoring": scoring,
+            "per_token": per_token,
+            "max_new_tokens": max_new_tokens,
+            "batch_size": batch_size,
+            "dtype": dtype,
+        }
         self.rule = FrameRule(count=frames, sampling=sampling, fps=fps, max_pixels=max_pixels)
         self.scoring, self.per_token = scoring, per_token
         self.max_new_tokens, self.batch_size = max_new_tokens, batch_size
@@ -81,21 +94,7 @@ class TransformersAnswerer:
 
     def describe(self) -> Mapping[str, Any]:
         """What provenance keeps; hashing the weights takes seconds per 10 GB."""
-        generation = self.model.generation_config
-        return {
-            **describe_checkpoint(self.model_name, self.folder, self.model),
-            **self.rule.describe(),
-            "show_as": self.prompts.show_as,
-            "processor": type(self.prompts.processor).__name__,
-            "scoring": self.scoring,
-            "per_token": self.per_token,
-            "batch_size": self.batch_size,
-            "generation": {
-                "greedy": True,
-                "max_new_tokens": self.max_new_tokens,
-                "repetition_penalty": getattr(generation, "repetition_penalty", None) or 1.0,
-            },
-        }
+        return {**describe_checkpoint(self.model_name, self.folder), **self._options}
 
     def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """The model's text, or one log-likelihood per option; see `scoring`."""
@@ -232,7 +231,7 @@ def _placeholder_ids(config: Any) -> torch.Tensor:
     return torch.tensor(sorted(found), dtype=torch.int64)
 
 
-def build_hf(argument: str, *, device: torch.device) -> TransformersAnswerer:
+def build_hf(argument: str, *, device: torch.device) -> LoadedWhenAsked:
     """What `hf:MODEL,option=value,...` names; the options are those of `TransformersAnswerer`.
 
     Raises:
@@ -241,4 +240,8 @@ def build_hf(argument: str, *, device: torch.device) -> TransformersAnswerer:
     arguments = arguments_for(
         TransformersAnswerer, argument, name="hf", subject="model", given={"device": device}
     )
-    return TransformersAnswerer(**arguments)
+    need_transformers()
+    folder = checkpoint_folder(arguments["model"], revision=arguments.get("revision"))
+    options = with_defaults(TransformersAnswerer, arguments, leave_out=("model", "device"))
+    description = {**describe_checkpoint(arguments["model"], folder), **options}
+    return LoadedWhenAsked(lambda: TransformersAnswerer(**arguments), description)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any, Union, get_args
 
@@ -45,6 +45,21 @@ def arguments_for(
         raise SpecError(f"{spec} does not say which {missing[0]}: write {form}")
     values = {key: _value(parameters[key], text, name=name) for key, text in written.items()}
     return {**values, **given}
+
+
+def with_defaults(
+    function: Callable[..., Any], arguments: Mapping[str, Any], *, leave_out: Sequence[str]
+) -> dict[str, Any]:
+    """Every parameter of `function` with its value, given or default, as JSON can hold it."""
+    values = {
+        name: arguments.get(name, parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in leave_out
+    }
+    return {
+        name: value if value is None or isinstance(value, bool | int | float | str) else str(value)
+        for name, value in values.items()
+    }
 
 
 def _written(argument: str, *, spec: str, subject: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,13 +13,13 @@ from torch import Tensor
 from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
 from vtok_eval.answerers.hf import DTYPES, Scoring
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
-from vtok_eval.answerers.options import arguments_for
+from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
+from vtok_eval.answerers.options import arguments_for, with_defaults
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.text_prompt import TextPrompt, TextPrompts
 from vtok_eval.answerers.visual_projection import VisualProjection, load_reader
 from vtok_eval.errors import SpecError
 from vtok_eval.systems import Clips, Tokenizer, check_tokens
-from vtok_eval.tokenizers.backbones.base import state_sha256
 
 if TYPE_CHECKING:
     from vtok_eval.systems import Clip
@@ -35,7 +36,6 @@ class TokenReader:
 
     tokenizer: any tokenizer. projection: from its width to the embeddings'. language_model, text_tokenizer:
     of transformers. template: see `TextPrompts`. scoring, per_token, max_new_tokens: as `hf:` has them.
-    description: what provenance keeps of what was loaded.
     """
 
     def __init__(
@@ -49,7 +49,6 @@ class TokenReader:
         scoring: Scoring = "labels",
         per_token: bool = False,
         max_new_tokens: int = 64,
-        description: Mapping[str, Any] | None = None,
     ) -> None:
         if max_new_tokens < 1:
             raise SpecError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
@@ -58,18 +57,6 @@ class TokenReader:
         self.projection = projection
         self.prompts = TextPrompts(text_tokenizer, template=template)
         self.scoring, self.per_token, self.max_new_tokens = scoring, per_token, max_new_tokens
-        self._description = dict(description or {})
-
-    def describe(self) -> Mapping[str, Any]:
-        """What provenance keeps: language model, tokenizer, projection and their hashes, how it is asked."""
-        return {
-            **self._description,
-            "projection_sha256": state_sha256(self.projection.state_dict().items()),
-            "template": self.prompts.template,
-            "scoring": self.scoring,
-            "per_token": self.per_token,
-            "max_new_tokens": self.max_new_tokens,
-        }
 
     def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """One log-likelihood per option, or the text that is generated; see `scoring`."""
@@ -162,7 +149,7 @@ class TokenReader:
         return self.projection.hidden.weight.device
 
 
-def build_vtok_llava(argument: str, *, device: torch.device) -> TokenReader:
+def build_vtok_llava(argument: str, *, device: torch.device) -> LoadedWhenAsked:
     """What `vtok-llava:LANGUAGE_MODEL,tokenizer=SPEC,checkpoint=FILE,...` names.
 
     LANGUAGE_MODEL: a local folder, or a hub name that the local cache holds or can fetch. tokenizer: a spec,
@@ -175,10 +162,31 @@ def build_vtok_llava(argument: str, *, device: torch.device) -> TokenReader:
         SpecError, UnknownNameError: an option, the folder, the checkpoint or the tokenizer cannot be used.
         MissingDependencyError: transformers or the language model is not there.
     """
-    given = {"device": device}
-    return _token_reader(
-        **arguments_for(_token_reader, argument, name="vtok-llava", subject="language_model", given=given)
+    from vtok_eval.tokenizers.build import describe_tokenizer
+
+    given = {"source": None, "folder": None, "device": device}
+    arguments = arguments_for(
+        _token_reader, argument, name="vtok-llava", subject="language_model", given=given
     )
+    options = with_defaults(_token_reader, arguments, leave_out=("language_model", *given))
+    checkpoint = arguments.get("checkpoint")
+    if (checkpoint is None) == (options["random"] is None):
+        raise SpecError(
+            "vtok-llava needs either a trained projection, checkpoint=FILE, or a random one, random=SEED"
+        )
+    if checkpoint is not None and not checkpoint.is_file():
+        raise SpecError(f"checkpoint {checkpoint}: no such file")
+    need_transformers()
+    language_model = arguments["language_model"]
+    arguments["folder"] = checkpoint_folder(language_model, revision=arguments.get("revision"))
+    arguments["source"] = _build_tokenizer(options["tokenizer"], device)
+    description = {
+        **describe_checkpoint(language_model, arguments["folder"]),
+        **options,
+        "tokenizer": {"spec": options["tokenizer"], **describe_tokenizer(arguments["source"])},
+        "projection": "random weights" if checkpoint is None else _sha256(checkpoint),
+    }
+    return LoadedWhenAsked(lambda: _token_reader(**arguments), description)
 
 
 def _token_reader(
@@ -193,20 +201,14 @@ def _token_reader(
     max_new_tokens: int = 64,
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     revision: str | None = None,
+    source: Tokenizer,
+    folder: Path,
     device: torch.device,
 ) -> TokenReader:
-    from vtok_eval.tokenizers.build import describe_tokenizer
-
-    if (checkpoint is None) == (random is None):
-        raise SpecError(
-            "vtok-llava needs either a trained projection, checkpoint=FILE, or a random one, random=SEED"
-        )
-    need_transformers()
-    folder = checkpoint_folder(language_model, revision=revision)
+    """`build_vtok_llava`'s options; `source` and `folder` are what tokenizer and language_model name."""
+    del language_model, tokenizer, revision
     model, text_tokenizer = _load_language_model(folder, dtype, device)
-    source = _build_tokenizer(tokenizer, device)
     width, embedding_width = _width(source), model.get_input_embeddings().weight.shape[1]
-    weights = describe_checkpoint(language_model, folder, model)
     if checkpoint is None:
         projection = VisualProjection(width, embedding_width, seed=random or 0)
     else:
@@ -222,11 +224,6 @@ def _token_reader(
         scoring=scoring,
         per_token=per_token,
         max_new_tokens=max_new_tokens,
-        description={
-            **weights,
-            "tokenizer": {"spec": tokenizer, **describe_tokenizer(source)},
-            "projection": "random weights" if checkpoint is None else str(checkpoint),
-        },
     )
 
 
@@ -262,3 +259,8 @@ def _width(tokenizer: Tokenizer) -> int:
         return said
     grey = torch.full((1, 8, 3, 64, 64), 128, dtype=torch.uint8)
     return int(tokenizer.encode(Clips(grey, torch.tensor([8.0], dtype=torch.float64))).values.shape[2])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""Answerers whose model is loaded when the first question comes, and of which one is in memory at a time."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vtok_eval.answerers.request import Answer, AnswerRequest, BatchAnswerer
+from vtok_eval.errors import MissingDependencyError, SpecError
+
+if TYPE_CHECKING:
+    from vtok_eval.systems import Clip
+
+
+class LoadedWhenAsked:
+    """An answerer that a plan can hold without its weights; satisfies `BatchAnswerer`.
+
+    A run names several models and asks them one after the other. Loading one lets go of the last one, so that
+    memory must hold the largest, not all.
+
+    load: makes the answerer. description: what provenance keeps, known without loading.
+    """
+
+    _in_memory: weakref.ref[LoadedWhenAsked] | None = None
+
+    def __init__(self, load: Callable[[], BatchAnswerer], description: Mapping[str, Any]) -> None:
+        self._load = load
+        self._description = dict(description)
+        self._answerer: BatchAnswerer | None = None
+
+    def describe(self) -> Mapping[str, Any]:
+        """What provenance keeps."""
+        return self._description
+
+    def loaded(self) -> Any:
+        """The answerer itself, loaded now if it is not in memory.
+
+        Raises:
+            VtokEvalError: what `load` raises.
+        """
+        if self._answerer is None:
+            self._let_go_of_the_last()
+            self._answerer = self._load()
+            LoadedWhenAsked._in_memory = weakref.ref(self)
+        return self._answerer
+
+    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
+        """As the answerer's; raises MissingDependencyError where it cannot be loaded."""
+        return self.answer_batch([AnswerRequest(clip, question, tuple(options))])[0].value()
+
+    def answer_batch(self, requests: Sequence[AnswerRequest]) -> Sequence[Answer]:
+        """As the answerer's.
+
+        Raises:
+            MissingDependencyError: it cannot be loaded; no other question would fare better.
+        """
+        try:
+            answerer = self.loaded()
+        except SpecError as error:
+            raise MissingDependencyError(str(error)) from error
+        answers: Sequence[Answer] = answerer.answer_batch(requests)
+        return answers
+
+    def _let_go_of_the_last(self) -> None:
+        last = LoadedWhenAsked._in_memory() if LoadedWhenAsked._in_memory is not None else None
+        if last is None:
+            return
+        last._answerer = None
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
