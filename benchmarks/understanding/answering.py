@@ -121,6 +121,9 @@ class QuestionEvaluator:
             "read": grades[0].read,
             "expected": _expected(question),
         }
+        if asked[0].answer.raw:
+            # Which version of a model has answered, and what it really wrote.
+            outputs["raw"] = dict(asked[0].answer.raw)
         if len(asked) > 1:
             outputs["rotations"] = [
                 {"answer": _raw(each.answer), "read": found.read}
