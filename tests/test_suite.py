@@ -3,7 +3,7 @@
 import pytest
 
 from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
-from vtok_eval.suite import SystemEntry, load_suite, parse_benchmark, parse_suite, shipped_suites
+from vtok_eval.suite import CUSTOM_LABEL, SystemEntry, load_suite, parse_benchmark, parse_suite, shipped_suites
 
 GOOD = """\
 name: small
@@ -77,6 +77,9 @@ def test_a_changed_suite_adds_systems_once_and_drops_a_baseline_that_left():
     alone = suite.changed(add_systems=[SystemEntry(spec="frames-4")], keep_systems=False)
     assert [system.name for system in alone.systems] == ["frames-4"]
     assert alone.baseline is None
+    # What was never part of the suite must not carry its label.
+    assert (alone.name, alone.label) == ("custom", CUSTOM_LABEL)
+    assert more.label == suite.label
     with pytest.raises(UnknownNameError):
         suite.changed(baseline="frames-3")
 

@@ -15,6 +15,7 @@ from vtok_eval.registry import BENCHMARKS
 from vtok_eval.yaml_schema import parse_yaml
 
 DEFAULT_SUITE = "mini"
+CUSTOM_LABEL = "chosen on the command line; not the paper's setting"
 _FROM_A_FILE = "question-answering"
 
 
@@ -132,6 +133,9 @@ class Suite(_Entry):
         changes: dict[str, object] = {"systems": systems, "baseline": baseline or kept_baseline}
         if benchmarks:
             changes["benchmarks"] = tuple(benchmarks)
+        if not keep_systems or any(benchmark not in self.benchmarks for benchmark in benchmarks):
+            # The suite's label would not be true of what was never part of it.
+            changes |= {"name": "custom", "setting": "custom", "label": CUSTOM_LABEL, "description": ""}
         return self.model_copy(update=changes)
 
     def specs_by_name(self) -> dict[str, str]:
