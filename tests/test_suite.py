@@ -3,7 +3,14 @@
 import pytest
 
 from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
-from vtok_eval.suite import CUSTOM_LABEL, SystemEntry, load_suite, parse_benchmark, parse_suite, shipped_suites
+from vtok_eval.suite import (
+    CUSTOM_LABEL,
+    SystemEntry,
+    load_suite,
+    parse_benchmark,
+    parse_suite,
+    shipped_suites,
+)
 
 GOOD = """\
 name: small
