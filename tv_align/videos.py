@@ -65,8 +65,8 @@ def match_videos(
         key = prompt.id, entry.index
         if found.setdefault(key, entry.path) != entry.path:
             raise SpecError(
-                f"{found[key].name} and {entry.path.name} in {folder} both claim to be video {entry.index} of "
-                f"one prompt ({prompt.id}); keep one"
+                f"{found[key].name} and {entry.path.name} in {folder} both claim to be video "
+                f"{entry.index} of one prompt ({prompt.id}); keep one"
             )
     if not found:
         raise SpecError(

@@ -56,7 +56,8 @@ def corrected_scores(records: Sequence[Record], calibration: Calibration) -> lis
 
     Of the questions that expect yes, the share answered yes is corrected by the judge's rates of saying yes;
     of those that expect no, likewise; the accuracy is their mean, as every prompt has as many of each. A
-    failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts (clusters)
+    failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts
+    (clusters)
     and, independently, judge's rates drawn from their Jeffreys posteriors, so that they hold both errors.
 
     It supposes that the judge errs on these videos as it does on the control set.

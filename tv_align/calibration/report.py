@@ -161,7 +161,9 @@ def _percent(rate: Rate) -> str:
 
 
 def _row(entry: dict[str, Any]) -> CategoryRow:
-    rates = {name: Rate(**entry.pop(name)) for name in ("yes_if_yes", "yes_if_no", "no_if_no", "no_if_yes")}
+    rates: dict[str, Any] = {
+        name: Rate(**entry.pop(name)) for name in ("yes_if_yes", "yes_if_no", "no_if_no", "no_if_yes")
+    }
     if entry["category"] not in CATEGORIES:
         raise ValueError(f"unknown category {entry['category']!r}")
     return CategoryRow(**rates, **entry)

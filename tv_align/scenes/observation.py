@@ -16,8 +16,8 @@ EVENTS = ("appears", "disappears", "changes colour")
 class SeenShape:
     """One shape.
 
-    frames: `(n,)` indices of frames in which it is seen, ascending. places: `(n, 2)` its centre in them, (x, y)
-    in sides of the frame. size: its nominal radius in sides. colour: its first one; new_colour: the later
+    frames: `(n,)` indices of frames in which it is seen, ascending. places: `(n, 2)` its centre in them, (x,
+    y) in sides of the frame. size: its nominal radius in sides. colour: its first one; new_colour: the later
     one.
     event: one of `EVENTS` or None; event_at: when, from 0 to 1.
     """

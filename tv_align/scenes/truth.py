@@ -83,7 +83,7 @@ def _usual_number(seen: Observation) -> int:
         sum(item.frames[0] <= frame <= item.frames[-1] for item in seen.shapes)
         for frame in range(seen.n_frames)
     )
-    return per_frame.most_common(1)[0][0]
+    return int(per_frame.most_common(1)[0][0])
 
 
 def _stands(one: SeenShape | None, relation: str, other: SeenShape | None) -> bool:

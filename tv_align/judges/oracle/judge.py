@@ -13,7 +13,6 @@ from tv_align.scenes.observation import Observation, SeenShape
 from tv_align.scenes.truth import holds
 from vtok_eval.systems import Clip
 
-
 _UNKNOWN = "the question is not in the scenes' vocabulary"
 
 
