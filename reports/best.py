@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,18 @@ from vtok_eval.results.records import Comparison, Metric, Score
 
 if TYPE_CHECKING:
     from vtok_eval.results.records import Record
-    from vtok_eval.results.store import RunFolder
 
 ALPHA = 0.05
 """Below this corrected p a difference is called significant."""
 
 
 def find_best(
-    folder: RunFolder, scores: Sequence[Score], *, metrics: Sequence[Metric], jobs: Mapping[str, str]
+    records_of: Callable[[str], Sequence[Record]],
+    scores: Sequence[Score],
+    *,
+    metrics: Sequence[Metric],
+    contenders: Collection[str],
+    known: Sequence[Metric] = (),
 ) -> dict[str, str]:
     """Metric name -> the system that is best on it; a metric that has no supported best has no key.
 
@@ -26,10 +30,11 @@ def find_best(
     the leader was picked by the same data, and Bonferroni's correction over those tests bounds the chance
     that a system which is not best gets the title. Metrics that do not discriminate have no best.
 
-    scores: of one benchmark. jobs: the contenders' names, with the ids of their jobs.
+    records_of: a system's records. scores: of one benchmark. known: further metrics that a `mean_of` may
+        name.
     """
     ranks = {
-        metric.name: _ranking(scores, metric, contenders=jobs)
+        metric.name: _ranking(scores, metric, contenders=contenders)
         for metric in metrics
         if metric.higher_is_better is not None
     }
@@ -37,8 +42,8 @@ def find_best(
     by_name = {metric.name: metric for metric in metrics}
 
     @cache
-    def records(system: str) -> list[Record]:
-        return folder.raw_records(jobs[system])
+    def records(system: str) -> Sequence[Record]:
+        return records_of(system)
 
     # Rank by rank: most leaders fall to the runner-up already, and every test costs a resampling.
     for rank in range(1, max((len(ranking) for ranking in pending.values()), default=0)):
@@ -47,14 +52,14 @@ def find_best(
             if rank < len(ranking):
                 pairs[ranking[0], ranking[rank]].append(by_name[name])
         for (leader, other), tested in pairs.items():
-            for comparison in _compare(records(leader), records(other), tested, known=metrics):
+            for comparison in _compare(records(leader), records(other), tested, known=(*metrics, *known)):
                 n_tests = len(pending[comparison.metric]) - 1
                 if not _wins(comparison, by_name[comparison.metric], n_tests=n_tests):
                     del pending[comparison.metric]
     return {name: ranking[0] for name, ranking in pending.items()}
 
 
-def _ranking(scores: Sequence[Score], metric: Metric, *, contenders: Mapping[str, str]) -> list[str]:
+def _ranking(scores: Sequence[Score], metric: Metric, *, contenders: Collection[str]) -> list[str]:
     """The contenders that have a value, best first; none where the metric does not discriminate."""
     own = [score for score in scores if score.metric.name == metric.name]
     if not all(score.discriminates for score in own):

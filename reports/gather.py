@@ -109,8 +109,9 @@ class BenchmarkReport:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job came."""
+    """How far a job came. folder: of the run that the job belongs to."""
 
+    folder: Path
     id: str
     system: str
     benchmark: str
@@ -168,6 +169,14 @@ class RunReport:
         return next((found for found in self.benchmarks if found.info.id == identifier), None)
 
 
+def records_of(report: RunReport, benchmark: str, system: str) -> list[Record]:
+    """The records of a system on a benchmark, by its id; none where there is no such job."""
+    for job in report.jobs:
+        if (job.benchmark, job.system) == (benchmark, system):
+            return RunFolder(job.folder).raw_records(job.id)
+    return []
+
+
 def gather(path: Path) -> RunReport:
     """Read the run folder at `path`, finished or not.
 
@@ -223,6 +232,7 @@ def _read_records(folder: RunFolder, jobs: Sequence[Job]) -> _Seen:
         bad = [record for record in records if record.status is Status.FAILED]
         progress.append(
             JobProgress(
+                folder=folder.path,
                 id=job.id,
                 system=job.system,
                 benchmark=job.benchmark,
@@ -319,12 +329,12 @@ def _benchmark_report(
     present = tuple(system for system in systems if system.name in scored)
     against = {(entry.system, entry.metric): entry for entry in comparisons if entry.benchmark == info.id}
     jobs = {job.system: job.id for job in seen.progress if job.benchmark == info.id and job.done}
-    contenders = {
-        system.name: jobs[system.name] for system in present if not system.control and system.name in jobs
-    }
+    contenders = [system.name for system in present if not system.control and system.name in jobs]
     # Where tokens are themselves measured (at several clip lengths), their mean over samples says nothing.
     counted = any(metric.unit == "tokens" for metric in metrics)
-    best = find_best(folder, own, metrics=metrics, jobs=contenders)
+    best = find_best(
+        lambda system: folder.raw_records(jobs[system]), own, metrics=metrics, contenders=contenders
+    )
     return BenchmarkReport(
         info=info,
         metrics=metrics,

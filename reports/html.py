@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reports.budget import BudgetTables
 from reports.gather import BenchmarkReport, RunReport
 from reports.grid import Grid, RowKind, comparison_grid, details_grid
 from reports.headline import headline, how_to_read
@@ -21,18 +22,26 @@ MOST_FAILURES = 200
 
 @dataclass(frozen=True)
 class Part:
-    """A benchmark's part of the page. scope: what ran and what did not, with the reason."""
+    """A benchmark's part of the page.
+
+    budget: tables at equal budget, with titles and notes. scope: what ran and what did not, with the reason.
+    """
 
     identifier: str
     comparison: Grid
     details: Grid | None
     table_notes: Sequence[str]
+    budget: Sequence[tuple[str, Grid, Sequence[str]]]
     pictures: Sequence[Mapping[str, str]]
     notes: Sequence[str]
     scope: Sequence[tuple[str, str]]
 
 
-def page(report: RunReport, pictures: Sequence[WrittenPicture]) -> str:
+def page(
+    report: RunReport,
+    pictures: Sequence[WrittenPicture],
+    budget: Mapping[str, BudgetTables] | None = None,
+) -> str:
     """The page as HTML: no script, nothing fetched; pictures are inlined in a light and a dark form."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -45,7 +54,7 @@ def page(report: RunReport, pictures: Sequence[WrittenPicture]) -> str:
         status=status_notes(report),
         findings=headline(report),
         reading=how_to_read(report),
-        parts=[_part(benchmark, report, pictures) for benchmark in report.benchmarks],
+        parts=[_part(benchmark, report, pictures, budget or {}) for benchmark in report.benchmarks],
         unscored=[info for info in report.described if report.benchmark(info.id) is None],
         failed=report.failed[:MOST_FAILURES],
         n_more_failed=max(0, len(report.failed) - MOST_FAILURES),
@@ -56,13 +65,19 @@ def page(report: RunReport, pictures: Sequence[WrittenPicture]) -> str:
     )
 
 
-def _part(benchmark: BenchmarkReport, report: RunReport, pictures: Sequence[WrittenPicture]) -> Part:
+def _part(
+    benchmark: BenchmarkReport,
+    report: RunReport,
+    pictures: Sequence[WrittenPicture],
+    budget: Mapping[str, BudgetTables],
+) -> Part:
     in_long_table = set(benchmark.details) - set(benchmark.headline)
     return Part(
         identifier=benchmark.info.id,
         comparison=comparison_grid(benchmark, baseline=report.baseline),
         details=details_grid(benchmark) if in_long_table else None,
         table_notes=table_notes(benchmark, baseline=report.baseline),
+        budget=budget[benchmark.info.id].grids(benchmark) if benchmark.info.id in budget else [],
         pictures=[_inlined(written) for written in pictures if written.benchmark == benchmark.info.id],
         notes=benchmark.info.notes,
         scope=_scope(benchmark.info.description),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from reports.budget import BudgetTables
 from reports.gather import BenchmarkReport, RunReport
 from reports.grid import Grid, RowKind, comparison_grid, details_grid
 from reports.notes import status_notes, table_notes
@@ -51,12 +53,16 @@ _SPECIALS = {
 }
 
 
-def latex(report: RunReport) -> str:
+def latex(report: RunReport, budget: Mapping[str, BudgetTables] | None = None) -> str:
     """Every table of the run as table* environments, to be \\input; needs \\usepackage{booktabs}."""
     tables = [
         table
         for benchmark in report.benchmarks
-        for table in (*_comparison(benchmark, report), *_details(benchmark, report))
+        for table in (
+            *_comparison(benchmark, report),
+            *_details(benchmark, report),
+            *_budget(benchmark, report, budget or {}),
+        )
     ]
     notes = [_comment(line) for line in (report.label, *status_notes(report))]
     return "\n".join([*notes, "% needs \\usepackage{booktabs}", "", *tables])
@@ -99,6 +105,21 @@ def _details(benchmark: BenchmarkReport, report: RunReport) -> list[str]:
     return _tables(
         details_grid(benchmark), caption=caption, notes="", label=f"tab:{_slug(benchmark.info.id)}-metrics"
     )
+
+
+def _budget(benchmark: BenchmarkReport, report: RunReport, budget: Mapping[str, BudgetTables]) -> list[str]:
+    if benchmark.info.id not in budget:
+        return []
+    return [
+        table
+        for title, grid, notes in budget[benchmark.info.id].grids(benchmark)
+        for table in _tables(
+            grid,
+            caption=_caption(f"{benchmark.info.id}, {title}", report),
+            notes=" ".join(notes),
+            label=f"tab:{_slug(benchmark.info.id)}-{_slug(title)}",
+        )
+    ]
 
 
 def _caption(what: str, report: RunReport) -> str:

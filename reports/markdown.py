@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from reports.budget import BudgetTables
 from reports.gather import BenchmarkReport, RunReport
 from reports.grid import Grid, GridCell, GridRow, RowKind, comparison_grid, details_grid
 from reports.headline import headline, how_to_read
 from reports.notes import status_notes, table_notes
 
 
-def markdown(report: RunReport) -> str:
-    """The finding, the comparison and the long table of every benchmark, and how to read them."""
-    return "\n\n".join(_blocks(report)) + "\n"
+def markdown(report: RunReport, budget: Mapping[str, BudgetTables] | None = None) -> str:
+    """The finding and every benchmark's tables, and how to read them; `budget`: those at equal budget."""
+    return "\n\n".join(_blocks(report, budget or {})) + "\n"
 
 
-def _blocks(report: RunReport) -> Iterator[str]:
+def _blocks(report: RunReport, budget: Mapping[str, BudgetTables]) -> Iterator[str]:
     yield f"# {escape(report.name)}"
     yield f"**{escape(report.label)}**"
     for note in status_notes(report):
@@ -26,6 +27,8 @@ def _blocks(report: RunReport) -> Iterator[str]:
         yield escape(reading)
     for benchmark in report.benchmarks:
         yield from _benchmark_blocks(benchmark, report)
+        if benchmark.info.id in budget:
+            yield from _budget_blocks(budget[benchmark.info.id], benchmark, report)
 
 
 def _benchmark_blocks(benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
@@ -37,6 +40,14 @@ def _benchmark_blocks(benchmark: BenchmarkReport, report: RunReport) -> Iterator
         yield f"### {escape(benchmark.info.id)}, metric by metric"
         yield _table(details_grid(benchmark))
         yield escape(report.label)
+
+
+def _budget_blocks(tables: BudgetTables, benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
+    for title, grid, notes in tables.grids(benchmark):
+        yield f"### {escape(benchmark.info.id)}, {title}"
+        yield _table(grid)
+        yield escape(report.label)
+        yield "\n".join(f"- {escape(note)}" for note in notes)
 
 
 def escape(text: str) -> str:

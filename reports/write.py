@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.budget import budget_tables, needed_table
 from reports.gather import gather
 from reports.html import page
 from reports.latex import latex
@@ -18,7 +19,9 @@ from vtok_eval.results.store import RunFolder, write_bytes
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """What `write_report` wrote. csv holds every score; comparison what the short tables show."""
+    """What `write_report` wrote. csv holds every score; comparison what the short tables show; budget
+    the tokens that others need for each score.
+    """
 
     folder: Path
     html: Path
@@ -26,6 +29,7 @@ class ReportPaths:
     latex: Path
     csv: Path
     comparison: Path
+    budget: Path
     pictures: tuple[Path, ...]
 
 
@@ -37,6 +41,7 @@ def write_report(run_folder: Path, out: Path | None = None) -> ReportPaths:
     """
     report = gather(run_folder)
     folder = RunFolder(Path(run_folder)).report() if out is None else _made(Path(out))
+    budget = budget_tables(report)
     pictures = write_pictures(report, folder)
     paths = ReportPaths(
         folder=folder,
@@ -45,14 +50,16 @@ def write_report(run_folder: Path, out: Path | None = None) -> ReportPaths:
         latex=folder / "tables.tex",
         csv=folder / "scores.csv",
         comparison=folder / "comparison.csv",
+        budget=folder / "equal-budget.csv",
         pictures=tuple(written.png for written in pictures),
     )
     for path, text in (
-        (paths.html, page(report, pictures)),
-        (paths.markdown, markdown(report)),
-        (paths.latex, latex(report)),
+        (paths.html, page(report, pictures, budget)),
+        (paths.markdown, markdown(report, budget)),
+        (paths.latex, latex(report, budget)),
         (paths.csv, tidy(report).to_csv(index=False)),
         (paths.comparison, tidy(report, headline_only=True).to_csv(index=False)),
+        (paths.budget, needed_table(report, budget).to_csv(index=False)),
     ):
         write_bytes(path, text.encode())
     return paths

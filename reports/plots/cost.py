@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
+from reports.plots.labels import side_by_side
 from reports.plots.style import SMALL, Picture, Theme, dress, literal, looks, new_figure, write_label
 from reports.wording import score_text, tokens_text
 from vtok_eval.results.records import Score
@@ -261,8 +262,9 @@ def _draw_latency(
     _log_tokens(axes, "x", [point.tokens.value or 0.0 for point in points])
     axes.set_yscale("log")
     entries = []
+    at = _beside(points)
     for point in sorted(points, key=lambda point: point.time.value or 0.0, reverse=True):
-        look, x, y = styles[point.system.name], point.tokens.value or 0.0, point.time.value or 0.0
+        look, x, y = styles[point.system.name], at[point.system.name], point.time.value or 0.0
         if point.time.low is not None and point.time.high is not None:
             axes.plot([x, x], [point.time.low, point.time.high], color=look.color, linewidth=1.0, alpha=0.7)
         (marker,) = axes.plot(
@@ -276,11 +278,18 @@ def _draw_latency(
         )
         entries.append((point.system.name, marker))
     _plain_numbers(axes)
-    axes.set_xlabel(f"tokens per clip of {n_frames} frames (log)")
+    axes.set_xlabel(f"tokens per clip of {n_frames} frames (log, equal ones side by side)")
     axes.set_ylabel("encode latency, ms per clip (log)")
     _legend(axes, entries, theme)
     write_label(figure, label, theme)
     return figure
+
+
+def _beside(points: Sequence[Point]) -> dict[str, float]:
+    """Where on the axis of tokens each point stands: near-equal counts side by side, 0 where it is."""
+    counts = {point.system.name: point.tokens.value or 0.0 for point in points}
+    places = side_by_side({name: math.log2(count) for name, count in counts.items() if count > 0})
+    return {name: 2.0 ** places[name] if name in places else 0.0 for name in counts}
 
 
 def _plain_numbers(axes: Axes) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
-from reports.plots.labels import Labelled, Line, place_labels
+from reports.plots.labels import Labelled, Line, place_labels, side_by_side
 from reports.plots.style import Look, Picture, Theme, dress, line_of, looks, new_figure, write_label
 from reports.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PER_ROW = 3
-DODGE = 0.13
-"""Distance, in doublings of tokens, to which systems with nearly equal token counts are moved apart."""
 ZERO_BEFORE = 1.6
 """Doublings by which no tokens at all stand left of the fewest tokens."""
 
@@ -132,28 +130,20 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
             ha="right",
             va="top",
         )
+    if metric.chance is not None:
+        chance = shown(metric.chance, metric)
+        lines.append([(axes.get_xlim()[0], chance), (axes.get_xlim()[1], chance)])
     labelled = [_labelled(system, at[system.name], score, theme) for system, _, score in points]
     place_labels(axes, labelled, lines=lines)
 
 
 def _places(tokens: Mapping[str, float]) -> dict[str, float]:
-    """Where on the axis each system stands: log2 of its tokens, near-equal ones moved apart by `DODGE`.
+    """Where on the axis each system stands: log2 of its tokens, near-equal ones side by side.
 
     No tokens at all stand left of everything else.
     """
     least = min((count for count in tokens.values() if count > 0), default=1.0)
-    at = {name: _log(count, least) for name, count in tokens.items()}
-    groups: list[list[str]] = []
-    for name in sorted(at, key=lambda name: at[name]):
-        if groups and at[name] - at[groups[-1][-1]] < DODGE:
-            groups[-1].append(name)
-        else:
-            groups.append([name])
-    for group in groups:
-        middle = sum(at[name] for name in group) / len(group)
-        for i, name in enumerate(group):
-            at[name] = middle + DODGE * (i - (len(group) - 1) / 2)
-    return at
+    return side_by_side({name: _log(count, least) for name, count in tokens.items()})
 
 
 def _log(tokens: float, least: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Line = list[tuple[float, float]]
 """Corners of a line, in data coordinates."""
 
+DODGE = 0.13
+"""Distance, in doublings, to which points that nearly coincide on a log2 axis are moved apart."""
 DISTANCES = (7.0, 13.0, 20.0, 29.0, 40.0)
 ANGLES = tuple(math.radians(degrees) for degrees in range(0, 360, 30))
 ROUNDS = 4
@@ -71,6 +73,22 @@ def place_labels(axes: Axes, points: Sequence[Labelled], *, lines: Sequence[Line
     for point, centre, size, box in zip(points, centres, sizes, chosen, strict=True):
         offset = (box.left - centre[0], box.bottom - centre[1])
         _write(axes, point, offset, size)
+
+
+def side_by_side(places: Mapping[str, float]) -> dict[str, float]:
+    """Places on a log2 axis, those closer than `DODGE` moved apart to it, around their own middle."""
+    at = dict(places)
+    groups: list[list[str]] = []
+    for name in sorted(at, key=lambda name: at[name]):
+        if groups and at[name] - at[groups[-1][-1]] < DODGE:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    for group in groups:
+        middle = sum(at[name] for name in group) / len(group)
+        for i, name in enumerate(group):
+            at[name] = middle + DODGE * (i - (len(group) - 1) / 2)
+    return at
 
 
 def choose_places(
