@@ -51,9 +51,10 @@ def read_tensors(path: Path, *, within: str | None = None) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if _is_whole(path):
+            place = f" --within {within}" if within else ""
             raise CheckpointError(
                 f"{path}: holds more than tensors and is not unpickled unasked; if you trust its source, "
-                f"convert it once: python -m benchmarks.vbench.checkpoints '{path}'"
+                f"convert it once: python -m benchmarks.vbench.checkpoints '{path}'{place}"
             ) from error
         raise CheckpointError(f"{path}: is no PyTorch checkpoint, or is damaged") from error
     except (RuntimeError, EOFError, OSError) as error:
