@@ -142,14 +142,14 @@ class NotRun:
 
 @dataclass(frozen=True)
 class RunReport:
-    """Everything that a report shows of one run.
+    """Everything that a report shows of one run, or of several as one.
 
-    label: must stand beside every number. benchmarks: those with scores.
+    paths: of the run folders. label: must stand beside every number. benchmarks: those with scores.
     unfinished: why the numbers are not the run's final ones, in words; empty where they are.
     run: run.json as it is.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     name: str
     label: str
     setting: str
@@ -177,8 +177,8 @@ def records_of(report: RunReport, benchmark: str, system: str) -> list[Record]:
     return []
 
 
-def gather(path: Path) -> RunReport:
-    """Read the run folder at `path`, finished or not.
+def gather(path: Path, *, rank: bool = True) -> RunReport:
+    """Read the run folder at `path`, finished or not; without `rank` no cell is called the best.
 
     Raises:
         RunFolderError: there is no run, or a file of it cannot be read.
@@ -192,7 +192,7 @@ def gather(path: Path) -> RunReport:
     described = tuple(_benchmark_infos(run, scores))
     systems = tuple(_system_infos(run, scores, jobs))
     return RunReport(
-        path=folder.path,
+        paths=(folder.path,),
         name=str(run.get("name") or folder.path.name),
         label=_label(run, scores),
         setting=str(run.get("setting") or ""),
@@ -200,7 +200,7 @@ def gather(path: Path) -> RunReport:
         baseline=run.get("baseline"),
         systems=systems,
         benchmarks=tuple(
-            _benchmark_report(folder, info, systems, scores, comparisons, seen)
+            _benchmark_report(folder, info, systems, scores, comparisons, seen, rank=rank)
             for info in described
             if any(score.benchmark == info.id for score in scores)
         ),
@@ -322,6 +322,8 @@ def _benchmark_report(
     scores: Sequence[Score],
     comparisons: Sequence[Comparison],
     seen: _Seen,
+    *,
+    rank: bool,
 ) -> BenchmarkReport:
     own = [score for score in scores if score.benchmark == info.id]
     metrics = tuple({score.metric.name: score.metric for score in own}.values())
@@ -332,9 +334,11 @@ def _benchmark_report(
     contenders = [system.name for system in present if not system.control and system.name in jobs]
     # Where tokens are themselves measured (at several clip lengths), their mean over samples says nothing.
     counted = any(metric.unit == "tokens" for metric in metrics)
-    best = find_best(
-        lambda system: folder.raw_records(jobs[system]), own, metrics=metrics, contenders=contenders
-    )
+    best: dict[str, str] = {}
+    if rank:
+        best = find_best(
+            lambda system: folder.raw_records(jobs[system]), own, metrics=metrics, contenders=contenders
+        )
     return BenchmarkReport(
         info=info,
         metrics=metrics,

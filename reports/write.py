@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reports.budget import budget_tables, needed_table
-from reports.gather import gather
 from reports.html import page
 from reports.latex import latex
 from reports.markdown import markdown
 from reports.plots.gallery import write_pictures
+from reports.several import gather_runs
 from reports.terminal import terminal
 from reports.tidy import tidy
 from vtok_eval.errors import RunFolderError
@@ -33,14 +34,24 @@ class ReportPaths:
     pictures: tuple[Path, ...]
 
 
-def write_report(run_folder: Path, out: Path | None = None) -> ReportPaths:
-    """Write the report of the run at `run_folder`, finished or not, into `out` (default: its report folder).
+def write_report(
+    run_folder: Path | Sequence[Path], out: Path | None = None, *, baseline: str | None = None
+) -> ReportPaths:
+    """Write the report of one run, finished or not, or of several as one.
+
+    out: default: the run's report folder; that of several must be named.
+    baseline: another system than the (first) run's to compare the others with.
 
     Raises:
-        RunFolderError: there is no run, a file of it cannot be read, or the report cannot be written.
+        RunFolderError: there is no run, a file of it cannot be read, several cannot stand in one table, no
+            folder is named for the report of several, or it cannot be written.
+        UnknownNameError: there is no such baseline.
     """
-    report = gather(run_folder)
-    folder = RunFolder(Path(run_folder)).report() if out is None else _made(Path(out))
+    folders = _folders(run_folder)
+    report = gather_runs(folders, baseline=baseline)
+    if out is None and len(folders) > 1:
+        raise RunFolderError("a report of several runs belongs to none of them: name its folder with --out")
+    folder = RunFolder(folders[0]).report() if out is None else _made(Path(out))
     budget = budget_tables(report)
     pictures = write_pictures(report, folder)
     paths = ReportPaths(
@@ -65,13 +76,17 @@ def write_report(run_folder: Path, out: Path | None = None) -> ReportPaths:
     return paths
 
 
-def terminal_table(run_folder: Path) -> str:
-    """The finding and the comparison tables of the run, as text of at most 100 columns.
+def terminal_table(run_folder: Path | Sequence[Path], *, baseline: str | None = None) -> str:
+    """The finding and the comparison tables of one run or several, as text of at most 100 columns.
 
     Raises:
-        RunFolderError: there is no run, or a file of it cannot be read.
+        RunFolderError, UnknownNameError: as `write_report`.
     """
-    return terminal(gather(run_folder))
+    return terminal(gather_runs(_folders(run_folder), baseline=baseline))
+
+
+def _folders(run_folder: Path | Sequence[Path]) -> list[Path]:
+    return [Path(run_folder)] if isinstance(run_folder, str | Path) else [Path(path) for path in run_folder]
 
 
 def _made(folder: Path) -> Path:
