@@ -152,14 +152,21 @@ def run(
 
 @app.command()
 def report(
-    run_folder: Annotated[Path, typer.Argument(help="A run folder, e.g. runs/mini.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN_FOLDER/report.")] = None,
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="A run folder, e.g. runs/mini; or several.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; default: RUN/report. Needed for several runs.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The system that the others are compared with; default: the run's.")
+    ] = None,
 ) -> None:
-    """Write a run's tables, plots and page anew, from what the run folder holds."""
+    """Write the tables, plots and page of a run anew, or of several runs side by side."""
     from vtok_eval.registry import REPORTS
 
-    paths = REPORTS.resolve("folder")(run_folder, out)
-    typer.echo(REPORTS.resolve("terminal")(run_folder))
+    paths = REPORTS.resolve("folder")(run_folders, out, baseline=baseline)
+    typer.echo(REPORTS.resolve("terminal")(run_folders, baseline=baseline))
     typer.echo(f"report: {paths.html}")
 
 
