@@ -236,6 +236,19 @@ class TestRegistry:
         entries(monkeypatch, ("pi", "math:pi"), ("pi", "math:pi"))
         assert list(Registry("thing", {})) == ["pi"]
 
+    def test_our_packages_win_over_others_of_their_name(self, tmp_path):
+        """As beside fairscale, which installs a top-level `benchmarks`."""
+        (tmp_path / "benchmarks").mkdir()
+        (tmp_path / "benchmarks" / "__init__.py").write_text("THEIRS = True")
+        script = (
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport benchmarks; assert benchmarks.THEIRS\n"
+            "from vtok_eval.registry import BENCHMARKS; print(BENCHMARKS.resolve('efficiency').name)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.strip() == "efficiency", done.stderr
+
     def test_a_package_that_is_not_installed_is_named(self, monkeypatch, tmp_path):
         (tmp_path / "needs_more.py").write_text("import no_such_package")
         monkeypatch.syspath_prepend(tmp_path)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from vtok_eval.errors import AmbiguousNameError, MissingDependencyError, UnknownNameError
@@ -55,6 +58,8 @@ class Registry:
         if name not in targets:
             raise UnknownNameError(what=self.kind, name=name, known=targets)
         module, _, attribute = targets[name].partition(":")
+        if name in self.built_in:
+            _prefer_own(module.partition(".")[0])
         try:
             return getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
@@ -63,6 +68,22 @@ class Registry:
             raise MissingDependencyError(
                 f"{self.kind} {name!r} needs the package {error.name!r}, which is not installed"
             ) from error
+
+
+def _prefer_own(package: str) -> None:
+    """Let `package` be the one beside vtok_eval where another distribution has one of the same name.
+
+    fairscale, which vbench needs, installs a top-level `benchmarks`; in a development install it comes first.
+    """
+    own = Path(__file__).resolve().parents[1] / package / "__init__.py"
+    found = importlib.util.find_spec(package)
+    if not own.is_file() or (found is not None and found.origin and Path(found.origin).resolve() == own):
+        return
+    spec = importlib.util.spec_from_file_location(package, own, submodule_search_locations=[str(own.parent)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{own} cannot be imported")
+    sys.modules[package] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[package])
 
 
 TOKENIZERS = Registry(
