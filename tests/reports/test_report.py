@@ -11,11 +11,21 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_up_run import BASELINE, LABEL, SYSTEMS, add_job, finish, made_record, run_json
+from made_up_run import (
+    BASELINE,
+    LABEL,
+    SYSTEMS,
+    add_job,
+    finish,
+    made_record,
+    run_json,
+    understanding_records,
+)
 
+from reports.budget import budget_tables
 from reports.gather import gather
 from reports.headline import headline
-from reports.latex import latex
+from reports.latex import latex, latex_text
 from reports.markdown import markdown
 from reports.terminal import terminal
 from reports.tidy import tidy
@@ -24,6 +34,9 @@ from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import RunFolder
 
 HOSTILE = "<script>alert(1)</script> & $x_1$ 100% #{} ~^\\ |`*"
+
+
+ODD_TEXT = "é ß ﬁ 中文 “quoted” -- ''' ,, [a] 3 µs ≤ 4 × 2 – \x07 end"
 
 
 class Page(HTMLParser):
@@ -161,6 +174,31 @@ def test_a_run_without_scores_says_so(small_run):
     assert headline(report) == ("Nothing is scored yet, so nothing was found.",)
 
 
+@pytest.mark.slow
+def test_a_run_without_scores_has_a_page_that_says_so(small_run):
+    page = Page(write_report(small_run.path).html.read_text(encoding="utf-8"))
+    assert "nothing is scored yet" in page.text
+    assert "Without scores" in page.text
+    assert "img" not in page.tags
+
+
+@pytest.mark.slow
+def test_one_system_alone(tmp_path):
+    systems = [entry for entry in run_json()["systems"] if entry["name"] == "vtok-grid"]
+    folder = RunFolder.create(tmp_path / "alone", run_json(systems=systems, baseline=None))
+    _, _, tokens, chances = SYSTEMS["vtok-grid"]
+    records = understanding_records("vtok-grid", tokens=tokens, chances=chances, n_clips=20)
+    add_job(folder, "understanding-scenes", "vtok-grid", records)
+    report = gather(finish(folder, baseline=None).path)
+    assert headline(report) == ("No baseline was named, so no system was compared with another.",)
+    assert not any(cell.best for cell in report.benchmarks[0].cells.values())
+    paths = write_report(folder.path)
+    assert {path.stem for path in paths.pictures} == {
+        "understanding-scenes-against-tokens",
+        "understanding-scenes-metric-by-metric",
+    }
+
+
 def test_an_open_job_is_named(small_run):
     add_job(
         small_run,
@@ -235,10 +273,13 @@ def test_latex_is_balanced_and_escaped(hostile_run):
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_compiles(finished_run, tmp_path):
+@pytest.mark.parametrize("run", ["finished_run", "hostile_run"])
+def test_latex_compiles(run, request, tmp_path):
+    report = gather(request.getfixturevalue(run).path)
     document = (
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-        + latex(gather(finished_run.path))
+        + latex(report, budget_tables(report))
+        + latex_text(ODD_TEXT)
         + "\n\\end{document}\n"
     )
     (tmp_path / "run.tex").write_text(document, encoding="utf-8")
