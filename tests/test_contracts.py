@@ -241,7 +241,8 @@ class TestRegistry:
         (tmp_path / "benchmarks").mkdir()
         (tmp_path / "benchmarks" / "__init__.py").write_text("THEIRS = True")
         script = (
-            f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport benchmarks; assert benchmarks.THEIRS\n"
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+            "import benchmarks; assert benchmarks.THEIRS\n"
             "from vtok_eval.registry import BENCHMARKS; print(BENCHMARKS.resolve('efficiency').name)"
         )
         done = subprocess.run(
