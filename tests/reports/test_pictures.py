@@ -1,0 +1,113 @@
+"""Pictures: labels that do not cover each other, lines between what belongs together, the numbers shown."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.gather import SystemInfo, gather
+from reports.plots.attributes import MAX_SYSTEMS, shown_systems
+from reports.plots.frontier import frontier
+from reports.plots.labels import DODGE, Box, choose_places, side_by_side
+from reports.plots.style import DARK, LIGHT, line_of, looks
+
+
+def test_boxes_by_hand():
+    # Squares of side 2 that share a 1 x 2 strip, and that only touch.
+    assert Box(0, 0, 2, 2).overlap(Box(1, 0, 3, 2)) == 2
+    assert Box(0, 0, 2, 2).overlap(Box(2, 0, 4, 2)) == 0
+    assert Box(0, 0, 2, 2).outside(Box(1, 0, 9, 9)) == 2
+
+
+def test_labels_of_a_crowd_do_not_overlap():
+    # Eight points on one spot: there is room for all labels around it, and none may cover another.
+    room = Box(0, 0, 400, 400)
+    centres = [(200.0 + i, 200.0) for i in range(8)]
+    placed = choose_places(centres, [(40.0, 8.0)] * 8, obstacles=[Box(196, 196, 212, 204)], room=room)
+    for i, box in enumerate(placed):
+        assert box.outside(room) == pytest.approx(0)
+        assert all(box.overlap(other) == 0 for other in placed[i + 1 :])
+
+
+def test_a_label_stays_within_the_axes():
+    room = Box(0, 0, 100, 100)
+    (box,) = choose_places([(98.0, 98.0)], [(30.0, 8.0)], obstacles=[], room=room)
+    assert box.outside(room) == pytest.approx(0)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.floats(0, 12), min_size=1, max_size=8))
+def test_side_by_side_keeps_order_and_distance(places):
+    moved = side_by_side(places)
+    ordered = sorted(places, key=lambda name: places[name])
+    assert moved.keys() == places.keys()
+    # Whoever stood alone stays; nobody goes further than the crowd is wide.
+    for name in places:
+        others = [abs(places[name] - at) for other, at in places.items() if other != name]
+        if all(distance >= DODGE for distance in others):
+            assert moved[name] == pytest.approx(places[name])
+        assert abs(moved[name] - places[name]) <= DODGE * len(places)
+    close = [abs(moved[a] - moved[b]) for a, b in pairwise(ordered)]
+    gaps = [places[b] - places[a] for a, b in pairwise(ordered)]
+    for distance, gap in zip(close, gaps, strict=True):
+        if gap < DODGE:
+            assert distance == pytest.approx(DODGE)
+
+
+def test_lines_join_what_differs_in_budget_only():
+    def line(spec):
+        return line_of(SystemInfo(name=spec, spec=spec))
+
+    assert line("frames-2") == line("frames-8")
+    assert line("vtok:pool=grid,stride=1") == line("vtok:stride=2,pool=grid")
+    assert line("vtok:pool=grid,stride=1") != line("vtok:pool=mean,stride=1")
+    assert line("frames-8:grid=2") != line("frames-8")
+    assert line("frames:budget=match:vtok") != line("frames-2")
+
+
+def test_looks_differ_within_a_family_and_controls_are_hollow():
+    systems = [SystemInfo(name=f"frames-{i}", spec=f"frames-{i}") for i in (1, 2, 4, 8)]
+    systems.append(SystemInfo(name="off", spec="vtok:residual=off", control=True))
+    found = looks(systems, LIGHT)
+    assert len({found[f"frames-{i}"].marker for i in (1, 2, 4, 8)}) == 4
+    assert found["off"].face == LIGHT.background
+    assert found["frames-1"].face == found["frames-1"].color
+
+
+def test_the_frontier_shows_the_scores(finished_run):
+    report = gather(finished_run.path, rank=False)
+    benchmark = report.benchmark("understanding-scenes")
+    picture = frontier(report, benchmark)
+    assert len(picture.data) == 3 * 11
+    for row in picture.data.to_dict("records"):
+        score = benchmark.cell(row["system"], row["metric"]).score
+        assert (row["value"], row["low"], row["high"]) == (score.value, score.low, score.high)
+        assert row["tokens_per_clip"] == benchmark.tokens[row["system"]]
+    assert "vtok-grid" in picture.alt
+    figure = picture.draw(DARK)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in panels] == ["Static (%)", "Temporal (%)", "Camera (%)"]
+    names = {text.get_text() for text in panels[1].texts}
+    assert {system.name for system in benchmark.systems} <= names
+    # The label stands in the picture, and no score is cut off by the axes.
+    assert report.label in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    low, high = panels[1].get_ylim()
+    scores = [benchmark.cell(system.name, "temporal").score for system in benchmark.systems]
+    assert all(low < 100 * score.low and 100 * score.high < high for score in scores)
+
+
+def test_the_baselines_budget_chooses_the_systems(finished_run):
+    benchmark = gather(finished_run.path, rank=False).benchmark("understanding-scenes")
+    systems, choice = shown_systems(benchmark, baseline="frames-2")
+    assert {benchmark.tokens[system.name] for system in systems} == {31, 32}
+    assert systems[-1].name == "frames-2"
+    assert "31 to 32 tokens" in choice
+    # Nobody else costs 128 tokens: then the contenders are shown, and that budgets differ is said.
+    systems, choice = shown_systems(benchmark, baseline="frames-8")
+    assert len(systems) == MAX_SYSTEMS
+    assert not any(system.control for system in systems)
+    assert "budgets differ" in choice
+    assert math.isfinite(benchmark.tokens["frames-8"])
