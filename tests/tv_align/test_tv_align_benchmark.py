@@ -100,7 +100,7 @@ class TestThroughTheHarness:
     def test_missing_unreadable_and_extra_videos(
         self, tmp_path: Path, prompts: Path, videos: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """One of three missing, one unreadable, one of no prompt: both failures count 0 in their own category."""
+        """One missing, one unreadable, one of no prompt: failures count 0 in their own category only."""
         counting = [p for p in load_prompts(str(prompts)).prompts if p.category == "counting"]
         (videos / f"{counting[0].text}-0.mp4").unlink()
         (videos / f"{counting[1].text}-0.mp4").write_bytes(b"no video")

@@ -153,7 +153,7 @@ def test_corrected_score_is_blank_where_the_judge_is_near_chance_or_not_calibrat
 
 
 def test_interval_covers_the_truth() -> None:
-    """True accuracy 0.7, judged by sensitivity 0.85 and specificity 0.75, both estimated from 150 questions."""
+    """True accuracy 0.7; sensitivity 0.85 and specificity 0.75, estimated from 150 questions each."""
     rng = np.random.default_rng(5)
     truth, se, sp, covered, values = 0.7, 0.85, 0.75, 0, []
     for _ in range(60):

@@ -26,15 +26,14 @@ PROMPTS = load_prompts("open").prompts[:3]
 
 class TestAlpha:
     def test_hand_worked_value(self) -> None:
-        """Krippendorff's own example of two raters and binary data (Computing Alpha-Reliability, 2011, part A):
-        units (0,1) (1,1) (0,0) (0,0) (0,0) (0,0) (0,0) (0,0) (1,0) (0,0) with observers' values
-        A 0 1 0 0 0 0 0 0 1 0 and B 1 1 1 0 0 1 0 0 0 0. Disagreeing units: 1, 3, 6, 9: o_01 = 4.
-        n = 20; ones: A 2 + B 4 = 6, zeros 14. alpha = 1 - 19 * 4 / (6 * 14) = 1 - 76/84 = 0.095."""
+        """Two raters, yes/no: A 0100000010, B 1110010000. They differ in units 1, 3, 6 and 9, and each adds
+        two ordered pairs: D_o = 8. Of n = 20 values 6 are ones and 14 zeros: D_e = 2 * 6 * 14 = 168.
+        alpha = 1 - 19 * 8 / 168 = 0.095."""
         a, b = "0100000010", "1110010000"
-        assert krippendorff_alpha(list(zip(a, b, strict=True))) == pytest.approx(1 - 76 / 84)
+        assert krippendorff_alpha(list(zip(a, b, strict=True))) == pytest.approx(1 - 19 * 8 / 168)
 
     def test_three_raters_and_missing_labels_by_hand(self) -> None:
-        """Units yyy, yyn, nn, y (left out). Pairs that differ, ordered, over m - 1: yyn has 4 of them / 2 = 2.
+        """Units yyy, yyn, nn, y (left out). Ordered pairs that differ over m - 1: yyn has 4 / 2 = 2.
         n = 3 + 3 + 2 = 8: y 5, n 3. D_e = 2 * 15 = 30. alpha = 1 - 7 * 2 / 30 = 16/30."""
         units = [("y", "y", "y"), ("y", "y", "n"), ("n", "n"), ("y",)]
         assert krippendorff_alpha(units) == pytest.approx(16 / 30)
@@ -152,7 +151,7 @@ class TestLabels:
         assert majority_answers(labels)[keys[0]] == "unsure"
         by_system = {s.system: s for s in human_scores(labels) if s.metric.name == "question_accuracy"}
         assert {s.n for s in by_system.values()} == {2}
-        # One question of one video of one system is a tie, so not right: 1 - (1/2 of its questions or 1/4) / 2.
+        # One of the two questions of one of a system's two videos is a tie, so not right: 1 - (1/2) / 2.
         assert sorted(s.value for s in by_system.values()) == [pytest.approx(0.75), 1.0]
 
     def test_a_video_that_nobody_answered_is_failed(self, sheet: Sheet, tmp_path: Path) -> None:

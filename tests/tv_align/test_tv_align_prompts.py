@@ -98,7 +98,7 @@ class TestOpenSuite:
             assert all(len(text.split()) >= 3 for text in texts), texts
 
     def test_words_of_a_question_alone_give_little_away(self, open_suite: PromptSuite) -> None:
-        """A bag-of-words reader of questions, without prompt or clip, stays near chance on held-out prompts."""
+        """A bag-of-words reader of questions alone stays near chance on held-out prompts."""
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import GroupKFold, cross_val_score

@@ -1,4 +1,4 @@
-"""Prompts in the scenes' vocabulary: facts, their questions, and truth held against the scenes' own labels."""
+"""Prompts in the scenes' vocabulary: facts, their questions, and truth held against the scenes' labels."""
 
 from __future__ import annotations
 

