@@ -195,6 +195,7 @@ COMMANDS = Registry(
         "submit": "reports.commands:submit",
         "verify": "reports.commands:verify",
         "export": "reports.commands:export",
+        "tv-align": "tv_align.commands:app",
     },
 )
 """Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""
