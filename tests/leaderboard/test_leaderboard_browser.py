@@ -153,13 +153,13 @@ def test_benchmark_and_setting_choose_the_table_and_its_label(visit):
     assert "made up: not the paper's setting" in page.locator("#board-label").inner_text()
     option = page.get_by_label("Setting").locator("option", has_text="paper")
     page.get_by_label("Setting").select_option(option.get_attribute("value"))
-    page.wait_for_function("document.querySelectorAll('#ranking-table tbody tr').length === 2")
+    sync_api.expect(page.locator("#ranking-table tbody tr")).to_have_count(2)
     assert "the paper's setting, made up" in page.locator("#board-label").inner_text()
     page.locator("#pick-benchmark").select_option("vbench")
-    page.wait_for_function("document.querySelector('#ranking-title').textContent === 'vbench'")
+    sync_api.expect(page.locator("#ranking-title")).to_have_text("vbench")
     assert any(name.startswith("clips") for name in visit.names())
     page.reload()
-    page.wait_for_function("document.querySelector('#ranking-title').textContent === 'vbench'")
+    sync_api.expect(page.locator("#ranking-title")).to_have_text("vbench")
 
 
 def test_two_systems_side_by_side_with_the_paired_test(visit):

@@ -165,7 +165,7 @@ class TestLoader:
         with pytest.raises(SpecError, match=rf"line {line}: prompts.0.level"):
             load_prompts(str(write(tmp_path, text, "bad.json")))
         with pytest.raises(SpecError, match="line 2: not JSON"):
-            load_prompts(str(write(tmp_path, '{"suite": "x",\n}', "worse.json")))
+            load_prompts(str(write(tmp_path, '{"suite": "x",\n y}', "worse.json")))
 
     def test_prompts_alike_in_two_files_and_mixed_suites_are_refused(self, tmp_path: Path) -> None:
         write(tmp_path, GOOD, "a.yaml")
