@@ -71,6 +71,7 @@ def _part(
     pictures: Sequence[WrittenPicture],
     budget: Mapping[str, BudgetTables],
 ) -> Part:
+    scope = _scope(benchmark.info.description)
     in_long_table = set(benchmark.details) - set(benchmark.headline)
     return Part(
         identifier=benchmark.info.id,
@@ -79,8 +80,8 @@ def _part(
         table_notes=table_notes(benchmark, baseline=report.baseline),
         budget=budget[benchmark.info.id].grids(benchmark) if benchmark.info.id in budget else [],
         pictures=[_inlined(written) for written in pictures if written.benchmark == benchmark.info.id],
-        notes=benchmark.info.notes,
-        scope=_scope(benchmark.info.description),
+        notes=[note for note in benchmark.info.notes if not _said_by(scope, note)],
+        scope=scope,
     )
 
 
@@ -90,6 +91,11 @@ def _scope(description: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not isinstance(dimensions, Mapping):
         return []
     return [(str(name), str(state)) for name, state in dimensions.items()]
+
+
+def _said_by(scope: Sequence[tuple[str, str]], note: str) -> bool:
+    """Whether a note repeats a line of the scope, which the page shows in full."""
+    return any(name in note and note.endswith(state) for name, state in scope)
 
 
 def _inlined(written: WrittenPicture) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -190,7 +191,13 @@ def _draw_rows(
         metric.title if benchmark.discriminates(metric.name) else f"{metric.title} {NOT_DISCRIMINATING}"
         for metric in metrics
     ]
-    axes.set_yticks(centres, [literal(name if len(name) <= 30 else f"{name[:29]}…") for name in names])
+    axes.set_yticks(centres, [literal(_two_lines(name)) for name in names])
+
+
+def _two_lines(name: str) -> str:
+    """A metric's name as it fits beside its row."""
+    lines = textwrap.wrap(name, width=26, max_lines=2, placeholder="…")
+    return "\n".join(lines)
 
 
 def _draw_dot(

@@ -63,7 +63,10 @@ def growth(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
 
 
 def latency(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
-    """Encode latency against tokens per clip at the headline's clip length; None without both."""
+    """Encode latency against tokens per clip at the headline's clip length; None without both.
+
+    A system that makes no tokens encodes nothing: its latency would only stretch the axis.
+    """
     names = {metric.unit: metric.name for metric in benchmark.headline if BY_LENGTH in metric.name}
     if not {"tokens", "ms"} <= names.keys():
         return None
@@ -72,7 +75,7 @@ def latency(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
         for system in benchmark.systems
         if (count := benchmark.cell(system.name, names["tokens"]))
         and (time := benchmark.cell(system.name, names["ms"]))
-        and count.score.value is not None
+        and count.score.value
         and time.score.value is not None
     ]
     if not points:
@@ -286,10 +289,9 @@ def _draw_latency(
 
 
 def _beside(points: Sequence[Point]) -> dict[str, float]:
-    """Where on the axis of tokens each point stands: near-equal counts side by side, 0 where it is."""
-    counts = {point.system.name: point.tokens.value or 0.0 for point in points}
-    places = side_by_side({name: math.log2(count) for name, count in counts.items() if count > 0})
-    return {name: 2.0 ** places[name] if name in places else 0.0 for name in counts}
+    """Where on the axis of tokens each point stands: near-equal counts side by side."""
+    places = side_by_side({point.system.name: math.log2(point.tokens.value or 1.0) for point in points})
+    return {name: 2.0**place for name, place in places.items()}
 
 
 def _plain_numbers(axes: Axes) -> None:

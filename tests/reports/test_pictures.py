@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reports.gather import SystemInfo, gather
 from reports.plots.attributes import MAX_SYSTEMS, shown_systems
+from reports.plots.cost import growth, latency
 from reports.plots.frontier import frontier
 from reports.plots.labels import DODGE, Box, choose_places, side_by_side
 from reports.plots.style import DARK, LIGHT, line_of, looks
@@ -97,6 +98,30 @@ def test_the_frontier_shows_the_scores(finished_run):
     low, high = panels[1].get_ylim()
     scores = [benchmark.cell(system.name, "temporal").score for system in benchmark.systems]
     assert all(low < 100 * score.low and 100 * score.high < high for score in scores)
+
+
+def test_latency_leaves_out_what_encodes_nothing(finished_run):
+    report = gather(finished_run.path, rank=False)
+    benchmark = report.benchmark("efficiency")
+    picture = latency(report, benchmark)
+    assert set(picture.data["system"]) == {system.name for system in benchmark.systems} - {"blind"}
+    row = next(row for row in picture.data.to_dict("records") if row["system"] == "frames-4")
+    assert row["tokens"] == 64
+    assert row["latency_ms"] == benchmark.cell("frames-4", "latency_ms@16").score.value
+
+
+def test_growth_draws_equal_systems_once(finished_run):
+    report = gather(finished_run.path, rank=False)
+    picture = growth(report, report.benchmark("efficiency"))
+    frames = picture.data.set_index(["system", "n_frames"])["value"]
+    # VTok: S + (T - 1) with S = 16; frame sampling does not grow.
+    assert [frames["vtok-grid", n] for n in (4, 8, 16, 32)] == [19, 23, 31, 47]
+    assert [frames["frames-2", n] for n in (4, 32)] == [32, 32]
+    (axes,) = picture.draw(LIGHT).axes
+    # Eleven systems on six lines: vtok x3, frames-1 = keyframe, frames-2 x3 (matched, grid=2), 4, 8, blind.
+    names = [text.get_text().replace("\n", " ") for text in axes.get_legend().get_texts()]
+    assert len(axes.lines) == len(names) == 6
+    assert "frames-1, keyframe" in names
 
 
 def test_the_baselines_budget_chooses_the_systems(finished_run):

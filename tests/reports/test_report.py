@@ -123,6 +123,15 @@ def test_csv_holds_every_score_as_it_was_scored(finished_run):
         assert row["label"] == LABEL
 
 
+@pytest.mark.slow
+def test_what_vbench_did_not_run_stands_there_once_with_its_reason(written):
+    text = Page(written.html.read_text(encoding="utf-8")).text
+    notes, _, provenance = text.partition("Provenance Run folder")
+    assert notes.count("not run: not asked for") == 1
+    assert "dynamic_degree" in notes
+    assert "made up" in provenance  # the machine's processor
+
+
 def test_tokens_come_first_and_failures_are_counted(finished_run):
     text = terminal(gather(finished_run.path))
     row = next(line for line in text.splitlines() if line.startswith("frames-8 "))
