@@ -125,3 +125,13 @@ def cut() -> Callable[[Path, float], Path]:
         return target
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _decord_gives_its_own_arrays():
+    """vbench switches decord to torch tensors for the whole process when it is imported."""
+    try:
+        import decord
+    except ImportError:
+        return
+    decord.bridge.set_bridge("native")
