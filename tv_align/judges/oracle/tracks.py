@@ -22,9 +22,10 @@ _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1
 """A shape first seen earlier than this (time from 0 to 1) was there from the start; the same at the end."""
-_LEAST_QUALITY, _BELOW_BEST = 0.34, 0.36
-"""Mean quality that a shape's detections reach, and how far below the clip's best shape they may stay: what
-blurs or compresses one shape does the same to all. Chosen on the train and validation splits."""
+_LEAST_QUALITY, _BEST, _NEEDED, _SLOPE = 0.34, 0.8, 0.47, 1.5
+"""Mean quality that a shape's detections reach. In a clip whose best shape has quality 0.8 the others need
+0.47, and 1.5 less for each 1 that the best has less: what blurs or compresses one shape does the same to all.
+Chosen on the train and validation splits, and on compressed clips of all."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def find_tracks(detections: Sequence[Detection], *, n_frames: int, side: int) ->
     chains = _link(detections, reach=reach, longest_gap=max(2, round(_LONGEST_GAP * n_frames)))
     whole = [chain for chain in chains if _is_whole(chain, n_frames)]
     best = max((_quality(chain) for chain in whole), default=0.0)
-    least = max(_LEAST_QUALITY, best - _BELOW_BEST)
+    least = max(_LEAST_QUALITY, _NEEDED + _SLOPE * (best - _BEST))
     return [_track(chain, n_frames - 1) for chain in whole if _quality(chain) >= least]
 
 
