@@ -1,35 +1,19 @@
-"""Makes a tokenizer ready for a reading benchmark: its probes trained or taken from disk, then asked."""
+"""Reading attributes: a system's probes made ready, then asked about clips."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks.understanding.artifact import fingerprint_of, load_reader, save_reader, write_atomically
-from benchmarks.understanding.collection import collect
-from benchmarks.understanding.features import (
-    ClipFeatures,
-    Statistics,
-    build_table,
-    extract_features,
-    require_widths,
-)
 from benchmarks.understanding.targets import scores_of
-from benchmarks.understanding.training import (
-    Recipe,
-    Split,
-    TrainedReader,
-    answer_all,
-    build_reader,
-    train_reader,
-)
+from benchmarks.understanding.training import AttributeReading, answer_all
 from vtok_eval.benchmark import Context, Outcome, Sample, System
+from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
+from vtok_eval.probes.preparation import ReaderTraining
+from vtok_eval.probes.training import Recipe, TrainedReader
 from vtok_eval.scenes.vocabulary import Attribute
 from vtok_eval.systems import Clips
 
@@ -49,108 +33,21 @@ class ProbeTraining:
     facts: Mapping[str, Any]
 
     def prepare(self, system: System, context: Context) -> ReadingEvaluator:
-        """One trained reader per probe seed; those that an earlier process finished are taken from disk.
-
-        Leaves `probe-N.safetensors` for each and `training.json` (losses, validation scores, clips that
-        failed) in the job's artifacts.
+        """An evaluator with the readers that `ReaderTraining.prepare` trains or finds on disk.
 
         Raises:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
             RunFolderError: the artifacts cannot be written.
         """
-        readers = [self._finished(system, context, number) for number in range(self.n_probes)]
-        if any(reader is None for reader in readers):
-            readers = self._train_missing(readers, system, context)
-        done = tuple(reader for reader in readers if reader is not None)
-        return ReadingEvaluator(system.subject, done, self.attributes, context.device)
-
-    def _finished(self, system: System, context: Context, number: int) -> TrainedReader | None:
-        kept = load_reader(
-            self._path(context, number), fingerprint=self._fingerprint(system, context, number)
-        )
-        if kept is None:
-            return None
-        weights, statistics, shape, history = kept
-        reader = build_reader(
-            system.subject,
-            shape,
-            attributes=self.attributes,
+        readers = ReaderTraining(
+            task=AttributeReading(self.attributes),
             recipe=self.recipe,
-            seed=probe_seed(context.seed, number),
-            device=context.device,
-        )
-        reader.load_state_dict(weights)
-        return TrainedReader(reader.eval(), statistics, shape, history)
-
-    def _train_missing(
-        self, readers: Sequence[TrainedReader | None], system: System, context: Context
-    ) -> list[TrainedReader | None]:
-        training = collect(
-            system.subject, self.training, context.runner, description=f"{system.name}: training clips"
-        )
-        validation = collect(
-            system.subject, self.validation, context.runner, description=f"{system.name}: validation clips"
-        )
-        statistics = Statistics.of(training.table)
-        splits = [Split(statistics.standardise(part.table), part.labels) for part in (training, validation)]
-        complete = [
-            reader or self._train(system, context, number, splits=splits, statistics=statistics)
-            for number, reader in enumerate(readers)
-        ]
-        account = {
-            "system": system.name,
-            "recipe": asdict(self.recipe),
-            "training_clips": len(training.table),
-            "validation_clips": len(validation.table),
-            "failed_training_clips": training.failures,
-            "failed_validation_clips": validation.failures,
-            "probes": [reader.history for reader in complete],
-        }
-        write_atomically(context.artifacts / "training.json", json.dumps(account, indent=1).encode())
-        return list(complete)
-
-    def _train(
-        self,
-        system: System,
-        context: Context,
-        number: int,
-        *,
-        splits: Sequence[Split],
-        statistics: Statistics,
-    ) -> TrainedReader:
-        training, validation = splits
-        trained = train_reader(
-            system.subject,
-            training=training,
-            validation=validation,
-            statistics=statistics,
-            attributes=self.attributes,
-            recipe=self.recipe,
-            seed=probe_seed(context.seed, number),
-            device=context.device,
-            description=f"{system.name}: probe {number + 1} of {self.n_probes}",
-        )
-        save_reader(
-            self._path(context, number),
-            weights=trained.reader.state_dict(),
-            statistics=statistics,
-            shape=trained.shape,
-            history=trained.history,
-            fingerprint=self._fingerprint(system, context, number),
-        )
-        return trained
-
-    def _path(self, context: Context, number: int) -> Path:
-        return context.artifacts / f"probe-{number}.safetensors"
-
-    def _fingerprint(self, system: System, context: Context, number: int) -> str:
-        facts = {
-            "system": [system.spec, dict(system.description)],
-            "seed": [context.seed, number],
-            "recipe": asdict(self.recipe),
-            "benchmark": dict(self.facts),
-        }
-        return fingerprint_of(facts)
+            n_probes=self.n_probes,
+            training=self.training,
+            validation=self.validation,
+            facts=self.facts,
+        ).prepare(system, context)
+        return ReadingEvaluator(system.subject, readers, self.attributes, context.device)
 
 
 @dataclass(frozen=True)
@@ -190,11 +87,6 @@ class ReadingEvaluator:
             outputs={name: [_as_json(answer[name]) for answer in answers] for name in answers[0]},
             cost={"tokens": float(features.n_tokens)},
         )
-
-
-def probe_seed(run_seed: int, number: int) -> int:
-    """The seed of a run's probe `number`, unrelated to that of any other probe or run."""
-    return int(np.random.SeedSequence([run_seed, number]).generate_state(1, np.uint32)[0])
 
 
 def _as_json(answer: str | tuple[str, ...]) -> str | list[str]:

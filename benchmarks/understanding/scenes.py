@@ -13,7 +13,7 @@ from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
 
 if TYPE_CHECKING:
-    from benchmarks.understanding.training import Recipe
+    from vtok_eval.probes.training import Recipe
 
 GROUPS = ("static", "temporal", "camera")
 _GROUP_TITLES = {"static": "Static", "temporal": "Temporal", "camera": "Camera"}
@@ -160,7 +160,7 @@ class UnderstandingScenes:
         return {split: scenes.fingerprint() for split, scenes in self._sets.items()}
 
     def _recipe(self) -> Recipe:
-        from benchmarks.understanding.training import Recipe
+        from vtok_eval.probes.training import Recipe
 
         options = self.options
         return Recipe(

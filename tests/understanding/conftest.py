@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.understanding.training import Recipe
 from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.probes.training import Recipe
 from vtok_eval.runners.runner import Runner
 from vtok_eval.scenes.vocabulary import Attribute
 from vtok_eval.systems import Clip, Clips, TokenKind, Tokens

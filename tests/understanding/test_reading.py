@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmarks.understanding.reading import ProbeTraining, probe_seed
+from benchmarks.understanding.reading import ProbeTraining
 from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.preparation import probe_seed
 from vtok_eval.runners.runner import Failure
 from vtok_eval.systems import Clips, Tokens
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.understanding.features import ClipFeatures, FeatureTable, build_table, extract_features
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.features import ClipFeatures, FeatureTable, build_table, extract_features
 from vtok_eval.runners.runner import Failure, Runner
 from vtok_eval.systems import Clips
 

@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from benchmarks.understanding.features import Statistics
-from benchmarks.understanding.training import ReaderShape
 from vtok_eval.errors import RunFolderError
+from vtok_eval.probes.features import Statistics
+from vtok_eval.probes.training import ReaderShape
 
 log = logging.getLogger(__name__)
 

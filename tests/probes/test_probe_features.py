@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from benchmarks.understanding.features import Statistics, build_table, extract_features, slots_of
 from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.features import Statistics, build_table, extract_features, slots_of
 from vtok_eval.systems import Clips, TokenKind, Tokens
 
 

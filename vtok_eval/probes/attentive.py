@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.understanding.features import N_KINDS
 from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.features import N_KINDS
 from vtok_eval.systems import Tokens
 
 

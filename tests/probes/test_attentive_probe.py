@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.understanding.probe import AttentiveProbe, JoinGroups, TokenReader, project
-from benchmarks.understanding.training import Recipe, make_optimizers, warm_cosine
 from vtok_eval.errors import MissingDependencyError, TokenizerError
+from vtok_eval.probes.attentive import AttentiveProbe, JoinGroups, TokenReader, project
+from vtok_eval.probes.training import Recipe, make_optimizers, warm_cosine
 from vtok_eval.systems import TokenKind, Tokens
 
 

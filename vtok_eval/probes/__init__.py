@@ -1,0 +1,1 @@
+"""Probes that read frozen tokens: their features, their shared architecture and their training."""

@@ -1,0 +1,270 @@
+"""Trains a probe, and the tokenizer's own projection with it, by one recipe for every tokenizer."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vtok_eval.errors import MissingDependencyError, TokenizerError
+from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
+from vtok_eval.probes.features import FeatureTable, Statistics, is_trained_with_probe
+
+log = logging.getLogger(__name__)
+
+_WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises from zero."""
+_ADAMW_BETAS = (0.9, 0.98)
+_ADAMW_SHARE = 0.25
+"""AdamW's learning rate beside Muon's, as a share of it."""
+_LEARNT_BY_ADAMW = ("probe.classifiers.", "probe.embed_place.", "probe.queries", "probe.null_token")
+"""Look-up tables and outputs: Muon is for the matrices between them."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a probe is trained: the same for every tokenizer.
+
+    optimizer: "muon" (matrices by Muon, the rest by AdamW) or "adamw".
+    learning_rates: each is tried, the one with the best validation score is kept.
+    """
+
+    width: int
+    heads: int
+    n_frames: int
+    epochs: int
+    batch_size: int
+    optimizer: str
+    learning_rates: tuple[float, ...]
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class ReaderShape:
+    """What must be known to build an untrained `TokenReader`. n_slots: embeddings for places in a frame."""
+
+    token_width: int
+    n_slots: int
+
+
+@dataclass(frozen=True)
+class TrainedReader:
+    """A trained reader, in evaluation mode, and how it came about (as JSON can hold it)."""
+
+    reader: TokenReader
+    statistics: Statistics
+    shape: ReaderShape
+    history: Mapping[str, Any]
+
+
+class Objective(Protocol):
+    """What a reader is trained for, and what it is chosen by."""
+
+    @property
+    def n_clips(self) -> int:
+        """How many training clips there are."""
+        ...
+
+    def loss(self, reader: TokenReader, index: Tensor) -> Tensor:
+        """The loss, a scalar, of the reader in training mode on the training clips `index` `(B,)`."""
+        ...
+
+    def validate(self, reader: TokenReader) -> tuple[float, Mapping[str, Any]]:
+        """The score, higher being better, of the reader in evaluation mode on validation clips; its parts."""
+        ...
+
+
+def train_reader(
+    build: Callable[[], TokenReader],
+    objective: Objective,
+    *,
+    statistics: Statistics,
+    shape: ReaderShape,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    description: str,
+) -> TrainedReader:
+    """Train one reader per learning rate and keep the one that validation likes best.
+
+    build: makes an untrained reader on `device`, drawn from torch's default generator. An epoch sees every
+    training clip once, in an order that depends on the seed only; of all epochs the one with the best
+    validation score is kept. The same inputs give the same numbers on the same device with the same number of
+    threads.
+
+    Raises:
+        MissingDependencyError: the recipe asks for Muon and this torch has none.
+        TokenizerError: training diverges at every learning rate.
+    """
+    runs = []
+    n_steps = len(recipe.learning_rates) * recipe.epochs * -(-objective.n_clips // recipe.batch_size)
+    with tqdm(total=n_steps, desc=description, unit="step", leave=False) as progress, seeded(seed, device):
+        for learning_rate in recipe.learning_rates:
+            torch.manual_seed(seed)
+            reader = build()
+            runs.append(_Run(reader, objective, recipe, learning_rate, seed).train(progress))
+    best = max(runs, key=lambda run: run["validation_score"])
+    if "state" not in best:
+        raise TokenizerError(
+            "the probe's training diverged at every learning rate; are the tokens' values sound?"
+        )
+    reader.load_state_dict(best.pop("state"))
+    tried = {str(run["learning_rate"]): run["validation_score"] for run in runs}
+    history = {"chosen": best, "learning_rates_tried": tried}
+    return TrainedReader(reader.eval(), statistics, shape, history)
+
+
+def new_projection(tokenizer: Any, *, seed: int) -> nn.Module:
+    """The tokenizer's own projection where it is to be trained, else one that leaves the tokens alone."""
+    if not is_trained_with_probe(tokenizer):
+        return JoinGroups()
+    projection: nn.Module = tokenizer.new_projection(seed=seed)
+    return projection
+
+
+def measure_shape(tokenizer: Any, table: FeatureTable, *, seed: int, device: torch.device) -> ReaderShape:
+    """The reader's shape for features like the table's.
+
+    Raises:
+        TokenizerError: the tokenizer's projection breaks the protocol.
+    """
+    groups, _ = table.select(torch.arange(1), device=device)
+    with torch.no_grad():
+        tokens = project(new_projection(tokenizer, seed=seed).to(device), groups)
+    n_slots = int(table.slot.max()) + 1 if table.slot.numel() else 1
+    return ReaderShape(token_width=tokens.values.shape[2], n_slots=n_slots)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from torch's default generators as from `seed`, and leave them as they were."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@dataclass
+class _Run:
+    """One training of one reader with one learning rate."""
+
+    reader: TokenReader
+    objective: Objective
+    recipe: Recipe
+    learning_rate: float
+    seed: int
+
+    def train(self, progress: tqdm[Any]) -> dict[str, Any]:
+        """Train; the best epoch's `state`, its scores, and the losses of all epochs."""
+        optimizers = make_optimizers(self.reader, recipe=self.recipe, learning_rate=self.learning_rate)
+        n_clips = self.objective.n_clips
+        n_steps = self.recipe.epochs * -(-n_clips // self.recipe.batch_size)
+        schedules = [
+            torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, n_steps))
+            for optimizer in optimizers
+        ]
+        order = torch.Generator().manual_seed(self.seed)
+        best: dict[str, Any] = {"validation_score": -math.inf}
+        losses: list[float] = []
+        for epoch in range(self.recipe.epochs):
+            self.reader.train()
+            total = 0.0
+            for index in torch.randperm(n_clips, generator=order).split(self.recipe.batch_size):
+                total += self._step(index, optimizers) * len(index)
+                for schedule in schedules:
+                    schedule.step()
+                progress.update()
+            if not math.isfinite(total):
+                log.warning(
+                    "training diverged in epoch %d at learning rate %g", epoch + 1, self.learning_rate
+                )
+                break
+            losses.append(round(total / n_clips, 6))
+            best = self._better(best, epoch + 1)
+        return {**best, "learning_rate": self.learning_rate, "training_losses": losses}
+
+    def _step(self, index: Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> float:
+        loss = self.objective.loss(self.reader, index)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+        return float(loss.detach())
+
+    def _better(self, best: dict[str, Any], epoch: int) -> dict[str, Any]:
+        self.reader.eval()
+        with torch.no_grad():
+            score, parts = self.objective.validate(self.reader)
+        if score <= best["validation_score"]:
+            return best
+        return {
+            "validation_score": score,
+            "epoch": epoch,
+            "validation": dict(parts),
+            "state": copy.deepcopy(self.reader.state_dict()),
+        }
+
+
+def make_optimizers(
+    reader: TokenReader, *, recipe: Recipe, learning_rate: float
+) -> list[torch.optim.Optimizer]:
+    """The recipe's optimizers over all parameters of a reader.
+
+    With Muon, the learning rate and the weight decay are those of the matrices between the probe's tables and
+    its classifiers; the rest is AdamW's, at a quarter of the rate. Tables, classifiers, biases and gains are
+    never decayed.
+
+    Raises:
+        MissingDependencyError: the recipe asks for Muon and this torch has none.
+    """
+    parameters = [(name, value) for name, value in reader.named_parameters() if value.requires_grad]
+    matrices = [
+        value for name, value in parameters if value.ndim == 2 and not name.startswith(_LEARNT_BY_ADAMW)
+    ]
+    chosen = {id(value) for value in matrices}
+    others = [value for _, value in parameters if id(value) not in chosen]
+    if recipe.optimizer == "adamw":
+        groups = [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return [torch.optim.AdamW(groups, lr=learning_rate, betas=_ADAMW_BETAS)]
+    if not hasattr(torch.optim, "Muon"):
+        raise MissingDependencyError(
+            f"optimizer 'muon' needs torch 2.9 or later, not {torch.__version__}; set optimizer to 'adamw'"
+        )
+    by_muon = [_muon_group(value, recipe, learning_rate) for value in matrices]
+    return [
+        torch.optim.Muon(by_muon, lr=learning_rate),
+        torch.optim.AdamW(others, lr=_ADAMW_SHARE * learning_rate, betas=_ADAMW_BETAS, weight_decay=0.0),
+    ]
+
+
+def _muon_group(matrix: nn.Parameter, recipe: Recipe, learning_rate: float) -> dict[str, Any]:
+    """Settings with which Muon moves a matrix `(outputs, inputs)` by sqrt(outputs / inputs) per step.
+
+    By itself it does so only where there are more outputs than inputs. Without this, one step would change
+    what a map of 2,432 channels gives four times as much as a step of a map of 152 does, and the recipe would
+    not be the same for wide and narrow tokens.
+    """
+    outputs, inputs = matrix.shape
+    scale = math.sqrt(min(1.0, outputs / max(1, inputs)))
+    # torch decays by rate x decay: the quotient keeps that product the same for every matrix.
+    return {"params": [matrix], "lr": scale * learning_rate, "weight_decay": recipe.weight_decay / scale}
+
+
+def warm_cosine(step: int, n_steps: int) -> float:
+    """The learning rate's factor at a step from 0: a straight rise, then half a cosine down to zero."""
+    rise = max(1, round(_WARM_UP * n_steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, n_steps - rise)))
