@@ -87,7 +87,16 @@ def run(
         typer.Option(help="One more tokenizer, e.g. frames-4 or my_file.py:Mine. May be repeated."),
     ] = None,
     videos: Annotated[
-        list[str] | None, typer.Option(help="One more folder of videos under test. May be repeated.")
+        list[str] | None,
+        typer.Option(help="A folder of videos under test, in place of the suite's own. May be repeated."),
+    ] = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(help="A generator of videos under test, my_file.py:MyGenerator. May be repeated."),
+    ] = None,
+    reconstruct: Annotated[
+        Path | None,
+        typer.Option(help="Test this folder's videos beside what each --tokenizer decodes of them."),
     ] = None,
     benchmark: Annotated[
         list[str] | None,
@@ -128,7 +137,12 @@ def run(
 
     chosen = _choose_suite(
         suite,
-        systems=[*(tokenizer or []), *(answerer or []), *(f"videos:{folder}" for folder in videos or [])],
+        systems=[
+            *(_reconstructions(reconstruct, tokenizer or []) if reconstruct else tokenizer or []),
+            *(answerer or []),
+            *(f"videos:{folder}" for folder in videos or []),
+            *(f"generator:{spec}" for spec in generator or []),
+        ],
         benchmarks=benchmark or [],
         options=_options_of(set_ or [], data=data),
         only=only,
@@ -213,16 +227,22 @@ def _choose_suite(
 ) -> Suite:
     """The suite with what the command line adds to it or leaves out of it."""
     from vtok_eval.suite import SystemEntry, load_suite, parse_benchmark
+    from vtok_eval.system_specs import kind_of
 
     suite = load_suite(name)
     added = [SystemEntry(spec=spec) for spec in systems]
+    # Who names videos means those, not the folder with which the suite shows what it can do.
+    brings_videos = any(kind_of(entry.spec) in {"videos", "generator"} for entry in added)
     if only and not added:
-        raise SpecError("--only leaves no system to test; add --tokenizer, --answerer or --videos")
+        raise SpecError(
+            "--only leaves no system to test; add --tokenizer, --answerer, --videos or --generator"
+        )
     if options and not benchmarks:
         raise SpecError("--set and --data change options of the benchmarks named with --benchmark; name one")
     return suite.changed(
         add_systems=added,
         keep_systems=not only,
+        without_kinds={"videos"} if brings_videos else (),
         benchmarks=[
             parse_benchmark(text, suite=suite).with_options(options)
             for texts in benchmarks
@@ -230,6 +250,13 @@ def _choose_suite(
         ],
         baseline=baseline,
     )
+
+
+def _reconstructions(folder: Path, tokenizers: Sequence[str]) -> list[str]:
+    """A folder of videos, and what each tokenizer makes of it, as system specs."""
+    if not tokenizers:
+        raise SpecError("--reconstruct needs the --tokenizer that decodes its tokens")
+    return [f"videos:{folder}", *(f"reconstructed:{spec}@{folder}" for spec in tokenizers)]
 
 
 def _split(benchmarks: str) -> list[str]:

@@ -41,6 +41,10 @@ class TokenizerError(VtokEvalError):
     """A tokenizer whose tokens break the protocol: a wrong shape, mask or dtype, NaN or infinity."""
 
 
+class GenerationError(VtokEvalError):
+    """A video that a generator or a tokenizer's decoder was to make and did not; says of what, and why."""
+
+
 class RunFolderError(VtokEvalError):
     """A run folder that cannot be written, belongs to another run, or has another schema version."""
 

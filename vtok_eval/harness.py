@@ -19,6 +19,7 @@ from vtok_eval.results.records import Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.runners.loading import Failure
 from vtok_eval.scoring import score_run
+from vtok_eval.system_specs import VideoMaking
 
 if TYPE_CHECKING:
     import torch
@@ -93,8 +94,10 @@ class Harness:
         """The seed from which every generator of the run is derived."""
         return self.suite.seed if self.settings.seed is None else self.settings.seed
 
-    def plan(self) -> Plan:
+    def plan(self, out: Path | None = None) -> Plan:
         """The jobs of the suite.
+
+        out: the run folder, where it is known: there lie the videos that are made for the run.
 
         Raises:
             VtokEvalError: an entry of the suite is wrong; see `make_plan`.
@@ -104,7 +107,8 @@ class Harness:
 
         features = FeatureCache(self.cache / "features.sqlite", max_bytes=self.settings.feature_cache_bytes)
         context = BuildContext(device=self.device, cache=features, names=self.suite.specs_by_name())
-        return make_plan(self.suite, context, limit=self.settings.limit)
+        making = VideoMaking((out or Path("runs") / self.suite.name) / "videos", self.seed)
+        return make_plan(self.suite, context, making, limit=self.settings.limit)
 
     def run(self, out: Path) -> RunSummary:
         """Do what is missing in the run folder `out`, score everything, save.
@@ -114,7 +118,7 @@ class Harness:
                 with other settings.
             VtokEvalError: an entry of the suite is wrong.
         """
-        plan = self.plan()
+        plan = self.plan(out)
         folder = self._open(out, plan)
         not_run = list(plan.not_run)
         new_samples = 0

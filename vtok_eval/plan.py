@@ -16,6 +16,7 @@ from vtok_eval.systems import CountingTokenizer
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark, Sample, System
     from vtok_eval.suite import BenchmarkEntry, Suite
+    from vtok_eval.system_specs import VideoMaking
     from vtok_eval.tokenizers.build import BuildContext
 
 
@@ -52,9 +53,10 @@ class Plan:
     benchmarks: Mapping[str, Benchmark]
 
 
-def make_plan(suite: Suite, context: BuildContext, *, limit: int | None) -> Plan:
+def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit: int | None) -> Plan:
     """Build every system and benchmark of the suite and pair those that fit.
 
+    making: where videos go that are made for the run; nothing is made yet.
     limit: the first so many samples of each benchmark; None for all.
 
     Raises:
@@ -69,7 +71,7 @@ def make_plan(suite: Suite, context: BuildContext, *, limit: int | None) -> Plan
         if not any(kind_of(entry.spec) in benchmark.accepts for benchmark in benchmarks.values()):
             continue
         try:
-            systems[entry.name] = build_system(entry, context)
+            systems[entry.name] = build_system(entry, context, making)
         except MissingDependencyError as error:
             missing[entry.name] = str(error)
     jobs = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from vtok_eval.cache_folder import cache_path
 from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
+from vtok_eval.system_specs import kind_of
 from vtok_eval.yaml_schema import parse_yaml
 
 DEFAULT_SUITE = "mini"
@@ -26,8 +27,9 @@ class _Entry(BaseModel):
 class SystemEntry(_Entry):
     """A system of the suite. In YAML a plain string is its spec.
 
-    spec: a tokenizer spec, or `videos:FOLDER`, `videos:shipped`. name: how tables call it; the spec itself
-    where it is not given. control: a system that is no contender (blind, key frame alone): it cannot be best.
+    spec: as `system_specs.build_system` takes it: a tokenizer's, `videos:FOLDER`, `generator:...`.
+    name: how tables call it; the spec itself where it is not given. control: a system that is no contender
+    (blind, key frame alone): it cannot be best.
     """
 
     spec: str = Field(min_length=1)
@@ -113,17 +115,20 @@ class Suite(_Entry):
         *,
         add_systems: Sequence[SystemEntry] = (),
         keep_systems: bool = True,
+        without_kinds: Container[str] = (),
         benchmarks: Sequence[BenchmarkEntry] = (),
         baseline: str | None = None,
     ) -> Suite:
         """This suite with more systems, or only those; with only the named benchmarks; with another baseline.
 
-        A system that the suite has already (same name) is not added again.
+        A system that the suite has already (same name) is not added again. without_kinds: the suite's own
+        systems of these kinds are left out.
 
         Raises:
             UnknownNameError: the baseline is no system of the suite.
         """
-        own = self.systems if keep_systems else ()
+        kept = self.systems if keep_systems else ()
+        own = tuple(system for system in kept if kind_of(system.spec) not in without_kinds)
         names = {system.name for system in own}
         systems = (*own, *(system for system in add_systems if system.name not in names))
         names |= {system.name for system in add_systems}

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import System
 from vtok_eval.errors import SpecError
 from vtok_eval.registry import ANSWERERS
+from vtok_eval.systems import DecodingTokenizer
 
 if TYPE_CHECKING:
     from vtok_eval.suite import SystemEntry
     from vtok_eval.tokenizers.build import BuildContext
+    from vtok_eval.video.folder import VideoFolder
 
 _VIDEOS = "videos:"
+_RECONSTRUCTED = "reconstructed:"
+_GENERATOR = "generator:"
+
+
+@dataclass(frozen=True)
+class VideoMaking:
+    """Where a run puts the videos that are made for it, a folder for each system, and the run's seed."""
+
+    folder: Path
+    seed: int
 
 
 def kind_of(spec: str) -> str:
-    """The kind of system that a spec names: "videos", "answerer" or "tokenizer"."""
-    if spec.startswith(_VIDEOS):
+    """The kind of system that a spec names: "videos", "generator", "answerer" or "tokenizer"."""
+    if spec.startswith((_VIDEOS, _RECONSTRUCTED)):
         return "videos"
+    if spec.startswith(_GENERATOR):
+        return "generator"
     return "answerer" if spec.partition(":")[0] in ANSWERERS else "tokenizer"
 
 
-def build_system(entry: SystemEntry, context: BuildContext) -> System:
-    """Build what a suite's entry names.
+def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+    """Build what a suite's entry names: a tokenizer or an answerer by its spec, `videos:FOLDER`,
+    `reconstructed:TOKENIZER@FOLDER` or `generator:FILE.py:Class`.
 
     Raises:
         SpecError, UnknownNameError: the spec cannot be read or names nothing.
         MissingDependencyError: it needs a package or weights that are not there.
         VideoError: the folder of videos is missing or empty.
     """
-    if kind_of(entry.spec) == "videos":
+    if entry.spec.startswith(_VIDEOS):
         return _build_videos(entry)
+    if entry.spec.startswith(_RECONSTRUCTED):
+        return _build_reconstruction(entry, context, making)
+    if entry.spec.startswith(_GENERATOR):
+        return _build_generator(entry, context, making)
     if kind_of(entry.spec) == "answerer":
         return _build_answerer(entry, context)
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
@@ -53,13 +73,50 @@ def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
     return System(entry.name, entry.spec, "answerer", answerer, {"answerer": name, **describe()})
 
 
-def _build_videos(entry: SystemEntry) -> System:
+def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+    from vtok_eval.results.store import folder_name
+    from vtok_eval.tokenizers.build import build_generator, describe_tokenizer
+    from vtok_eval.video.made import GeneratedVideos
+
+    generator = build_generator(entry.spec.removeprefix(_GENERATOR), context)
+    videos = GeneratedVideos(generator, making.folder / folder_name(entry.name), making.seed)
+    description = {**describe_tokenizer(generator), "seeds": "the run's seed plus the video's index"}
+    return System(entry.name, entry.spec, "generator", videos, description)
+
+
+def _build_reconstruction(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+    from vtok_eval.results.store import folder_name
+    from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
+    from vtok_eval.video.made import ReconstructedVideos
+
+    spec, _, where = entry.spec.removeprefix(_RECONSTRUCTED).rpartition("@")
+    if not spec or not where:
+        raise SpecError(f"{entry.spec!r} must be reconstructed:TOKENIZER@FOLDER (or @shipped)")
+    tokenizer = build_tokenizer(spec, context)
+    if not isinstance(tokenizer, DecodingTokenizer):
+        raise SpecError(f"{spec} cannot decode; a reconstruction needs a method decode(tokens) -> Clips")
+    videos = ReconstructedVideos(
+        tokenizer, _folder(where), making.folder / folder_name(entry.name), context.device
+    )
+    description = {
+        "reconstruction_of": where,
+        "n_videos": len(videos.entries()),
+        "tokenizer": describe_tokenizer(tokenizer),
+    }
+    return System(entry.name, entry.spec, "videos", videos, description)
+
+
+def _folder(where: str) -> VideoFolder:
     from vtok_eval.video.sources import VideoFolder, shipped_clips
 
+    return shipped_clips() if where == "shipped" else VideoFolder(Path(where))
+
+
+def _build_videos(entry: SystemEntry) -> System:
     where = entry.spec.removeprefix(_VIDEOS)
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
-    folder = shipped_clips() if where == "shipped" else VideoFolder(Path(where))
+    folder = _folder(where)
     return System(
         entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries())}
     )

@@ -14,7 +14,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.registry import BACKBONES, TOKENIZERS
-from vtok_eval.systems import CountingTokenizer, Tokenizer
+from vtok_eval.systems import CountingTokenizer, Generator, Tokenizer
 from vtok_eval.tokenizers.spec import MATCH, TokenizerSpec, parse_spec, without_parentheses
 from vtok_eval.tokenizers.user_code import load_user_class
 
@@ -72,7 +72,8 @@ def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
     """Build the tokenizer that a spec string names.
 
     Options become keyword arguments of its class, read as their annotations say. A parameter named `backbone`
-    gets a `Backbone` (the embedded default where the spec names none). A value `match:NAME` or `match:SPEC`
+    gets a `Backbone` (the embedded default where the spec names none), one named `device` the run's
+    `torch.device`. A value `match:NAME` or `match:SPEC`
     becomes that tokenizer, which must be able to count its tokens.
 
     Raises:
@@ -83,8 +84,26 @@ def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
     return _build(spec, context, pending=())
 
 
-def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What provenance keeps of a tokenizer, as JSON can hold it.
+def build_generator(spec: str, context: BuildContext) -> Generator:
+    """Build a user's generator, `FILE.py:Class` or `package.module:Class`; options are as for tokenizers.
+
+    Raises:
+        SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
+    """
+    parsed = parse_spec(spec)
+    if not parsed.is_user_class:
+        raise SpecError(f"{spec!r} is no generator; write generator:FILE.py:Class or generator:module:Class")
+    cls = load_user_class(parsed.name, method="generate")
+    generator = _call(cls, spec=spec, **_arguments(cls, parsed, context, ()))
+    if not isinstance(generator, Generator):
+        raise SpecError(
+            f"{spec}: {parsed.name} is no generator; it needs a method generate(prompts, seeds) -> Clips"
+        )
+    return generator
+
+
+def describe_tokenizer(tokenizer: Tokenizer | Generator) -> dict[str, Any]:
+    """What provenance keeps of a tokenizer or a generator, as JSON can hold it.
 
     class; options: the constructor's parameters, as far as the object keeps them as attributes; backbone: its
     description with the weights' hash; sampling_rule; checkpoint_sha256; source_sha256 of a user's file.
@@ -100,7 +119,8 @@ def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
     checkpoint = getattr(tokenizer, "checkpoint", None)
     if isinstance(checkpoint, str | Path) and Path(checkpoint).is_file():
         description["checkpoint_sha256"] = _sha256(Path(checkpoint))
-    description["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
+    if isinstance(tokenizer, Tokenizer):
+        description["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
     source = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if source is not None and not cls.__module__.startswith("vtok_eval.tokenizers."):
         description["source_sha256"] = _sha256(Path(source))
@@ -134,6 +154,8 @@ def _arguments(
     for name, parameter in parameters.items():
         if name == "backbone":
             arguments[name] = context.backbone(spec.options.get(name, DEFAULT_BACKBONE))
+        elif name == "device" and name not in spec.options:
+            arguments[name] = context.device
         elif name in spec.options:
             arguments[name] = _value(cls, parameter, spec, context, pending)
         elif parameter.default is parameter.empty:

@@ -1,4 +1,4 @@
-"""A user's own tokenizer class, found in a file or an importable module."""
+"""A user's own tokenizer or generator class, found in a file or an importable module."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.registry import TOKENIZERS
 
 
-def load_user_class(name: str) -> Callable[..., Any]:
-    """The class (or function that makes a tokenizer) of `FILE.py:Class` or `package.module:Class`.
+def load_user_class(name: str, *, method: str = "encode") -> Callable[..., Any]:
+    """The class (or function that makes an object) of `FILE.py:Class` or `package.module:Class`.
+
+    method: what its objects must have; where there is no such class, those that have it are named.
 
     Raises:
         SpecError: no such file or module, or its code raises when imported.
@@ -25,7 +27,7 @@ def load_user_class(name: str) -> Callable[..., Any]:
     module = _load_file(Path(where)) if where.endswith(".py") else _import_module(where)
     found = getattr(module, attribute, None)
     if not callable(found):
-        known = [key for key, value in vars(module).items() if hasattr(value, "encode") and callable(value)]
+        known = [key for key, value in vars(module).items() if hasattr(value, method) and callable(value)]
         raise UnknownNameError(what=f"class in {where}", name=attribute, known=known)
     return found
 
