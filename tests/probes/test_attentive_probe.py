@@ -74,7 +74,7 @@ def test_attention_equals_torchs_own():
         theirs.out_proj.bias.copy_(probe.merge_heads.bias)
     queries = probe.queries.expand(2, -1, -1)
     expected, _ = theirs(queries, embedded, embedded, key_padding_mask=~present)
-    assert torch.allclose(probe._attend(embedded, present), expected, atol=1e-5)
+    assert torch.allclose(probe._attend(embedded, present, probe.queries), expected, atol=1e-5)
 
 
 def test_slots_beyond_those_of_training_share_the_last():
