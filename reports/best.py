@@ -1,85 +1,114 @@
-"""Which system is best on a metric, where the paired test supports that any is."""
+"""Which systems are best and second best on a metric, where the paired tests support it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vtok_eval.results.records import Comparison, Metric, Score
+from vtok_eval.results.records import Metric, Score
 
 if TYPE_CHECKING:
-    from vtok_eval.results.records import Record
+    from vtok_eval.results.columns import JobColumns
+    from vtok_eval.results.pairs import Pair
 
 ALPHA = 0.05
 """Below this corrected p a difference is called significant."""
 
 
+@dataclass(frozen=True)
+class Podium:
+    """The system that is best on a metric, and the one that is second best; None where no test says so."""
+
+    best: str | None = None
+    second: str | None = None
+
+
 def find_best(
-    records_of: Callable[[str], Sequence[Record]],
+    pairs: Collection[Pair],
     scores: Sequence[Score],
     *,
     metrics: Sequence[Metric],
     contenders: Collection[str],
-    known: Sequence[Metric] = (),
-) -> dict[str, str]:
-    """Metric name -> the system that is best on it; a metric that has no supported best has no key.
+) -> dict[str, Podium]:
+    """Metric name -> its podium; a metric that has no supported best has no key.
 
-    The leader is supported where it beats each of the k - 1 others in the paired test at p < ALPHA / (k - 1):
-    the leader was picked by the same data, and Bonferroni's correction over those tests bounds the chance
-    that a system which is not best gets the title. Metrics that do not discriminate have no best.
+    The leader of k systems is supported where it beats each of the k - 1 others in the paired test at
+    p < ALPHA / (k - 1): the leader was picked by the same data, and Bonferroni's correction over those tests
+    bounds the chance that a system which is not best gets the title. Only then is the runner-up looked at,
+    which must beat each of the k - 2 behind it at p < ALPHA / (k - 2); of two systems none is second best.
+    Metrics that do not discriminate have no best.
 
-    records_of: a system's records. scores: of one benchmark. known: further metrics that a `mean_of` may
-        name.
+    pairs: from `tested_pairs`. scores: of one benchmark.
     """
-    ranks = {
-        metric.name: _ranking(scores, metric, contenders=contenders)
-        for metric in metrics
-        if metric.higher_is_better is not None
-    }
-    pending = {name: ranking for name, ranking in ranks.items() if len(ranking) > 1}
-    by_name = {metric.name: metric for metric in metrics}
-
-    @cache
-    def records(system: str) -> Sequence[Record]:
-        return records_of(system)
-
-    # Rank by rank: most leaders fall to the runner-up already, and every test costs a resampling.
-    for rank in range(1, max((len(ranking) for ranking in pending.values()), default=0)):
-        pairs: dict[tuple[str, str], list[Metric]] = defaultdict(list)
-        for name, ranking in pending.items():
-            if rank < len(ranking):
-                pairs[ranking[0], ranking[rank]].append(by_name[name])
-        for (leader, other), tested in pairs.items():
-            for comparison in _compare(records(leader), records(other), tested, known=(*metrics, *known)):
-                n_tests = len(pending[comparison.metric]) - 1
-                if not _wins(comparison, by_name[comparison.metric], n_tests=n_tests):
-                    del pending[comparison.metric]
-    return {name: ranking[0] for name, ranking in pending.items()}
+    tests = {(pair.metric, pair.a, pair.b): pair for pair in pairs}
+    found = {}
+    for metric in metrics:
+        ranking = ranked(scores, metric, contenders=contenders)
+        if len(ranking) > 1 and _beats_all(ranking[0], ranking[1:], metric, tests):
+            second = ranking[1] if len(ranking) > 2 else None
+            if second is not None and not _beats_all(second, ranking[2:], metric, tests):
+                second = None
+            found[metric.name] = Podium(ranking[0], second)
+    return found
 
 
-def _ranking(scores: Sequence[Score], metric: Metric, *, contenders: Collection[str]) -> list[str]:
-    """The contenders that have a value, best first; none where the metric does not discriminate."""
+def tested_pairs(
+    jobs: Mapping[str, JobColumns],
+    scores: Sequence[Score],
+    *,
+    metrics: Sequence[Metric],
+    tokens: Mapping[str, float],
+) -> list[Pair]:
+    """The paired tests that `find_best` may ask for, of these systems and of those within any token budget.
+
+    jobs: the contenders' columns, by system. metrics: all of the benchmark; those without a better end, and
+    those that do not discriminate, are not tested. tokens: per clip, where known.
+    """
+    from vtok_eval.results.pairs import compare_pairs
+
+    rankings = {metric.name: ranked(scores, metric, contenders=jobs) for metric in metrics}
+    tested = [metric for metric in metrics if len(rankings[metric.name]) > 1]
+    wanted = {name: _leaders(ranking, tokens) for name, ranking in rankings.items()}
+    return compare_pairs(jobs, metrics=tested, known=metrics, wanted=wanted) if tested else []
+
+
+def _leaders(ranking: Sequence[str], tokens: Mapping[str, float]) -> set[str]:
+    """The best two of all systems, and the best two within each token budget."""
+    found = set(ranking[:2])
+    for budget in {tokens[name] for name in ranking if name in tokens}:
+        found |= set([name for name in ranking if tokens.get(name, budget + 1) <= budget][:2])
+    return found
+
+
+def ranked(scores: Sequence[Score], metric: Metric, *, contenders: Collection[str]) -> list[str]:
+    """The contenders that have a value, best first; none where the metric has no better end, or does not
+    discriminate.
+    """
     own = [score for score in scores if score.metric.name == metric.name]
-    if not all(score.discriminates for score in own):
+    if metric.higher_is_better is None or not all(score.discriminates for score in own):
         return []
     valued = [(score.value, score.system) for score in own if score.value is not None]
-    ordered = sorted(valued, key=lambda pair: pair[0], reverse=bool(metric.higher_is_better))
+    ordered = sorted(valued, key=lambda pair: pair[0], reverse=metric.higher_is_better)
     return [system for _, system in ordered if system in contenders]
 
 
-def _compare(
-    leader: Sequence[Record], other: Sequence[Record], tested: Sequence[Metric], *, known: Sequence[Metric]
-) -> list[Comparison]:
-    from vtok_eval.results.statistics import compare_all
-
-    sides = {"leader": leader, "other": other}
-    return compare_all(sides, "other", tested, known=known)
+def _beats_all(
+    system: str, others: Sequence[str], metric: Metric, tests: Mapping[tuple[str, str, str], Pair]
+) -> bool:
+    return all(_beats(system, other, metric, tests, n_tests=len(others)) for other in others)
 
 
-def _wins(comparison: Comparison, metric: Metric, *, n_tests: int) -> bool:
-    if not comparison.difference:
+def _beats(
+    system: str,
+    other: str,
+    metric: Metric,
+    tests: Mapping[tuple[str, str, str], Pair],
+    *,
+    n_tests: int,
+) -> bool:
+    pair = tests.get((metric.name, system, other)) or tests.get((metric.name, other, system))
+    if pair is None or not pair.difference:
         return False
-    better = (comparison.difference > 0) is bool(metric.higher_is_better)
-    return better and comparison.p * n_tests < ALPHA
+    difference = pair.difference if pair.a == system else -pair.difference
+    return (difference > 0) is bool(metric.higher_is_better) and pair.p * n_tests < ALPHA

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reports.best import find_best
-from reports.gather import BUDGET_TOLERANCE, BenchmarkReport, RunReport, SystemInfo, records_of
+from reports.gather import BUDGET_TOLERANCE, BenchmarkReport, RunReport, SystemInfo
 from reports.grid import Grid, GridCell, GridRow, RowKind, heading
 from reports.plots.style import family
 from reports.wording import MISSING, score_text, tokens_text
-from vtok_eval.results.records import Metric, Record
+from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from vtok_eval.results.columns import JobColumns
 
 RESAMPLES = 1999
 SEED = 20260204
@@ -87,7 +90,7 @@ def budget_tables(report: RunReport) -> dict[str, BudgetTables]:
     """The tables at equal budget, by benchmark id, where contenders have several budgets."""
     return {
         benchmark.info.id: BudgetTables(
-            leaders=tuple(leaders(report, benchmark)), needed=tuple(tokens_needed(report, benchmark))
+            leaders=tuple(leaders(benchmark)), needed=tuple(tokens_needed(report, benchmark))
         )
         for benchmark in report.benchmarks
         if len(budgets(benchmark)) > 1
@@ -132,7 +135,7 @@ def _bound(needed: Needed) -> str:
     return "at most" if needed.tokens <= needed.least else ""
 
 
-def leaders(report: RunReport, benchmark: BenchmarkReport) -> list[Leader]:
+def leaders(benchmark: BenchmarkReport) -> list[Leader]:
     """For each budget and headline metric the contender that leads within it."""
     metrics = _rankable(benchmark)
     found = []
@@ -144,19 +147,14 @@ def leaders(report: RunReport, benchmark: BenchmarkReport) -> list[Leader]:
             for name in affordable
             if (cell := benchmark.cell(name, metric.name)) is not None and cell.score.value is not None
         ]
-        best = find_best(
-            _reader(report, benchmark),
-            scores,
-            metrics=metrics,
-            contenders=affordable,
-            known=benchmark.metrics,
-        )
+        podiums = find_best(benchmark.pairs, scores, metrics=metrics, contenders=affordable)
         for metric in metrics:
             own = [score for score in scores if score.metric.name == metric.name]
             if own:
                 sign = 1 if metric.higher_is_better else -1
                 leader = max(own, key=lambda score: sign * (score.value or 0.0)).system
-                found.append(Leader(budget, metric.name, leader, best.get(metric.name) == leader))
+                best = podiums[metric.name].best if metric.name in podiums else None
+                found.append(Leader(budget, metric.name, leader, best == leader))
     return found
 
 
@@ -181,39 +179,51 @@ def tokens_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]
     found: list[Needed] = []
     if len(set(families.values())) < 2:
         return found
-    records = {system.name: _reader(report, benchmark)(system.name) for system in systems}
+    jobs = {
+        system.name: job
+        for system in systems
+        if (job := report.columns.get((benchmark.info.id, system.name))) is not None
+    }
     for metric in _rankable(benchmark):
         if not metric.higher_is_better:
             continue
-        drawn = _resampled(records, metric, benchmark.metrics)
-        for name in drawn:
-            others = sorted(
-                (other for other in drawn if families[other] != families[name]),
-                key=lambda other: benchmark.tokens[other],
-            )
+        drawn = _resampled(jobs, metric, benchmark.metrics)
+        for kind in dict.fromkeys(families[name] for name in drawn):
+            own = [name for name in drawn if families[name] == kind]
+            others = [name for name in drawn if families[name] != kind]
             if others:
-                prices = [benchmark.tokens[other] for other in others]
-                found.append(_needed(name, metric.name, drawn[name], [drawn[o] for o in others], prices))
-    return found
+                found += _needed(metric.name, own, others, drawn, benchmark.tokens)
+    place = {
+        (system.name, metric.name): i
+        for i, (metric, system) in enumerate(
+            (metric, system) for metric in benchmark.headline for system in systems
+        )
+    }
+    return sorted(found, key=lambda entry: place[entry.system, entry.metric])
 
 
-def frontier_crossing(target: float, prices: Sequence[float], values: Sequence[float]) -> float:
-    """Tokens at which the frontier of points (in rising price) reaches `target`; infinite where it does not.
+def frontier_crossings(targets: np.ndarray, prices: Sequence[float], values: np.ndarray) -> np.ndarray:
+    """Tokens at which the frontier of points (in rising price) reaches each target; infinite where never.
 
     The frontier is the best value within each price; between two prices that raise it, it is straight in the
     logarithm of the price. The least price where the first point reaches the target already.
+
+    targets: `(S, B)`, S scores in each of B resamples. values: `(P, B)`, the score at each price. Returns
+    `(S, B)`.
     """
-    price, value = prices[0], values[0]
-    if value >= target:
-        return price
-    for next_price, next_value in zip(prices[1:], values[1:], strict=True):
-        if next_value <= value:
-            continue
-        if next_value >= target:
-            share = (target - value) / (next_value - value)
-            return price * (next_price / price) ** share
-        price, value = next_price, next_value
-    return math.inf
+    import numpy as np
+
+    found = np.where(targets <= values[0], prices[0], np.inf)
+    price, best = np.full(values.shape[1], prices[0]), values[0].copy()
+    for next_price, following in zip(prices[1:], values[1:], strict=True):
+        raises = following > best
+        reached = np.isinf(found) & raises & (following >= targets)
+        rise = np.where(raises, following - best, 1.0)
+        # Elsewhere the share is not used, and may be too large for the power.
+        share = np.where(reached, (targets - best) / rise, 0.0)
+        found = np.where(reached, price * (next_price / price) ** share, found)
+        price, best = np.where(raises, next_price, price), np.where(raises, following, best)
+    return found
 
 
 def leaders_grid(benchmark: BenchmarkReport, found: Sequence[Leader]) -> Grid:
@@ -236,7 +246,7 @@ def needed_grid(benchmark: BenchmarkReport, found: Sequence[Needed]) -> Grid:
     for system in dict.fromkeys(entry.system for entry in found):
         cells = [GridCell(needed_text(by_place.get((system, metric.name)))) for metric in metrics]
         tokens = GridCell(tokens_text(benchmark.tokens[system]))
-        rows.append(GridRow(RowKind.VALUES, (GridCell(system), tokens, *cells)))
+        rows.append(GridRow(RowKind.VALUES, (GridCell(benchmark.title_of(system)), tokens, *cells)))
     columns = ("System", "Its own tokens per clip", *(heading(benchmark, metric) for metric in metrics))
     return Grid(columns, tuple(rows), lead=2)
 
@@ -262,7 +272,8 @@ def _leader_cell(benchmark: BenchmarkReport, leader: Leader | None) -> GridCell:
     if leader is None:
         return GridCell(MISSING)
     cell = benchmark.cell(leader.system, leader.metric)
-    return GridCell(f"{leader.system}: {score_text(cell.score if cell else None)}", leader.supported)
+    text = score_text(cell.score if cell else None)
+    return GridCell(f"{benchmark.title_of(leader.system)}: {text}", leader.supported)
 
 
 def _priced(benchmark: BenchmarkReport) -> list[SystemInfo]:
@@ -274,33 +285,36 @@ def _rankable(benchmark: BenchmarkReport) -> list[Metric]:
     return [metric for metric in benchmark.headline if metric.higher_is_better is not None]
 
 
-def _reader(report: RunReport, benchmark: BenchmarkReport) -> Callable[[str], Sequence[Record]]:
-    return lambda system: records_of(report, benchmark.info.id, system)
-
-
 def _needed(
-    system: str, metric: str, own: np.ndarray, others: Sequence[np.ndarray], prices: Sequence[float]
-) -> Needed:
-    """From scores of all samples (first) and of each resample (rest)."""
+    metric: str,
+    systems: Sequence[str],
+    others: Sequence[str],
+    drawn: Mapping[str, np.ndarray],
+    tokens: Mapping[str, float],
+) -> list[Needed]:
+    """What `others` need for the score of each of `systems`; drawn: scores of all samples (first) and of each
+    resample (rest).
+    """
     import numpy as np
 
-    crossings = np.array(
-        [
-            frontier_crossing(float(target), prices, [float(other[i]) for other in others])
-            for i, target in enumerate(own)
-        ]
-    )
+    ordered = sorted(others, key=lambda other: tokens[other])
+    prices = [tokens[other] for other in ordered]
+    targets = np.stack([drawn[name] for name in systems])
+    crossings = frontier_crossings(targets, prices, np.stack([drawn[other] for other in ordered]))
     tail = (1 - CONFIDENCE) / 2
-    low = high = None
-    if len(crossings) > 1:
-        # Not interpolated: between a number and infinity there is nothing.
-        low = float(np.quantile(crossings[1:], tail, method="lower"))
-        high = float(np.quantile(crossings[1:], 1 - tail, method="higher"))
-    return Needed(system, metric, float(crossings[0]), low, high, least=prices[0], most=prices[-1])
+    found = []
+    for name, crossing in zip(systems, crossings, strict=True):
+        low = high = None
+        if len(crossing) > 1:
+            # Not interpolated: between a number and infinity there is nothing.
+            low = float(np.quantile(crossing[1:], tail, method="lower"))
+            high = float(np.quantile(crossing[1:], 1 - tail, method="higher"))
+        found.append(Needed(name, metric, float(crossing[0]), low, high, least=prices[0], most=prices[-1]))
+    return found
 
 
 def _resampled(
-    records: Mapping[str, Sequence[Record]], metric: Metric, known: Sequence[Metric]
+    jobs: Mapping[str, JobColumns], metric: Metric, known: Sequence[Metric]
 ) -> dict[str, np.ndarray]:
     """Each system's score on all samples and on `RESAMPLES` resamples of the clusters, the same for all.
 
@@ -309,23 +323,23 @@ def _resampled(
     """
     import numpy as np
 
-    from vtok_eval.results.sample_table import components, sample_values
+    from vtok_eval.results.columns import on_common_samples
+    from vtok_eval.results.sample_table import material
 
-    parts = components(metric, known)
-    tables = {name: [sample_values(rows, part) for part in parts] for name, rows in records.items()}
-    tables = {name: found for name, found in tables.items() if all(part.values for part in found)}
-    names = sorted({c for found in tables.values() for part in found for c in part.clusters.values()})
-    index = {name: i for i, name in enumerate(names)}
-    weights = _weights(len(names))
+    if not jobs:
+        return {}
+    common = dict(zip(jobs, on_common_samples(list(jobs.values())), strict=True))
+    samples = next(iter(common.values())).samples
+    materials = {name: material(job, metric, known).with_replicates(1) for name, job in common.items()}
+    materials = {name: found for name, found in materials.items() if found.whole}
+    size = samples.n_clusters
+    weights = _weights(size)
     drawn = {}
-    for system, found in tables.items():
+    for system, found in materials.items():
         means = []
-        for part in found:
-            sums, counts = np.zeros(len(names)), np.zeros(len(names))
-            for sample, values in part.values.items():
-                cluster = index[part.clusters[sample]]
-                sums[cluster] += float(values.mean())
-                counts[cluster] += 1
+        for values, present in zip(found.values[:, :, 0], found.present, strict=True):
+            sums = np.bincount(samples.clusters, weights=values, minlength=size)
+            counts = np.bincount(samples.clusters, weights=present, minlength=size)
             whole = sums.sum() / counts.sum()
             totals = weights @ counts
             safe = np.where(totals > 0, totals, 1.0)
@@ -335,6 +349,7 @@ def _resampled(
     return drawn
 
 
+@lru_cache(maxsize=1)
 def _weights(n_clusters: int) -> np.ndarray:
     """How often each cluster is drawn, `(resamples, n_clusters)`; fewer resamples where there are many."""
     import numpy as np

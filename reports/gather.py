@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reports.best import find_best
+from reports.best import Podium, find_best, tested_pairs
+from reports.caveats import caveats, with_caveats
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.journal import Job
-from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
+from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.store import RunFolder
+
+if TYPE_CHECKING:
+    from vtok_eval.results.columns import JobColumns, SampleSets
+    from vtok_eval.results.pairs import Pair
+    from vtok_eval.results.run_columns import Failure, JobState, RunRecords
 
 BUDGET_TOLERANCE = 0.1
 """Two systems have an equal token budget where their tokens per clip differ by at most this share."""
@@ -28,6 +33,16 @@ class SystemInfo:
     control: bool = False
     description: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must stand beside its name."""
+        return caveats(self.description, spec=self.spec)
+
+    @property
+    def title(self) -> str:
+        """Its name as tables show it, with its caveats."""
+        return with_caveats(self.name, self.caveats)
+
 
 @dataclass(frozen=True)
 class BenchmarkInfo:
@@ -40,6 +55,16 @@ class BenchmarkInfo:
     description: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must stand beside its name."""
+        return caveats({**self.options, **self.description})
+
+    @property
+    def title(self) -> str:
+        """Its id as headings and captions show it, with its caveats."""
+        return with_caveats(self.id, self.caveats)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the benchmark wants said beside its numbers."""
         notes = self.description.get("notes", ())
@@ -48,11 +73,12 @@ class BenchmarkInfo:
 
 @dataclass(frozen=True)
 class Cell:
-    """One score, its comparison with the baseline, and whether the paired test supports that it is best."""
+    """One score, its comparison with the baseline, and whether paired tests show it best or second best."""
 
     score: Score
     comparison: Comparison | None = None
     best: bool = False
+    second: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +87,7 @@ class BenchmarkReport:
 
     metrics: in the benchmark's order. systems: those that have a score, in the run's order.
     tokens: mean tokens per clip over the samples that went well, by system; no key where none is known;
-        empty where tokens are among the metrics.
+        empty where tokens are among the metrics. pairs: the paired tests between its contenders.
     """
 
     info: BenchmarkInfo
@@ -69,6 +95,11 @@ class BenchmarkReport:
     systems: tuple[SystemInfo, ...]
     tokens: Mapping[str, float]
     cells: Mapping[tuple[str, str], Cell]
+    pairs: Sequence[Pair] = ()
+
+    def title_of(self, system: str) -> str:
+        """A system's name as tables show it, with its caveats."""
+        return next((info.title for info in self.systems if info.name == system), system)
 
     def cell(self, system: str, metric: str) -> Cell | None:
         """The cell of a system and a metric, by their names."""
@@ -108,30 +139,6 @@ class BenchmarkReport:
 
 
 @dataclass(frozen=True)
-class JobProgress:
-    """How far a job came. folder: of the run that the job belongs to."""
-
-    folder: Path
-    id: str
-    system: str
-    benchmark: str
-    n_samples: int
-    n_finished: int
-    n_failed: int
-    done: bool
-
-
-@dataclass(frozen=True)
-class FailedSample:
-    """A sample that failed, and why."""
-
-    system: str
-    benchmark: str
-    sample_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class NotRun:
     """A system on a benchmark that the machine could not run, and why."""
 
@@ -145,8 +152,8 @@ class RunReport:
     """Everything that a report shows of one run, or of several as one.
 
     paths: of the run folders. label: must stand beside every number. benchmarks: those with scores.
-    unfinished: why the numbers are not the run's final ones, in words; empty where they are.
-    run: run.json as it is.
+    columns: the records, by benchmark and system. unfinished: why the numbers are not the run's final ones,
+    in words; empty where they are. run: run.json as it is.
     """
 
     paths: tuple[Path, ...]
@@ -158,39 +165,46 @@ class RunReport:
     systems: tuple[SystemInfo, ...]
     benchmarks: tuple[BenchmarkReport, ...]
     described: tuple[BenchmarkInfo, ...]
-    jobs: tuple[JobProgress, ...]
-    failed: tuple[FailedSample, ...]
+    jobs: tuple[JobState, ...]
+    columns: Mapping[tuple[str, str], JobColumns]
+    failed: tuple[Failure, ...]
     not_run: tuple[NotRun, ...]
     unfinished: tuple[str, ...]
     run: Mapping[str, Any]
+
+    def label_of(self, benchmark: BenchmarkReport) -> str:
+        """The label as a picture of a benchmark carries it, with what must be said of the systems in it."""
+        found: dict[str, list[str]] = {}
+        for system in benchmark.systems:
+            for caveat in system.caveats:
+                found.setdefault(caveat, []).append(system.name)
+        said = [f"{caveat.capitalize()}: {', '.join(names)}." for caveat, names in found.items()]
+        own = [f"{', '.join(benchmark.info.caveats).capitalize()}."] if benchmark.info.caveats else []
+        return " ".join([self.label, *own, *said])
 
     def benchmark(self, identifier: str) -> BenchmarkReport | None:
         """The results of the benchmark with this id."""
         return next((found for found in self.benchmarks if found.info.id == identifier), None)
 
 
-def records_of(report: RunReport, benchmark: str, system: str) -> list[Record]:
-    """The records of a system on a benchmark, by its id; none where there is no such job."""
-    for job in report.jobs:
-        if (job.benchmark, job.system) == (benchmark, system):
-            return RunFolder(job.folder).raw_records(job.id)
-    return []
-
-
-def gather(path: Path, *, rank: bool = True) -> RunReport:
+def gather(path: Path, *, rank: bool = True, sets: SampleSets | None = None) -> RunReport:
     """Read the run folder at `path`, finished or not; without `rank` no cell is called the best.
+
+    sets: sample sets that runs read before have, so that equal ones are kept once.
 
     Raises:
         RunFolderError: there is no run, or a file of it cannot be read.
     """
+    from vtok_eval.results.columns import SampleSets
+    from vtok_eval.results.run_columns import read_records
+
     folder = RunFolder.open(path)
     run = folder.run()
     scores, missing = _scores(folder)
     comparisons = folder.comparisons() if (folder.path / "comparisons.json").exists() else []
-    jobs = folder.jobs()
-    seen = _read_records(folder, jobs)
+    records = read_records(folder, sets or SampleSets())
     described = tuple(_benchmark_infos(run, scores))
-    systems = tuple(_system_infos(run, scores, jobs))
+    systems = tuple(_system_infos(run, scores, records.states))
     return RunReport(
         paths=(folder.path,),
         name=str(run.get("name") or folder.path.name),
@@ -200,60 +214,21 @@ def gather(path: Path, *, rank: bool = True) -> RunReport:
         baseline=run.get("baseline"),
         systems=systems,
         benchmarks=tuple(
-            _benchmark_report(folder, info, systems, scores, comparisons, seen, rank=rank)
+            _benchmark_report(info, systems, scores, comparisons, records, rank=rank)
             for info in described
             if any(score.benchmark == info.id for score in scores)
         ),
         described=described,
-        jobs=seen.progress,
-        failed=seen.failed,
+        jobs=records.states,
+        columns=records.jobs,
+        failed=records.failures,
         not_run=tuple(
             NotRun(*(str(entry.get(key, "")) for key in ("system", "benchmark", "reason")))
             for entry in run.get("not_run", ())
         ),
-        unfinished=(*missing, *_unfinished(seen.progress, scores, run)),
+        unfinished=(*missing, *_unfinished(records.states, scores, run)),
         run=run,
     )
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What one pass over the records gives."""
-
-    progress: tuple[JobProgress, ...]
-    failed: tuple[FailedSample, ...]
-    tokens: Mapping[tuple[str, str], float]
-
-
-def _read_records(folder: RunFolder, jobs: Sequence[Job]) -> _Seen:
-    progress, failed, tokens = [], [], {}
-    for job in jobs:
-        records = folder.raw_records(job.id)
-        bad = [record for record in records if record.status is Status.FAILED]
-        progress.append(
-            JobProgress(
-                folder=folder.path,
-                id=job.id,
-                system=job.system,
-                benchmark=job.benchmark,
-                n_samples=job.n_samples,
-                n_finished=len(records),
-                n_failed=len(bad),
-                done=job.state == "done",
-            )
-        )
-        failed += [
-            FailedSample(job.system, job.benchmark, record.sample_id, record.reason or "") for record in bad
-        ]
-        mean = _mean_tokens(records)
-        if mean is not None:
-            tokens[job.benchmark, job.system] = mean
-    return _Seen(tuple(progress), tuple(failed), tokens)
-
-
-def _mean_tokens(records: Sequence[Record]) -> float | None:
-    counts = [record.cost["tokens"] for record in records if "tokens" in record.cost]
-    return sum(counts) / len(counts) if counts else None
 
 
 def _scores(folder: RunFolder) -> tuple[list[Score], tuple[str, ...]]:
@@ -281,7 +256,7 @@ def _label(run: Mapping[str, Any], scores: Sequence[Score]) -> str:
 
 
 def _system_infos(
-    run: Mapping[str, Any], scores: Sequence[Score], jobs: Sequence[Job]
+    run: Mapping[str, Any], scores: Sequence[Score], jobs: Sequence[JobState]
 ) -> Iterator[SystemInfo]:
     """The systems of run.json in its order, then those that only scores or jobs name."""
     known = set()
@@ -316,12 +291,11 @@ def _benchmark_infos(run: Mapping[str, Any], scores: Sequence[Score]) -> Iterato
 
 
 def _benchmark_report(
-    folder: RunFolder,
     info: BenchmarkInfo,
     systems: Sequence[SystemInfo],
     scores: Sequence[Score],
     comparisons: Sequence[Comparison],
-    seen: _Seen,
+    records: RunRecords,
     *,
     rank: bool,
 ) -> BenchmarkReport:
@@ -329,39 +303,63 @@ def _benchmark_report(
     metrics = tuple({score.metric.name: score.metric for score in own}.values())
     scored = {score.system for score in own}
     present = tuple(system for system in systems if system.name in scored)
-    against = {(entry.system, entry.metric): entry for entry in comparisons if entry.benchmark == info.id}
-    jobs = {job.system: job.id for job in seen.progress if job.benchmark == info.id and job.done}
-    contenders = [system.name for system in present if not system.control and system.name in jobs]
+    done = {state.system for state in records.states if state.benchmark == info.id and state.done}
+    jobs = {name: job for (benchmark, name), job in records.jobs.items() if benchmark == info.id}
     # Where tokens are themselves measured (at several clip lengths), their mean over samples says nothing.
     counted = any(metric.unit == "tokens" for metric in metrics)
-    best: dict[str, str] = {}
-    if rank:
-        best = find_best(
-            lambda system: folder.raw_records(jobs[system]), own, metrics=metrics, contenders=contenders
-        )
+    return make_benchmark_report(
+        info,
+        metrics=metrics,
+        systems=present,
+        scores=own,
+        comparisons=[entry for entry in comparisons if entry.benchmark == info.id],
+        tokens={}
+        if counted
+        else {
+            system.name: records.tokens[info.id, system.name]
+            for system in present
+            if (info.id, system.name) in records.tokens
+        },
+        jobs={name: job for name, job in jobs.items() if name in done} if rank else {},
+    )
+
+
+def make_benchmark_report(
+    info: BenchmarkInfo,
+    *,
+    metrics: tuple[Metric, ...],
+    systems: tuple[SystemInfo, ...],
+    scores: Sequence[Score],
+    comparisons: Sequence[Comparison],
+    tokens: Mapping[str, float],
+    jobs: Mapping[str, JobColumns],
+) -> BenchmarkReport:
+    """A benchmark's results, with the best and second best of the systems that `jobs` has columns of."""
+    against = {(entry.system, entry.metric): entry for entry in comparisons}
+    contenders = [system.name for system in systems if not system.control and system.name in jobs]
+    tested = {name: jobs[name] for name in contenders}
+    pairs = tested_pairs(tested, scores, metrics=metrics, tokens=tokens)
+    podiums = find_best(pairs, scores, metrics=metrics, contenders=contenders)
+    none = Podium()
     return BenchmarkReport(
         info=info,
         metrics=metrics,
-        systems=present,
-        tokens={
-            system.name: seen.tokens[info.id, system.name]
-            for system in present
-            if (info.id, system.name) in seen.tokens and not counted
-        },
+        systems=systems,
+        tokens=tokens,
         cells={
             (score.system, score.metric.name): Cell(
                 score=score,
                 comparison=against.get((score.system, score.metric.name)),
-                best=best.get(score.metric.name) == score.system,
+                best=podiums.get(score.metric.name, none).best == score.system,
+                second=podiums.get(score.metric.name, none).second == score.system,
             )
-            for score in own
+            for score in scores
         },
+        pairs=pairs,
     )
 
 
-def _unfinished(
-    jobs: Sequence[JobProgress], scores: Sequence[Score], run: Mapping[str, Any]
-) -> Iterator[str]:
+def _unfinished(jobs: Sequence[JobState], scores: Sequence[Score], run: Mapping[str, Any]) -> Iterator[str]:
     """One line for each thing that keeps the numbers from being final."""
     scored = {(score.benchmark, score.system) for score in scores}
     for job in jobs:
@@ -375,7 +373,7 @@ def _unfinished(
         yield "the last session has no end: it was killed, or it is still running"
 
 
-def _never_entered(jobs: Sequence[JobProgress], run: Mapping[str, Any]) -> Iterator[str]:
+def _never_entered(jobs: Sequence[JobState], run: Mapping[str, Any]) -> Iterator[str]:
     """Jobs that were planned and not begun, as far as the folder tells.
 
     run.json does not hold which kinds a benchmark accepts: that a system belongs to a benchmark is concluded

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from reports.gather import BenchmarkReport, SystemInfo
+from reports.gather import BenchmarkReport, Cell, SystemInfo
 from reports.wording import (
     MISSING,
     NOT_DISCRIMINATING,
@@ -35,10 +35,16 @@ class RowKind(Enum):
 
 @dataclass(frozen=True)
 class GridCell:
-    """A cell's text, and whether it is shown bold."""
+    """A cell's text, and whether it is shown bold (the best) or underlined (the second best)."""
 
     text: str
     bold: bool = False
+    underlined: bool = False
+
+    @property
+    def width(self) -> int:
+        """Characters, with the mark that stands for bold or underlined in plain text."""
+        return len(self.text) + (self.bold or self.underlined)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Grid:
         return [
             max(
                 max((len(word) for word in name.split()), default=0),
-                max((len(row.cells[i].text) + row.cells[i].bold for row in bodies), default=0),
+                max((row.cells[i].width for row in bodies), default=0),
             )
             for i, name in enumerate(self.columns)
         ]
@@ -110,7 +116,7 @@ def details_grid(benchmark: BenchmarkReport) -> Grid:
     """The long table: measured metrics, by group, x systems."""
     metrics = benchmark.details
     chance = any(metric.chance is not None for metric in metrics)
-    columns = ("Metric", *(("Chance",) if chance else ()), *(system.name for system in benchmark.systems))
+    columns = ("Metric", *(("Chance",) if chance else ()), *(system.title for system in benchmark.systems))
     rows: list[GridRow] = []
     group = None
     for metric in metrics:
@@ -132,7 +138,7 @@ def heading(benchmark: BenchmarkReport, metric: Metric) -> str:
 def system_text(system: SystemInfo, *, baseline: str | None) -> str:
     """A system's name and its part in the comparison."""
     role = " (baseline)" if system.name == baseline else " (control)" if system.control else ""
-    return f"{system.name}{role}"
+    return f"{system.title}{role}"
 
 
 def chance_text(metric: Metric) -> str:
@@ -146,6 +152,12 @@ def chance_text(metric: Metric) -> str:
     )
 
 
+def _score_cell(cell: Cell | None) -> GridCell:
+    if cell is None:
+        return GridCell(score_text(None))
+    return GridCell(score_text(cell.score), bold=cell.best, underlined=cell.second)
+
+
 def _value_row(
     benchmark: BenchmarkReport, system: SystemInfo, metrics: Sequence[Metric], *, baseline: str | None
 ) -> GridRow:
@@ -156,7 +168,7 @@ def _value_row(
         (
             GridCell(system_text(system, baseline=baseline)),
             *tokens,
-            *(GridCell(score_text(cell.score if cell else None), bool(cell and cell.best)) for cell in cells),
+            *(_score_cell(cell) for cell in cells),
             GridCell(count_text(cell.score for cell in cells if cell)),
         ),
     )
@@ -192,6 +204,6 @@ def _metric_row(benchmark: BenchmarkReport, metric: Metric, *, with_chance: bool
         (
             GridCell(heading(benchmark, metric)),
             *((GridCell(chance_text(metric)),) if with_chance else ()),
-            *(GridCell(score_text(cell.score if cell else None), bool(cell and cell.best)) for cell in cells),
+            *(_score_cell(cell) for cell in cells),
         ),
     )

@@ -68,9 +68,8 @@ def _sentence(system: SystemInfo, benchmark: BenchmarkReport, *, baseline: str) 
         for metric, comparison in tested
         if comparison is not None
     ]
-    return (
-        f"{system.name} against {baseline}{_budget(benchmark, system.name, baseline)}: {'; '.join(clauses)}."
-    )
+    budget = _budget(benchmark, system.name, baseline)
+    return f"{system.title} against {benchmark.title_of(baseline)}{budget}: {'; '.join(clauses)}."
 
 
 def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> str:

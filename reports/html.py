@@ -28,6 +28,7 @@ class Part:
     """
 
     identifier: str
+    title: str
     comparison: Grid
     details: Grid | None
     table_notes: Sequence[str]
@@ -75,6 +76,7 @@ def _part(
     in_long_table = set(benchmark.details) - set(benchmark.headline)
     return Part(
         identifier=benchmark.info.id,
+        title=benchmark.info.title,
         comparison=comparison_grid(benchmark, baseline=report.baseline),
         details=details_grid(benchmark) if in_long_table else None,
         table_notes=table_notes(benchmark, baseline=report.baseline),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reports.budget import BudgetTables
 from reports.gather import BenchmarkReport, RunReport
-from reports.grid import Grid, RowKind, comparison_grid, details_grid
+from reports.grid import Grid, GridCell, RowKind, comparison_grid, details_grid
 from reports.notes import status_notes, table_notes
 
 if TYPE_CHECKING:
@@ -94,14 +94,14 @@ def _latex_character(character: str) -> str:
 def _comparison(benchmark: BenchmarkReport, report: RunReport) -> list[str]:
     notes = " ".join(table_notes(benchmark, baseline=report.baseline))
     grid = comparison_grid(benchmark, baseline=report.baseline)
-    caption = _caption(benchmark.info.id, report)
+    caption = _caption(benchmark.info.title, report)
     return _tables(grid, caption=caption, notes=notes, label=f"tab:{_slug(benchmark.info.id)}")
 
 
 def _details(benchmark: BenchmarkReport, report: RunReport) -> list[str]:
     if not set(benchmark.details) - set(benchmark.headline):
         return []
-    caption = _caption(f"{benchmark.info.id}, metric by metric", report)
+    caption = _caption(f"{benchmark.info.title}, metric by metric", report)
     return _tables(
         details_grid(benchmark), caption=caption, notes="", label=f"tab:{_slug(benchmark.info.id)}-metrics"
     )
@@ -115,7 +115,7 @@ def _budget(benchmark: BenchmarkReport, report: RunReport, budget: Mapping[str, 
         for title, grid, notes in budget[benchmark.info.id].grids(benchmark)
         for table in _tables(
             grid,
-            caption=_caption(f"{benchmark.info.id}, {title}", report),
+            caption=_caption(f"{benchmark.info.title}, {title}", report),
             notes=" ".join(notes),
             label=f"tab:{_slug(benchmark.info.id)}-{_slug(title)}",
         )
@@ -173,18 +173,19 @@ def _table(grid: Grid, *, caption: str, label: str) -> str:
 def _styles(frame: pd.DataFrame, *, grid: Grid) -> pd.DataFrame:
     """LaTeX commands of each cell, as Styler takes them."""
     styles = [
-        [_command(row.kind, bold=cell.bold, first=i == 0) for i, cell in enumerate(row.cells)]
-        for row in grid.rows
+        [_command(row.kind, cell, first=i == 0) for i, cell in enumerate(row.cells)] for row in grid.rows
     ]
     return frame.__class__(styles, index=frame.index, columns=frame.columns)
 
 
-def _command(kind: RowKind, *, bold: bool, first: bool) -> str:
+def _command(kind: RowKind, cell: GridCell, *, first: bool) -> str:
     if kind is RowKind.HEADING:
         return "textit:--rwrap;" if first else ""
     if kind is RowKind.DIFFERENCES:
         return "scriptsize:--wrap;"
-    return "textbf:--rwrap;" if bold else ""
+    if cell.bold:
+        return "textbf:--rwrap;"
+    return "underline:--rwrap;" if cell.underlined else ""
 
 
 def _slug(text: str) -> str:

@@ -32,19 +32,19 @@ def _blocks(report: RunReport, budget: Mapping[str, BudgetTables]) -> Iterator[s
 
 
 def _benchmark_blocks(benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
-    yield f"## {escape(benchmark.info.id)}"
+    yield f"## {escape(benchmark.info.title)}"
     yield _table(comparison_grid(benchmark, baseline=report.baseline))
     yield escape(report.label)
     yield "\n".join(f"- {escape(note)}" for note in table_notes(benchmark, baseline=report.baseline))
     if set(benchmark.details) - set(benchmark.headline):
-        yield f"### {escape(benchmark.info.id)}, metric by metric"
+        yield f"### {escape(benchmark.info.title)}, metric by metric"
         yield _table(details_grid(benchmark))
         yield escape(report.label)
 
 
 def _budget_blocks(tables: BudgetTables, benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
     for title, grid, notes in tables.grids(benchmark):
-        yield f"### {escape(benchmark.info.id)}, {title}"
+        yield f"### {escape(benchmark.info.title)}, {title}"
         yield _table(grid)
         yield escape(report.label)
         yield "\n".join(f"- {escape(note)}" for note in notes)
@@ -73,7 +73,11 @@ def _row(row: GridRow) -> str:
 
 def _cell(cell: GridCell) -> str:
     text = escape(cell.text)
-    return f"**{text}**" if cell.bold and text else text
+    if not text:
+        return text
+    # Markdown has no underline; <ins> is what GitHub and pandoc show as one.
+    text = f"<ins>{text}</ins>" if cell.underlined else text
+    return f"**{text}**" if cell.bold else text
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reports.caveats import RANDOM_WEIGHTS
 from reports.gather import BenchmarkReport, RunReport
 from reports.wording import (
     BEST_EXPLAINED,
@@ -11,6 +12,7 @@ from reports.wording import (
     LEAST_CLUSTERS,
     MARKS_EXPLAINED,
     NOT_DISCRIMINATING_EXPLAINED,
+    SECOND_EXPLAINED,
     percent,
     testable,
 )
@@ -58,12 +60,18 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield f"No system here was compared with {baseline}."
     if any(cell.best for cell in cells):
         yield BEST_EXPLAINED
+        if any(cell.second for cell in cells):
+            yield SECOND_EXPLAINED
     elif len(benchmark.contenders()) > 1:
         yield "No number is bold: on no metric do the paired tests support a best system."
     if not all(benchmark.discriminates(metric.name) for metric in benchmark.metrics):
         yield NOT_DISCRIMINATING_EXPLAINED
     if any(system.control for system in benchmark.systems):
         yield CONTROL_EXPLAINED
+    if benchmark.info.caveats:
+        yield f"{benchmark.info.id}: {', '.join(benchmark.info.caveats)}."
+    if any(RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
+        yield "(random weights): not trained; its numbers show that the code runs, and nothing of a method."
     unpaired = max((comparison.n_unpaired for comparison in compared), default=0)
     if unpaired:
         yield (

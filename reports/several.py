@@ -6,13 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reports.best import find_best
-from reports.gather import BenchmarkReport, Cell, RunReport, SystemInfo, gather
+from reports.gather import (
+    BenchmarkReport,
+    Cell,
+    RunReport,
+    SystemInfo,
+    gather,
+    make_benchmark_report,
+)
 from vtok_eval.errors import RunFolderError, UnknownNameError
-from vtok_eval.results.records import Comparison, Metric, Record, Score
-from vtok_eval.results.store import RunFolder
+from vtok_eval.results.records import Comparison, Metric, Score
+
+if TYPE_CHECKING:
+    from vtok_eval.results.columns import JobColumns
 
 
 def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunReport:
@@ -29,8 +37,11 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
         raise RunFolderError("no run folder is named")
     if len(paths) == 1 and baseline is None:
         return gather(paths[0])
+    from vtok_eval.results.columns import SampleSets
+
     _refuse_equal_names(paths)
-    runs = [gather(path, rank=False) for path in paths]
+    sets = SampleSets()
+    runs = [gather(path, rank=False, sets=sets) for path in paths]
     for other in runs[1:]:
         _refuse_unlike(runs[0], other)
     named = _named_apart(runs)
@@ -50,6 +61,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
         benchmarks=tuple(_together(identifier, named, systems, chosen) for identifier in identifiers),
         described=tuple(described.values()),
         jobs=tuple(job for run in named for job in run.jobs),
+        columns={key: job for run in named for key, job in run.columns.items()},
         failed=tuple(sample for run in named for sample in run.failed),
         not_run=tuple(entry for run in named for entry in run.not_run),
         unfinished=tuple(_unfinished(runs)),
@@ -63,7 +75,7 @@ class _Measured:
 
     system: SystemInfo
     scores: tuple[Score, ...]
-    records: tuple[Record, ...]
+    job: JobColumns | None
     tokens: float | None
 
 
@@ -127,6 +139,10 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
             for report in run.benchmarks
         ),
         jobs=tuple(replace(job, system=new(job.system)) for job in run.jobs),
+        columns={
+            (benchmark, new(name)): replace(job, system=new(name))
+            for (benchmark, name), job in run.columns.items()
+        },
         failed=tuple(replace(sample, system=new(sample.system)) for sample in run.failed),
         not_run=tuple(replace(entry, system=new(entry.system)) for entry in run.not_run),
     )
@@ -163,42 +179,36 @@ def _together(
     scores = mark_discriminating(
         [score for found in measured.values() for score in found.scores], controls=controls
     )
-    comparisons: list[Comparison] = []
-    by_system = {name: found.records for name, found in measured.items() if found.records}
-    if baseline in by_system:
-        comparisons = compare_all(by_system, baseline, metrics)
-    against = {(entry.system, entry.metric): entry for entry in comparisons}
-    contenders = [name for name in by_system if name not in controls]
-    best = find_best(lambda name: by_system[name], scores, metrics=metrics, contenders=contenders)
-    return BenchmarkReport(
-        info=next(report.info for run in runs for report in run.benchmarks if report.info.id == identifier),
-        metrics=metrics,
-        systems=tuple(found.system for found in measured.values()),
-        tokens={name: found.tokens for name, found in measured.items() if found.tokens is not None},
-        cells={
-            (score.system, score.metric.name): Cell(
-                score=score,
-                comparison=against.get((score.system, score.metric.name)),
-                best=best.get(score.metric.name) == score.system,
-            )
-            for score in scores
-        },
-    )
+    jobs = {name: found.job for name, found in measured.items() if found.job is not None}
+    try:
+        comparisons: list[Comparison] = compare_all(jobs, baseline, metrics) if baseline in jobs else []
+        return make_benchmark_report(
+            next(report.info for run in runs for report in run.benchmarks if report.info.id == identifier),
+            metrics=metrics,
+            systems=tuple(found.system for found in measured.values()),
+            scores=scores,
+            comparisons=comparisons,
+            tokens={name: found.tokens for name, found in measured.items() if found.tokens is not None},
+            jobs=jobs,
+        )
+    except ValueError as error:
+        raise RunFolderError(f"the runs cannot stand in one table: {identifier}: {error}") from error
 
 
 def _measured(identifier: str, run: RunReport) -> Iterator[_Measured]:
-    """What the run's systems have on the benchmark; records of finished jobs only, under their new names."""
+    """What the run's systems have on the benchmark; records of finished jobs only."""
     report = run.benchmark(identifier)
     if report is None:
         return
-    jobs = {job.system: job for job in run.jobs if job.benchmark == identifier and job.done}
+    done = {job.system for job in run.jobs if job.benchmark == identifier and job.done}
+    scores: dict[str, list[Score]] = {}
+    for (name, _), cell in report.cells.items():
+        scores.setdefault(name, []).append(cell.score)
     for system in report.systems:
-        job = jobs.get(system.name)
-        records = RunFolder(job.folder).raw_records(job.id) if job is not None else []
         yield _Measured(
             system=system,
-            scores=tuple(cell.score for (name, _), cell in report.cells.items() if name == system.name),
-            records=tuple(replace(record, system=system.name) for record in records),
+            scores=tuple(scores[system.name]),
+            job=run.columns.get((identifier, system.name)) if system.name in done else None,
             tokens=report.tokens.get(system.name),
         )
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from reports.gather import RunReport
-from reports.grid import Grid, comparison_grid
+from reports.grid import Grid, GridCell, comparison_grid
 from reports.headline import headline, how_to_read
 from reports.notes import status_notes, table_notes
 
@@ -23,7 +23,7 @@ def _blocks(report: RunReport, width: int) -> Iterator[str]:
         yield _wrapped(note, width)
     notes: dict[str, None] = {}
     for benchmark in report.benchmarks:
-        yield _wrapped(f"{benchmark.info.id} ({report.label})", width)
+        yield _wrapped(f"{benchmark.info.title} ({report.label})", width)
         grid = comparison_grid(benchmark, baseline=report.baseline)
         yield from (_rendered(part) for part in grid.parts(width=width + 2, gap=2))
         own = table_notes(benchmark, baseline=report.baseline)
@@ -37,8 +37,13 @@ def _blocks(report: RunReport, width: int) -> Iterator[str]:
 
 
 def _with_stars(note: str) -> str:
-    """The note as plain text needs it, where a star stands for bold."""
-    return note.replace("Bold:", "With a star:").replace("is bold", "has a star")
+    """The note as plain text needs it, where a star stands for bold and ² for underlined."""
+    starred = note.replace("Bold:", "With a star:").replace("is bold", "has a star")
+    return starred.replace("Underlined:", "With ²:")
+
+
+def _mark(cell: GridCell) -> str:
+    return "*" if cell.bold else "²" if cell.underlined else ""
 
 
 def _rendered(grid: Grid) -> str:
@@ -53,7 +58,7 @@ def _rendered(grid: Grid) -> str:
     for i, (column, width) in enumerate(zip(grid.columns, widths, strict=True)):
         table.add_column(Text(_printable(column)), justify="right" if i else "left", width=width)
     for row in grid.rows:
-        table.add_row(*(Text(_printable(cell.text) + ("*" if cell.bold else "")) for cell in row.cells))
+        table.add_row(*(Text(_printable(cell.text) + _mark(cell)) for cell in row.cells))
     text = io.StringIO()
     console = Console(file=text, width=sum(widths) + 2 * len(widths), color_system=None, legacy_windows=False)
     console.print(table)

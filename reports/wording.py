@@ -20,6 +20,9 @@ BEST_EXPLAINED = (
     "Bold: best of the systems that are no controls, in paired tests against every other one of them "
     f"at {ALPHA:g} (Bonferroni)."
 )
+SECOND_EXPLAINED = (
+    "Underlined: second best, in the same tests against every one behind it; only where the best is shown."
+)
 NOT_DISCRIMINATING = "†"
 NOT_DISCRIMINATING_EXPLAINED = (
     "† does not discriminate in this run: no system reads it above chance, or all are at its ceiling."

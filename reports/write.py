@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.budget import budget_tables, needed_table
+from reports.csv_text import csv_text
 from reports.html import page
 from reports.latex import latex
 from reports.markdown import markdown
@@ -68,9 +69,9 @@ def write_report(
         (paths.html, page(report, pictures, budget)),
         (paths.markdown, markdown(report, budget)),
         (paths.latex, latex(report, budget)),
-        (paths.csv, tidy(report).to_csv(index=False)),
-        (paths.comparison, tidy(report, headline_only=True).to_csv(index=False)),
-        (paths.budget, needed_table(report, budget).to_csv(index=False)),
+        (paths.csv, csv_text(tidy(report))),
+        (paths.comparison, csv_text(tidy(report, headline_only=True))),
+        (paths.budget, csv_text(needed_table(report, budget))),
     ):
         write_bytes(path, text.encode())
     return paths

@@ -123,11 +123,11 @@ class _Task:
 
 
 def _standard_errors(records: Sequence[Record], scores: Sequence[Score]) -> dict[str, float]:
+    from vtok_eval.results.columns import job_columns
     from vtok_eval.results.quantities import score_quantity
     from vtok_eval.results.resampling import spread
-    from vtok_eval.results.sample_table import job_records
 
-    found = job_records(records)
+    found = job_columns(records)
     metrics = [score.metric for score in scores]
     errors = {}
     for metric in metrics:

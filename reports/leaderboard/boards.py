@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reports.best import ALPHA
-from reports.leaderboard.columns import JobColumns
-from reports.leaderboard.material import Material, material, value_of
-from reports.leaderboard.pairs import Pair, compare_pairs
 from reports.leaderboard.sources import Source
 from reports.submission.schema import BenchmarkEntry, SystemEntry
 from reports.submission.text import visible
 from reports.wording import LEAST_CLUSTERS
+from vtok_eval.results.columns import JobColumns
+from vtok_eval.results.pairs import Pair, compare_pairs
 from vtok_eval.results.records import Metric, Score
+from vtok_eval.results.sample_table import value_of
 from vtok_eval.results.statistics import discriminates
 
 PORTABLE_UNITS = frozenset({"fraction", "tokens", "dB", "GFLOP", "", "points", "score"})
@@ -207,7 +207,10 @@ def _reasons(
 
 
 def _follows(score: Score, job: JobColumns, metrics: Sequence[Metric]) -> bool:
-    value = value_of(job, score.metric, metrics)
+    try:
+        value = value_of(job, score.metric, metrics)
+    except ValueError:  # uneven replicates, of which no score can be made
+        return False
     if value is None or score.value is None:
         return value is score.value
     return math.isclose(value, score.value, rel_tol=1e-6, abs_tol=1e-9)
@@ -296,17 +299,8 @@ def _tells_apart(entries: Sequence[Entry], metric: Metric) -> bool:
 
 def _pairs(entries: Sequence[Entry], metrics: Sequence[Metric]) -> list[Pair]:
     """The paired tests of all systems that could be ranked or are controls, on the headline metrics."""
-    compared = [entry for entry in entries if not entry.reasons and entry.job is not None]
-    if not compared or compared[0].job is None:
-        return []
-    samples = compared[0].job.samples
-    by_metric: dict[str, dict[str, Material]] = {}
-    for metric in headline_metrics(metrics):
-        found = {e.key: material(e.job, metric, metrics) for e in compared if e.job is not None}
-        by_metric[metric.name] = {key: values for key, values in found.items() if values is not None}
-    return compare_pairs(
-        by_metric, metrics=headline_metrics(metrics), clusters=samples.clusters, n_clusters=samples.n_clusters
-    )
+    jobs = {entry.key: entry.job for entry in entries if not entry.reasons and entry.job is not None}
+    return compare_pairs(jobs, metrics=headline_metrics(metrics), known=metrics)
 
 
 def _untestable(entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequence[Pair]) -> frozenset[str]:

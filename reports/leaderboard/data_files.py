@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reports.csv_text import safe_cell
 from reports.leaderboard.boards import Board, Entry
 from reports.leaderboard.views import board_view, why_unranked
 from vtok_eval.results.records import Metric
@@ -46,7 +47,6 @@ SCORE_COLUMNS = (
     "label",
 )
 PAIR_COLUMNS = ("metric", "a", "b", "difference", "low", "high", "p", "p_holm", "n", "n_clusters")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_json(content: object) -> str:
@@ -122,10 +122,5 @@ def _csv(columns: Sequence[str], rows: Iterator[list[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([safe_cell(value) for value in row] for row in rows)
     return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Texts that a spreadsheet would run as a formula get an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

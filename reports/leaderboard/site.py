@@ -16,9 +16,7 @@ from reports.best import ALPHA
 from reports.leaderboard.badge import badge
 from reports.leaderboard.boards import Board, Entry, make_boards
 from reports.leaderboard.charts import scatter, strip
-from reports.leaderboard.columns import SampleSets
 from reports.leaderboard.data_files import as_json, as_script, leaderboard_json, pairs_csv, scores_csv
-from reports.leaderboard.pairs import TEST, Pair
 from reports.leaderboard.sources import Source, load_source, source_name
 from reports.leaderboard.views import (
     against,
@@ -36,6 +34,8 @@ from reports.submission.text import visible
 from reports.wording import MISSING, count_text, difference_text, p_text, score_text, title_text, tokens_text
 from vtok_eval import __version__
 from vtok_eval.errors import RunFolderError, SubmissionError
+from vtok_eval.results.columns import SampleSets
+from vtok_eval.results.pairs import TEST, Pair
 from vtok_eval.results.records import Comparison, Metric
 
 if TYPE_CHECKING:

@@ -8,21 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from reports.leaderboard.columns import (
-    JobColumns,
-    SampleSets,
-    from_records,
-    mean_tokens,
-    read_failed_meta,
-    read_parquet,
-    read_tokens,
-)
 from reports.submission.pack import SUFFIX
 from reports.submission.schema import Manifest, RunDocument, Session, known_part
 from reports.submission.strict_json import complaint
 from reports.submission.verify import verify
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Score
+from vtok_eval.results.columns import JobColumns, SampleSets, from_records
+from vtok_eval.results.records import Record, Score
+from vtok_eval.results.run_columns import read_records
 from vtok_eval.results.store import RunFolder
 
 
@@ -90,7 +83,7 @@ def _from_submission(path: Path, sets: SampleSets) -> Source:
     if not path.exists():
         raise RunFolderError(f"there is no run {path}")
     verified = verify(path)
-    tokens = {key: mean_tokens(records) for key, records in verified.records.items()}
+    tokens = {key: _mean_tokens(records) for key, records in verified.records.items()}
     return Source(
         name=source_name(path),
         run=verified.run,
@@ -115,7 +108,8 @@ def _from_folder(path: Path, sets: SampleSets) -> Source:
         scores = tuple(folder.scores())
     except (TypeError, KeyError, AttributeError) as error:
         raise RunFolderError(f"{path / 'scores.json'} holds scores of another form: {error}") from error
-    open_jobs = [job for job in folder.jobs() if job.state != "done"]
+    records = read_records(folder, sets)
+    open_jobs = [job for job in records.states if not job.done]
     half_done = (
         [f"{len(open_jobs)} of its jobs are open, the first is {open_jobs[0].id}"] if open_jobs else []
     )
@@ -123,8 +117,8 @@ def _from_folder(path: Path, sets: SampleSets) -> Source:
         name=source_name(path),
         run=run,
         scores=scores,
-        jobs={(job.benchmark, job.system): job for job in _jobs(folder, sets)},
-        tokens=_tokens(folder),
+        jobs=records.jobs,
+        tokens=records.tokens,
         unfinished=(*half_done, *_open_sessions(run.sessions)),
     )
 
@@ -134,21 +128,7 @@ def _open_sessions(sessions: Sequence[Session]) -> Iterator[str]:
         yield "its last session has no end: it was killed, or is still running"
 
 
-def _jobs(folder: RunFolder, sets: SampleSets) -> Iterator[JobColumns]:
-    exported, samples = folder.path / "records.parquet", folder.path / "samples.parquet"
-    if exported.exists():
-        failed_meta = read_failed_meta(samples) if samples.exists() else None
-        yield from read_parquet(exported, sets, failed_meta=failed_meta)
-        return
-    for job in folder.jobs():
-        records = folder.raw_records(job.id)
-        if records:
-            yield from_records(records, sets)
-
-
-def _tokens(folder: RunFolder) -> dict[tuple[str, str], float]:
-    exported = folder.path / "samples.parquet"
-    if exported.exists():
-        return read_tokens(exported)
-    found = {(job.benchmark, job.system): mean_tokens(folder.raw_records(job.id)) for job in folder.jobs()}
-    return {key: count for key, count in found.items() if count is not None}
+def _mean_tokens(records: Sequence[Record]) -> float | None:
+    """Mean tokens per clip of these records; None where none tells."""
+    counts = [record.cost["tokens"] for record in records if "tokens" in record.cost]
+    return sum(counts) / len(counts) if counts else None

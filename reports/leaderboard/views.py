@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Any
 
 from reports.leaderboard.boards import Board, Entry, significant
-from reports.leaderboard.pairs import Pair
 from reports.submission.schema import Session
 from reports.submission.text import visible
 from reports.wording import (
@@ -22,6 +21,7 @@ from reports.wording import (
     unit_text,
     value_text,
 )
+from vtok_eval.results.pairs import Pair
 from vtok_eval.results.records import Metric
 
 OWN_COMMANDS = frozenset({"vtok-eval", "vtok_eval", "cli.py", "__main__.py"})

@@ -27,12 +27,13 @@ def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     systems, choice = shown_systems(benchmark, baseline=report.baseline)
     if len(metrics) < 2 or not systems:
         return None
+    label = report.label_of(benchmark)
     return Picture(
         name=f"{benchmark.info.id}-metric-by-metric",
         title=f"{benchmark.info.id}, metric by metric ({choice})",
-        alt=_alt(benchmark, metrics, systems, choice, report.label),
-        data=_data(benchmark, metrics, systems, report.label),
-        draw=lambda theme: _draw(benchmark, metrics, systems, theme, choice=choice, label=report.label),
+        alt=_alt(benchmark, metrics, systems, choice, label),
+        data=_data(benchmark, metrics, systems, label),
+        draw=lambda theme: _draw(benchmark, metrics, systems, theme, choice=choice, label=label),
     )
 
 

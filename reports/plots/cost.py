@@ -50,15 +50,16 @@ def growth(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     curves = [curve for curve in _curves(benchmark, unit="tokens") if len(curve.scores) > 1]
     if not curves:
         return None
+    label = report.label_of(benchmark)
     return Picture(
         name=f"{benchmark.info.id}-token-growth",
         title=f"{benchmark.info.id}: tokens per clip as clips grow",
         alt=(
-            f"Lines of measured tokens per clip against frames per clip ({report.label}). "
+            f"Lines of measured tokens per clip against frames per clip ({label}). "
             + " ".join(_described(curve) for curve in curves)
         ),
-        data=_data([("tokens", curve) for curve in curves], report.label),
-        draw=lambda theme: _draw_growth(curves, benchmark, theme, label=report.label),
+        data=_data([("tokens", curve) for curve in curves], label),
+        draw=lambda theme: _draw_growth(curves, benchmark, theme, label=label),
     )
 
 
@@ -80,19 +81,20 @@ def latency(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     ]
     if not points:
         return None
+    label = report.label_of(benchmark)
     n_frames = names["ms"].rpartition(BY_LENGTH)[2]
     return Picture(
         name=f"{benchmark.info.id}-latency-against-tokens",
         title=f"{benchmark.info.id}: encode latency against tokens, clips of {n_frames} frames",
         alt=(
-            f"Encode latency in milliseconds against tokens per clip of {n_frames} frames ({report.label}). "
+            f"Encode latency in milliseconds against tokens per clip of {n_frames} frames ({label}). "
             + " ".join(
                 f"{name}: {score_text(time)} ms at {tokens_text(tokens.value)} tokens."
                 for name, tokens, time in ((point.system.name, point.tokens, point.time) for point in points)
             )
         ),
-        data=_latency_data(points, report.label),
-        draw=lambda theme: _draw_latency(points, benchmark, theme, n_frames=n_frames, label=report.label),
+        data=_latency_data(points, label),
+        draw=lambda theme: _draw_latency(points, benchmark, theme, n_frames=n_frames, label=label),
     )
 
 

@@ -28,12 +28,13 @@ def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     metrics = [metric for metric in benchmark.headline if _points(benchmark, metric)]
     if not metrics:
         return None
+    label = report.label_of(benchmark)
     return Picture(
         name=f"{benchmark.info.id}-against-tokens",
         title=f"{benchmark.info.id}: scores against tokens per clip",
-        alt=_alt(benchmark, metrics, report.label),
-        data=_data(benchmark, metrics, report.label),
-        draw=lambda theme: _draw(benchmark, metrics, theme, label=report.label),
+        alt=_alt(benchmark, metrics, label),
+        data=_data(benchmark, metrics, label),
+        draw=lambda theme: _draw(benchmark, metrics, theme, label=label),
     )
 
 

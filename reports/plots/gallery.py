@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.csv_text import csv_text
 from reports.gather import BenchmarkReport, RunReport
 from reports.plots.attributes import attributes
 from reports.plots.cost import growth, latency
@@ -59,5 +60,5 @@ def _write(picture: Picture, benchmark: str, folder: Path) -> WrittenPicture:
     light, dark = picture.draw(LIGHT), picture.draw(DARK)
     for path, figure in ((written.png, light), (written.light, light), (written.dark, dark)):
         write_bytes(path, render(figure, path.suffix[1:], title=picture.title, alt=picture.alt))
-    write_bytes(written.data, picture.data.to_csv(index=False).encode())
+    write_bytes(written.data, csv_text(picture.data).encode())
     return written

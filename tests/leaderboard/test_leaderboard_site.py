@@ -27,12 +27,12 @@ from small_runs import (
 )
 
 from reports.leaderboard.boards import make_boards, slug
-from reports.leaderboard.columns import SampleSets
 from reports.leaderboard.data_files import as_json
 from reports.leaderboard.site import MARKER, build_site
 from reports.leaderboard.sources import find_runs, load_source
 from reports.submission.pack import submit
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.columns import SampleSets
 from vtok_eval.results.statistics import compare, holm
 from vtok_eval.results.store import RunFolder
 

@@ -192,6 +192,29 @@ class Journal:
             for row in self._connection.execute(query, arguments):
                 yield _record(row)
 
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """By job: how many of its samples have a record, and how many of these failed."""
+        query = "SELECT job, count(*), sum(status = 'failed') FROM records GROUP BY job"
+        with _translated(self.path):
+            found = self._connection.execute(query).fetchall()
+        return {job: (n, n_failed) for job, n, n_failed in found}
+
+    def failures(self) -> list[tuple[str, str, str]]:
+        """Job, sample id and reason of every sample that failed, by job and sample id."""
+        query = (
+            "SELECT records.job, sample_id, reason FROM records JOIN jobs ON jobs.id = records.job"
+            " WHERE status = 'failed' ORDER BY jobs.rowid, sample_id"
+        )
+        with _translated(self.path):
+            return [(job, sample, reason or "") for job, sample, reason in self._connection.execute(query)]
+
+    def mean_costs(self, name: str) -> dict[str, float]:
+        """By job: the mean of a cost over the samples that state it; no key where none does."""
+        query = "SELECT job, avg(json_extract(cost, ?)) FROM records GROUP BY job"
+        with _translated(self.path):
+            found = self._connection.execute(query, (f'$."{name}"',)).fetchall()
+        return {job: float(mean) for job, mean in found if mean is not None}
+
     def retry_failed(self, job: str) -> list[str]:
         """Take out the job's failed records and open it again, in one transaction; returns the sample ids.
 

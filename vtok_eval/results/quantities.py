@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vtok_eval.results.records import Metric, Record
+from vtok_eval.results.columns import Bools, Floats, JobColumns
+from vtok_eval.results.records import Metric
 from vtok_eval.results.resampling import (
     RARE,
     Interval,
@@ -20,11 +22,11 @@ from vtok_eval.results.resampling import (
 )
 from vtok_eval.results.sample_table import (
     ClusterSums,
-    Floats,
-    SampleValues,
+    Material,
     cluster_sums,
     components,
-    sample_values,
+    job_sums,
+    material,
 )
 
 
@@ -47,87 +49,90 @@ class Quantity:
     note: str = ""
 
 
-def score_quantity(records: Sequence[Record], metric: Metric, metrics: Sequence[Metric]) -> Quantity:
+def score_quantity(job: JobColumns, metric: Metric, metrics: Sequence[Metric]) -> Quantity:
     """What one system has for a metric; `metrics` holds what it may be the mean of."""
     measured = components(metric, metrics)
-    parts = [sample_values(records, part) for part in measured]
-    failed = frozenset().union(*(part.failed for part in parts))
-    samples = failed.union(*(part.values for part in parts))
-    left_out = [part for part in parts if not part.failed <= part.values.keys()]
-    note = f"; {len(failed)} failed samples left out" if left_out and failed else ""
-    return _of_parts(metric, measured, parts, n=len(samples), n_failed=len(failed), note=note)
-
-
-def _of_parts(
-    metric: Metric,
-    measured: Sequence[Metric],
-    parts: Sequence[SampleValues],
-    *,
-    n: int,
-    n_failed: int = 0,
-    n_out: int = 0,
-    note: str = "",
-) -> Quantity:
-    empty = [part.name for part, values in zip(measured, parts, strict=True) if not values.values]
+    found = material(job, metric, metrics)
+    failed = found.failed.any(axis=0)
+    left_out = bool((found.failed & ~found.present).any())
+    n_failed = int(failed.sum())
     return Quantity(
         metric=metric,
-        sums=None if empty else cluster_sums(parts),
-        n=n,
+        sums=job_sums(job, found) if found.whole else None,
+        n=int((failed | found.present.any(axis=0)).sum()),
         n_failed=n_failed,
-        n_out=n_out,
-        values=np.concatenate([row for part in parts for row in part.values.values()] or [np.empty(0)]),
-        missing=", ".join(empty),
+        n_out=0,
+        values=found.values[found.present].ravel(),
+        missing=_missing(measured, found.present),
+        note=f"; {n_failed} failed samples left out" if left_out else "",
+    )
+
+
+def difference_quantity(a: JobColumns, b: JobColumns, metric: Metric, metrics: Sequence[Metric]) -> Quantity:
+    """System a's values minus b's, sample by sample, over the samples both have."""
+    measured = components(metric, metrics)
+    rows_a, rows_b = _shared_rows(a, b)
+    whole_a, whole_b = material(a, metric, metrics), material(b, metric, metrics)
+    found_a, found_b = whole_a.taken(rows_a), whole_b.taken(rows_b)
+    note = ""
+    if found_a.replicates != found_b.replicates:
+        sizes = (found_a.replicates, found_b.replicates)
+        if 1 not in sizes:
+            note = f"; {sizes[0]} and {sizes[1]} replicates, averaged before pairing"
+        size = max(sizes) if 1 in sizes else 1
+        found_a, found_b = found_a.with_replicates(size), found_b.with_replicates(size)
+    both = found_a.present & found_b.present
+    _check_clusters(a, b, rows_a[both.any(axis=0)], rows_b[both.any(axis=0)])
+    apart = Material(found_a.values - found_b.values, both, both, both).masked(both)
+    clusters = a.samples.clusters[rows_a]
+    # A failed sample is charged with every metric; the other side's record may show that this one is not its.
+    one_sided = (found_a.present ^ found_b.present) & ~found_a.lacking & ~found_b.lacking
+    n_alone = int((one_sided.any(axis=0) & ~both.any(axis=0)).sum())
+    n_alone += _n_outside(whole_a, rows_a) + _n_outside(whole_b, rows_b)
+    return Quantity(
+        metric=metric,
+        sums=cluster_sums(apart, clusters=clusters, n_clusters=a.samples.n_clusters) if apart.whole else None,
+        n=int(both.any(axis=0).sum()),
+        n_failed=0,
+        n_out=n_alone,
+        values=apart.values[both].ravel(),
+        missing=_missing(measured, both),
         note=note,
     )
 
 
-def difference_quantity(
-    records_a: Sequence[Record], records_b: Sequence[Record], metric: Metric, metrics: Sequence[Metric]
-) -> Quantity:
-    """System a's values minus b's, sample by sample, over the samples both have."""
-    measured = components(metric, metrics)
-    paired = [_pair(records_a, records_b, part) for part in measured]
-    samples = frozenset().union(*(values.values for values, _, _ in paired))
-    unpaired = frozenset().union(*(out for _, out, _ in paired)) - samples
-    notes = sorted({note for _, _, note in paired if note})
-    return _of_parts(
-        metric,
-        measured,
-        [values for values, _, _ in paired],
-        n=len(samples),
-        n_out=len(unpaired),
-        note="".join(notes),
-    )
+def _missing(measured: Sequence[Metric], present: Bools) -> str:
+    """The components without a sample."""
+    has = present.any(axis=1)
+    return ", ".join(part.name for part, any_ in zip(measured, has, strict=True) if not any_)
 
 
-def _pair(
-    records_a: Sequence[Record], records_b: Sequence[Record], metric: Metric
-) -> tuple[SampleValues, frozenset[str], str]:
-    """The differences of the samples both have, the samples only one of them has, and a note."""
-    a, b = sample_values(records_a, metric), sample_values(records_b, metric)
-    without = {r.sample_id for r in (*records_a, *records_b) if not r.reason and metric.name not in r.values}
-    shared = a.values.keys() & b.values.keys()
-    # A failed sample is charged with every metric; the other side's record may show that this one is not its.
-    one_sided = frozenset((a.values.keys() ^ b.values.keys()) - without)
-    moved = sorted(sample for sample in shared if a.clusters[sample] != b.clusters[sample])
-    if moved:
-        raise ValueError(f"sample {moved[0]!r} lies in another cluster for each of the two systems")
-    pooled = a.replicates != b.replicates and 1 not in (a.replicates, b.replicates)
-    differences = {}
-    for sample in sorted(shared):
-        left, right = a.values[sample], b.values[sample]
-        if pooled:
-            left, right = left.mean(keepdims=True), right.mean(keepdims=True)
-        differences[sample] = left - right
-    replicates = 1 if pooled else max(a.replicates, b.replicates)
-    note = f"; {a.replicates} and {b.replicates} replicates, averaged before pairing" if pooled else ""
-    values = SampleValues(
-        clusters={sample: a.clusters[sample] for sample in differences},
-        values=differences,
-        failed=frozenset(),
-        replicates=replicates,
-    )
-    return values, one_sided, note
+def _shared_rows(a: JobColumns, b: JobColumns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of the samples both have, in the order of their ids."""
+    if a.samples.same_as(b.samples):
+        every = np.arange(len(a.samples), dtype=np.intp)
+        return every, every
+    place = {sample: i for i, sample in enumerate(b.samples.ids)}
+    pairs = [(i, place[sample]) for i, sample in enumerate(a.samples.ids) if sample in place]
+    rows = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1]
+
+
+def _check_clusters(a: JobColumns, b: JobColumns, rows_a: NDArray[np.intp], rows_b: NDArray[np.intp]) -> None:
+    if a.samples.same_as(b.samples):
+        return
+    for i, j in zip(rows_a, rows_b, strict=True):
+        if a.samples.names[a.samples.clusters[i]] != b.samples.names[b.samples.clusters[j]]:
+            raise ValueError(
+                f"sample {a.samples.ids[i]!r} lies in another cluster for each of the two systems"
+            )
+
+
+def _n_outside(found: Material, shared: NDArray[np.intp]) -> int:
+    """Samples with a value that the other side has no record of."""
+    outside = found.present.any(axis=0)
+    outside[shared] = False
+    return int(outside.sum())
 
 
 def quantity_intervals(

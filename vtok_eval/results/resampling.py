@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.sample_table import ClusterSums, Floats
+from vtok_eval.results.columns import Floats
+from vtok_eval.results.sample_table import ClusterSums
 
 RARE = 10
 """Below this many clusters with the rarer outcome a bootstrap interval of a proportion is too short."""
@@ -27,6 +29,9 @@ EXACT_CLUSTERS = 14
 
 BATCH_CELLS = 4_000_000
 """Draws held in memory at once."""
+
+KEPT_CELLS = 32_000_000
+"""Draws are kept for the next call where there are at most this many, 64 MB of weights and 32 MB of signs."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +96,14 @@ def bootstrap(
     replicate_weights = {
         size: _replicate_weights(size, n_resamples, seed) for size in {group.replicates for group in groups}
     }
-    columns = np.concatenate([_columns(group) for group in groups], axis=1)
+    columns, places = _all_columns(groups)
     start = 0
     for weights in _cluster_weights(n_clusters, n_resamples, seed):
         sums = weights @ columns
-        stop, first = start + len(weights), 0
-        for group, score in zip(groups, scores, strict=True):
-            width = _columns(group).shape[1]
-            means = _replicate_means(sums[:, first : first + width], group)
+        stop = start + len(weights)
+        for group, (of_sums, of_counts), score in zip(groups, places, scores, strict=True):
+            means = _replicate_means(sums[:, of_sums], sums[:, of_counts], group)
             score[start:stop] = _pooled(means, replicate_weights[group.replicates][start:stop])
-            first += width
         start = stop
     return [
         _interval(group, score, confidence=confidence, bounds=bound)
@@ -178,13 +181,10 @@ def _exact_p(parts: Floats) -> float:
 
 def _random_p(parts: Floats, seed: int) -> Floats:
     n_clusters, n_columns = parts.shape
-    n_flips = resamples_for(n_clusters)
-    rng = np.random.default_rng([seed, n_clusters, 2])
     extreme = np.ones(n_columns)
-    for size in _batches(n_flips, n_clusters):
-        signs = rng.integers(0, 2, size=(size, n_clusters), dtype=np.int8) * 2.0 - 1.0
-        extreme += _as_extreme(signs @ parts, parts).sum(axis=0)
-    return cast(Floats, extreme / (n_flips + 1))
+    for batch in signs(n_clusters, seed):
+        extreme += _as_extreme(batch @ parts, parts).sum(axis=0)
+    return cast(Floats, extreme / (resamples_for(n_clusters) + 1))
 
 
 def _as_extreme(flipped: Floats, parts: Floats) -> NDArray[np.bool_]:
@@ -193,18 +193,33 @@ def _as_extreme(flipped: Floats, parts: Floats) -> NDArray[np.bool_]:
     return cast(NDArray[np.bool_], np.abs(flipped) >= np.abs(parts.sum(axis=0)) - tolerance)
 
 
-def _columns(group: ClusterSums) -> Floats:
-    """`(C, K R + K)`: the sums and then the counts, ready to be weighted."""
-    k, n_clusters, replicates = group.sums.shape
-    sums = group.sums.transpose(1, 0, 2).reshape(n_clusters, k * replicates)
-    return np.concatenate([sums, group.counts.T], axis=1)
+def _all_columns(groups: Sequence[ClusterSums]) -> tuple[Floats, list[tuple[slice, slice]]]:
+    """Every group's sums and counts as columns `(C, ...)` ready to be weighted, and where each group's stand.
+
+    Groups with equal counts, which is the rule, share those columns.
+    """
+    columns: list[Floats] = []
+    places: list[tuple[slice, slice]] = []
+    known: dict[bytes, slice] = {}
+    width = 0
+    for group in groups:
+        k, n_clusters, replicates = group.sums.shape
+        columns.append(group.sums.transpose(1, 0, 2).reshape(n_clusters, k * replicates))
+        of_sums = slice(width, width + k * replicates)
+        width = of_sums.stop
+        key = group.counts.tobytes()
+        if key not in known:
+            columns.append(group.counts.T)
+            known[key] = slice(width, width + k)
+            width += k
+        places.append((of_sums, known[key]))
+    return np.concatenate(columns, axis=1), places
 
 
-def _replicate_means(sums: Floats, group: ClusterSums) -> Floats:
+def _replicate_means(sums: Floats, counts: Floats, group: ClusterSums) -> Floats:
     """`(B, R)`: each resample's score by replicate; NaN where a component has no sample in the resample."""
     k, _, replicates = group.sums.shape
-    counts = sums[:, k * replicates :]
-    totals = sums[:, : k * replicates].reshape(len(sums), k, replicates)
+    totals = sums.reshape(len(sums), k, replicates)
     known = np.where(counts > 0, counts, np.nan)
     return cast(Floats, (totals / known[:, :, None]).mean(axis=1))
 
@@ -225,12 +240,42 @@ def _replicate_weights(replicates: int, n_resamples: int, seed: int) -> Floats:
 
 def _cluster_weights(n_clusters: int, n_resamples: int, seed: int) -> Iterator[Floats]:
     """How often each cluster is drawn, batches of `(b, C)`."""
+    few = n_clusters * n_resamples <= KEPT_CELLS
+    drawn = _kept_weights(n_clusters, n_resamples, seed) if few else _weights(n_clusters, n_resamples, seed)
+    for batch in drawn:
+        yield batch.astype(np.float64)
+
+
+@lru_cache(maxsize=2)
+def _kept_weights(n_clusters: int, n_resamples: int, seed: int) -> list[NDArray[np.int16]]:
+    return list(_weights(n_clusters, n_resamples, seed))
+
+
+def _weights(n_clusters: int, n_resamples: int, seed: int) -> Iterator[NDArray[np.int16]]:
     rng = np.random.default_rng([seed, n_clusters, 0])
     for size in _batches(n_resamples, n_clusters):
         draws = rng.integers(0, n_clusters, size=(size, n_clusters))
         draws += np.arange(size)[:, None] * n_clusters
         weights = np.bincount(draws.ravel(), minlength=size * n_clusters)
-        yield weights.reshape(size, n_clusters).astype(np.float64)
+        yield weights.reshape(size, n_clusters).astype(np.int16)
+
+
+def signs(n_clusters: int, seed: int) -> Iterator[Floats]:
+    """The random sign flips of `sign_flip_p`, -1 and 1, batches of `(b, C)`; `resamples_for(C)` in all."""
+    few = n_clusters * resamples_for(n_clusters) <= KEPT_CELLS
+    for batch in _kept_signs(n_clusters, seed) if few else _signs(n_clusters, seed):
+        yield batch.astype(np.float64)
+
+
+@lru_cache(maxsize=2)
+def _kept_signs(n_clusters: int, seed: int) -> list[NDArray[np.int8]]:
+    return list(_signs(n_clusters, seed))
+
+
+def _signs(n_clusters: int, seed: int) -> Iterator[NDArray[np.int8]]:
+    rng = np.random.default_rng([seed, n_clusters, 2])
+    for size in _batches(resamples_for(n_clusters), n_clusters):
+        yield rng.integers(0, 2, size=(size, n_clusters), dtype=np.int8) * np.int8(2) - np.int8(1)
 
 
 def _batches(total: int, width: int) -> Iterator[int]:

@@ -1,36 +1,63 @@
-"""Records as arrays: the values of one metric, sample by sample, and their sums by cluster."""
+"""One metric's values of a job, sample by sample, and their sums by cluster: what scores are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtok_eval.errors import UnknownNameError
+from vtok_eval.results.columns import Bools, Floats, JobColumns
 from vtok_eval.results.records import Metric, Record, Status
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-Floats = NDArray[np.float64]
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The values of a metric's K components (1 for a measured metric) for N samples, R replicates.
 
-
-@dataclass(frozen=True)
-class SampleValues:
-    """What one system has for one measured metric.
-
-    clusters: sample id -> its cluster. values: sample id -> `(R,)`, one value per replicate; failed samples
-    that count are in it. failed: ids of the failed samples the metric is charged with, whether they count or
-    not. replicates: R.
+    values: `(K, N, R)`, 0 where `present` is false. present: `(K, N)`: the component has a value, failed
+    samples that count among them. failed: `(K, N)`: the failed samples it is charged with, whether they count
+    or not. lacking: `(K, N)`: the sample went well and the component does not apply to it.
     """
 
-    clusters: Mapping[str, str]
-    values: Mapping[str, Floats]
-    failed: frozenset[str]
-    replicates: int
+    values: Floats
+    present: Bools
+    failed: Bools
+    lacking: Bools
+
+    @property
+    def replicates(self) -> int:
+        """R."""
+        return int(self.values.shape[2])
+
+    @property
+    def whole(self) -> bool:
+        """Whether every component has a sample, without which there is no score."""
+        return bool(self.present.any(axis=1).all())
+
+    def pattern(self) -> tuple[int, bytes]:
+        """Equal for systems that have values for the same samples, with as many replicates."""
+        return self.replicates, np.packbits(self.present).tobytes()
+
+    def masked(self, present: Bools) -> Material:
+        """The same with values where `present` alone."""
+        values = np.where(present[:, :, None], self.values, 0.0)
+        return Material(values, present, self.failed, self.lacking)
+
+    def with_replicates(self, size: int) -> Material:
+        """With R = `size`: one replicate stands for the same value in each, several are averaged into one."""
+        if size == 1 and self.replicates > 1:
+            return Material(self.values.mean(axis=2, keepdims=True), self.present, self.failed, self.lacking)
+        values = np.broadcast_to(self.values, (*self.values.shape[:2], size))
+        return Material(values, self.present, self.failed, self.lacking)
+
+    def taken(self, rows: NDArray[np.intp]) -> Material:
+        """The same of some samples."""
+        chosen = (self.present[:, rows], self.failed[:, rows], self.lacking[:, rows])
+        return Material(self.values[:, rows], *chosen)
 
 
 @dataclass(frozen=True)
@@ -78,55 +105,87 @@ class ClusterSums:
         return cast(Floats, (self.sums / totals).mean(axis=(0, 2)))
 
 
-def job_records(records: Iterable[Record] | pd.DataFrame) -> list[Record]:
-    """The records of one job, each sample once.
-
-    records: `Record`s, or the long table that `RunFolder.records()` gives.
-
-    Raises:
-        ValueError: they belong to more than one job, or a sample stands twice.
-    """
-    found = _from_long_table(records) if hasattr(records, "columns") else list(records)
-    jobs = sorted({(record.system, record.benchmark) for record in found})
-    if len(jobs) > 1:
-        raise ValueError(
-            f"a score needs the records of one job, not of {len(jobs)}: {jobs[0]}, {jobs[1]}, ..."
-        )
-    ids = {record.sample_id for record in found}
-    if len(ids) != len(found):
-        raise ValueError(f"{len(found) - len(ids)} samples of {jobs[0]} stand twice among the records")
-    return found
-
-
-def sample_values(records: Sequence[Record], metric: Metric) -> SampleValues:
-    """The values of a measured metric, from `job_records`.
+def material(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) -> Material:
+    """A job's values of a metric; `metrics` holds what it may be the mean of.
 
     Which metrics a failed sample would have had cannot be known, so every metric is charged with every failed
     sample that `Metric.failed_where` lets through: it counts as `metric.failed_as`, or is left out where that
-    is None.
+    is None. A component with one replicate beside others with R stands for the same value in each of the R.
 
     Raises:
-        ValueError: samples have different numbers of replicates.
+        ValueError: samples, or components, have different numbers of replicates.
+        UnknownNameError: a mean names a metric that is not there.
     """
-    ok = {record.sample_id: record.values[metric.name] for record in records if metric.name in record.values}
-    failed = frozenset(
-        record.sample_id
-        for record in records
-        if record.status is Status.FAILED and metric.is_charged_with(record)
+    parts = [_component(job, part) for part in components(metric, metrics)]
+    sizes = sorted({part.replicates for part in parts} - {1})
+    if len(sizes) > 1:
+        raise ValueError(f"a mean's metrics have different numbers of replicates: {sizes}")
+    whole = [part.with_replicates(sizes[0] if sizes else 1) for part in parts]
+    return Material(
+        values=np.concatenate([part.values for part in whole]),
+        present=np.concatenate([part.present for part in whole]),
+        failed=np.concatenate([part.failed for part in whole]),
+        lacking=np.concatenate([part.lacking for part in whole]),
     )
-    sizes = sorted({len(values) for values in ok.values()})
+
+
+def _component(job: JobColumns, metric: Metric) -> Material:
+    values = job.values.get(metric.name)
+    if values is None:
+        values = np.full((len(job.samples), 1), np.nan)
+    counts = (~np.isnan(values)).sum(axis=1)
+    has = counts > 0
+    sizes = sorted(set(counts[has].tolist()))
     if len(sizes) > 1:
         raise ValueError(f"samples have different numbers of replicates of metric {metric.name!r}: {sizes}")
-    replicates = sizes[0] if sizes else 1
-    values = {sample: np.asarray(row, dtype=np.float64) for sample, row in ok.items()}
-    if metric.failed_as is not None:
-        values |= {sample: np.full(replicates, metric.failed_as) for sample in sorted(failed)}
-    clusters = {
-        record.sample_id: record.cluster
-        for record in records
-        if record.sample_id in values or record.sample_id in failed
-    }
-    return SampleValues(clusters=clusters, values=values, failed=failed, replicates=replicates)
+    failed = _charged(job, metric)
+    stands_in = failed if metric.failed_as is not None else np.zeros_like(failed)
+    filler = np.where(stands_in, metric.failed_as or 0.0, 0.0)
+    return Material(
+        values=np.where(has[:, None], values, filler[:, None])[None],
+        present=(has | stands_in)[None],
+        failed=failed[None],
+        lacking=(~has & ~job.failed)[None],
+    )
+
+
+def _charged(job: JobColumns, metric: Metric) -> Bools:
+    """The failed samples that the metric is charged with."""
+    if not metric.failed_where:
+        return job.failed
+    charged = np.zeros_like(job.failed)
+    for place, meta in job.failed_meta.items():
+        sample = Record(job.system, job.system, job.benchmark, "", "", Status.FAILED, meta=meta)
+        charged[place] = metric.is_charged_with(sample)
+    return charged
+
+
+def cluster_sums(found: Material, *, clusters: NDArray[np.intp], n_clusters: int) -> ClusterSums:
+    """Sum each component's values by cluster; clusters without a sample are left out.
+
+    clusters: `(N,)`, places below `n_clusters`. Samples are added in the order of their ids, so that the
+    order they came in moves no sum's last digit.
+    """
+    parts, _, replicates = found.values.shape
+    sums = np.empty((parts, n_clusters, replicates))
+    counts = np.empty((parts, n_clusters))
+    for k in range(parts):
+        counts[k] = np.bincount(clusters, weights=found.present[k], minlength=n_clusters)
+        for r in range(replicates):
+            sums[k, :, r] = np.bincount(clusters, weights=found.values[k, :, r], minlength=n_clusters)
+    used = counts.any(axis=0)
+    return ClusterSums(sums=sums[:, used], counts=counts[:, used])
+
+
+def job_sums(job: JobColumns, found: Material) -> ClusterSums:
+    """`cluster_sums` of a job's material."""
+    return cluster_sums(found, clusters=job.samples.clusters, n_clusters=job.samples.n_clusters)
+
+
+def value_of(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) -> float | None:
+    """The score that the records give, without its interval; None where a component has no sample."""
+    found = material(job, metric, metrics)
+    return job_sums(job, found).value() if found.whole else None
 
 
 def components(metric: Metric, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
@@ -145,55 +204,3 @@ def components(metric: Metric, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
         if by_name[name].mean_of:
             raise ValueError(f"metric {metric.name!r} is the mean of {name!r}, which is a mean itself")
     return tuple(by_name[name] for name in metric.mean_of)
-
-
-def cluster_sums(parts: Sequence[SampleValues]) -> ClusterSums:
-    """Sum each component's values by cluster; every component must have a sample.
-
-    Samples are added in the order of their ids, so that the order they came in moves no sum's last digit.
-
-    A component with one replicate beside others with R stands for the same value in each of the R.
-
-    Raises:
-        ValueError: components have different numbers of replicates, none of them 1.
-    """
-    sizes = sorted({part.replicates for part in parts} - {1})
-    if len(sizes) > 1:
-        raise ValueError(f"a mean's metrics have different numbers of replicates: {sizes}")
-    replicates = sizes[0] if sizes else 1
-    names = sorted({part.clusters[sample] for part in parts for sample in part.values})
-    index = {name: number for number, name in enumerate(names)}
-    sums = np.zeros((len(parts), len(names), replicates))
-    counts = np.zeros((len(parts), len(names)))
-    for number, part in enumerate(parts):
-        order = sorted(part.values, key=lambda sample: (part.clusters[sample], sample))
-        codes = np.array([index[part.clusters[sample]] for sample in order], dtype=np.intp)
-        rows = np.stack([part.values[sample] for sample in order])
-        np.add.at(sums[number], codes, np.broadcast_to(rows, (len(order), replicates)))
-        counts[number] = np.bincount(codes, minlength=len(names))
-    return ClusterSums(sums=sums, counts=counts)
-
-
-def _from_long_table(frame: Iterable[Record] | pd.DataFrame) -> list[Record]:
-    table = cast("pd.DataFrame", frame)
-    found = []
-    for _, rows in table.groupby(["job", "sample_id"], sort=False):
-        measured = rows[rows["metric"].notna()].sort_values("replicate", kind="stable")
-        values: dict[str, tuple[float, ...]] = {}
-        for name, value in zip(measured["metric"], measured["value"], strict=True):
-            values[name] = (*values.get(name, ()), float(value))
-        status = Status(rows["status"].iloc[0])
-        reason = str(rows["reason"].iloc[0]) if status is Status.FAILED else None
-        found.append(
-            Record(
-                job=str(rows["job"].iloc[0]),
-                system=str(rows["system"].iloc[0]),
-                benchmark=str(rows["benchmark"].iloc[0]),
-                sample_id=str(rows["sample_id"].iloc[0]),
-                cluster=str(rows["cluster"].iloc[0]),
-                status=status,
-                reason=reason,
-                values=values,
-            )
-        )
-    return found

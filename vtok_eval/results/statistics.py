@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from vtok_eval.errors import UnknownNameError
+from vtok_eval.results.columns import JobColumns, job_columns
 from vtok_eval.results.quantities import (
+    Quantity,
     difference_quantity,
     quantity_intervals,
     quantity_p_values,
     score_quantity,
 )
 from vtok_eval.results.records import Comparison, Metric, Record, Score
-from vtok_eval.results.sample_table import job_records
 
 if TYPE_CHECKING:
     import pandas as pd
+
+JobRecords: TypeAlias = "Iterable[Record] | pd.DataFrame | JobColumns"
+"""The records of one job: as they are, as the long table of `RunFolder.records()`, or as columns."""
 
 SEED = 20260204
 """Of all resampling: equal records give equal intervals, in every run and for every system."""
@@ -27,7 +31,7 @@ CEILING = 0.97
 
 
 def score(
-    records: Iterable[Record] | pd.DataFrame,
+    records: JobRecords,
     metric: Metric,
     metrics: Sequence[Metric] = (),
     *,
@@ -40,7 +44,7 @@ def score(
 
 
 def score_all(
-    records: Iterable[Record] | pd.DataFrame,
+    records: JobRecords,
     metrics: Sequence[Metric],
     *,
     known: Sequence[Metric] = (),
@@ -59,7 +63,6 @@ def score_all(
     shows in fewer than `RARE` clusters gets a Wilson interval: a bootstrap of 600 hits in 600 would be
     [1, 1]. One cluster gives no interval, equal values of another unit one of zero width; `method` says so.
 
-    records: of one job, as `Record`s or as the long table of `RunFolder.records()`.
     known: further metrics that a `mean_of` may name.
 
     Raises:
@@ -67,16 +70,28 @@ def score_all(
             outside (0, 1).
         UnknownNameError: a mean names a metric that is not there.
     """
+    job = job_columns(records)
+    return score_systems([job], metrics, known=known, confidence=confidence, seed=seed, label=label)
+
+
+def score_systems(
+    jobs: Sequence[JobColumns],
+    metrics: Sequence[Metric],
+    *,
+    known: Sequence[Metric] = (),
+    confidence: float = 0.95,
+    seed: int = SEED,
+    label: str = "",
+) -> list[Score]:
+    """The scores of several jobs, each as `score_all` gives them, job by job; they share their resamples."""
     _check_confidence(confidence)
-    found = job_records(records)
-    if not found:
-        raise ValueError("a score needs records; there are none")
-    quantities = [score_quantity(found, metric, (*metrics, *known)) for metric in metrics]
+    asked = [(job, score_quantity(job, metric, (*metrics, *known))) for job in jobs for metric in metrics]
+    quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=False)
     return [
         Score(
-            system=found[0].system,
-            benchmark=found[0].benchmark,
+            system=job.system,
+            benchmark=job.benchmark,
             metric=quantity.metric,
             value=None if quantity.sums is None else quantity.sums.value(),
             low=interval.low,
@@ -89,13 +104,13 @@ def score_all(
             method=interval.method + quantity.note,
             label=label,
         )
-        for quantity, interval in zip(quantities, intervals, strict=True)
+        for (job, quantity), interval in zip(asked, intervals, strict=True)
     ]
 
 
 def compare(
-    records_a: Iterable[Record] | pd.DataFrame,
-    records_b: Iterable[Record] | pd.DataFrame,
+    records_a: JobRecords,
+    records_b: JobRecords,
     metric: Metric,
     metrics: Sequence[Metric] = (),
     *,
@@ -114,18 +129,12 @@ def compare(
     Raises:
         ValueError: as for `score_all`; also where the benchmarks, or a sample's clusters, differ.
     """
-    return _compare_pair(
-        job_records(records_a),
-        job_records(records_b),
-        [metric],
-        known=metrics,
-        confidence=confidence,
-        seed=seed,
-    )[0]
+    ours, theirs = _not_empty(records_a), _not_empty(records_b)
+    return _compared([ours], theirs, [metric], known=metrics, confidence=confidence, seed=seed)[0]
 
 
 def compare_all(
-    by_system: Mapping[str, Iterable[Record] | pd.DataFrame],
+    by_system: Mapping[str, JobRecords],
     baseline: str,
     metrics: Sequence[Metric],
     *,
@@ -145,15 +154,9 @@ def compare_all(
     if baseline not in by_system:
         raise UnknownNameError(what="baseline", name=baseline, known=by_system)
     tested = [metric for metric in metrics if metric.higher_is_better is not None]
-    base = job_records(by_system[baseline])
-    found = [
-        comparison
-        for system, records in by_system.items()
-        if system != baseline
-        for comparison in _compare_pair(
-            job_records(records), base, tested, known=(*metrics, *known), confidence=confidence, seed=seed
-        )
-    ]
+    base = _not_empty(by_system[baseline])
+    others = [_not_empty(records) for system, records in by_system.items() if system != baseline]
+    found = _compared(others, base, tested, known=(*metrics, *known), confidence=confidence, seed=seed)
     headline = {metric.name for metric in tested if metric.headline}
     for family in (True, False):
         members = [i for i, comparison in enumerate(found) if (comparison.metric in headline) is family]
@@ -215,29 +218,31 @@ def _beats(score: Score, chance: float) -> bool:
     return score.low > chance if score.metric.higher_is_better else score.high < chance
 
 
-def _compare_pair(
-    records_a: Sequence[Record],
-    records_b: Sequence[Record],
+def _compared(
+    jobs: Sequence[JobColumns],
+    base: JobColumns,
     metrics: Sequence[Metric],
     *,
     known: Sequence[Metric],
     confidence: float,
     seed: int,
 ) -> list[Comparison]:
+    """Every job against the baseline on every metric, job by job, from the same resamples and flips."""
     _check_confidence(confidence)
-    if not records_a or not records_b:
-        raise ValueError("a comparison needs records of both systems")
-    if records_a[0].benchmark != records_b[0].benchmark:
-        raise ValueError(f"cannot compare {records_a[0].benchmark} with {records_b[0].benchmark}")
-    quantities = [difference_quantity(records_a, records_b, metric, (*metrics, *known)) for metric in metrics]
+    asked: list[tuple[JobColumns, Quantity]] = []
+    for job in jobs:
+        if job.benchmark != base.benchmark:
+            raise ValueError(f"cannot compare {job.benchmark} with {base.benchmark}")
+        asked += [(job, difference_quantity(job, base, metric, (*metrics, *known))) for metric in metrics]
+    quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=True)
     tests = quantity_p_values(quantities, seed=seed)
     return [
         Comparison(
-            benchmark=records_a[0].benchmark,
+            benchmark=job.benchmark,
             metric=quantity.metric.name,
-            system=records_a[0].system,
-            baseline=records_b[0].system,
+            system=job.system,
+            baseline=base.system,
             difference=None if quantity.sums is None else quantity.sums.value(),
             low=interval.low,
             high=interval.high,
@@ -249,8 +254,17 @@ def _compare_pair(
             n=quantity.n,
             n_unpaired=quantity.n_out,
         )
-        for quantity, interval, (p, test) in zip(quantities, intervals, tests, strict=True)
+        for (job, quantity), interval, (p, test) in zip(asked, intervals, tests, strict=True)
     ]
+
+
+def _not_empty(records: JobRecords) -> JobColumns:
+    if isinstance(records, JobColumns):
+        return records
+    found = records if hasattr(records, "columns") else list(cast("Iterable[Record]", records))
+    if not len(cast("Sized", found)):
+        raise ValueError("a comparison needs records of both systems")
+    return job_columns(found)
 
 
 def _check_confidence(confidence: float) -> None:

@@ -122,14 +122,14 @@ class RunFolder:
         """Every job of the run, in the order in which they were entered; none before the first."""
         if not self._has_journal():
             return []
-        with self._reader() as journal:
+        with self.reader() as journal:
             return journal.jobs()
 
     def raw_records(self, job: str | None = None) -> list[Record]:
         """The records of one job or all, as the journal has them now."""
         if not self._has_journal():
             return []
-        with self._reader() as journal:
+        with self.reader() as journal:
             return list(journal.records(job))
 
     def records(self) -> pd.DataFrame:
@@ -198,7 +198,8 @@ class RunFolder:
     def _has_journal(self) -> bool:
         return (self.path / "journal.sqlite").exists()
 
-    def _reader(self) -> Journal:
+    def reader(self) -> Journal:
+        """The run's journal, for reading alone; use it in a `with`."""
         return Journal(self.path / "journal.sqlite", read_only=True)
 
     def _entries(self, kind: str) -> list[dict[str, Any]]:

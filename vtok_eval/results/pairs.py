@@ -15,26 +15,16 @@ Price's where few clusters of right-or-wrong values differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reports.leaderboard.columns import Floats
-from reports.leaderboard.material import Material, sums_by_cluster
+from vtok_eval.results.columns import Floats, JobColumns, SampleSet, on_common_samples
 from vtok_eval.results.records import Metric
-from vtok_eval.results.resampling import (
-    BATCH_CELLS,
-    EXACT_CLUSTERS,
-    RARE,
-    few_differences_interval,
-    resamples_for,
-    sign_flip_p,
-)
-from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.resampling import EXACT_CLUSTERS, RARE, few_differences_interval, sign_flip_p, signs
+from vtok_eval.results.sample_table import ClusterSums, Material, cluster_sums, material
 from vtok_eval.results.statistics import SEED, holm
 
 CONFIDENCE = 0.95
@@ -64,30 +54,47 @@ class Pair:
 
 
 def compare_pairs(
-    by_metric: Mapping[str, Mapping[str, Material]],
+    jobs: Mapping[str, JobColumns],
     *,
     metrics: Sequence[Metric],
-    clusters: NDArray[np.intp],
-    n_clusters: int,
+    known: Sequence[Metric] = (),
+    wanted: Mapping[str, Collection[str]] | None = None,
 ) -> list[Pair]:
     """Every two systems on every metric that has a better end; Holm-corrected over all that is returned.
 
-    by_metric: metric -> system -> material, of one sample set. Pairs are in the order of the systems.
+    jobs: by system, of one benchmark; pairs are in their order. A system without a sample of a metric (or of
+    a component of it) has no pair on it. known: further metrics that a `mean_of` may name. wanted: metric ->
+    the systems that are asked about; pairs without one of them may then be missing, which saves time where
+    systems have values for different samples.
+
+    Raises:
+        ValueError: a sample lies in different clusters, or a metric has uneven replicates.
     """
+    if not jobs:
+        return []
+    common = dict(zip(jobs, on_common_samples(list(jobs.values())), strict=True))
     found = [
         pair
         for metric in metrics
         if metric.higher_is_better is not None
-        for pair in _one_metric(by_metric.get(metric.name, {}), metric, clusters, n_clusters)
+        for pair in _one_metric(
+            common, metric, (*metrics, *known), None if wanted is None else wanted.get(metric.name, ())
+        )
     ]
     corrected = holm([pair.p for pair in found])
     return [Pair(**{**pair.__dict__, "p_holm": p}) for pair, p in zip(found, corrected, strict=True)]
 
 
 def _one_metric(
-    materials: Mapping[str, Material], metric: Metric, clusters: NDArray[np.intp], n_clusters: int
+    jobs: Mapping[str, JobColumns],
+    metric: Metric,
+    metrics: Sequence[Metric],
+    wanted: Collection[str] | None,
 ) -> list[Pair]:
     """Systems with values for the same samples are compared together, other pairs by twos."""
+    samples = next(iter(jobs.values())).samples
+    every = {name: material(job, metric, metrics) for name, job in jobs.items()}
+    materials = {name: found for name, found in every.items() if found.whole}
     groups: dict[tuple[int, bytes], list[str]] = {}
     for system, found in materials.items():
         groups.setdefault(found.pattern(), []).append(system)
@@ -95,14 +102,13 @@ def _one_metric(
         pair
         for members in groups.values()
         if len(members) > 1
-        for pair in _group({name: materials[name] for name in members}, metric, clusters, n_clusters)
+        for pair in _group({name: materials[name] for name in members}, metric, samples)
     ]
     for first, second in combinations(groups.values(), 2):
-        for a in first:
-            for b in second:
-                shared = _shared(materials[a], materials[b])
-                if shared is not None:
-                    pairs += _group(dict(zip((a, b), shared, strict=True)), metric, clusters, n_clusters)
+        for a, b in product(first, second):
+            shared = _shared(materials[a], materials[b])
+            if shared is not None and (wanted is None or a in wanted or b in wanted):
+                pairs += _group(dict(zip((a, b), shared, strict=True)), metric, samples)
     place = {name: i for i, name in enumerate(materials)}
     oriented = [pair if place[pair.a] < place[pair.b] else _turned(pair) for pair in pairs]
     return sorted(oriented, key=lambda pair: (place[pair.a], place[pair.b]))
@@ -123,23 +129,17 @@ def _shared(a: Material, b: Material) -> tuple[Material, Material] | None:
     present = a.present & b.present
     if not present.any(axis=1).all():
         return None
-    left, right = a.values, b.values
-    if a.replicates != b.replicates:
-        if 1 not in (a.replicates, b.replicates):
-            left, right = left.mean(axis=2, keepdims=True), right.mean(axis=2, keepdims=True)
-        size = max(left.shape[2], right.shape[2])
-        left, right = (np.broadcast_to(side, (*side.shape[:2], size)) for side in (left, right))
-    mask = present[:, :, None]
-    return Material(np.where(mask, left, 0.0), present), Material(np.where(mask, right, 0.0), present)
+    size = max(a.replicates, b.replicates)
+    if a.replicates != b.replicates and 1 not in (a.replicates, b.replicates):
+        size = 1
+    return a.with_replicates(size).masked(present), b.with_replicates(size).masked(present)
 
 
-def _group(
-    materials: Mapping[str, Material], metric: Metric, clusters: NDArray[np.intp], n_clusters: int
-) -> Iterator[Pair]:
+def _group(materials: Mapping[str, Material], metric: Metric, samples: SampleSet) -> Iterator[Pair]:
     """All pairs of systems that have values for the same samples, with as many replicates."""
     names = list(materials)
     sums = [
-        sums_by_cluster(found.values, found.present, clusters=clusters, n_clusters=n_clusters)
+        cluster_sums(found, clusters=samples.clusters, n_clusters=samples.n_clusters)
         for found in materials.values()
     ]
     present = next(iter(materials.values())).present
@@ -240,25 +240,7 @@ def _bound(z: Floats) -> Floats:
 
 def _flipped(parts: Floats) -> Floats:
     """`(flips, S)`: each system's sum under each draw of signs."""
-    signs = _signs(len(parts))
-    step = max(1, BATCH_CELLS // len(parts))
-    return np.concatenate(
-        [signs[start : start + step].astype(np.float64) @ parts for start in range(0, len(signs), step)]
-    )
-
-
-@lru_cache(maxsize=4)
-def _signs(n_clusters: int) -> NDArray[np.int8]:
-    """`(flips, C)`, -1 and 1: the draws of `resampling.sign_flip_p`, batch by batch as there."""
-    rng = np.random.default_rng([SEED, n_clusters, 2])
-    total = resamples_for(n_clusters)
-    step = max(1, BATCH_CELLS // n_clusters)
-    batches = [
-        rng.integers(0, 2, size=(min(step, total - start), n_clusters), dtype=np.int8)
-        for start in range(0, total, step)
-    ]
-    signs: NDArray[np.int8] = np.concatenate(batches) * np.int8(2) - np.int8(1)
-    return signs
+    return np.concatenate([batch @ parts for batch in signs(len(parts), SEED)])
 
 
 def _spreads(cells: Floats) -> tuple[Floats, Floats]:

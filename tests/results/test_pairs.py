@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from reports.leaderboard.columns import SampleSets, from_records
-from reports.leaderboard.material import material, value_of
-from reports.leaderboard.pairs import _bound, _spreads, compare_pairs
+from vtok_eval.results.columns import SampleSets, from_records
+from vtok_eval.results.pairs import _bound, _spreads, compare_pairs
 from vtok_eval.results.records import Metric, Record, Status
 from vtok_eval.results.resampling import spread
-from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.sample_table import ClusterSums, value_of
 from vtok_eval.results.statistics import compare, holm
 from vtok_eval.results.statistics import score as score_of
 
@@ -45,14 +44,7 @@ def records(
 def all_pairs(by_system, metric, metrics=()):
     sets = SampleSets()
     jobs = {name: from_records(rows, sets) for name, rows in by_system.items()}
-    samples = next(iter(jobs.values())).samples
-    found = {name: material(job, metric, (metric, *metrics)) for name, job in jobs.items()}
-    return {
-        (pair.a, pair.b): pair
-        for pair in compare_pairs(
-            {metric.name: found}, metrics=[metric], clusters=samples.clusters, n_clusters=samples.n_clusters
-        )
-    }
+    return {(pair.a, pair.b): pair for pair in compare_pairs(jobs, metrics=[metric], known=metrics)}
 
 
 def check(by_system, metric, metrics=(), *, interval=True):

@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 from small_runs import LABEL, METRICS, write_run
 
-from reports.leaderboard.columns import (
-    SampleSets,
-    from_records,
-    mean_tokens,
-    read_failed_meta,
-    read_parquet,
-    read_tokens,
-)
-from reports.leaderboard.material import material, value_of
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.columns import SampleSets, from_records
+from vtok_eval.results.parquet_columns import read_failed_meta, read_parquet, read_tokens
+from vtok_eval.results.sample_table import material, value_of
 from vtok_eval.results.statistics import score as score_of
 from vtok_eval.results.store import RECORD_COLUMNS
 
@@ -104,7 +98,10 @@ def test_replicates_and_samples_without_the_metric(tmp_path):
 def test_tokens_from_parquet_are_those_of_the_records(finished):
     found = read_tokens(finished.path / "samples.parquet")
     for job in finished.jobs():
-        assert found.get((job.benchmark, job.system)) == mean_tokens(finished.raw_records(job.id))
+        costs = [record.cost.get("tokens") for record in finished.raw_records(job.id)]
+        stated = [cost for cost in costs if cost is not None]
+        expected = sum(stated) / len(stated) if stated else None
+        assert found.get((job.benchmark, job.system)) == expected
     assert found["quiz", "good"] == 31.0
     assert ("vbench", "clips") not in found
 

@@ -1,11 +1,9 @@
-"""The records of a job as arrays, read from Parquet without a Python object per sample."""
+"""Reads what `RunFolder.export_records` wrote as arrays, without a Python object per sample."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Record, Status
+from vtok_eval.results.columns import Floats, JobColumns, SampleSets
+from vtok_eval.results.records import Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 _COLUMNS = ["job", "system", "benchmark", "sample_id", "cluster", "status", "metric", "replicate", "value"]
 _TEXTS = [*_COLUMNS[:7]]
@@ -28,57 +24,8 @@ _TOKENS = r'"tokens": ?(?P<tokens>-?[0-9][0-9.eE+-]*)'
 """In the JSON text of a record's cost. A quote inside a key is escaped, so that this is always the key."""
 
 
-@dataclass(frozen=True)
-class SampleSet:
-    """The samples of a job in the order of their ids; `digest` names ids and clusters.
-
-    clusters: `(N,)`, each sample's cluster as its place in the sorted `names`.
-    """
-
-    digest: str
-    clusters: NDArray[np.intp]
-    n_clusters: int
-
-    def __len__(self) -> int:
-        return len(self.clusters)
-
-
-@dataclass(frozen=True)
-class JobColumns:
-    """One job's records; samples in the order of `samples`.
-
-    values: measured metric -> `(N, R)`, a row of NaN where the metric does not apply. failed: `(N,)`.
-    failed_meta: what the records of failed samples say under `meta`, by the sample's place.
-    """
-
-    system: str
-    benchmark: str
-    samples: SampleSet
-    failed: Bools
-    values: Mapping[str, Floats]
-    failed_meta: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-
-
 FailedMeta = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
 """By benchmark and system: sample id -> meta of the samples that failed."""
-
-
-class SampleSets:
-    """Sample sets that occurred, each kept once: jobs of one benchmark share theirs."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[pa.Array, pa.Array, SampleSet]] = {}
-        self._known: dict[str, SampleSet] = {}
-
-    def of(self, benchmark: str, ids: pa.Array, clusters: pa.Array) -> SampleSet:
-        """The set of these samples, which are sorted by id."""
-        last = self._last.get(benchmark)
-        if last is not None and ids.equals(last[0]) and clusters.equals(last[1]):
-            return last[2]
-        found = _sample_set(ids.to_pylist(), clusters.to_pylist())
-        found = self._known.setdefault(found.digest, found)
-        self._last[benchmark] = (ids, clusters, found)
-        return found
 
 
 def read_parquet(
@@ -99,33 +46,6 @@ def read_parquet(
             yield from _jobs(_pieces(file), sets, path, failed_meta or {})
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
-
-
-def from_records(records: Sequence[Record], sets: SampleSets) -> JobColumns:
-    """The same from the records of one job, which must not be empty."""
-    import pyarrow as pa
-
-    ordered = sorted(records, key=lambda record: record.sample_id.encode())
-    names = list(dict.fromkeys(name for record in ordered for name in record.values))
-    values = {}
-    for name in names:
-        replicates = max(len(record.values.get(name, ())) for record in ordered)
-        values[name] = np.full((len(ordered), replicates), np.nan)
-        for i, record in enumerate(ordered):
-            if name in record.values:
-                values[name][i] = record.values[name]
-    return JobColumns(
-        system=ordered[0].system,
-        benchmark=ordered[0].benchmark,
-        samples=sets.of(
-            ordered[0].benchmark,
-            pa.array([record.sample_id for record in ordered], pa.string()),
-            pa.array([record.cluster for record in ordered], pa.string()),
-        ),
-        failed=np.array([record.status is Status.FAILED for record in ordered]),
-        values=values,
-        failed_meta={i: record.meta for i, record in enumerate(ordered) if record.status is Status.FAILED},
-    )
 
 
 def read_tokens(path: Path) -> dict[tuple[str, str], float]:
@@ -160,48 +80,69 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
     return {key: total / count for key, (total, count) in totals.items() if count}
 
 
+def count_samples(path: Path) -> dict[str, tuple[int, int]]:
+    """By job: how many samples a run's samples.parquet holds, and how many of them failed.
+
+    Raises:
+        RunFolderError: the file is no export of samples.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    counts: dict[str, tuple[int, int]] = {}
+    try:
+        with pq.ParquetFile(path, read_dictionary=["job", "status"]) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["job", "status"])
+                failed = pc.cast(pc.equal(table["status"], str(Status.FAILED)), pa.int64())
+                table = table.set_column(1, "failed", failed)
+                summed = table.group_by("job").aggregate([("failed", "count"), ("failed", "sum")])
+                for row in summed.to_pylist():
+                    n, n_failed = counts.get(row["job"], (0, 0))
+                    counts[row["job"]] = (n + row["failed_count"], n_failed + row["failed_sum"])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+    return counts
+
+
+def read_failed(path: Path) -> list[tuple[str, str, str, str]]:
+    """System, benchmark, sample id and reason of the samples that failed, from a run's samples.parquet.
+
+    Raises:
+        RunFolderError: the file is no export of samples.
+    """
+    names = ["system", "benchmark", "sample_id", "reason"]
+    rows = _failed_rows(path, names)
+    return [tuple(str(row[name] or "") for name in names) for row in rows]  # type: ignore[misc]
+
+
 def read_failed_meta(path: Path) -> FailedMeta:
     """The meta of the samples that failed, from a run's samples.parquet.
 
     Raises:
         RunFolderError: the file is no export of samples.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    try:
-        failed = pq.read_table(
-            path,
-            columns=["benchmark", "system", "sample_id", "meta"],
-            filters=[("status", "=", str(Status.FAILED))],
-        )
-        for row in failed.to_pylist():
-            found.setdefault((row["benchmark"], row["system"]), {})[row["sample_id"]] = json.loads(
-                row["meta"]
-            )
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+    for row in _failed_rows(path, ["benchmark", "system", "sample_id", "meta"]):
+        try:
+            meta = json.loads(row["meta"])
+        except (TypeError, ValueError) as error:
+            raise RunFolderError(f"cannot read {path}: meta of {row['sample_id']!r} is no JSON") from error
+        found.setdefault((row["benchmark"], row["system"]), {})[row["sample_id"]] = meta
     return found
 
 
-def mean_tokens(records: Sequence[Record]) -> float | None:
-    """Mean tokens per clip of these records; None where none tells."""
-    counts = [record.cost["tokens"] for record in records if "tokens" in record.cost]
-    return sum(counts) / len(counts) if counts else None
+def _failed_rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-
-def _sample_set(ids: Sequence[str], clusters: Sequence[str]) -> SampleSet:
-    if len(set(ids)) != len(ids):
-        raise ValueError("a sample stands twice")
-    digest = hashlib.sha256()
-    for sample, cluster in zip(ids, clusters, strict=True):
-        for text in (sample.encode(), cluster.encode()):
-            digest.update(len(text).to_bytes(8, "big"))
-            digest.update(text)
-    names = {name: place for place, name in enumerate(sorted(set(clusters)))}
-    places = np.array([names[cluster] for cluster in clusters], dtype=np.intp)
-    return SampleSet(digest=digest.hexdigest(), clusters=places, n_clusters=len(names))
+    try:
+        failed = pq.read_table(path, columns=columns, filters=[("status", "=", str(Status.FAILED))])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+    rows: list[dict[str, Any]] = failed.to_pylist()
+    return rows
 
 
 def _pieces(file: Any) -> Iterator[tuple[str, pa.Table]]:
@@ -263,7 +204,7 @@ def _columns(table: pa.Table, sets: SampleSets, failed_meta: FailedMeta) -> JobC
     return JobColumns(
         system=system,
         benchmark=benchmark,
-        samples=sets.of(benchmark, ids, clusters),
+        samples=sets.of_arrow(benchmark, ids, clusters),
         failed=failed,
         values=_values(table, rows, len(ids)),
         failed_meta={int(i): meta.get(ids[int(i)].as_py(), {}) for i in np.flatnonzero(failed)},

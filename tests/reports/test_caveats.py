@@ -1,0 +1,108 @@
+"""Random weights, stand-ins and re-creations are marked in every table; no name becomes a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from made_up_run import SYSTEMS, add_job, finish, run_json, understanding_records
+
+from reports.caveats import caveats
+from reports.csv_text import csv_text, safe_cell
+from reports.gather import gather
+from reports.terminal import terminal
+from reports.write import write_report
+from vtok_eval.results.store import RunFolder
+
+
+@pytest.mark.parametrize(
+    ("description", "spec", "expected"),
+    [
+        ({"backbone": {"weights": "random weights (seed 0)"}}, "", ("random weights",)),
+        ({"projection": "Random weights"}, "", ("random weights",)),
+        ({"parts": ["a", {"random_weights": True}]}, "", ("random weights",)),
+        ({"random_weights": False, "weights": "ImageNet"}, "", ()),
+        ({}, "vtok:backbone=open_clip:ViT-B-32:random=3", ("random weights",)),
+        ({"random": None}, "vtok-llava:random=null,checkpoint=p", ()),
+        ({"weights": "a stand-in for DINO"}, "", ("stand-in",)),
+        ({"notes": ["prompts: an open re-creation of TV-Align"]}, "", ("re-creation",)),
+        ({"protocol": "as re-created here"}, "", ("re-creation",)),
+        ({"recreational": "randomised weights of standing"}, "", ()),
+    ],
+)
+def test_what_a_description_says(description, spec, expected):
+    assert caveats(description, spec=spec) == expected
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """Two systems of 40 clips: one with random weights, one named as a formula; a re-created benchmark."""
+    path = tmp_path_factory.mktemp("marked") / "run"
+    evil = "=cmd()"
+    info = {**run_json()["benchmarks"][0], "description": {"protocol": "as re-created here"}}
+    systems = [
+        {"name": "untrained", "spec": "vtok:random=0", "control": False, "kind": "tokenizer",
+         "description": {"weights": "random weights (seed 0)"}},
+        {"name": evil, "spec": "frames-2", "control": False, "kind": "tokenizer", "description": {}},
+    ]  # fmt: skip
+    folder = RunFolder.create(path, run_json(systems=systems, benchmarks=[info], baseline=evil))
+    for name, twin, tokens in (("untrained", "vtok-grid", 31), (evil, "frames-2", 64)):
+        records = understanding_records(name, tokens=tokens, chances=SYSTEMS[twin][3], n_clips=40)
+        add_job(folder, "understanding-scenes", name, records)
+    finish(folder, baseline=evil)
+    return folder, write_report(path)
+
+
+def test_every_table_marks_random_weights_and_re_creations(marked):
+    folder, paths = marked
+    for path in (paths.markdown, paths.latex, paths.html):
+        text = path.read_text(encoding="utf-8")
+        for line in text.splitlines():
+            named = "untrained" in line and ("|" in line or "&" in line or "<th" in line)
+            assert not named or "random weights" in line or path is paths.html, line
+        assert "understanding-scenes (re-creation)" in text
+    printed = terminal(gather(folder.path))
+    assert "untrained (random weights)" in printed
+    assert "its numbers show that the code runs" in " ".join(printed.split())
+    rows = list(csv.DictReader(io.StringIO(paths.csv.read_text(encoding="utf-8"))))
+    assert {row["caveats"] for row in rows if row["system"] == "untrained"} == {"random weights; re-creation"}
+    assert {row["caveats"] for row in rows if row["system"] != "untrained"} == {"re-creation"}
+
+
+def test_pictures_say_it_too(marked):
+    _, paths = marked
+    assert paths.pictures
+    for picture in paths.pictures:
+        svg = picture.with_suffix(".svg").read_text(encoding="utf-8")
+        assert "Random weights: untrained." in svg
+        assert "Re-creation." in svg
+
+
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_numbers(marked):
+    _, paths = marked
+    found = [paths.csv, paths.comparison, paths.budget, *(p.with_suffix(".csv") for p in paths.pictures)]
+    n_negative = 0
+    for path in found:
+        for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))):
+            for cell in row:
+                assert not cell.startswith(("=", "+", "@", "\t"))
+                if cell.startswith("-"):
+                    float(cell)
+                    n_negative += 1
+    assert n_negative  # differences below 0 are there, as numbers
+    assert "'=cmd()" in paths.csv.read_text(encoding="utf-8")
+
+
+def test_cells():
+    import pandas as pd
+
+    assert [safe_cell(value) for value in ("@a", "＝a", "a=b", -1.5, None)] == [
+        "'@a",
+        "'＝a",
+        "a=b",
+        -1.5,
+        None,
+    ]
+    frame = pd.DataFrame({"x": [-1.0, None], "n": [-2, 3], "name": ["-a", "b"], "mixed": [-4, "+c"]})
+    assert csv_text(frame) == "x,n,name,mixed\n-1.0,-2,'-a,-4\n,3,b,'+c\n"

@@ -1,0 +1,138 @@
+"""A run's records as columns: from its Parquet files where they are whole, else from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vtok_eval.results.columns import JobColumns, SampleSets, from_records
+from vtok_eval.results.parquet_columns import (
+    count_samples,
+    read_failed,
+    read_failed_meta,
+    read_parquet,
+    read_tokens,
+)
+from vtok_eval.results.store import RunFolder
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How far a job came; n_finished counts the failed samples too."""
+
+    id: str
+    system: str
+    benchmark: str
+    n_samples: int
+    n_finished: int
+    n_failed: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that failed, and why."""
+
+    system: str
+    benchmark: str
+    sample_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """All that reports need of a run's records. jobs, tokens: by benchmark and system."""
+
+    states: tuple[JobState, ...]
+    jobs: Mapping[tuple[str, str], JobColumns]
+    tokens: Mapping[tuple[str, str], float]
+    failures: tuple[Failure, ...]
+
+
+def read_records(folder: RunFolder, sets: SampleSets) -> RunRecords:
+    """Read the records of a run, finished or not. tokens: the mean per clip, over the samples that state it.
+
+    A folder without a journal (it was packed for others, say) is read from Parquet alone, and its jobs are
+    done. Parquet that the journal has gone past is not looked at.
+
+    Raises:
+        RunFolderError: a file cannot be read.
+    """
+    if not (folder.path / "journal.sqlite").exists():
+        return _from_parquet(folder, None, sets) if _exported(folder) else RunRecords((), {}, {}, ())
+    states = _states(folder)
+    if _exported(folder) and _is_current(folder, states):
+        return _from_parquet(folder, states, sets)
+    return _from_journal(folder, states, sets)
+
+
+def _exported(folder: RunFolder) -> bool:
+    return all((folder.path / f"{name}.parquet").exists() for name in ("records", "samples"))
+
+
+def _states(folder: RunFolder) -> tuple[JobState, ...]:
+    with folder.reader() as journal:
+        counts = journal.counts()
+        return tuple(
+            JobState(
+                id=job.id,
+                system=job.system,
+                benchmark=job.benchmark,
+                n_samples=job.n_samples,
+                n_finished=counts.get(job.id, (0, 0))[0],
+                n_failed=counts.get(job.id, (0, 0))[1],
+                done=job.state == "done",
+            )
+            for job in journal.jobs()
+        )
+
+
+def _is_current(folder: RunFolder, states: tuple[JobState, ...]) -> bool:
+    """Whether the export holds what the journal holds.
+
+    A record is replaced only where its sample failed and was tried again, so that equal counts of records and
+    of failures, job by job, mean equal records.
+    """
+    counted = count_samples(folder.path / "samples.parquet")
+    expected = {state.id: (state.n_finished, state.n_failed) for state in states if state.n_finished}
+    return counted == expected
+
+
+def _from_parquet(folder: RunFolder, states: tuple[JobState, ...] | None, sets: SampleSets) -> RunRecords:
+    samples = folder.path / "samples.parquet"
+    found = read_parquet(folder.path / "records.parquet", sets, failed_meta=read_failed_meta(samples))
+    jobs = {(job.benchmark, job.system): job for job in found}
+    failures = tuple(Failure(*row) for row in read_failed(samples))
+    return RunRecords(
+        states=tuple(_done(jobs)) if states is None else states,
+        jobs=jobs,
+        tokens=read_tokens(samples),
+        failures=failures,
+    )
+
+
+def _done(jobs: Mapping[tuple[str, str], JobColumns]) -> Iterator[JobState]:
+    for (benchmark, system), job in jobs.items():
+        n = len(job.samples)
+        yield JobState(f"{benchmark}/{system}", system, benchmark, n, n, int(job.failed.sum()), done=True)
+
+
+def _from_journal(folder: RunFolder, states: tuple[JobState, ...], sets: SampleSets) -> RunRecords:
+    by_id = {state.id: state for state in states}
+    with folder.reader() as journal:
+        jobs = {
+            (state.benchmark, state.system): from_records(journal.records(state.id), sets)
+            for state in states
+            if state.n_finished
+        }
+        failures = journal.failures()
+        tokens = journal.mean_costs("tokens")
+    return RunRecords(
+        states=states,
+        jobs=jobs,
+        tokens={(by_id[job].benchmark, by_id[job].system): mean for job, mean in tokens.items()},
+        failures=tuple(
+            Failure(by_id[job].system, by_id[job].benchmark, sample, reason)
+            for job, sample, reason in failures
+        ),
+    )
