@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from vtok_eval.suite import BenchmarkEntry, Suite
     from vtok_eval.system_specs import VideoMaking
     from vtok_eval.tokenizers.build import BuildContext
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,13 @@ def _plan_job(system: System, benchmark_id: str, benchmark: Benchmark, limit: in
 def _check_every_benchmark_is_met(suite: Suite, benchmarks: Mapping[str, Benchmark]) -> None:
     kinds = {kind_of(entry.spec) for entry in suite.systems}
     for benchmark_id, benchmark in benchmarks.items():
+        why_not = getattr(benchmark, "why_not", {})
+        reasons = [f"no {kind}s: {reason}" for kind, reason in why_not.items() if kind in kinds]
         if not kinds & benchmark.accepts:
-            raise SuiteError(
+            taken = (
                 f"benchmark {benchmark_id} takes {' or '.join(sorted(benchmark.accepts))}; "
                 f"the systems under test are {' and '.join(sorted(kinds))}"
             )
+            raise SuiteError("; ".join([taken, *reasons]))
+        for reason in reasons:
+            log.warning("%s: %s", benchmark_id, reason)

@@ -192,6 +192,16 @@ class Source(_Part):
     fetch: str
 
 
+class Train(_Part):
+    """The training split, from which a tokenizer's probe learns; it has the tasks and fields of the rest.
+
+    tables: as the benchmark's; their subsets name nothing. fetch: what a person has to do.
+    """
+
+    tables: Annotated[tuple[Table, ...], Field(min_length=1)]
+    fetch: str
+
+
 class Grouping(_Part):
     """Scores for each value of a field. mean: also the plain mean over the values (a macro mean).
 
@@ -220,6 +230,7 @@ class Description(_Part):
     None where it was not seen. cluster: "video" or a field; intervals resample by it.
     headline: "accuracy", or "mean:FIELD" for a grouping with `mean`, or for pairs "text", "video", "group".
     default_subsets: those taken where a user chooses none; all where it is empty.
+    train: the training split; None where the authors publish none.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -239,6 +250,7 @@ class Description(_Part):
     cluster: str = "video"
     headline: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
     default_subsets: tuple[str, ...] = ()
+    train: Train | None = None
     server: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -254,7 +266,7 @@ class Description(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Description:
-        for table in self.tables:
+        for table in (*self.tables, *(self.train.tables if self.train else ())):
             if table.task not in self.tasks:
                 raise ValueError(str(UnknownNameError(what="task", name=table.task, known=self.tasks)))
         known = set(self.subsets)

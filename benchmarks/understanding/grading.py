@@ -46,13 +46,13 @@ def grade(task: Task, question: Question, answer: str | Sequence[float], *, peer
         ValueError: scores that are not finite, or not as many as there are options.
     """
     if not isinstance(answer, str):
-        return _graded_option(question, _highest(answer, len(question.labels)))
+        return graded_choice(question, _highest(answer, len(question.labels)))
     if task.type == "open-ended":
-        return _grade_free(question, answer)
+        return graded_text(question, answer)
     if peer and task.peer is not None:
         return _grade_as_peer(task, question, answer)
     position = read_option(answer, task.extraction, labels=question.labels, options=question.options)
-    return _graded_option(question, position)
+    return graded_choice(question, position)
 
 
 def normalised(text: str) -> str:
@@ -64,7 +64,8 @@ def normalised(text: str) -> str:
     return " ".join(_NUMBERS.get(word, word) for word in words.split() if word not in _ARTICLES)
 
 
-def _graded_option(question: Question, position: int | None) -> Grade:
+def graded_choice(question: Question, position: int | None) -> Grade:
+    """The grade of choosing the option at `position`; None chooses nothing, which is wrong."""
     correct = None if question.answer is None else float(position == question.answer)
     if position is None or position >= len(question.labels):
         return Grade(correct, None)
@@ -77,7 +78,7 @@ def _grade_as_peer(task: Task, question: Question, answer: str) -> Grade:
         return Grade(None, None)
     position = read_as_peer(task.peer.extraction, answer, question, task.peer.letters)
     if position is not None:
-        return _graded_option(question, position)
+        return graded_choice(question, position)
     if question.answer is None:
         return Grade(None, None)
     fallback = {
@@ -88,7 +89,8 @@ def _grade_as_peer(task: Task, question: Question, answer: str) -> Grade:
     return Grade(fallback[task.peer.fallback], None)
 
 
-def _grade_free(question: Question, answer: str) -> Grade:
+def graded_text(question: Question, answer: str) -> Grade:
+    """The grade of a free answer: right where it equals the reference after normalising."""
     read = normalised(answer)
     if question.free_answer is None:
         return Grade(None, read or None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.understanding.catalogue import shipped_names
@@ -18,24 +19,17 @@ def __getattr__(attribute: str) -> Callable[..., QuestionAnswering]:
 
 def _class_of(name: str) -> type[QuestionAnswering]:
     class Named(QuestionAnswering):
-        def __init__(
-            self,
-            *,
-            data: str | None = None,
-            subsets: str | Sequence[str] = (),
-            frames: int | None = 16,
-            sampling: str = "linspace",
-            short_side: int | None = 448,
-            compat: str | None = None,
-            circular: bool = False,
-            blind: bool = False,
-        ) -> None:
-            options: dict[str, Any] = {key: value for key, value in locals().items() if key in _OPTIONS}
+        def __init__(self, **options: Any) -> None:
             super().__init__(name, **options)
 
     Named.__name__ = Named.__qualname__ = name
     Named.__doc__ = f"The benchmark {name} of the catalogue; options as `QuestionAnswering`."
+    Named.__signature__ = _signature_without_description()  # type: ignore[attr-defined]
     return Named
 
 
-_OPTIONS = ("data", "subsets", "frames", "sampling", "short_side", "compat", "circular", "blind")
+def _signature_without_description() -> inspect.Signature:
+    """The options by name, so that a wrong one is told before anything is made."""
+    signature = inspect.signature(QuestionAnswering)
+    parameters = [each for name, each in signature.parameters.items() if name != "description"]
+    return signature.replace(parameters=parameters)

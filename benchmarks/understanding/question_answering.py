@@ -6,16 +6,20 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from benchmarks.understanding.catalogue import find_description
 from benchmarks.understanding.description import Description
+from benchmarks.understanding.probe_options import check_probe_options
 from benchmarks.understanding.question_metrics import MetricSet, turns
 from benchmarks.understanding.questions import Question, load_questions
+from benchmarks.understanding.sentences.encoders import check_spec
 from benchmarks.understanding.tables import fingerprint, matching_files, table_files
+from benchmarks.understanding.tokenizer_path import TokenizerPath
+from benchmarks.understanding.training_data import Leakage, TrainingSource
 from benchmarks.understanding.video_library import MissingVideo, Sampling, VideoLibrary
 from vtok_eval.benchmark import Context, Sample, System
 from vtok_eval.cache_folder import cache_path
@@ -25,6 +29,7 @@ from vtok_eval.video.sampling import SAMPLING_RULES
 
 if TYPE_CHECKING:
     from benchmarks.understanding.answering import QuestionEvaluator
+    from benchmarks.understanding.probe_answering import ProbeEvaluator
     from vtok_eval.benchmark import ClipSource
 
 DATA_VARIABLE = "VTOK_EVAL_DATA"
@@ -44,7 +49,7 @@ class _Loaded:
 
 
 class QuestionAnswering:
-    """Questions about videos as a YAML file describes them, put to an `Answerer`.
+    """Questions about videos as a YAML file describes them, for answerers and, by a probe, tokenizers.
 
     description: a benchmark of the catalogue, by name, or a YAML file. data: the folder its data lie in, or
     one that holds such a folder under the benchmark's name; without it `$VTOK_EVAL_DATA/NAME`, else the cache
@@ -53,6 +58,10 @@ class QuestionAnswering:
     `SAMPLING_RULES` (not "fps"), at so many pixels; None takes all frames, or pixels as stored.
     compat: "lmms-eval" reads and scores answers as that peer does. circular: ask every rotation of the
     options. blind: ask without the clip.
+    For tokenizers, whose tokens a probe reads: train: a file of training questions
+    (`training_data.read_training_file`) in place of the benchmark's training split. leakage: "refuse"
+    training clips that are also under test, or "drop" them. text: what embeds sentences
+    (`sentences.encoders`). probe: see `ProbeOptions`.
 
     Raises:
         UnknownNameError: no such description, subset, rule or peer.
@@ -60,7 +69,6 @@ class QuestionAnswering:
         SuiteError: an option that this benchmark cannot have.
     """
 
-    accepts = frozenset({"answerer"})
     parts_option = "subsets"
 
     def __init__(
@@ -75,6 +83,10 @@ class QuestionAnswering:
         compat: str | None = None,
         circular: bool = False,
         blind: bool = False,
+        train: str | None = None,
+        leakage: Leakage = "refuse",
+        text: str = "minilm",
+        probe: Mapping[str, Any] | None = None,
     ) -> None:
         self.description = find_description(description)
         self.name = self.description.name
@@ -83,7 +95,15 @@ class QuestionAnswering:
         self._subsets = tuple(subsets.split(",")) if isinstance(subsets, str) else tuple(subsets)
         self._sampling = Sampling(frames=frames, rule=sampling, short_side=short_side)
         self._compat, self._circular, self._blind = compat, circular, blind
+        self._leakage, self._text = leakage, text
+        self._probe = check_probe_options(probe, benchmark=self.name)
+        self._training = TrainingSource(
+            self.description, self._folder, None if train is None else Path(train).expanduser()
+        )
         self._check()
+        reason = self._why_no_tokenizer()
+        self.why_not = {} if reason is None else {"tokenizer": reason}
+        self.accepts = frozenset({"answerer", "tokenizer"} - set(self.why_not))
 
     def metrics(self) -> Sequence[Metric]:
         """Headlines, groupings and the rate of unread answers, of the questions in the data's folder.
@@ -104,21 +124,33 @@ class QuestionAnswering:
         shows = self._shows_clips(system)
         if shows:
             _warn_of_missing(self.name, loaded.sources)
+        if system.kind == "tokenizer":
+            # Clips that are under test and in the training are told before anything runs.
+            self._tokenizer_path.data  # noqa: B018
         if self.description.is_paired:
             return [self._pair_sample(name, members) for name, members in self._pairs.items()]
         return [self._sample(question, shows=shows) for question in loaded.questions]
 
-    def prepare(self, system: System, context: Context) -> QuestionEvaluator:
-        """Take clips out of their archives, where they lie in such.
+    def prepare(self, system: System, context: Context) -> QuestionEvaluator | ProbeEvaluator:
+        """Take clips out of their archives, where they lie in such; train a tokenizer's probes.
 
         Raises:
-            SuiteError: lmms-eval cannot be followed here without its judge.
+            MissingDependencyError: the sentence encoder is not there.
+            TokenizerError: the tokenizer fails on every training clip, or breaks the protocol as a whole.
         """
         from benchmarks.understanding.answering import QuestionEvaluator
 
         shows = self._shows_clips(system)
         if shows:
             self._unpack()
+        if system.kind == "tokenizer":
+            return self._tokenizer_path.prepare(
+                system,
+                context,
+                metric_set=self._metric_set,
+                questions=self.questions_by_sample,
+                facts={"benchmark": self.name, "version": self.version, "frames": asdict(self._sampling)},
+            )
         return QuestionEvaluator(
             description=self.description,
             metric_set=self._metric_set,
@@ -148,6 +180,7 @@ class QuestionAnswering:
                 "questions": len(self._loaded.questions),
             },
             "protocol": description.summary,
+            "probe": self._tokenizer_path.describe() if "tokenizer" in self.accepts else None,
             "prompts": {name: task.prompt for name, task in description.tasks.items()},
             "source": f"{description.citation} {description.url}",
             "licence": description.licence,
@@ -176,6 +209,19 @@ class QuestionAnswering:
             sources.update({question.id: source for question in members})
         ordered = [question for members in by_clip.values() for question in members]
         return _Loaded(ordered, sources, library)
+
+    @cached_property
+    def _tokenizer_path(self) -> TokenizerPath:
+        loaded = self._loaded
+        return TokenizerPath(
+            source=self._training,
+            sampling=self._sampling,
+            tested=loaded.questions,
+            sources=loaded.sources,
+            options=self._probe,
+            text=self._text,
+            leakage=self._leakage,
+        )
 
     @cached_property
     def _metric_set(self) -> MetricSet:
@@ -240,6 +286,8 @@ class QuestionAnswering:
                 "scored as lmms-eval scores, its quirks included; its random choices for answers it cannot "
                 "read are replaced by their expectation"
             )
+        if "tokenizer" in self.accepts:
+            notes.append(self._tokenizer_path.note())
         if self._blind:
             notes.append("blind: no video was shown; the score is what text alone gives")
         return notes
@@ -266,7 +314,19 @@ class QuestionAnswering:
             lines.append(
                 f"{archived / 2**30:,.2f} GiB of clips are taken out of archives into the cache folder"
             )
+        if "tokenizer" in self.accepts:
+            lines.append(self._tokenizer_path.cost())
         return lines
+
+    def _why_no_tokenizer(self) -> str | None:
+        """Why tokenizers cannot be tested with these options and data, in one line; None where they can."""
+        if self._blind:
+            return "blind asks without clips; for tokenizers the control `blind` does that"
+        if self._compat is not None:
+            return f"compat={self._compat} reads texts; a probe writes none"
+        if self._sampling.frames is None:
+            return "a probe needs a bound on the frames of a clip: --set frames=16"
+        return self._training.why_not()
 
     def _check(self) -> None:
         if self._sampling.rule not in SAMPLING_RULES or self._sampling.rule == "fps":
@@ -285,6 +345,9 @@ class QuestionAnswering:
                 )
         if self._compat is not None and self._compat not in COMPATIBLE:
             raise UnknownNameError(what="peer to be compatible with", name=self._compat, known=COMPATIBLE)
+        if self._leakage not in get_args(Leakage):
+            raise UnknownNameError(what="way with leakage", name=str(self._leakage), known=get_args(Leakage))
+        check_spec(self._text)
         tasks = self.description.tasks
         judged = [name for name, task in tasks.items() if task.peer is None]
         if self._compat is not None and len(judged) == len(tasks):

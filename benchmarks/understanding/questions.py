@@ -67,10 +67,18 @@ def load_questions(description: Description, folder: Path, *, subsets: Sequence[
         DataError: a row lacks a column, its answer is none of its options, or an id stands twice.
     """
     chosen = _chosen(description, subsets)
+    tables = [table for table in description.tables if not chosen or table.subset in chosen]
+    return read_questions(description, folder, tables)
+
+
+def read_questions(description: Description, folder: Path, tables: Sequence[Table]) -> list[Question]:
+    """All questions of some tables, in their order.
+
+    Raises:
+        MissingDependencyError, DataError: as `load_questions`.
+    """
     found: dict[str, Question] = {}
-    for table in description.tables:
-        if chosen and table.subset not in chosen:
-            continue
+    for table in tables:
         for row in read_rows(folder, table):
             question = _question(description, table, row)
             if question.id in found:

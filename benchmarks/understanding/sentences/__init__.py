@@ -1,0 +1,1 @@
+"""Sentences as vectors, for probes that are asked in words."""
