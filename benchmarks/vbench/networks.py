@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from vtok_eval.errors import MissingDependencyError
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+_log = logging.getLogger(__name__)
 
 _PAIR_MEMORY_BYTES = {"cpu": 2 * 2**30, "cuda": 12 * 2**30}
 
@@ -67,7 +70,7 @@ class Networks:
             except (RuntimeError, KeyError, EOFError, OSError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise CheckpointError(f"{path}: cannot be read as CLIP weights ({reason})") from error
-            return _frozen(model)
+            return self._packed(_frozen(model), "pack_clip")
 
         return self._once(file.path, build)
 
@@ -81,7 +84,7 @@ class Networks:
             model = torch.hub.load(str(repository), "dino_vitb16", source="local", pretrained=False)
             path = _path(table.DINO)
             load_into(model, read_tensors(path), path=path)
-            return _frozen(model.to(self.device))
+            return self._packed(_frozen(model.to(self.device)), "pack_vit")
 
         return self._once("dino", build)
 
@@ -99,7 +102,7 @@ class Networks:
         return self._once("aesthetic", build)
 
     def musiq(self) -> nn.Module:
-        """MUSIQ as pyiqa has it, with one output: a mean opinion score."""
+        """MUSIQ as pyiqa has it, with one output, an opinion score; for patches of which none is masked."""
 
         def build() -> nn.Module:
             from pyiqa.archs.musiq_arch import MUSIQ
@@ -107,7 +110,7 @@ class Networks:
             model = MUSIQ(pretrained=False)
             path = _path(table.MUSIQ)
             load_into(model, _without_prefix(read_tensors(path), "module."), path=path)
-            return _frozen(model.to(self.device))
+            return self._packed(_frozen(model.to(self.device)), "pack_musiq")
 
         return self._once("musiq", build)
 
@@ -173,6 +176,17 @@ class Networks:
             return _frozen(model.to(self.device))
 
         return self._once("umt", build)
+
+    def _packed(self, model: nn.Module, pack: str) -> nn.Module:
+        """The model with blocks that are faster on a CPU, where there are such for it."""
+        from benchmarks.vbench import vision_blocks
+
+        if vision_blocks.can_pack(self.device):
+            try:
+                getattr(vision_blocks, pack)(model)
+            except ValueError as error:  # a repository of DINO's that is not its authors': right, only slower
+                _log.warning("VBench: %s; it runs as it is", error)
+        return model
 
     def _once(self, name: str, build: Callable[[], nn.Module]) -> nn.Module:
         if name not in self._built:

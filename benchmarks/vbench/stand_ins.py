@@ -47,16 +47,22 @@ def dino_vitb16(pretrained=True, **ignored):
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the models are whose code takes any size: (width, depth) of each tower."""
+    """How large the models are whose code takes any size: (width, depth) of each tower.
+
+    sharpness: what fresh attention weights are multiplied by. They attend to everything alike and average the
+    frames' differences away, so two layers need much; through 24 layers, much would make rounding grow to the
+    size of the features.
+    """
 
     dino: tuple[int, int] = (768, 12)
     clip_b32: tuple[int, int] = (768, 12)
     clip_l14: tuple[int, int] = (1024, 24)
     clip_text: tuple[int, int] = (512, 12)
+    sharpness: float = 1.0
 
 
 FULL = Sizes()
-SMALL = Sizes(dino=(64, 2), clip_b32=(64, 2), clip_l14=(64, 2), clip_text=(64, 2))
+SMALL = Sizes(dino=(64, 2), clip_b32=(64, 2), clip_l14=(64, 2), clip_text=(64, 2), sharpness=6.0)
 
 
 def write_stand_ins(root: Path, torch_home: Path, *, sizes: Sizes, seed: int, prompts: bool = True) -> None:
@@ -70,8 +76,8 @@ def write_stand_ins(root: Path, torch_home: Path, *, sizes: Sizes, seed: int, pr
     with torch.random.fork_rng(devices=[]), redirect_stdout(io.StringIO()):
         torch.manual_seed(seed)
         _write_dino(root, torch_home, sizes)
-        _write_clip(root / table.CLIP_B32.path, sizes.clip_b32, sizes.clip_text, patch=32, embedding=512)
-        _write_clip(root / table.CLIP_L14.path, sizes.clip_l14, sizes.clip_text, patch=14, embedding=768)
+        _write_clip(root / table.CLIP_B32.path, sizes.clip_b32, sizes, patch=32, embedding=512)
+        _write_clip(root / table.CLIP_L14.path, sizes.clip_l14, sizes, patch=14, embedding=768)
         _write_aesthetic_head(root)
         _write_musiq(root)
         _write_amt(root)
@@ -96,19 +102,18 @@ def _write_dino(root: Path, torch_home: Path, sizes: Sizes) -> None:
     hubconf.parent.mkdir(parents=True, exist_ok=True)
     hubconf.write_text(_HUBCONF.format(width=width, depth=depth, heads=width // 64))
     model = torch.hub.load(str(hubconf.parent), "dino_vitb16", source="local", pretrained=False)
-    _sharpen(model)
+    _sharpen(model, sizes.sharpness)
     # The reference wants the file in its own folder, and then reads the one that torch.hub keeps.
     for path in (root / table.DINO.path, torch_home / "hub/checkpoints/dino_vitbase16_pretrain.pth"):
         _save(path, model.state_dict())
 
 
-def _write_clip(
-    path: Path, vision: tuple[int, int], text: tuple[int, int], *, patch: int, embedding: int
-) -> None:
+def _write_clip(path: Path, vision: tuple[int, int], sizes: Sizes, *, patch: int, embedding: int) -> None:
     """A TorchScript archive, as OpenAI publishes its models."""
     import torch
     from clip.model import CLIP
 
+    text = sizes.clip_text
     model = CLIP(
         embed_dim=embedding,
         image_resolution=224,
@@ -121,7 +126,7 @@ def _write_clip(
         transformer_heads=text[0] // 64,
         transformer_layers=text[1],
     ).eval()
-    _sharpen(model.visual)
+    _sharpen(model.visual, sizes.sharpness)
     example = (torch.zeros(1, 3, 224, 224), torch.zeros(1, 77, dtype=torch.int64))
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
@@ -196,11 +201,11 @@ def _fill_what_is_left_empty(model: nn.Module) -> None:
                 _draw(parameter)
 
 
-def _sharpen(tower: nn.Module) -> None:
-    """Make features differ between frames: fresh weights attend to everything alike and average it away."""
+def _sharpen(tower: nn.Module, factor: float) -> None:
+    """Make features differ between frames."""
     for name, parameter in tower.named_parameters():
         if name.endswith(("attn.qkv.weight", "attn.in_proj_weight")):
-            parameter.data.mul_(6.0)
+            parameter.data.mul_(factor)
         if name.endswith(("patch_embed.proj.weight", "conv1.weight")):
             parameter.data.mul_(10.0)
 
