@@ -6,6 +6,7 @@ import io
 
 import pytest
 from tiny_layouts import LAYOUTS, TinyData
+from tiny_training import write_bert
 
 from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.video.encode import encode
@@ -49,3 +50,20 @@ def tiny(tmp_path, clip_bytes, picture_bytes, monkeypatch):
         return data
 
     return make
+
+
+@pytest.fixture(scope="session")
+def other_clip_bytes(tmp_path_factory) -> list[bytes]:
+    """Four rendered clips of another split: 8 frames of 32 x 32."""
+    folder = tmp_path_factory.mktemp("others")
+    found = []
+    for i, source in enumerate(SceneSet(0, "train", 4, size=32, n_frames=8).clips()):
+        encode(source.load(), folder / f"{i}.mp4")
+        found.append((folder / f"{i}.mp4").read_bytes())
+    return found
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """A folder with a sentence encoder of random weights."""
+    return write_bert(tmp_path_factory.mktemp("bert") / "tiny")

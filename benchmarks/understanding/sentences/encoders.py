@@ -38,13 +38,14 @@ def check_spec(spec: str) -> None:
     name, _, argument = spec.partition(":")
     if name not in ENCODERS:
         raise UnknownNameError(what="sentence encoder", name=name, known=ENCODERS)
-    if (name == "minilm") == bool(argument):
-        form = "minilm" if name == "minilm" else f"{name}:MODEL"
-        raise SpecError(f"text={spec}: write text={form}")
+    if name != "minilm" and not argument:
+        raise SpecError(f"text={spec} names no model; write text={name}:MODEL")
 
 
 def build_encoder(spec: str, *, device: torch.device) -> SentenceEncoder:
-    """`minilm`, `sentence-transformers:NAME_OR_FOLDER`, or `open_clip:NAME/PRETRAINED`.
+    """`minilm`, `minilm:FOLDER`, `sentence-transformers:NAME_OR_FOLDER`, or `open_clip:NAME/PRETRAINED`.
+
+    `minilm:FOLDER` is a folder with the files of all-MiniLM-L6-v2, or of another BERT that pools as it does.
 
     Raises:
         UnknownNameError, SpecError: the spec names nothing.
@@ -54,8 +55,11 @@ def build_encoder(spec: str, *, device: torch.device) -> SentenceEncoder:
     check_spec(spec)
     name, _, argument = spec.partition(":")
     if name == "minilm":
-        from benchmarks.understanding.sentences.bert import minilm
+        from benchmarks.understanding.sentences.bert import SentenceBert, minilm
 
+        if argument:
+            folder = Path(argument).expanduser()
+            return SentenceBert(folder, name=folder.name, device=device)
         return minilm(device=device)
     if name == "open_clip":
         return OpenClipText(argument, device=device)
