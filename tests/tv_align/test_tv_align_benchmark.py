@@ -11,7 +11,7 @@ import pytest
 from tv_align.benchmark import TVAlign
 from tv_align.calibration.report import Calibration, CategoryRow, Rate, write_calibration
 from tv_align.judges.judge import Verdict, check_verdicts
-from tv_align.judges.registry import JUDGES, build_judge
+from tv_align.judges.registry import JUDGES
 from tv_align.prompts.load import load_prompts
 from tv_align.scenes.prompts import reference_clips, scene_prompts
 from tv_align.videos import match_videos
@@ -194,8 +194,7 @@ class TestOptions:
             ({"judge": "orakel"}, UnknownNameError, "did you mean 'oracle'"),
             ({"judge": "oracle:size=3"}, UnknownNameError, "option of judge oracle"),
             ({"judge": "oracle:size"}, SpecError, "is no option"),
-            ({"judge": "human:key=k.json"}, SpecError, "needs the option labels"),
-            ({"judge": "no.such.Judge"}, SpecError, "no judge 'no.such.Judge'"),
+            ({"judge": "human:key=k.json"}, SpecError, "does not say which labels"),
             ({"prompts": "nowhere.yaml"}, SpecError, "no prompts called"),
             ({"max_frames": 0}, SuiteError, "max_frames must be at least 1"),
             ({"calibration": "nowhere.json"}, SpecError, "cannot be read"),
@@ -215,9 +214,8 @@ class TestOptions:
             run(tmp_path, prompts, tmp_path / "nowhere")
 
 
-def test_every_judge_has_a_summary_and_a_judge_of_ones_own_is_found() -> None:
+def test_every_judge_has_a_summary() -> None:
     assert set(JUDGES.built_in) == set(JUDGES.summaries)
-    assert build_judge("tv_align.judges.constant.AlwaysYes").name == "always-yes"
 
 
 def test_verdicts_that_break_the_protocol() -> None:

@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from vtok_eval.errors import VtokEvalError
 from vtok_eval.systems import Clip
 
 Reply = Literal["yes", "no", "unsure"]
+
+
+class JudgeError(VtokEvalError):
+    """A judge that raised or broke the protocol over one clip; names the judge and what happened."""
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib.util
+from collections.abc import Callable
 from typing import Any
 
-import yaml
-
 from tv_align.judges.judge import Judge
-from vtok_eval.errors import SpecError, UnknownNameError
 from vtok_eval.registry import Registry
 
 JUDGES = Registry(
     "judge",
     {
         "oracle": "tv_align.judges.oracle.judge:Oracle",
+        "clip": "tv_align.judges.clip.judge:ClipJudge",
+        "endpoint": "tv_align.judges.endpoint:EndpointJudge",
         "human": "tv_align.judges.human.judge:Human",
         "always-yes": "tv_align.judges.constant:AlwaysYes",
     },
     {
         "oracle": "measures pixels; understands clips and questions of tv-align-scenes only",
+        "clip": "clip:NAME/PRETRAINED, captions against their hard negatives by an open_clip model",
+        "endpoint": "endpoint:MODEL,url=..., a vision model of any OpenAI-compatible server (extra endpoint)",
         "human": "human:key=key.json,labels=FOLDER, the majority of raters of a labelling sheet",
         "always-yes": "control: agrees with everything; half of the questions, none of the prompts",
     },
@@ -27,50 +29,44 @@ JUDGES = Registry(
 
 
 def build_judge(spec: str) -> Judge:
-    """The judge of a spec: `NAME` or `NAME:option=value,option=value`, values read as YAML scalars.
+    """The judge of a spec: `NAME`, `NAME:option=value,...` or `NAME:SUBJECT,option=value,...`.
 
-    A name with a dot is a judge of the user's own, `package.module.Class`.
+    `FILE.py:Class` and `package.module:Class`, with `:option=value,...` after them, are judges of the user's
+    own. Options are keyword arguments of the judge's class, read as its annotations say.
 
     Raises:
-        UnknownNameError: there is no such judge, or it has no such option.
+        UnknownNameError: there is no such judge, or it has no such option; names the nearest.
         SpecError: the spec cannot be read, or an option's value is refused.
-        MissingDependencyError: the judge needs a package that is not installed.
+        MissingDependencyError: the judge needs a package or weights that are not there.
     """
-    name, _, rest = spec.partition(":")
-    make = _own_judge(name) if "." in name else JUDGES.resolve(name)
-    options = _options(spec, rest)
-    known = [option for option in inspect.signature(make).parameters if option != "self"]
-    for option in options:
-        if option not in known:
-            raise UnknownNameError(what=f"option of judge {name}", name=option, known=known)
-    missing = [
-        option
-        for option, parameter in inspect.signature(make).parameters.items()
-        if parameter.default is parameter.empty and option not in options
-    ]
-    if missing:
-        raise SpecError(f"judge {name} needs the option {missing[0]}: write {name}:{missing[0]}=...")
-    judge: Judge = make(**options)
-    return judge
+    name, _, argument = spec.partition(":")
+    if name not in JUDGES and _names_user_class(name, argument):
+        from tv_align.judges.own import build_own
+
+        class_name, _, options = argument.partition(":")
+        own = f"{name}:{class_name}"
+        return build_own(own, lambda cls: _arguments(cls, own, options))
+    make = JUDGES.resolve(name)
+    if hasattr(make, "from_argument"):
+        from_argument: Judge = make.from_argument(argument)
+        return from_argument
+    made: Judge = make(**_arguments(make, name, argument))
+    return made
 
 
-def _options(spec: str, text: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for part in text.split(",") if text else ():
-        key, equals, value = part.partition("=")
-        if not equals or not key:
-            raise SpecError(f"judge {spec!r}: {part!r} is no option; write NAME:option=value,option=value")
-        if key in options:
-            raise SpecError(f"judge {spec!r}: the option {key} stands twice")
-        options[key] = yaml.safe_load(value) if value else ""
-    return options
+def _names_user_class(head: str, rest: str) -> bool:
+    if head.endswith(".py") or "/" in head:
+        return True
+    if not rest.partition(":")[0].isidentifier() or not head:
+        return False
+    return "." in head or importlib.util.find_spec(head) is not None
 
 
-def _own_judge(name: str) -> Any:
-    import importlib
+def _arguments(make: Callable[..., Any], name: str, argument: str) -> dict[str, Any]:
+    from vtok_eval.answerers.options import arguments_for
+    from vtok_eval.tokenizers.spec import parse_options
 
-    module, _, attribute = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SpecError(f"no judge {name!r}: {error}") from error
+    subject = getattr(make, "subject", "")
+    if not subject:
+        parse_options(argument, spec=f"{name}:{argument}")
+    return arguments_for(make, argument, name=f"judge {name}", subject=subject, given={})

@@ -45,7 +45,7 @@ class EndpointAnswerer:
             "frame_format": self.frame_format,
         }
 
-    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str:
+    def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str:
         """The label of the option that was chosen, or the model's words.
 
         Raises:
@@ -121,6 +121,7 @@ def _endpoint(
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
     seed: int | None = None,
     structured: bool = True,
+    logprobs: bool = False,
     timeout_s: float = 120.0,
     max_attempts: int = 5,
     concurrency: int = 4,
@@ -145,6 +146,7 @@ def _endpoint(
         token_limit=token_limit,
         seed=seed,
         structured=structured,
+        logprobs=logprobs,
         timeout_s=timeout_s,
         max_attempts=max_attempts,
         concurrency=concurrency,

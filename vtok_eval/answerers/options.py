@@ -86,10 +86,17 @@ def _head(argument: str, *, spec: str) -> tuple[str, str]:
 
 def _value(parameter: inspect.Parameter, text: str, *, name: str) -> Any:
     try:
-        return TypeAdapter(_without_none(parameter.annotation)).validate_python(text)
+        return TypeAdapter(_without_none(_annotation(parameter))).validate_python(text)
     except ValidationError as error:
         reasons = dict.fromkeys(detail["msg"].lower() for detail in error.errors())
         raise SpecError(f"{name}: {parameter.name}={text} is not valid: {', or '.join(reasons)}") from error
+
+
+def _annotation(parameter: inspect.Parameter) -> Any:
+    """The parameter's type; for want of an annotation, its default's."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return type(parameter.default) if isinstance(parameter.default, bool | int | float | str) else str
 
 
 def _without_none(annotation: Any) -> Any:

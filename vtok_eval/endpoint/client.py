@@ -34,6 +34,8 @@ _HOPELESS_STATUS = {
     404: "there is no such address or model",
 }
 _FORMAT_REFUSED = ("response_format", "json_schema", "structured output", "guided")
+_TOP_LOGPROBS = 5
+"""Pieces asked for in each place of an answer: the most that all servers give."""
 _FAILURES_IN_A_ROW = 5
 """So many requests that fail at every attempt, with no answer between them: the server is taken for down."""
 
@@ -183,6 +185,8 @@ class EndpointClient:
             body["seed"] = settings.seed
         if structured:
             body["response_format"] = choice_format(question.choices)
+        if settings.logprobs:
+            body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         return body
 
     def _attempts(self, body: Mapping[str, Any]) -> Mapping[str, Any]:

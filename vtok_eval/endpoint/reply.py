@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ class Reply:
     finish_reason: "stop", "length", ... model, fingerprint: what the server says has answered.
     usd: what it cost when it was asked for; 0 without prices. cached: it came from the cache, for nothing.
     structured: the request asked for JSON of a schema.
+    pieces: for each piece of the answer, what the model held likely in its place: text -> probability, the
+        piece itself first. Empty where that was not asked for, or the server does not tell.
     """
 
     text: str
@@ -34,6 +37,23 @@ class Reply:
     usd: float = 0.0
     cached: bool = False
     structured: bool = False
+    pieces: Sequence[Mapping[str, float]] = ()
+
+    def probability(self, choice: str, choices: Sequence[str]) -> float | None:
+        """How likely the model held `choice` among `choices` in the last place where it named one of them.
+
+        Pieces are compared without case, quotes and spaces. None where no piece is one of the choices.
+        """
+        known = {other.lower() for other in choices}
+        for place in reversed(self.pieces):
+            if _plain(next(iter(place))) not in known:
+                continue
+            mass = dict.fromkeys(known, 0.0)
+            for text, probability in place.items():
+                if _plain(text) in known:
+                    mass[_plain(text)] += probability
+            return mass[choice.lower()] / sum(mass.values()) if sum(mass.values()) > 0 else None
+        return None
 
     def describe(self) -> Mapping[str, Any]:
         """The raw output as a record keeps it."""
@@ -57,9 +77,23 @@ class _Message(_Lenient):
     refusal: str | None = None
 
 
+class _Likely(_Lenient):
+    token: str
+    logprob: float
+
+
+class _Place(_Likely):
+    top_logprobs: list[_Likely] = []
+
+
+class _LogProbs(_Lenient):
+    content: list[_Place] | None = None
+
+
 class _Choice(_Lenient):
     message: _Message
     finish_reason: str | None = None
+    logprobs: _LogProbs | None = None
 
 
 class _Usage(_Lenient):
@@ -99,4 +133,15 @@ def parse_completion(body: str, *, asked_model: str) -> Mapping[str, Any]:
         "fingerprint": completion.system_fingerprint,
         "input_tokens": usage.prompt_tokens,
         "output_tokens": usage.completion_tokens,
+        "pieces": [_by_text(place) for place in (choice.logprobs and choice.logprobs.content) or ()],
     }
+
+
+def _by_text(place: _Place) -> dict[str, float]:
+    """Text -> probability, the piece that was given first."""
+    likely = [place, *place.top_logprobs]
+    return {each.token: math.exp(min(0.0, each.logprob)) for each in likely}
+
+
+def _plain(text: str) -> str:
+    return text.strip(" \t\n\"'.").lower()

@@ -25,6 +25,7 @@ class EndpointSettings:
     max_output_tokens, token_limit: length of an answer, and what the server calls that limit.
     seed: sent where it is given, for servers that sample all the same.
     structured: ask for JSON that fits a schema (response_format); a server that refuses it is asked without.
+    logprobs: ask how likely the model held each piece of its answer, and what it held likely in its place.
     timeout_s: for one attempt. max_attempts: for one request. concurrency: requests under way at once.
     backoff_s, max_wait_s: first wait before another attempt, doubled each time, and the longest one; a
         Retry-After header of at most `max_wait_s` is waited out instead.
@@ -40,6 +41,7 @@ class EndpointSettings:
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     seed: int | None = None
     structured: bool = True
+    logprobs: bool = False
     timeout_s: float = 120.0
     max_attempts: int = 5
     concurrency: int = 4
@@ -91,6 +93,7 @@ class EndpointSettings:
             "max_output_tokens": self.max_output_tokens,
             "seed": self.seed,
             "structured": self.structured,
+            "logprobs": self.logprobs,
             "usd_per_million_input": self.usd_per_million_input,
             "usd_per_million_output": self.usd_per_million_output,
         }

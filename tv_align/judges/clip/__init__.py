@@ -1,0 +1,1 @@
+"""The judge that compares captions with frames by an open_clip model."""

@@ -1,0 +1,74 @@
+"""A judge of the user's own: found in a file or module, held to the protocol, told apart in provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tv_align.judges.judge import Judge, JudgeError, Verdict, check_verdicts
+from vtok_eval.errors import SpecError, VtokEvalError
+from vtok_eval.systems import Clip
+from vtok_eval.tokenizers.user_code import load_user_class
+
+
+class OwnJudge:
+    """Hands clips and questions to a user's object, of which only the method `judge` is asked for.
+
+    Its attributes `name` (else its class's name), `concurrency` (else 1) and `describe()` (else nothing) are
+    taken where it has them.
+    """
+
+    def __init__(self, judge: Any) -> None:
+        self._judge = judge
+        self.name = str(getattr(judge, "name", type(judge).__name__))
+        self.concurrency = int(getattr(judge, "concurrency", 1))
+
+    def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
+        """The object's verdicts.
+
+        Raises:
+            JudgeError: it raised, or what it gave breaks the protocol; a `VtokEvalError` passes as it is.
+        """
+        try:
+            verdicts = list(self._judge.judge(clip, questions))
+            check_verdicts(verdicts, n_questions=len(questions))
+        except VtokEvalError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise JudgeError(f"judge {self.name}: {type(error).__name__}: {reason}") from error
+        return verdicts
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the object says of itself, its class, and the SHA-256 of the file with its code."""
+        cls = type(self._judge)
+        own = dict(self._judge.describe()) if hasattr(self._judge, "describe") else {}
+        source = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        if source is not None:
+            own["source_sha256"] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+        return {"class": cls.__qualname__, **own}
+
+
+def build_own(name: str, arguments: Callable[[Any], dict[str, Any]]) -> Judge:
+    """The judge of `FILE.py:Class` or `package.module:Class`.
+
+    arguments: gives a class's keyword arguments.
+
+    Raises:
+        SpecError: no such file or module, its constructor raises, or what it makes has no method `judge`.
+        UnknownNameError: it has no such class or option; names the nearest.
+    """
+    cls = load_user_class(name, method="judge")
+    try:
+        made = cls(**arguments(cls))
+    except VtokEvalError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise SpecError(f"judge {name} cannot be built: {type(error).__name__}: {reason}") from error
+    if not callable(getattr(made, "judge", None)):
+        raise SpecError(f"{name} is no judge; it needs a method judge(clip, questions) -> verdicts")
+    return OwnJudge(made)
