@@ -68,6 +68,27 @@ def test_list_names_everything(tmp_path, environment):
     assert "vtok " not in only.stdout
 
 
+def test_list_says_of_benchmarks_what_they_are_and_where_their_data_lie(tmp_path, environment):
+    folder = tmp_path / "msvdqa"
+    folder.mkdir()
+    (folder / "test_qa.json").write_text(
+        '[{"answer": "ball", "id": 7, "question": "what moves?", "video_id": 1, "video_name": "a"}]'
+    )
+    done = vtok_eval("list", "benchmarks", "--data", str(tmp_path), cwd=tmp_path, environment=environment)
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    videomme = lines.index(next(line for line in lines if line.startswith("videomme ")))
+    assert lines[videomme + 1 : videomme + 5] == [
+        "2,700 questions; headline: accuracy; no training split (tokenizers: --set train=FILE)",
+        "licence: academic research only, no commercial use, as the authors' README states",
+        "Fu et al., Video-MME: The First-Ever Comprehensive Evaluation Benchmark of Multi-modal LLMs in Video "
+        "Analysis, CVPR 2025, arXiv 2405.21075.",
+        "data: not there",
+    ]
+    msvdqa = lines.index(next(line for line in lines if line.startswith("msvdqa ")))
+    assert lines[msvdqa + 1] == "1 questions; headline: accuracy; training split"
+    assert lines[msvdqa + 4] == f"data: {folder}"
+
+
 SMALL = {
     "name": "small",
     "label": "a small test, not the paper's setting",

@@ -135,6 +135,8 @@ def test_a_benchmark_that_needs_a_missing_package_is_not_run_and_said_so(tmp_pat
     assert not summary.complete
     assert RunFolder.open(tmp_path / "run").run()["not_run"][0]["reason"] == entry.reason
     assert RunFolder.open(tmp_path / "run").jobs() == []
+    assert (summary.new_samples, summary.n_done) == (0, 0)
+    assert run(suite(), tmp_path / "other").n_done == 1
 
 
 def test_limit_takes_the_first_samples(tmp_path):

@@ -186,14 +186,17 @@ def report(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="tokenizers, backbones, benchmarks or suites.")] = "",
+    what: Annotated[str, typer.Argument(help="tokenizers, backbones, benchmarks, answerers or suites.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Where the benchmarks' data are looked for.")] = None,
 ) -> None:
-    """List what can be named: tokenizers, backbones, benchmarks and suites."""
+    """List what can be named: tokenizers, backbones, benchmarks, answerers and suites."""
     from vtok_eval.listing import LISTINGS, render_listing
 
     if what and what not in LISTINGS:
         raise UnknownNameError(what="listing", name=what, known=LISTINGS)
-    typer.echo("\n\n".join(render_listing(name) for name in ([what] if what else LISTINGS)))
+    where = None if data is None else str(data)
+    listed = [render_listing(name, data=where, details=bool(what)) for name in ([what] if what else LISTINGS)]
+    typer.echo("\n\n".join(listed))
 
 
 @app.command()
@@ -291,8 +294,10 @@ def _finish(harness: Harness, out: Path) -> None:
     paths = REPORTS.resolve("folder")(summary.folder, None)
     if summary.new_samples:
         typer.echo(REPORTS.resolve("terminal")(summary.folder))
+    elif summary.not_run:
+        typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")
     else:
-        typer.echo(f"nothing to do: all {summary.n_jobs} jobs of {summary.folder} are done")
+        typer.echo(f"nothing to do: all {summary.n_done} jobs of {summary.folder} are done")
     typer.echo(f"report: {paths.html}")
     _print_shortfall(summary)
     if not summary.complete:

@@ -52,11 +52,15 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run ended. new_samples: evaluated by this call; 0 means that there was nothing to do."""
+    """How a run ended.
+
+    new_samples: evaluated by this call; 0 means that there was nothing to do. n_done: jobs of the plan that
+    are done, now or before.
+    """
 
     folder: Path
     new_samples: int
-    n_jobs: int
+    n_done: int
     failed: tuple[Record, ...] = ()
     not_run: tuple[NotRun, ...] = ()
 
@@ -126,6 +130,7 @@ class Harness:
             pending = [job for job in plan.jobs if self._is_pending(journal, job)]
             if not pending and (folder.path / "scores.json").exists():
                 return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
+            _say_what_it_takes(pending)
             session = self._begin_session(folder, plan)
             for number, job in enumerate(pending, start=1):
                 started = time.perf_counter()
@@ -253,7 +258,16 @@ class Harness:
         self, folder: RunFolder, plan: Plan, journal: Journal, *, new_samples: int, not_run: Sequence[NotRun]
     ) -> RunSummary:
         failed = tuple(record for record in journal.records() if record.status is Status.FAILED)
-        return RunSummary(folder.path, new_samples, len(plan.jobs), failed, tuple(not_run))
+        planned = {job.id for job in plan.jobs}
+        n_done = sum(job.state == "done" for job in journal.jobs() if job.id in planned)
+        return RunSummary(folder.path, new_samples, n_done, failed, tuple(not_run))
+
+
+def _say_what_it_takes(pending: Sequence[PlannedJob]) -> None:
+    """What the benchmarks of these jobs will need, before the first begins."""
+    for benchmark_id, benchmark in {job.benchmark_id: job.benchmark for job in pending}.items():
+        for line in benchmark.describe().get("cost", ()):
+            log.info("%s: %s", benchmark_id, line)
 
 
 def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vtok_eval.registry import BACKBONES, BENCHMARKS, TOKENIZERS, Registry
+from vtok_eval.registry import ANSWERERS, BACKBONES, BENCHMARKS, DETAILS, TOKENIZERS, Registry
 from vtok_eval.suite import shipped_suites
 
 
@@ -16,12 +16,21 @@ LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "tokenizers": _registered(TOKENIZERS),
     "backbones": _registered(BACKBONES),
     "benchmarks": _registered(BENCHMARKS),
+    "answerers": _registered(ANSWERERS),
     "suites": shipped_suites,
 }
 
 
-def render_listing(what: str) -> str:
-    """The names of one kind under its heading, aligned."""
+def render_listing(what: str, *, data: str | None = None, details: bool = True) -> str:
+    """The names of one kind under its heading, aligned, each with what else is known of it.
+
+    data: where benchmarks' data are looked for, as their option. details: false leaves a line for each.
+    """
     entries = LISTINGS[what]()
     width = max((len(name) for name in entries), default=0)
-    return "\n".join([what, *(f"  {name:<{width}}  {summary}" for name, summary in entries.items())])
+    more = DETAILS.resolve(what)(data) if details and what in DETAILS else {}
+    lines = [what]
+    for name, summary in entries.items():
+        lines.append(f"  {name:<{width}}  {summary}")
+        lines += [f"  {'':<{width}}  {line}" for line in more.get(name, ())]
+    return "\n".join(lines)

@@ -200,4 +200,7 @@ COMMANDS = Registry(
 )
 """Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""
 
+DETAILS = Registry("listing", {"benchmarks": "benchmarks.understanding.data_report:listing_details"})
+"""What `vtok-eval list` says of names beyond a line each; called with where data are looked for."""
+
 DOCTORS = Registry("doctor", {"vbench": "benchmarks.commands:vbench_doctor"})

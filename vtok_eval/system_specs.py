@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +69,10 @@ def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking)
 
 def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
     name, _, argument = entry.spec.partition(":")
-    answerer = ANSWERERS.resolve(name)(argument, device=context.device)
+    build = ANSWERERS.resolve(name)
+    # One whose tokenizer may match a system of the suite by name needs those names.
+    given = {"names": context.names} if "names" in inspect.signature(build).parameters else {}
+    answerer = build(argument, device=context.device, **given)
     describe = getattr(answerer, "describe", dict)
     return System(entry.name, entry.spec, "answerer", answerer, {"answerer": name, **describe()})
 

@@ -171,8 +171,8 @@ class Generator(Protocol):
 class Answerer(Protocol):
     """Answers questions about a clip."""
 
-    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
-        """The answer's text, or one score per option."""
+    def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
+        """The answer's text, or one score per option. clip: None in a blind run, which shows none."""
         ...
 
 

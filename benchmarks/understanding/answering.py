@@ -111,8 +111,7 @@ class QuestionEvaluator:
         return [_as_answer(self._single(request)) for request in requests]
 
     def _single(self, request: NamedRequest) -> str | Sequence[float]:
-        # The protocol's clip is None in a blind run; answerers that cannot take it fail there, and say so.
-        return self.answerer.answer(request.clip, request.question, request.options)  # type: ignore[arg-type]
+        return self.answerer.answer(request.clip, request.question, request.options)
 
     def _outcome(self, question: Question, asked: Sequence[_Asked]) -> Outcome:
         grades = [self._grade(each) for each in asked]

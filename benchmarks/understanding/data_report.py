@@ -112,7 +112,9 @@ def check_data(
 class CatalogueLine:
     """What `vtok-eval list benchmarks` says of one benchmark.
 
-    size: questions, or None where it is not known. data: where they are, or None.
+    size: questions, as the authors state it, or counted where the data are there; None where it is not known.
+    train: whether the authors publish a training split, for a tokenizer's probe. data: where they are, or
+    None.
     """
 
     name: str
@@ -121,11 +123,29 @@ class CatalogueLine:
     licence: str
     size: int | None
     headline: str
+    train: bool
     data: Path | None
+
+    def render(self) -> list[str]:
+        """The lines as text."""
+        size = "size not recorded" if self.size is None else f"{self.size:,} questions"
+        train = "training split" if self.train else "no training split (tokenizers: --set train=FILE)"
+        where = "not there" if self.data is None else str(self.data)
+        return [
+            f"{size}; headline: {self.headline}; {train}",
+            f"licence: {self.licence}",
+            f"{self.citation}",
+            f"data: {where}",
+        ]
+
+
+def listing_details(data: str | None = None) -> dict[str, list[str]]:
+    """The lines of every benchmark of the catalogue, by name; `data` as the benchmarks' option."""
+    return {line.name: line.render() for line in catalogue_lines(data)}
 
 
 def catalogue_lines(data: str | None = None) -> list[CatalogueLine]:
-    """One line for each benchmark of the catalogue; cheap: no table is read.
+    """One line for each benchmark of the catalogue; tables are read only of data that are there.
 
     data: as the benchmarks' option; the data count as there where every table of the default subsets is.
     """
@@ -142,10 +162,27 @@ def _line(description: Description, data: str | None) -> CatalogueLine:
         title=description.title,
         citation=description.citation,
         licence=description.licence or "not recorded here; see the source",
-        size=description.size.questions if description.size else None,
-        headline=", ".join(description.headline),
+        size=_size(description, folder if there else None),
+        headline=_headline(description),
+        train=description.train is not None,
         data=folder if there else None,
     )
+
+
+def _headline(description: Description) -> str:
+    titles = {f"mean:{each.field}": f"mean over {each.title.lower()}" for each in description.groupings}
+    titles |= {name: f"{name} score" for name in ("text", "video", "group")}
+    return ", ".join(titles.get(name, name) for name in description.headline)
+
+
+def _size(description: Description, folder: Path | None) -> int | None:
+    """As the authors state it, else counted."""
+    if description.size is not None or folder is None:
+        return description.size.questions if description.size else None
+    try:
+        return len(load_questions(description, folder))
+    except (MissingDependencyError, DataError):
+        return None  # `vtok-eval data NAME` says what is wrong
 
 
 def _broken(clips: Mapping[str, ClipSource], library: VideoLibrary) -> dict[str, str]:

@@ -95,8 +95,8 @@ class TokenizerPath:
             return line
         n_free = sum(question.free_answer is not None for question in self.tested)
         return (
-            f"{line}; open-ended questions are answered with one of the {about['vocabulary']:,} answers that "
-            f"are most frequent in the training, which hold {about['answers_in_vocabulary']:,} of {n_free:,} right ones"
+            f"{line}; open-ended questions get one of the training's {about['vocabulary']:,} most frequent "
+            f"answers, which hold {about['answers_in_vocabulary']:,} of {n_free:,} right ones"
         )
 
     def cost(self) -> str:

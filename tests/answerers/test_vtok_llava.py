@@ -245,6 +245,20 @@ class TestFromASpec:
         other = self.build(folder, "random=4")
         assert other.answer_batch([request]) != random.answer_batch([request])
 
+    def test_the_tokenizer_may_match_a_system_of_the_suite(self, folder, random_clip):
+        names = {"ours": "vtok:grid=2,stride=4,width=16", "theirs": "frames-1"}
+
+        def build(spec: str, **given):
+            return build_vtok_llava(f"{folder},tokenizer={spec},random=0", device=CPU, **given)
+
+        matched = build("(frames:budget=match:ours,width=16)", names=names)
+        assert matched.describe()["names"] == {"ours": names["ours"]}
+        request = AnswerRequest(random_clip(0), "Who?", ("a", "b"))
+        # 9 frames at stride 4: 2 x 2 spatial tokens and 2 of motion; 6 tokens pay for 6 frames of one.
+        assert matched.answer_batch([request])[0].cost["visual_tokens"] == 6
+        with pytest.raises(UnknownNameError, match="tokenizer 'ours'"):
+            build("(frames:budget=match:ours,width=16)")
+
     def test_description(self, folder, tmp_path):
         save_reader(tmp_path / "p.safetensors", VisualProjection(16, 32, seed=0), {})
         description = self.build_lazily(folder, f"checkpoint={tmp_path}/p.safetensors").describe()

@@ -96,7 +96,7 @@ class TransformersAnswerer:
         """What provenance keeps; hashing the weights takes seconds per 10 GB."""
         return {**describe_checkpoint(self.model_name, self.folder), **self._options}
 
-    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
+    def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """The model's text, or one log-likelihood per option; see `scoring`."""
         return self.answer_batch([AnswerRequest(clip, question, tuple(options))])[0].value()
 

@@ -47,7 +47,7 @@ class LoadedWhenAsked:
             LoadedWhenAsked._in_memory = weakref.ref(self)
         return self._answerer
 
-    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
+    def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """As the answerer's; raises MissingDependencyError where it cannot be loaded."""
         return self.answer_batch([AnswerRequest(clip, question, tuple(options))])[0].value()
 

