@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
@@ -140,12 +140,21 @@ class MetricEntry(Strict):
     group: ShortText
     headline: bool
     mean_of: list[Name] = Field(max_length=1_000)
+    weights: list[float] = Field(default_factory=list, max_length=1_000)
+    offset: float = 0.0
     failed_as: float | None
     failed_where: ShortText = ""
 
+    @model_validator(mode="after")
+    def _one_weight_each(self) -> Self:
+        if self.weights and len(self.weights) != len(self.mean_of):
+            raise ValueError(f"{self.name}: {len(self.weights)} weights for {len(self.mean_of)} metrics")
+        return self
+
     def metric(self) -> Metric:
         """The metric."""
-        return Metric(**{**self.model_dump(), "mean_of": tuple(self.mean_of)})
+        lists = {"mean_of": tuple(self.mean_of), "weights": tuple(self.weights)}
+        return Metric(**{**self.model_dump(), **lists})
 
 
 class ScoreEntry(Strict):

@@ -152,9 +152,7 @@ def _group(materials: Mapping[str, Material], metric: Metric, samples: SampleSet
         p = np.maximum(p, _t_p(values[:, None] - values[None, :], error, freedom))
     half = _t_quantile(freedom) * error
     rare = _few_differing(parts, limit=RARE - 1)
-    binary = metric.unit == "fraction" and all(
-        np.isin(m.values, (0.0, 1.0)).all() for m in materials.values()
-    )
+    binary = metric.bounded and all(np.isin(m.values, (0.0, 1.0)).all() for m in materials.values())
     for i, j in combinations(range(len(names)), 2):
         difference = float(values[i] - values[j])
         low: float | None
@@ -291,7 +289,7 @@ def _t_p(differences: Floats, error: Floats, freedom: Floats) -> Floats:
 
 def _bounds(difference: float, half: float, metric: Metric) -> tuple[float, float]:
     low, high = float(difference - half), float(difference + half)
-    return (max(-1.0, low), min(1.0, high)) if metric.unit == "fraction" else (low, high)
+    return (max(-1.0, low), min(1.0, high)) if metric.bounded else (low, high)
 
 
 def _few(a: ClusterSums, b: ClusterSums, first: Material, second: Material) -> tuple[float, float]:

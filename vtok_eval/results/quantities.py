@@ -161,7 +161,7 @@ def _without_bootstrap(quantity: Quantity, confidence: float, difference: bool) 
     if sums.n_clusters == 1:
         return Interval(None, None, "no interval: one cluster")
     constant = _is_constant(sums)
-    binary = quantity.metric.unit == "fraction" and bool(np.isin(np.abs(quantity.values), (0.0, 1.0)).all())
+    binary = quantity.metric.bounded and bool(np.isin(np.abs(quantity.values), (0.0, 1.0)).all())
     measured = not quantity.metric.mean_of
     if binary and difference:
         differing = int((sums.sums != 0).any(axis=(0, 2)).sum())
@@ -188,7 +188,7 @@ def _rare_clusters(sums: ClusterSums) -> int:
 
 
 def _bounds(metric: Metric, difference: bool) -> tuple[float, float]:
-    if metric.unit != "fraction":
+    if not metric.bounded:
         return (-np.inf, np.inf)
     return (-1.0, 1.0) if difference else (0.0, 1.0)
 

@@ -60,7 +60,9 @@ class Metric:
     chance: what a system scores that knows nothing of the clip, in the metric's unit; None where undefined.
     group: the heading it stands under in tables and plots ("temporal", "static", "camera").
     headline: whether it stands in the short comparison table.
-    mean_of: names of the metrics whose plain mean this one is (a group's score); empty for a measured one.
+    mean_of: names of the metrics whose mean this one is (a group's score); empty for a measured one.
+    weights, offset: where `weights` is not empty, the score is no plain mean but `offset` plus the sum of
+        each metric's score times its weight, in the order of `mean_of` (VBench's normalised totals).
     failed_as: the value that a failed sample counts as (0.0 for accuracy: the denominator never changes);
         None leaves failed samples out, and the score says how many.
     failed_where: "FIELD=VALUE" charges the metric with those failed samples only whose meta has that value
@@ -75,8 +77,19 @@ class Metric:
     group: str = ""
     headline: bool = False
     mean_of: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    offset: float = 0.0
     failed_as: float | None = 0.0
     failed_where: str = ""
+
+    def __post_init__(self) -> None:
+        if self.weights and len(self.weights) != len(self.mean_of):
+            raise ValueError(f"{self.name}: {len(self.weights)} weights for {len(self.mean_of)} metrics")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the score must lie between 0 and 1: a fraction, and no weighted sum of fractions."""
+        return self.unit == "fraction" and not self.weights
 
     def is_charged_with(self, record: Record) -> bool:
         """Whether a failed record counts in this metric."""

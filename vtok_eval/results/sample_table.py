@@ -111,6 +111,7 @@ def material(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) ->
     Which metrics a failed sample would have had cannot be known, so every metric is charged with every failed
     sample that `Metric.failed_where` lets through: it counts as `metric.failed_as`, or is left out where that
     is None. A component with one replicate beside others with R stands for the same value in each of the R.
+    Where the metric has weights, the values are such that the components' plain mean is the weighted score.
 
     Raises:
         ValueError: samples, or components, have different numbers of replicates.
@@ -121,12 +122,22 @@ def material(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) ->
     if len(sizes) > 1:
         raise ValueError(f"a mean's metrics have different numbers of replicates: {sizes}")
     whole = [part.with_replicates(sizes[0] if sizes else 1) for part in parts]
+    present = np.concatenate([part.present for part in whole])
     return Material(
-        values=np.concatenate([part.values for part in whole]),
-        present=np.concatenate([part.present for part in whole]),
+        values=_weighted(metric, np.concatenate([part.values for part in whole]), present),
+        present=present,
         failed=np.concatenate([part.failed for part in whole]),
         lacking=np.concatenate([part.lacking for part in whole]),
     )
+
+
+def _weighted(metric: Metric, values: Floats, present: Bools) -> Floats:
+    """`(K, N, R)` with each component times K and its weight, plus the offset."""
+    if not metric.weights:
+        return values
+    factors = len(metric.weights) * np.array(metric.weights)
+    weighted = np.where(present[:, :, None], values * factors[:, None, None] + metric.offset, 0.0)
+    return cast(Floats, weighted)
 
 
 def _component(job: JobColumns, metric: Metric) -> Material:
@@ -189,7 +200,7 @@ def value_of(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) ->
 
 
 def components(metric: Metric, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
-    """The measured metrics that `metric` consists of: itself, or those it is the mean of.
+    """The measured metrics that `metric` consists of: itself, or those it is the mean or weighted sum of.
 
     Raises:
         UnknownNameError: `metrics` lacks one that it is the mean of.

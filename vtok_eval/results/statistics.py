@@ -54,9 +54,9 @@ def score_all(
 ) -> list[Score]:
     """The scores of one job, in the metrics' order.
 
-    A score is the mean over samples and replicates; a metric with `mean_of` is the plain mean of its
-    components' scores. A failed sample counts as `failed_as` in every metric (nobody can know which it would
-    have had), or is left out of it where that is None; `n` counts it in both cases.
+    A score is the mean over samples and replicates; a metric with `mean_of` is the mean of its components'
+    scores, or their weighted sum (see `Metric`). A failed sample counts as `failed_as` in every metric
+    (nobody can know which it would have had), or left out of it where that is None; `n` counts it both ways.
 
     Intervals resample clusters (and replicates, where a job was trained with more than one seed) as
     `resampling` describes; the components of a mean are resampled together. A proportion whose rarer outcome

@@ -330,4 +330,5 @@ def _dump(content: Mapping[str, Any]) -> str:
 
 def _score(entry: dict[str, Any]) -> Score:
     metric = entry["metric"]
-    return Score(**{**entry, "metric": Metric(**{**metric, "mean_of": tuple(metric["mean_of"])})})
+    lists = {name: tuple(metric[name]) for name in ("mean_of", "weights") if name in metric}
+    return Score(**{**entry, "metric": Metric(**{**metric, **lists})})
