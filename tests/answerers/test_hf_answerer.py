@@ -158,6 +158,37 @@ class TestEveryModel:
         assert [answer.text for answer in wide.answer_batch(requests)] == texts
         assert wide.vision.tower_calls == 2
 
+    def test_a_prefix_passes_once_and_changes_no_answer(self, name, answerer, random_clip, caplog):
+        requests = requests_about(random_clip(1), None, random_clip(2))
+        for scoring in ("generate", "labels", "options"):
+            whole = answerer(name, scoring=scoring, share_prefix=False).answer_batch(requests)
+            one = answerer(name, scoring=scoring)
+            for answer, expected in zip(one.answer_batch(requests), whole, strict=True):
+                assert answer.text == expected.text
+                assert answer.cost == expected.cost
+                if expected.scores is not None:
+                    assert answer.scores == pytest.approx(expected.scores, abs=2e-3)
+            # Two clips; of the prompts without one nothing is shared.
+            assert one.prefix.prefix_passes == 2
+        assert "kept prefix" not in caplog.text
+
+    def test_a_prefix_that_the_model_loses_is_noticed(self, name, answerer, random_clip, caplog):
+        requests = requests_about(random_clip(1), random_clip(2))
+        whole = answerer(name, scoring="options", share_prefix=False).answer_batch(requests)
+        one = answerer(name, scoring="options")
+        computed = one.prefix._computed
+
+        def of_other_pixels(prompt):
+            vision = {k: -v if k.startswith("pixel") else v for k, v in prompt.vision.items()}
+            one.vision.forget()
+            cache = computed(type(prompt)(prompt.rendered, prompt.text, vision))
+            one.vision.forget()
+            return cache
+
+        one.prefix._computed = of_other_pixels
+        assert one.answer_batch(requests) == whole
+        assert "cannot go on from a kept prefix (log-probabilities move by up to" in caplog.text
+
     def test_images_instead_of_a_video(self, name, answerer, random_clip):
         requests = requests_about(random_clip(1))
         one = answerer(name, scoring="options", show_as="images", batch_size=3)

@@ -14,6 +14,7 @@ from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
 from vtok_eval.answerers.options import arguments_for, with_defaults
 from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
+from vtok_eval.answerers.shared_prefix import SharedPrefix
 from vtok_eval.answerers.shared_vision import SharedVision
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.errors import SpecError
@@ -40,6 +41,8 @@ class TransformersAnswerer:
     show_as: the frames as one "video" or as single "images", for models without video input.
     batch_size: prompts of one clip in a forward pass. 1, the default, gives every prompt the same arithmetic
         whichever prompts come with it; more may move an answer by rounding.
+    share_prefix: with batch_size=1, what stands before the question, the visual tokens above all, passes
+        through the language model once for all questions of a clip (see `SharedPrefix`).
     dtype: "auto" is the checkpoint's own on CUDA and float32 on a CPU.
 
     Raises:
@@ -60,6 +63,7 @@ class TransformersAnswerer:
         per_token: bool = False,
         max_new_tokens: int = 64,
         batch_size: int = 1,
+        share_prefix: bool = True,
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
         revision: str | None = None,
         device: torch.device | str = "cpu",
@@ -78,6 +82,7 @@ class TransformersAnswerer:
             "per_token": per_token,
             "max_new_tokens": max_new_tokens,
             "batch_size": batch_size,
+            "share_prefix": share_prefix,
             "dtype": dtype,
         }
         self.rule = FrameRule(count=frames, sampling=sampling, fps=fps, max_pixels=max_pixels)
@@ -91,6 +96,7 @@ class TransformersAnswerer:
         )
         self.vision = SharedVision(self.model)
         self._placeholders = _placeholder_ids(self.model.config)
+        self.prefix = SharedPrefix(self.model, self._placeholders) if share_prefix else None
 
     def describe(self) -> Mapping[str, Any]:
         """What provenance keeps; hashing the weights takes seconds per 10 GB."""
@@ -111,6 +117,8 @@ class TransformersAnswerer:
                 answers.update(zip(positions, self._about_one_clip(asked, shown), strict=True))
             finally:
                 self.vision.forget()
+                if self.prefix is not None:
+                    self.prefix.forget()
                 self.prompts.forget()
         return [answers[position] for position in range(len(requests))]
 
@@ -129,8 +137,13 @@ class TransformersAnswerer:
     def _generated(self, prompts: Sequence[Prompt]) -> list[str]:
         texts: list[str] = []
         for start in range(0, len(prompts), self.batch_size):
-            inputs = self._inputs(prompts[start : start + self.batch_size])
+            part = prompts[start : start + self.batch_size]
+            inputs = self._inputs(part)
             n_rows, length = inputs["input_ids"].shape
+            shared = self._shared(part[0])
+            if shared is not None:
+                names = ("input_ids", "attention_mask")
+                inputs = {**{name: inputs[name] for name in names}, "past_key_values": shared.cache(part[0])}
             with self.vision.rows(n_rows):
                 ids = self.model.generate(
                     **inputs,
@@ -150,7 +163,7 @@ class TransformersAnswerer:
         longest = max(len(tokens) for tokens in continuations)
         if longest == 1:
             # One pass over the prompt predicts every single-token option.
-            logits = self._logits(self._inputs([prompt]), keep=1)
+            logits = self._logits([prompt], ((),), keep=1)
             rows = logits.expand(len(texts), -1, -1)
             return tuple(log_likelihoods(rows, continuations, per_token=self.per_token))
         scores: list[float] = []
@@ -158,17 +171,28 @@ class TransformersAnswerer:
             part = continuations[start : start + self.batch_size]
             # Equal lengths whatever shares the pass: rounding follows the shape of a matrix product.
             padded = [[*tokens, *[self._pad_id] * (longest - len(tokens))] for tokens in part]
-            inputs = self._inputs([prompt] * len(part), padded)
-            logits = self._logits(inputs, keep=longest + 1)[:, :-1]
+            logits = self._logits([prompt] * len(part), padded, keep=longest + 1)[:, :-1]
             scores += log_likelihoods(logits, part, per_token=self.per_token)
         return tuple(scores)
 
-    def _logits(self, inputs: Mapping[str, Any], *, keep: int) -> torch.Tensor:
-        """Logits `(N, keep, V)` at the last positions, on the CPU."""
+    def _logits(
+        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]], *, keep: int
+    ) -> torch.Tensor:
+        """Logits `(N, keep, V)` at the end of a prompt followed by each continuation, on the CPU."""
+        shared = self._shared(prompts[0])
+        if shared is not None:
+            return shared.logits(prompts[0], continuations, keep=keep).cpu()
+        inputs = self._inputs(prompts, continuations)
         limit = {"logits_to_keep": keep} if "logits_to_keep" in _parameters(self.model) else {}
         with self.vision.rows(len(inputs["input_ids"])):
             output = self.model(**inputs, use_cache=False, **limit)
         return output.logits[:, -keep:].cpu()
+
+    def _shared(self, prompt: Prompt) -> SharedPrefix | None:
+        """What keeps the prompt's prefix, where it is to be used."""
+        if self.prefix is None or self.batch_size > 1:
+            return None
+        return self.prefix if self.prefix.usable(prompt, lambda: self._inputs([prompt])) else None
 
     def _inputs(
         self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]] = ()
