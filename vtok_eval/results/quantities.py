@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,9 @@ from vtok_eval.results.sample_table import (
     job_sums,
     material,
 )
+
+TOGETHER = 256
+"""Quantities that are resampled at once: more would hold more in memory, fewer would draw more often."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,20 @@ def quantity_intervals(
     for i, quantity in enumerate(quantities):
         if found[i] is None and quantity.sums is not None:
             by_clusters.setdefault(quantity.sums.n_clusters, []).append(i)
-    for members in by_clusters.values():
+    for members in _handfuls(by_clusters):
         groups = [sums for i in members if (sums := quantities[i].sums) is not None]
         bounds = [_bounds(quantities[i].metric, difference) for i in members]
         resampled = bootstrap(groups, seed=seed, confidence=confidence, bounds=bounds)
         for i, interval in zip(members, resampled, strict=True):
             found[i] = interval
     return [interval for interval in found if interval is not None]
+
+
+def _handfuls(by_clusters: Mapping[int, Sequence[int]]) -> Iterator[Sequence[int]]:
+    """The members of each entry, at most `TOGETHER` at once."""
+    for members in by_clusters.values():
+        for start in range(0, len(members), TOGETHER):
+            yield members[start : start + TOGETHER]
 
 
 def _without_bootstrap(quantity: Quantity, confidence: float, difference: bool) -> Interval | None:
@@ -200,8 +210,9 @@ def quantity_p_values(quantities: Sequence[Quantity], *, seed: int) -> list[tupl
     for i, quantity in enumerate(quantities):
         if quantity.sums is not None:
             by_clusters.setdefault(quantity.sums.n_clusters, []).append(i)
-    for n_clusters, members in by_clusters.items():
+    for members in _handfuls(by_clusters):
         groups = [sums for i in members if (sums := quantities[i].sums) is not None]
+        n_clusters = groups[0].n_clusters
         flips = sign_flip_p(np.stack([sums.parts() for sums in groups], axis=1), seed=seed)
         for i, sums, p in zip(members, groups, flips, strict=True):
             found[i] = _strictest(sums, float(p), n_clusters)

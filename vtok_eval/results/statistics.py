@@ -199,15 +199,17 @@ def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence
 
 def mark_discriminating(scores: Sequence[Score], *, controls: Sequence[str] = ()) -> list[Score]:
     """The scores of one run with `discriminates` set, benchmark by benchmark and metric by metric."""
+    alike: dict[tuple[str, str], list[Score]] = {}
+    for score in scores:
+        alike.setdefault((score.benchmark, score.metric.name), []).append(score)
+    # Metrics of one name may differ in what they mean to each run: each score is judged by its own.
+    found = {
+        (key, metric): discriminates(group, metric, controls=controls)
+        for key, group in alike.items()
+        for metric in {score.metric for score in group}
+    }
     return [
-        replace(
-            score,
-            discriminates=discriminates(
-                [other for other in scores if other.benchmark == score.benchmark],
-                score.metric,
-                controls=controls,
-            ),
-        )
+        replace(score, discriminates=found[(score.benchmark, score.metric.name), score.metric])
         for score in scores
     ]
 
