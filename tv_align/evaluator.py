@@ -11,6 +11,7 @@ from tv_align.prompts.schema import Prompt
 from tv_align.scores import values
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import MissingDependencyError, VtokEvalError
+from vtok_eval.video.made import MadeVideo, how_made
 
 if TYPE_CHECKING:
     from vtok_eval.systems import Clip, Clips
@@ -29,14 +30,15 @@ class JudgeEvaluator:
 
         if clips is None:
             raise ValueError("TV-Align judges clips; there are none")
+        tokens = [_tokens(sample) for sample in samples]
         prompts = [self._prompts[sample.target["prompt_id"]] for sample in samples]
         single = [Clip(frames, float(fps)) for frames, fps in zip(clips.frames, clips.fps, strict=True)]
         if self._judge.concurrency <= 1:
-            return [self._outcome(prompt, clip) for prompt, clip in zip(prompts, single, strict=True)]
+            return list(map(self._outcome, prompts, single, tokens))
         with ThreadPoolExecutor(self._judge.concurrency) as pool:
-            return list(pool.map(self._outcome, prompts, single))
+            return list(pool.map(self._outcome, prompts, single, tokens))
 
-    def _outcome(self, prompt: Prompt, clip: Clip) -> Outcome:
+    def _outcome(self, prompt: Prompt, clip: Clip, tokens: Mapping[str, float]) -> Outcome:
         try:
             verdicts = self._judge.judge(clip, [question.text for question in prompt.questions])
         except MissingDependencyError:
@@ -47,8 +49,16 @@ class JudgeEvaluator:
         return Outcome(
             values=values(prompt, verdicts),
             outputs={"judge": self._judge.name, "verdicts": _as_json(prompt, verdicts)},
-            cost=_total_cost(verdicts),
+            cost={**_total_cost(verdicts), **tokens},
         )
+
+
+def _tokens(sample: Sample) -> Mapping[str, float]:
+    """What a reconstruction was decoded from, as a cost; nothing for other videos."""
+    if not isinstance(sample.clip, MadeVideo):
+        return {}
+    made = how_made(sample.clip.entry.path)
+    return {"tokens": float(made["tokens"])} if "tokens" in made else {}
 
 
 def _as_json(prompt: Prompt, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

@@ -1,15 +1,18 @@
-"""The two scores of TV-Align, by category and in all, as metrics and as a video's values."""
+"""The scores of TV-Align, by category and in all: as metrics, as a video's values, and corrected."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from tv_align.calibration.correction import corrected_scores
+from tv_align.calibration.report import Calibration, CategoryRow, Rate
 from tv_align.judges.judge import Verdict
 from tv_align.prompts.schema import CATEGORIES, Prompt
-from vtok_eval.results.records import Metric
+from vtok_eval.results.records import Metric, Record, Score
 
 QUESTIONS, PROMPTS = "question_accuracy", "prompt_accuracy"
+CORRECTED = "corrected_accuracy"
 
 
 def metric_name(score: str, category: str | None = None) -> str:
@@ -52,3 +55,83 @@ def values(prompt: Prompt, verdicts: Sequence[Verdict]) -> dict[str, tuple[float
         metric_name(QUESTIONS, prompt.category): share,
         metric_name(PROMPTS, prompt.category): whole,
     }
+
+
+def derived_scores(records: Sequence[Record], calibration: Calibration, *, label: str) -> list[Score]:
+    """One job's question accuracies corrected for the judge's errors, see `corrected_scores`, and beside each
+    the judge's own sensitivity and specificity in that category."""
+    job = _Job(records[0].system, records[0].benchmark, label)
+    found = []
+    for corrected in corrected_scores(records, calibration):
+        found.append(
+            Score(
+                system=job.system,
+                benchmark=job.benchmark,
+                metric=_corrected_metric(corrected.category),
+                value=corrected.corrected,
+                low=corrected.low,
+                high=corrected.high,
+                n=corrected.n,
+                n_failed=corrected.n_failed,
+                n_clusters=corrected.n_clusters,
+                method=_CORRECTION + (f"; not given: {corrected.reason}" if corrected.reason else ""),
+                label=job.label,
+            )
+        )
+        row = None if corrected.category is None else calibration.row(corrected.category)
+        if row is not None:
+            rates = {"sensitivity": row.yes_if_yes, "specificity": row.no_if_no}
+            found += [_score_of_rate(name, rate, row, job) for name, rate in rates.items()]
+    return found
+
+
+class _Job(NamedTuple):
+    system: str
+    benchmark: str
+    label: str
+
+
+def _score_of_rate(name: str, rate: Rate, row: CategoryRow, job: _Job) -> Score:
+    """The judge's, not the system's: it is the same for all, and neither end of it is better."""
+    title = CATEGORIES[row.category]
+    low, high = rate.interval
+    return Score(
+        system=job.system,
+        benchmark=job.benchmark,
+        metric=Metric(
+            metric_name(f"judge_{name}", row.category),
+            f"{title}: judge's {name}",
+            higher_is_better=None,
+            group=title,
+            derived=True,
+        ),
+        value=rate.value,
+        low=low if rate.n else None,
+        high=high if rate.n else None,
+        n=rate.n,
+        n_failed=0,
+        n_clusters=row.n_clips,
+        method="of the judge on its control set's questions; Clopper-Pearson, questions taken as independent",
+        label=job.label,
+    )
+
+
+_CORRECTION = (
+    "corrected for the judge's errors on its control set after Rogan and Gladen; percentiles over resampled "
+    "prompts and the judge's rates drawn from their Jeffreys posteriors"
+)
+
+
+def _corrected_metric(category: str | None) -> Metric:
+    if category is None:
+        name, title, group = CORRECTED, "Question accuracy, corrected", "All categories"
+        return Metric(name, title, chance=0.5, group=group, headline=True, derived=True)
+    title = CATEGORIES[category]
+    return Metric(
+        metric_name(CORRECTED, category),
+        f"{title}: questions, corrected",
+        chance=0.5,
+        group=title,
+        failed_where=f"category={category}",
+        derived=True,
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.results.records import Metric
+    from vtok_eval.results.records import Metric, Record, Score
     from vtok_eval.runners.runner import Runner
     from vtok_eval.systems import Clip, Clips
 
@@ -104,6 +104,15 @@ class Context:
     seed: int
     artifacts: Path
     cache: Path
+
+
+@runtime_checkable
+class DerivesScores(Protocol):
+    """A benchmark with scores that are no means over its samples; see `Metric.derived`."""
+
+    def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
+        """Those of one job, from its records; a pure function of them and of the benchmark's options."""
+        ...
 
 
 class Benchmark(Protocol):

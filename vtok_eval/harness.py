@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtok_eval.benchmark import Context, Outcome
+from vtok_eval.benchmark import Context, DerivesScores, Outcome
 from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.plan import NotRun, Plan, PlannedJob, make_plan
 from vtok_eval.results.journal import Job, Journal, check_record
@@ -191,6 +191,11 @@ class Harness:
             label=self.suite.label,
             baseline=self.suite.baseline,
             controls={entry.name for entry in self.suite.systems if entry.control},
+            deriving={
+                name: benchmark
+                for name, benchmark in plan.benchmarks.items()
+                if isinstance(benchmark, DerivesScores)
+            },
         )
         folder.write_scores(scores)
         folder.write_comparisons(comparisons)

@@ -9,6 +9,7 @@ from vtok_eval.results.records import Comparison, Metric, Record, Score
 from vtok_eval.results.statistics import compare_all, mark_discriminating, score_all
 
 if TYPE_CHECKING:
+    from vtok_eval.benchmark import DerivesScores
     from vtok_eval.results.store import RunFolder
 
 
@@ -19,11 +20,13 @@ def score_run(
     label: str,
     baseline: str | None,
     controls: Collection[str] = (),
+    deriving: Mapping[str, DerivesScores] | None = None,
 ) -> tuple[list[Score], list[Comparison]]:
     """Scores of every finished job of the benchmarks in `metrics`, and comparisons with the baseline.
 
     metrics: by benchmark id. label: stands with every score. baseline: a system's name; a benchmark that did
     not run it has no comparisons. controls: systems that cannot show that a metric discriminates.
+    deriving: benchmarks that compute further scores themselves, by id.
     What the folder holds of benchmarks that are not in `metrics` stays as it is.
     """
     scores = [score for score in _kept_scores(folder) if score.benchmark not in metrics]
@@ -32,6 +35,8 @@ def score_run(
         by_system = _records_by_system(folder, benchmark)
         for records in by_system.values():
             scores += score_all(records, measured, label=label)
+            if deriving and benchmark in deriving:
+                scores += deriving[benchmark].derived_scores(records, label=label)
         if baseline in by_system:
             comparisons += compare_all(by_system, baseline, measured)
     return mark_discriminating(scores, controls=tuple(controls)), comparisons

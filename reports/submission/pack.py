@@ -58,7 +58,11 @@ def submit(
     files = {
         "run.json": _json(_without_folders(folder.run())),
         "scores.json": _json(
-            {"schema_version": SCHEMA_VERSION, "scores": [asdict(score) for score in folder.scores()]}
+            {
+                "schema_version": SCHEMA_VERSION,
+                # Nobody could compute a derived one again from the records.
+                "scores": [asdict(score) for score in folder.scores() if not score.metric.derived],
+            }
         ),
         "comparisons.json": _json(
             {

@@ -144,6 +144,7 @@ class MetricEntry(Strict):
     offset: float = 0.0
     failed_as: float | None
     failed_where: ShortText = ""
+    derived: Literal[False] = False
 
     @model_validator(mode="after")
     def _one_weight_each(self) -> Self:

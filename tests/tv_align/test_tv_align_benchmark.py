@@ -60,12 +60,15 @@ def videos(tmp_path: Path, prompts: Path) -> Path:
     return folder
 
 
-def run(tmp_path: Path, prompts: Path, videos: Path, **options: object) -> tuple[dict, RunFolder, object]:
+def run(
+    tmp_path: Path, prompts: Path, videos: Path, *, judge: str = "oracle", **options: object
+) -> tuple[dict, RunFolder, object]:
+    options = {"judge": judge, "prompts": str(prompts), **options}
     suite = Suite.model_validate(
         {
             "name": "t", "label": "test", "setting": "custom", "description": "test", "seed": 0,
             "systems": [{"name": "mine", "spec": f"videos:{videos}"}],
-            "benchmarks": [{"name": "tv-align", "options": {"prompts": str(prompts), **options}}],
+            "benchmarks": [{"name": "tv-align", "options": options}],
         }
     )  # fmt: skip
     summary = Harness(suite, RunSettings(device="cpu"), tmp_path / "cache").run(tmp_path / "run")
@@ -207,7 +210,7 @@ class TestOptions:
     def test_a_calibration_of_another_judge(self, tmp_path: Path) -> None:
         write_calibration(Calibration("clip", "set", ()), tmp_path / "c.json")
         with pytest.raises(SpecError, match="of the judge 'clip'"):
-            TVAlign(calibration=str(tmp_path / "c.json"))
+            TVAlign(prompts="scenes", calibration=str(tmp_path / "c.json"))
 
     def test_no_folder(self, tmp_path: Path, prompts: Path) -> None:
         with pytest.raises(VideoError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,8 @@ def test_corrected_accuracy_by_hand() -> None:
     records = [record(f"p{i}", ("y" if i < 8 else "n") + ("n" if i < 7 else "y")) for i in range(10)]
     records += [record(f"f{i}", "yn", failed=True) for i in range(2)]
     calibration = Calibration("j", "set", (row((90, 100), (80, 100)),))
-    (score,) = corrected_scores(records, calibration)
+    overall, score = corrected_scores(records, calibration)
+    assert replace(overall, category="action") == score  # of one category
     assert score.judged == pytest.approx(15 / 24)
     assert score.corrected == pytest.approx(5 / 7)
     assert (score.n, score.n_failed) == (12, 2)
@@ -144,10 +145,10 @@ def test_corrected_accuracy_by_hand() -> None:
 
 def test_corrected_score_is_blank_where_the_judge_is_near_chance_or_not_calibrated() -> None:
     records = [record("p", "yn")]
-    (near,) = corrected_scores(records, Calibration("j", "set", (row((50, 100), (50, 100)),)))
+    _, near = corrected_scores(records, Calibration("j", "set", (row((50, 100), (50, 100)),)))
     assert near.corrected is None
     assert "near chance" in near.reason
-    (unknown,) = corrected_scores(records, Calibration("j", "set", ()))
+    _, unknown = corrected_scores(records, Calibration("j", "set", ()))
     assert unknown.corrected is None
     assert "no question of this category" in unknown.reason
 
@@ -164,7 +165,7 @@ def test_interval_covers_the_truth() -> None:
             no = rng.random() < (sp if absent else 1 - se)
             records.append(record(f"p{i}", ("y" if yes else "n") + ("n" if no else "y")))
         rates = row((rng.binomial(150, se), 150), (rng.binomial(150, sp), 150))
-        (score,) = corrected_scores(records, Calibration("j", "set", (rates,)))
+        _, score = corrected_scores(records, Calibration("j", "set", (rates,)))
         assert score.corrected is not None
         values.append(score.corrected)
         covered += bool(score.low <= truth <= score.high)  # type: ignore[operator]

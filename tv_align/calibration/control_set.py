@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from tv_align.calibration.degradations import degraded
 from tv_align.prompts.schema import CATEGORIES
+from tv_align.scenes.prompts import SEED, reference_clips, scene_prompts
 from vtok_eval.benchmark import ClipSource
 from vtok_eval.errors import SpecError
 from vtok_eval.video.sources import VideoFile
@@ -29,19 +31,30 @@ class ControlItem:
 
 
 def scenes_control_set(
-    *, split: str = "validation", per_level: int = 25, size: int = 64, n_frames: int = 16
+    *,
+    split: str = "validation",
+    per_level: int = 25,
+    size: int = 64,
+    n_frames: int = 16,
+    degradation: str = "none",
+    seed: int = SEED,
 ) -> list[ControlItem]:
     """Rendered clips of `tv-align-scenes`' kind, of another split than the benchmark's; size in pixels.
 
-    Raises:
-        UnknownNameError: there is no such split of scenes.
-    """
-    from tv_align.scenes.prompts import reference_clips, scene_prompts
+    degradation: one of `degradations.DEGRADATIONS`.
 
-    drawn = scene_prompts(split=split, per_level=per_level)
+    Raises:
+        UnknownNameError: there is no such split of scenes, or no such degradation.
+    """
+    drawn = scene_prompts(split=split, per_level=per_level, seed=seed)
     clips = reference_clips(drawn, size=size, n_frames=n_frames)
     return [
-        ControlItem(item.entry.id, item.category, clips[item.entry.id], tuple(item.entry.questions.items()))
+        ControlItem(
+            item.entry.id,
+            item.category,
+            degraded(clips[item.entry.id], degradation),
+            tuple(item.entry.questions.items()),
+        )
         for item in drawn
     ]
 

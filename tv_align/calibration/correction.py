@@ -23,17 +23,20 @@ Floats = NDArray[np.float64]
 class CorrectedScore:
     """Question accuracy of one category, as judged and corrected.
 
-    judged: as the judge has it. corrected: None where the judge is near chance, and `reason` says why.
-    low, high: 95 % interval of the corrected value. n: videos, failed ones included, of which n_failed.
+    category: None where it is over all of them. judged: as the judge has it. corrected: None where the judge
+        is near chance, and `reason` says why.
+    low, high: 95 % interval of the corrected value. n: videos, failed ones included, of which n_failed; of
+        n_clusters prompts.
     """
 
-    category: str
+    category: str | None
     judged: float
     corrected: float | None
     low: float | None
     high: float | None
     n: int
     n_failed: int
+    n_clusters: int
     reason: str = ""
 
 
@@ -52,40 +55,85 @@ def rogan_gladen(observed: float, *, if_true: float, if_false: float) -> float:
 
 
 def corrected_scores(records: Sequence[Record], calibration: Calibration) -> list[CorrectedScore]:
-    """Corrected question accuracy of each category of one job's records of the benchmark `tv-align`.
+    """Corrected question accuracy of each category of one job's records of the benchmark `tv-align`, and of
+    all together, first: the mean over videos, None where it is None for any category.
 
     Of the questions that expect yes, the share answered yes is corrected by the judge's rates of saying yes;
     of those that expect no, likewise; the accuracy is their mean, as every prompt has as many of each. A
     failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts
-    (clusters)
-    and, independently, judge's rates drawn from their Jeffreys posteriors, so that they hold both errors.
+    (clusters) and, independently, judge's rates drawn from their Jeffreys posteriors, so that they hold both
+    errors.
 
     It supposes that the judge errs on these videos as it does on the control set.
     """
     by_category: dict[str, list[Record]] = {}
     for record in records:
         by_category.setdefault(str(record.meta["category"]), []).append(record)
-    return [
-        _correct(category, by_category[category], calibration)
+    parts = [
+        _part(category, by_category[category], calibration)
         for category in CATEGORIES
         if category in by_category
     ]
+    return [_overall(parts), *(_corrected(part) for part in parts)]
 
 
-def _correct(category: str, records: Sequence[Record], calibration: Calibration) -> CorrectedScore:
+@dataclass(frozen=True)
+class _Part:
+    """A category's corrected accuracy, not cut, and draws of it `(N_DRAWS,)`; none if there is a reason."""
+
+    category: str
+    judged: float
+    n: int
+    n_failed: int
+    n_clusters: int
+    value: float = 0.0
+    draws: Floats | None = None
+    reason: str = ""
+
+
+def _part(category: str, records: Sequence[Record], calibration: Calibration) -> _Part:
     failed = sum(record.status is Status.FAILED for record in records)
     clusters = _cluster_sums(records)
     totals = clusters.sum(axis=0)
     judged = float((totals[1] + totals[2]) / (2 * totals[3]))
     row = calibration.row(category)
     reason = "the control set has no question of this category" if row is None else row.near_chance
+    counts = (category, judged, len(records), failed, len(clusters))
     if row is None or reason:
-        return CorrectedScore(category, judged, None, None, None, len(records), failed, reason or "")
+        return _Part(*counts, reason=reason or "")
     rates = np.array([_share(rate) for rate in _rates(row)])
-    value = float(np.clip(_accuracy(totals, rates), 0, 1))
-    draws = _draws(clusters, row)
+    rng = np.random.default_rng([SEED, list(CATEGORIES).index(category)])
+    return _Part(*counts, value=float(_accuracy(totals, rates)), draws=_draws(clusters, row, rng))
+
+
+def _corrected(part: _Part) -> CorrectedScore:
+    counts = (part.n, part.n_failed, part.n_clusters)
+    if part.draws is None:
+        return CorrectedScore(part.category, part.judged, None, None, None, *counts, part.reason)
+    return CorrectedScore(part.category, part.judged, *_cut(part.value, part.draws), *counts)
+
+
+def _overall(parts: Sequence[_Part]) -> CorrectedScore:
+    weights = np.array([part.n for part in parts]) / sum(part.n for part in parts)
+    judged = float(weights @ [part.judged for part in parts])
+    counts = (
+        sum(part.n for part in parts),
+        sum(part.n_failed for part in parts),
+        sum(part.n_clusters for part in parts),
+    )
+    draws = [part.draws for part in parts if part.draws is not None]
+    if len(draws) < len(parts):
+        blank = next(part for part in parts if part.draws is None)
+        reason = f"{blank.category}: {blank.reason}"
+        return CorrectedScore(None, judged, None, None, None, *counts, reason)
+    value = float(weights @ [part.value for part in parts])
+    return CorrectedScore(None, judged, *_cut(value, weights @ np.stack(draws)), *counts)
+
+
+def _cut(value: float, draws: Floats) -> tuple[float, float, float]:
+    """The value and its 95 % interval, cut at 0 and 1."""
     low, high = np.clip(np.quantile(draws, [0.025, 0.975]), 0, 1)
-    return CorrectedScore(category, judged, value, float(low), float(high), len(records), failed)
+    return float(np.clip(value, 0, 1)), float(low), float(high)
 
 
 def _cluster_sums(records: Sequence[Record]) -> Floats:
@@ -122,8 +170,7 @@ def _accuracy(sums: Floats, rates: Floats) -> Floats:
     return np.asarray((shown + absent) / (2 * everything))
 
 
-def _draws(clusters: Floats, row: CategoryRow) -> Floats:
-    rng = np.random.default_rng(SEED)
+def _draws(clusters: Floats, row: CategoryRow, rng: np.random.Generator) -> Floats:
     chosen = rng.integers(0, len(clusters), size=(N_DRAWS, len(clusters)))
     rates = np.stack(
         [rng.beta(rate.hits + 0.5, rate.n - rate.hits + 0.5, size=N_DRAWS) for rate in _rates(row)], axis=1

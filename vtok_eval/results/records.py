@@ -67,6 +67,8 @@ class Metric:
         None leaves failed samples out, and the score says how many.
     failed_where: "FIELD=VALUE" charges the metric with those failed samples only whose meta has that value
         (among others, in a field of several parted by ";"); empty charges it with all.
+    derived: whether the benchmark computes the score itself, from the records and something that they do not
+        hold (a judge's calibration): no sample has a value of it, and a submission leaves it out.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Metric:
     offset: float = 0.0
     failed_as: float | None = 0.0
     failed_where: str = ""
+    derived: bool = False
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.mean_of):

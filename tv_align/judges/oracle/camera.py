@@ -22,7 +22,7 @@ def camera_motion(frames: Floats, shapes: NDArray[np.bool_]) -> tuple[str, dict[
     The backdrop's flow between neighbouring frames is taken as one similarity (shift, zoom, turn) for the
     whole clip, found by Gauss-Newton on the brightness constancy of Lucas and Kanade (IJCAI 1981).
     """
-    shift_x, shift_y, zoom, turn = _similarity(frames, shapes) * (len(frames) - 1)
+    shift_x, shift_y, zoom, turn = backdrop_motion(frames, shapes) * (len(frames) - 1)
     height, width = frames.shape[2:]
     # The picture moves against the camera: it slides right when the camera pans left.
     amounts = {"pan": -shift_x / width, "tilt": -shift_y / height, "zoom": zoom, "rotate": -turn}
@@ -38,8 +38,27 @@ def camera_motion(frames: Floats, shapes: NDArray[np.bool_]) -> tuple[str, dict[
     return f"{kind} {ways[int(amounts[kind] > 0)]}", amounts
 
 
-def _similarity(frames: Floats, shapes: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean motion of the picture from a frame to the next: x, y in pixels, log zoom, radians clockwise."""
+def way_of_backdrop(
+    motion: NDArray[np.float64], place: tuple[float, float], *, n_steps: int, size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """How far, in pixels (x, y), what is seen at `place` goes in `n_steps` frames if it is backdrop.
+
+    motion: as `backdrop_motion` gives it. size: (height, width) of the frame.
+    """
+    shift_x, shift_y, zoom, turn = motion
+    start = np.array(place) - (size[1] / 2, size[0] / 2)
+    cos, sin = np.exp(zoom) * np.cos(turn), np.exp(zoom) * np.sin(turn)
+    x, y = start
+    for _ in range(n_steps):
+        x, y = cos * x - sin * y + shift_x, sin * x + cos * y + shift_y
+    return np.array((x, y)) - start
+
+
+def backdrop_motion(frames: Floats, shapes: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean motion of the picture from a frame to the next: x, y in pixels, log zoom, radians clockwise.
+
+    frames, shapes: as for `camera_motion`.
+    """
     from scipy import ndimage
 
     level = ndimage.gaussian_filter(frames.mean(axis=1), (0, _SMOOTHING, _SMOOTHING))

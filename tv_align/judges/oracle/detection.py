@@ -24,6 +24,9 @@ _TOLERANCE = 80.0
 """Euclidean distance in RGB at which a pixel half belongs to a colour."""
 _IMPURE = 0.3
 """Quality that a patch loses for each 100 levels of RGB that its pixels are off its colour."""
+_LEVELS = (0.2, 0.5, 0.8)
+"""How much of a colour a pixel must have to be in a patch: compressed stars fall apart at the higher levels,
+shapes run together with a backdrop of their colour at the lower ones. Each level's patches are tried."""
 _SMALLEST, _LARGEST_SIDE = 10, 20
 """Pixels that a patch must have, and the longest side it may have, in a frame of 64."""
 _CHOICE, _ACCEPTANCE = 0.8, 0.4
@@ -40,6 +43,8 @@ class Detection:
     colour: index in `COLOURS`. x, y: its centre, in pixels from the frame's left and top edge.
     quality: how well the best template fits, at most 1. fit: `(6,)` how well the best of each shape does, by
         the measure that tells them apart.
+    overlap, outline, impurity: what the quality is made of: Dice coefficient of patch and template, mean
+        level of the template's outline, and median distance of the patch's pixels to its colour, both of 255.
     radius: of the best template, in pixels.
     """
 
@@ -50,6 +55,9 @@ class Detection:
     radius: float
     quality: float
     fit: Floats
+    overlap: float
+    outline: float
+    impurity: float
 
 
 def detect(frames: Floats, *, least: float) -> list[Detection]:
@@ -98,6 +106,9 @@ def _detect_in(number: int, frame: Floats) -> Iterator[Detection]:
             y=float(patch.y + 0.5 + bank.offset[best, 1]),
             radius=float(bank.radius[best]),
             quality=float(quality[row, best]),
+            overlap=float(overlap[row, best]),
+            outline=float(outline[row, best]),
+            impurity=float(impurity[row]),
             fit=np.array([fits[bank.shape == shape].max() for shape in range(len(SHAPES))], dtype=np.float32),
         )
 
@@ -111,20 +122,25 @@ def _membership(away: Floats) -> Floats:
 def _patches(colour: int, membership: Floats) -> Iterator[_Patch]:
     from scipy import ndimage
 
-    labelled, _ = ndimage.label(membership > 0.5)
-    sizes = np.bincount(labelled.ravel())
-    for number, (rows, columns) in enumerate(ndimage.find_objects(labelled), start=1):
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        if sizes[number] < _SMALLEST or max(height, width) > _LARGEST_SIDE or min(height, width) < 4:
-            continue
-        mask = membership * ndimage.binary_dilation(labelled == number)
-        middle = (columns.start + columns.stop - 1) // 2, (rows.start + rows.stop - 1) // 2
-        yield _Patch(colour, *middle, mask)
+    found: set[tuple[int, int, int]] = set()
+    for least in _LEVELS:
+        labelled, _ = ndimage.label(membership > least)
+        sizes = np.bincount(labelled.ravel())
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labelled), start=1):
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            if sizes[number] < _SMALLEST or max(height, width) > _LARGEST_SIDE or min(height, width) < 4:
+                continue
+            middle = (columns.start + columns.stop - 1) // 2, (rows.start + rows.stop - 1) // 2
+            if (*middle, int(sizes[number])) in found:
+                continue
+            found.add((*middle, int(sizes[number])))
+            mask = membership * ndimage.binary_dilation(labelled == number)
+            yield _Patch(colour, *middle, mask)
 
 
 def _impurity(away: Floats, patch: _Patch) -> float:
     """Median distance in RGB of a patch's pixels to its colour: shapes are flat, photos are not."""
-    return float(np.median(away[patch.mask > 0.5]))
+    return float(np.median(away[patch.mask > 0.5 * patch.mask.max()]))
 
 
 def _window(image: Floats, patch: _Patch, *, fill: float) -> Floats:

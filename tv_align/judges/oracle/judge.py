@@ -45,9 +45,13 @@ class Oracle:
             )
         return verdicts
 
+    def understands(self, question: str) -> bool:
+        """Whether a question is in the words of `tv_align.scenes.facts.ask`."""
+        return read(question) is not None
+
     def describe(self) -> Mapping[str, Any]:
         """How it measures."""
-        return {"measured_at_pixels": SIDE, "version": 1}
+        return {"measured_at_pixels": SIDE, "version": 2}
 
 
 def _as_json(seen: Observation) -> dict[str, Any]:

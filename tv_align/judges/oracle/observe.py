@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tv_align.judges.oracle.camera import camera_motion
-from tv_align.judges.oracle.detection import Detection, detect, shape_mask
+from tv_align.judges.oracle.camera import backdrop_motion, camera_motion, way_of_backdrop
+from tv_align.judges.oracle.detection import detect, shape_mask
+from tv_align.judges.oracle.evidence import features, is_shape
 from tv_align.judges.oracle.motion import Motion, fit_motion
-from tv_align.judges.oracle.tracks import Track, find_tracks
+from tv_align.judges.oracle.templates import Floats
+from tv_align.judges.oracle.tracks import Chain, Track, find_chains, track_of
 from tv_align.scenes.observation import Observation, SeenShape
 from vtok_eval.errors import VideoError
 
@@ -18,7 +22,8 @@ if TYPE_CHECKING:
 
 SIDE = 64
 """Clips are measured at this shorter side, in pixels; sizes and thresholds of this package are for it."""
-_LEAST_QUALITY = 0.36
+_LEAST_QUALITY, _LIKELY = 0.28, 0.34
+"""Of a detection, to be looked at; and of a chain, on average, to be left out of the backdrop."""
 _MOVES_FROM = 1.7
 """Pixels between the ends of a track's way, from which on a shape moves; a place is known to half a pixel."""
 _MASK_MARGIN = 2.0
@@ -36,12 +41,9 @@ def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, Any]]:
         raise VideoError("the oracle needs a clip of 2 frames or more")
     small = frames if min(frames.shape[2:]) == SIDE else resize_short_side(frames, SIDE)
     pixels = small.cpu().numpy().astype(np.float32)
-    detections = detect(pixels, least=_LEAST_QUALITY)
-    tracks = find_tracks(detections, n_frames=len(pixels), side=SIDE)
-    n_frames, _, height, width = pixels.shape
-    shown = _of_tracks(detections, tracks)
-    hidden = shape_mask(shown, (n_frames, height, width), margin=_MASK_MARGIN)
-    camera, amounts = camera_motion(pixels, hidden)
+    chains = [chain for chain, found in candidates(pixels) if is_shape(found)]
+    tracks = [track_of(chain, n_frames=len(pixels)) for chain in chains]
+    camera, amounts = camera_motion(pixels, _hidden(chains, pixels))
     mover = _mover(tracks)
     motion = None if mover is None else _motion_of(tracks[mover], len(pixels))
     observation = Observation(
@@ -57,11 +59,35 @@ def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, Any]]:
     return observation, {"camera": {name: round(float(value), 4) for name, value in amounts.items()}}
 
 
-def _of_tracks(detections: list[Detection], tracks: list[Track]) -> list[Detection]:
-    places = {
-        (int(f), float(x), float(y)) for t in tracks for f, (x, y) in zip(t.frames, t.places, strict=True)
-    }
-    return [hit for hit in detections if (hit.frame, hit.x, hit.y) in places]
+def candidates(pixels: Floats) -> list[tuple[Chain, list[float]]]:
+    """What may be shapes in RGB frames `(T, 3, H, W)` of short side `SIDE`, with the evidence on each."""
+    n_frames, _, height, width = pixels.shape
+    chains = find_chains(detect(pixels, least=_LEAST_QUALITY), n_frames=n_frames, side=SIDE)
+    likely = [chain for chain in chains if np.mean([hit.quality for hit in chain]) >= _LIKELY]
+    motion = backdrop_motion(pixels, _hidden(likely, pixels))
+    return [
+        (
+            chain,
+            features(
+                chain,
+                backdrop=way_of_backdrop(
+                    motion,
+                    (chain[0].x, chain[0].y),
+                    n_steps=chain[-1].frame - chain[0].frame,
+                    size=(height, width),
+                ),
+                n_frames=n_frames,
+            ),
+        )
+        for chain in chains
+    ]
+
+
+def _hidden(chains: Sequence[Chain], pixels: Floats) -> NDArray[np.bool_]:
+    """`(T, H, W)`: where shapes hide the backdrop."""
+    n_frames, _, height, width = pixels.shape
+    hits = [hit for chain in chains for hit in chain]
+    return shape_mask(hits, (n_frames, height, width), margin=_MASK_MARGIN)
 
 
 def _mover(tracks: list[Track]) -> int | None:

@@ -22,10 +22,9 @@ _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1
 """A shape first seen earlier than this (time from 0 to 1) was there from the start; the same at the end."""
-_LEAST_QUALITY, _BEST, _NEEDED, _SLOPE = 0.34, 0.8, 0.47, 1.5
-"""Mean quality that a shape's detections reach. In a clip whose best shape has quality 0.8 the others need
-0.47, and 1.5 less for each 1 that the best has less: what blurs or compresses one shape does the same to all.
-Chosen on the train and validation splits, and on compressed clips of all."""
+
+Chain = Sequence[Detection]
+"""Detections in neighbouring frames, one per frame at most, that may be one shape."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,11 @@ class Track:
     recoloured_at: float | None = None
 
 
-def find_tracks(detections: Sequence[Detection], *, n_frames: int, side: int) -> list[Track]:
-    """The shapes of a clip, from its detections in the order of frames; `side` is the frame's, in pixels."""
+def find_chains(detections: Sequence[Detection], *, n_frames: int, side: int) -> list[Chain]:
+    """What may be a clip's shapes, from its detections in the order of frames; `side` in pixels."""
     reach = _FASTEST * side / max(1, n_frames - 1)
     chains = _link(detections, reach=reach, longest_gap=max(2, round(_LONGEST_GAP * n_frames)))
-    whole = [chain for chain in chains if _is_whole(chain, n_frames)]
-    best = max((_quality(chain) for chain in whole), default=0.0)
-    least = max(_LEAST_QUALITY, _NEEDED + _SLOPE * (best - _BEST))
-    return [_track(chain, n_frames - 1) for chain in whole if _quality(chain) >= least]
-
-
-def _quality(chain: Sequence[Detection]) -> float:
-    return float(np.mean([hit.quality for hit in chain]))
+    return [chain for chain in chains if _is_whole(chain, n_frames)]
 
 
 def _link(detections: Sequence[Detection], *, reach: float, longest_gap: int) -> list[list[Detection]]:
@@ -94,7 +86,7 @@ def _step_cost(earlier: Detection, later: Detection, reach: float) -> float | No
     return away + (_OTHER_COLOUR if later.colour != earlier.colour else 0.0)
 
 
-def _is_whole(chain: Sequence[Detection], n_frames: int) -> bool:
+def _is_whole(chain: Chain, n_frames: int) -> bool:
     """Whether a chain is long and dense enough, and there at the clip's beginning or end."""
     if len(chain) < max(2, 0.12 * n_frames):
         return False
@@ -103,7 +95,9 @@ def _is_whole(chain: Sequence[Detection], n_frames: int) -> bool:
     return len(chain) >= 0.4 * span and touches_an_end
 
 
-def _track(chain: Sequence[Detection], last: int) -> Track:
+def track_of(chain: Chain, *, n_frames: int) -> Track:
+    """What the shape behind a chain is, and what happens to it, in a clip of `n_frames` frames."""
+    last = n_frames - 1
     shape = SHAPES[int(np.sum([hit.fit for hit in chain], axis=0).argmax())]
     first_time, last_time = chain[0].frame / last, chain[-1].frame / last
     colour, new_colour, recoloured = _colours(chain)
@@ -120,7 +114,7 @@ def _track(chain: Sequence[Detection], last: int) -> Track:
     )
 
 
-def _colours(chain: Sequence[Detection]) -> tuple[str, str | None, float | None]:
+def _colours(chain: Chain) -> tuple[str, str | None, float | None]:
     """The first colour, and where the chain splits in two the second colour and the frame of change."""
     seen = [hit.colour for hit in chain]
     (usual, agreeing), *_ = Counter(seen).most_common(1)
