@@ -1,4 +1,4 @@
-"""The command line's part that reads finished runs: leaderboard, submit, verify, export."""
+"""The command line's part that reads finished runs: leaderboard, reproduce, submit, verify, export."""
 
 from __future__ import annotations
 
@@ -29,6 +29,26 @@ def leaderboard(
     typer.echo(f"site: {site.index}")
     if site.left_out:
         raise typer.Exit(1)
+
+
+def reproduce(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, e.g. runs/mini.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where to write; default: RUN/report, of one run.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(help="A system that stands for VTok; default: those called vtok. May be repeated."),
+    ] = None,
+) -> None:
+    """Hold the paper's claims against what the runs measured: published number, ours, verdict."""
+    from reports.reproduce.claims import published_claims
+    from reports.reproduce.write import as_text, gather_rows, write_reproduce
+
+    found = gather_rows(runs, systems=system or ())
+    paths = write_reproduce(found, runs, out)
+    typer.echo(as_text(published_claims(), found))
+    typer.echo(f"\ntable: {paths.html}")
 
 
 def submit(

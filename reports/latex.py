@@ -131,9 +131,9 @@ def _tables(grid: Grid, *, caption: str, notes: str, label: str) -> list[str]:
     """The grid as one table or more; what is said of all stands under the first."""
     parts = list(grid.parts(width=LINE_WIDTH, gap=2))
     if len(parts) == 1:
-        return [_table(grid, caption=f"{caption} {notes}".strip(), label=label)]
+        return [latex_table(grid, caption=f"{caption} {notes}".strip(), label=label)]
     return [
-        _table(
+        latex_table(
             part,
             caption=f"{caption} Part {number} of {len(parts)}. {notes if number == 1 else ''}".strip(),
             label=f"{label}-{number}",
@@ -142,7 +142,8 @@ def _tables(grid: Grid, *, caption: str, notes: str, label: str) -> list[str]:
     ]
 
 
-def _table(grid: Grid, *, caption: str, label: str) -> str:
+def latex_table(grid: Grid, *, caption: str, label: str, column_format: str | None = None) -> str:
+    """The grid as a table* environment; column_format: default: the first column left, the others right."""
     import pandas as pd
 
     frame = pd.DataFrame(
@@ -165,7 +166,7 @@ def _table(grid: Grid, *, caption: str, label: str) -> str:
         hrules=True,
         caption=latex_text(caption),
         label=label,
-        column_format="l" + "r" * (len(grid.columns) - 1),
+        column_format=column_format or "l" + "r" * (len(grid.columns) - 1),
     )
     return text
 

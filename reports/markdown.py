@@ -33,19 +33,19 @@ def _blocks(report: RunReport, budget: Mapping[str, BudgetTables]) -> Iterator[s
 
 def _benchmark_blocks(benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
     yield f"## {escape(benchmark.info.title)}"
-    yield _table(comparison_grid(benchmark, baseline=report.baseline))
+    yield markdown_table(comparison_grid(benchmark, baseline=report.baseline))
     yield escape(report.label)
     yield "\n".join(f"- {escape(note)}" for note in table_notes(benchmark, baseline=report.baseline))
     if set(benchmark.details) - set(benchmark.headline):
         yield f"### {escape(benchmark.info.title)}, metric by metric"
-        yield _table(details_grid(benchmark))
+        yield markdown_table(details_grid(benchmark))
         yield escape(report.label)
 
 
 def _budget_blocks(tables: BudgetTables, benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
     for title, grid, notes in tables.grids(benchmark):
         yield f"### {escape(benchmark.info.title)}, {title}"
-        yield _table(grid)
+        yield markdown_table(grid)
         yield escape(report.label)
         yield "\n".join(f"- {escape(note)}" for note in notes)
 
@@ -56,9 +56,10 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~&!$])", r"\\\1", flat)
 
 
-def _table(grid: Grid) -> str:
+def markdown_table(grid: Grid, *, align: str = "---:") -> str:
+    """The grid as a table; `align`: of all columns but the first."""
     head = _line([escape(column) for column in grid.columns])
-    rule = _line(["---", *["---:"] * (len(grid.columns) - 1)])
+    rule = _line(["---", *[align] * (len(grid.columns) - 1)])
     return "\n".join([head, rule, *(_row(row) for row in grid.rows)])
 
 

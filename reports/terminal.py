@@ -56,19 +56,19 @@ def _rendered(grid: Grid) -> str:
     widths = grid.widths()
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for i, (column, width) in enumerate(zip(grid.columns, widths, strict=True)):
-        table.add_column(Text(_printable(column)), justify="right" if i else "left", width=width)
+        table.add_column(Text(printable(column)), justify="right" if i else "left", width=width)
     for row in grid.rows:
-        table.add_row(*(Text(_printable(cell.text) + _mark(cell)) for cell in row.cells))
+        table.add_row(*(Text(printable(cell.text) + _mark(cell)) for cell in row.cells))
     text = io.StringIO()
     console = Console(file=text, width=sum(widths) + 2 * len(widths), color_system=None, legacy_windows=False)
     console.print(table)
     return text.getvalue()
 
 
-def _printable(text: str) -> str:
-    """Without control characters: a name must not move the cursor or colour the screen."""
+def printable(text: str) -> str:
+    """The text without control characters: a name must not move the cursor or colour the screen."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _wrapped(text: str, width: int, *, indent: str = "") -> str:
-    return "\n".join(textwrap.wrap(_printable(text), width=width, subsequent_indent=indent)) or ""
+    return "\n".join(textwrap.wrap(printable(text), width=width, subsequent_indent=indent)) or ""

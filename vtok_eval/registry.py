@@ -192,6 +192,7 @@ COMMANDS = Registry(
     {
         "data": "benchmarks.commands:data",
         "leaderboard": "reports.commands:leaderboard",
+        "reproduce": "reports.commands:reproduce",
         "submit": "reports.commands:submit",
         "verify": "reports.commands:verify",
         "export": "reports.commands:export",
