@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import ClipSource, Sample
-from vtok_eval.errors import VideoError
+from vtok_eval.errors import GenerationError, TokenizerError, VideoError
 
 if TYPE_CHECKING:
     from vtok_eval.systems import Clip
@@ -32,7 +32,7 @@ def load_ahead(
     """Yield each sample with its clip, in order, while later clips are loaded on other threads.
 
     ahead: how many clips may be loaded or loading at once, which bounds the memory.
-    A clip that cannot be read is a `Failure` of its sample; any other error is a defect and is raised.
+    A clip that cannot be read, or made (see `video.made`), is a `Failure` of its sample; any other error is a defect and is raised.
     """
     waiting: deque[tuple[Sample, Future[Clip]]] = deque()
     upcoming = iter(samples)
@@ -63,5 +63,5 @@ def _clip_of(sample: Sample) -> ClipSource:
 def _clip_or_failure(future: Future[Clip]) -> Clip | Failure:
     try:
         return future.result()
-    except VideoError as error:
+    except (VideoError, GenerationError, TokenizerError) as error:
         return Failure(str(error))
