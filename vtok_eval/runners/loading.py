@@ -32,7 +32,8 @@ def load_ahead(
     """Yield each sample with its clip, in order, while later clips are loaded on other threads.
 
     ahead: how many clips may be loaded or loading at once, which bounds the memory.
-    A clip that cannot be read, or made (see `video.made`), is a `Failure` of its sample; any other error is a defect and is raised.
+    A clip that cannot be read, or made (see `video.made`), is a `Failure` of its sample; any other error is a
+    defect and is raised.
     """
     waiting: deque[tuple[Sample, Future[Clip]]] = deque()
     upcoming = iter(samples)
