@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.understanding.description import Description
@@ -49,6 +49,7 @@ class QuestionEvaluator:
     sources: Mapping[str, ClipSource]
     shows_clips: bool
     peer: bool = False
+    _last: dict[str, Clip] = field(default_factory=dict, repr=False)
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
         """One outcome per sample."""
@@ -59,17 +60,22 @@ class QuestionEvaluator:
         return [self._outcome(self.questions[sample.id][0], asked[i]) for i, sample in enumerate(samples)]
 
     def _clips_of(self, samples: Sequence[Sample], clips: Clips | None) -> list[Clip | None]:
-        """Each sample's clip; samples of one clip get one and the same object, so that work can be shared."""
+        """Each sample's clip; samples of one clip get one and the same object, so that work can be shared.
+
+        That holds from one batch to the next too, for the clip with which the first ends.
+        """
         if clips is None or not self.shows_clips:
             return [None] * len(samples)
-        made: dict[str, Clip] = {}
-        shown: list[Clip | None] = []
-        for i, sample in enumerate(samples):
-            key = sample.clip.key if sample.clip is not None else sample.id
+        keys = [sample.clip.key if sample.clip is not None else sample.id for sample in samples]
+        made = dict(self._last)
+        for i, key in enumerate(keys):
             if key not in made:
-                made[key] = Clip(frames=clips.frames[i], fps=float(clips.fps[i]))
-            shown.append(made[key])
-        return shown
+                # The last clip outlives its batch, which must not stay in memory for its sake.
+                frames = clips.frames[i].clone() if key == keys[-1] else clips.frames[i]
+                made[key] = Clip(frames=frames, fps=float(clips.fps[i]))
+        self._last.clear()
+        self._last[keys[-1]] = made[keys[-1]]
+        return [made[key] for key in keys]
 
     def _ask(self, pairs: Sequence[tuple[Question, Clip | None]]) -> list[list[_Asked]]:
         """Every rotation of every question, in one call where the answerer takes several."""

@@ -146,6 +146,17 @@ class TestEveryModel:
         assert [one.answer_batch([request])[0] for request in requests] == together
         assert list(reversed(one.answer_batch(requests[::-1]))) == together
 
+    def test_the_last_clip_is_kept_for_the_next_call(self, name, answerer, random_clip):
+        first, second = random_clip(1), random_clip(2)
+        one = answerer(name, scoring="labels")
+        expected = [one.answer_batch([request])[0] for request in requests_about(first, second)]
+        assert one.vision.tower_calls == one.prefix.prefix_passes == 2
+        # Its frames alone do not make it the same clip: what is known by identity is never mistaken.
+        again = answerer(name, scoring="labels")
+        copy = Clip(first.frames, first.fps)
+        assert again.answer_batch(requests_about(first, second, copy)) == [*expected, *expected[:2]]
+        assert again.vision.tower_calls == 3
+
     def test_batches_of_prompts_give_the_same_up_to_rounding(self, name, answerer, random_clip):
         requests = requests_about(random_clip(1), random_clip(2))
         scored = answerer(name, scoring="options").answer_batch(requests)
@@ -160,7 +171,7 @@ class TestEveryModel:
 
     def test_a_prefix_passes_once_and_changes_no_answer(self, name, answerer, random_clip, caplog):
         requests = requests_about(random_clip(1), None, random_clip(2))
-        for scoring in ("generate", "labels", "options"):
+        for scoring in ("generate", "options"):
             whole = answerer(name, scoring=scoring, share_prefix=False).answer_batch(requests)
             one = answerer(name, scoring=scoring)
             for answer, expected in zip(one.answer_batch(requests), whole, strict=True):
@@ -171,23 +182,6 @@ class TestEveryModel:
             # Two clips; of the prompts without one nothing is shared.
             assert one.prefix.prefix_passes == 2
         assert "kept prefix" not in caplog.text
-
-    def test_a_prefix_that_the_model_loses_is_noticed(self, name, answerer, random_clip, caplog):
-        requests = requests_about(random_clip(1), random_clip(2))
-        whole = answerer(name, scoring="options", share_prefix=False).answer_batch(requests)
-        one = answerer(name, scoring="options")
-        computed = one.prefix._computed
-
-        def of_other_pixels(prompt):
-            vision = {k: -v if k.startswith("pixel") else v for k, v in prompt.vision.items()}
-            one.vision.forget()
-            cache = computed(type(prompt)(prompt.rendered, prompt.text, vision))
-            one.vision.forget()
-            return cache
-
-        one.prefix._computed = of_other_pixels
-        assert one.answer_batch(requests) == whole
-        assert "cannot go on from a kept prefix (log-probabilities move by up to" in caplog.text
 
     def test_images_instead_of_a_video(self, name, answerer, random_clip):
         requests = requests_about(random_clip(1))
@@ -207,6 +201,24 @@ class TestEveryModel:
         assert blind == empty != seeing
         assert blind.cost["visual_tokens"] == 0
         assert "frames" not in blind.cost
+
+
+def test_a_prefix_that_the_model_loses_is_noticed(answerer, random_clip, caplog):
+    requests = requests_about(random_clip(1), random_clip(2))
+    whole = answerer("qwen2.5-vl", scoring="options", share_prefix=False).answer_batch(requests)
+    one = answerer("qwen2.5-vl", scoring="options")
+    computed = one.prefix._computed
+
+    def of_other_pixels(prompt):
+        vision = {k: -v if k.startswith("pixel") else v for k, v in prompt.vision.items()}
+        one.vision.forget()
+        cache = computed(type(prompt)(prompt.rendered, prompt.text, vision))
+        one.vision.forget()
+        return cache
+
+    one.prefix._computed = of_other_pixels
+    assert one.answer_batch(requests) == whole
+    assert "cannot go on from a kept prefix (log-probabilities move by up to" in caplog.text
 
 
 def test_visual_tokens_are_counted(answerer, random_clip):

@@ -152,3 +152,21 @@ def test_a_defect_in_loading_is_not_swallowed():
 
     with pytest.raises(KeyError):
         list(load_ahead(samples_of(Numbered(0)), load, threads=1, ahead=1))
+
+
+def test_a_clip_is_loaded_once_for_all_its_samples_and_every_pass():
+    from vtok_eval.video.clip_cache import ClipCache
+
+    loaded = []
+
+    @dataclass(frozen=True)
+    class Counted(Numbered):
+        def load(self) -> Clip:
+            loaded.append(self.number)
+            return super().load()
+
+    samples = [Sample(f"{i}-{k}", str(i), Counted(i)) for i in range(4) for k in range(3)]
+    runner = Runner(torch.device("cpu"), batch_size=2, clip_cache=ClipCache(2**20))
+    for _ in range(2):
+        assert len(list(runner.map(samples, numbers, description="test"))) == 12
+    assert sorted(loaded) == [0, 1, 2, 3]

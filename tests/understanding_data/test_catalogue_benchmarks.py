@@ -193,6 +193,22 @@ def test_questions_of_one_clip_share_one_object(tiny):
     assert len({id(clip) for clip in answerer.clips[:3]}) == 1
 
 
+def test_questions_of_one_clip_share_it_across_batches_and_it_is_decoded_once(tiny, monkeypatch):
+    from vtok_eval.video.sources import VideoFile
+
+    decoded = []
+    load = VideoFile.load
+    monkeypatch.setattr(VideoFile, "load", lambda self: decoded.append(self.path) or load(self))
+    data = tiny("videomme")
+    answerer = RightAnswerer(data.right)
+    # Six questions on two clips in batches of two: the second batch has the end of one, and of the next.
+    evaluate(QuestionAnswering("videomme", data=str(data.folder), frames=2), answerer, batch_size=2)
+    assert len({id(clip) for clip in answerer.clips[:3]}) == 1
+    assert len({id(clip) for clip in answerer.clips}) == 2
+    assert answerer.clips[0].frames.untyped_storage().nbytes() == answerer.clips[0].frames.numel()
+    assert len(decoded) == 2
+
+
 def test_prompts(tiny):
     def first_prompt(name: str) -> str:
         data = tiny(name)

@@ -97,6 +97,7 @@ class TransformersAnswerer:
         self.vision = SharedVision(self.model)
         self._placeholders = _placeholder_ids(self.model.config)
         self.prefix = SharedPrefix(self.model, self._placeholders) if share_prefix else None
+        self._last: tuple[Clip, ShownFrames] | None = None
 
     def describe(self) -> Mapping[str, Any]:
         """What provenance keeps; hashing the weights takes seconds per 10 GB."""
@@ -108,19 +109,36 @@ class TransformersAnswerer:
 
     @torch.inference_mode()
     def answer_batch(self, requests: Sequence[AnswerRequest]) -> list[Answer]:
-        """Answers in order; requests whose clip is the same object share its visual tokens."""
+        """Answers in order; requests whose clip is the same object share its visual tokens.
+
+        Those of the last clip are kept for the next call, which may begin with more questions about it.
+        """
         answers: dict[int, Answer] = {}
         for clip, positions in by_clip(requests):
-            shown = None if clip is None or len(clip.frames) == 0 else show(clip, self.rule)
+            asked = [requests[position] for position in positions]
             try:
-                asked = [requests[position] for position in positions]
-                answers.update(zip(positions, self._about_one_clip(asked, shown), strict=True))
-            finally:
-                self.vision.forget()
-                if self.prefix is not None:
-                    self.prefix.forget()
-                self.prompts.forget()
+                answers.update(zip(positions, self._about_one_clip(asked, self._shown(clip)), strict=True))
+            except BaseException:
+                self._forget()
+                raise
         return [answers[position] for position in range(len(requests))]
+
+    def _shown(self, clip: Clip | None) -> ShownFrames | None:
+        """The clip's frames by the rule, the same object for the same clip."""
+        if clip is None or len(clip.frames) == 0:
+            return None
+        if self._last is None or self._last[0] is not clip:
+            self._forget()
+            self._last = clip, show(clip, self.rule)
+        return self._last[1]
+
+    def _forget(self) -> None:
+        """Let go of what was computed for the last clip."""
+        self._last = None
+        self.vision.forget()
+        self.prompts.forget()
+        if self.prefix is not None:
+            self.prefix.forget()
 
     def _about_one_clip(self, requests: Sequence[AnswerRequest], shown: ShownFrames | None) -> list[Answer]:
         prompts = [self.prompts.prompt(request.question, shown) for request in requests]

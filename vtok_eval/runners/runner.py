@@ -64,7 +64,8 @@ class Runner:
 
     def load(self, source: ClipSource) -> Clip:
         """The source's clip, from memory where it is kept there."""
-        return self.clip_cache.load(source) if self.clip_cache else source.load()
+        # An empty cache is false by its length.
+        return source.load() if self.clip_cache is None else self.clip_cache.load(source)
 
 
 @dataclass
