@@ -124,6 +124,9 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch; never changes a score.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode ahead.")] = 2,
+    clip_memory: Annotated[
+        int, typer.Option(min=0, help="MiB of decoded clips kept in memory for the next question or system.")
+    ] = 1200,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try the samples again that failed before.")
     ] = False,
@@ -152,6 +155,7 @@ def run(
         device=device,
         batch_size=batch_size,
         loader_threads=workers,
+        clip_memory_bytes=clip_memory * 2**20,
         seed=seed,
         limit=limit,
         retry_failed=retry_failed,

@@ -131,6 +131,11 @@ class Harness:
             if not pending and (folder.path / "scores.json").exists():
                 return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
             _say_what_it_takes(pending)
+            log.info(
+                "at most %d clips are loaded ahead, and %d MiB of clips kept",
+                2 * self.settings.batch_size + self.settings.loader_threads,
+                self.settings.clip_memory_bytes // 2**20,
+            )
             session = self._begin_session(folder, plan)
             for number, job in enumerate(pending, start=1):
                 started = time.perf_counter()

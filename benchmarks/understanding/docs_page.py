@@ -63,11 +63,27 @@ def _section(description: Description) -> Iterator[str]:
     if description.groupings:
         yield f"- Groups: {', '.join(each.title.lower() for each in description.groupings)}."
     yield f"- Headline: {_headline(description)}; intervals by {description.cluster}."
+    yield f"- Tokenizers: {_tokenizers(description)}."
     if description.server:
         yield f"- Server: {description.server}."
     for name, task in description.tasks.items():
         yield from _task(name if len(description.tasks) > 1 else "", task)
     yield from (f"- Note: {note}." for note in description.notes)
+
+
+def _tokenizers(description: Description) -> str:
+    reads = {
+        "open-ended": "names one of the training's most frequent answers",
+        "paired": "chooses among the two options of each of a pair's four questions",
+    }
+    types = dict.fromkeys(
+        reads.get(task.type, "chooses among the options") for task in description.tasks.values()
+    )
+    how = f"a probe {' or '.join(types)}"
+    if description.train is None:
+        return f"{how}; no training split is read here: `train=FILE`"
+    files = _codes([table.files[0] for table in description.train.tables])
+    return f"{how}; trained on {files} ({description.train.fetch})"
 
 
 def _task(name: str, task: Task) -> Iterator[str]:
