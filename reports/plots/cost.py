@@ -1,4 +1,4 @@
-"""What tokens cost: their number as clips grow, and encode latency against it, both as measured."""
+"""What tokens cost: their number as clips grow, and latency and peak memory against it, as measured."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """A system's tokens and encode latency at one clip length."""
+    """A system's tokens and what they cost (latency, memory) at one clip length."""
 
     system: SystemInfo
     tokens: Score
-    time: Score
+    amount: Score
 
 
 def growth(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
@@ -64,38 +64,65 @@ def growth(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
 
 
 def latency(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
-    """Encode latency against tokens per clip at the headline's clip length; None without both.
+    """Encode latency against tokens per clip at the headline's clip length; None without both."""
+    return _against_tokens(report, benchmark, unit="ms", what="encode latency", slug="latency")
 
-    A system that makes no tokens encodes nothing: its latency would only stretch the axis.
-    """
-    names = {metric.unit: metric.name for metric in benchmark.headline if BY_LENGTH in metric.name}
-    if not {"tokens", "ms"} <= names.keys():
+
+def memory(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """Peak memory against tokens per clip at the headline's clip length; None without both."""
+    return _against_tokens(report, benchmark, unit="MiB", what="peak memory", slug="memory")
+
+
+def _against_tokens(
+    report: RunReport, benchmark: BenchmarkReport, *, unit: str, what: str, slug: str
+) -> Picture | None:
+    """A quantity against tokens. A system that makes no tokens encodes nothing, and would only stretch the
+    axes."""
+    n_frames = _headline_length(benchmark)
+    tokens = _at_length(benchmark, "tokens", n_frames)
+    amount = _at_length(benchmark, unit, n_frames)
+    if tokens is None or amount is None:
         return None
     points = [
-        Point(system, count.score, time.score)
+        Point(system, count.score, cost.score)
         for system in benchmark.systems
-        if (count := benchmark.cell(system.name, names["tokens"]))
-        and (time := benchmark.cell(system.name, names["ms"]))
+        if (count := benchmark.cell(system.name, tokens))
+        and (cost := benchmark.cell(system.name, amount))
         and count.score.value
-        and time.score.value is not None
+        and cost.score.value
     ]
     if not points:
         return None
     label = report.label_of(benchmark)
-    n_frames = names["ms"].rpartition(BY_LENGTH)[2]
-    return Picture(
-        name=f"{benchmark.info.id}-latency-against-tokens",
-        title=f"{benchmark.info.id}: encode latency against tokens, clips of {n_frames} frames",
-        alt=(
-            f"Encode latency in milliseconds against tokens per clip of {n_frames} frames ({label}). "
-            + " ".join(
-                f"{name}: {score_text(time)} ms at {tokens_text(tokens.value)} tokens."
-                for name, tokens, time in ((point.system.name, point.tokens, point.time) for point in points)
-            )
-        ),
-        data=_latency_data(points, label),
-        draw=lambda theme: _draw_latency(points, benchmark, theme, n_frames=n_frames, label=label),
+    listed = " ".join(
+        f"{point.system.title}: {score_text(point.amount)} at {tokens_text(point.tokens.value)} tokens."
+        for point in points
     )
+    return Picture(
+        name=f"{benchmark.info.id}-{slug}-against-tokens",
+        title=f"{benchmark.info.id}: {what} against tokens, clips of {n_frames} frames",
+        alt=f"{what.capitalize()} in {unit} against tokens per clip of {n_frames} frames ({label}). {listed}",
+        data=_cost_data(points, unit, label),
+        draw=lambda theme: _draw_cost(
+            points, benchmark, theme, axis=f"{what}, {unit} per clip (log)", n_frames=n_frames, label=label
+        ),
+    )
+
+
+def _headline_length(benchmark: BenchmarkReport) -> str:
+    """The clip length of the headline's tokens; empty where there is none."""
+    names = [m.name for m in benchmark.headline if m.unit == "tokens" and BY_LENGTH in m.name]
+    return names[0].rpartition(BY_LENGTH)[2] if names else ""
+
+
+def _at_length(benchmark: BenchmarkReport, unit: str, n_frames: str) -> str | None:
+    """The first metric of a unit that is measured on clips of this length."""
+    fitting = (
+        metric.name
+        for metric in benchmark.metrics
+        if metric.unit == unit and n_frames and metric.name.rpartition(BY_LENGTH)[2] == n_frames
+    )
+    return next(fitting, None)
 
 
 def _curves(benchmark: BenchmarkReport, *, unit: str) -> list[Curve]:
@@ -152,18 +179,19 @@ def _described(curve: Curve) -> str:
     return f"{curve.system.name}: {listed} frames."
 
 
-def _latency_data(points: Sequence[Point], label: str) -> pd.DataFrame:
+def _cost_data(points: Sequence[Point], unit: str, label: str) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
         {
             "system": point.system.name,
             "tokens": point.tokens.value,
-            "latency_ms": point.time.value,
-            "low": point.time.low,
-            "high": point.time.high,
-            "n": point.time.n,
-            "n_failed": point.time.n_failed,
+            "value": point.amount.value,
+            "unit": unit,
+            "low": point.amount.low,
+            "high": point.amount.high,
+            "n": point.amount.n,
+            "n_failed": point.amount.n_failed,
             "label": label,
         }
         for point in points
@@ -256,8 +284,14 @@ def _legend(axes: Axes, entries: Sequence[tuple[str, Artist]], theme: Theme) -> 
     legend.set_in_layout(False)
 
 
-def _draw_latency(
-    points: Sequence[Point], benchmark: BenchmarkReport, theme: Theme, *, n_frames: str, label: str
+def _draw_cost(
+    points: Sequence[Point],
+    benchmark: BenchmarkReport,
+    theme: Theme,
+    *,
+    axis: str,
+    n_frames: str,
+    label: str,
 ) -> Figure:
     width, height = 6.6, 4.2
     figure = new_figure(theme, width=width, height=height)
@@ -268,10 +302,12 @@ def _draw_latency(
     axes.set_yscale("log")
     entries = []
     at = _beside(points)
-    for point in sorted(points, key=lambda point: point.time.value or 0.0, reverse=True):
-        look, x, y = styles[point.system.name], at[point.system.name], point.time.value or 0.0
-        if point.time.low is not None and point.time.high is not None:
-            axes.plot([x, x], [point.time.low, point.time.high], color=look.color, linewidth=1.0, alpha=0.7)
+    for point in sorted(points, key=lambda point: point.amount.value or 0.0, reverse=True):
+        look, x, y = styles[point.system.name], at[point.system.name], point.amount.value or 0.0
+        if point.amount.low is not None and point.amount.high is not None:
+            axes.plot(
+                [x, x], [point.amount.low, point.amount.high], color=look.color, linewidth=1.0, alpha=0.7
+            )
         (marker,) = axes.plot(
             [x],
             [y],
@@ -284,7 +320,7 @@ def _draw_latency(
         entries.append((point.system.name, marker))
     _plain_numbers(axes)
     axes.set_xlabel(f"tokens per clip of {n_frames} frames (log, equal ones side by side)")
-    axes.set_ylabel("encode latency, ms per clip (log)")
+    axes.set_ylabel(axis)
     _legend(axes, entries, theme)
     write_label(figure, label, theme)
     return figure

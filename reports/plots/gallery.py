@@ -9,8 +9,11 @@ from pathlib import Path
 from reports.csv_text import csv_text
 from reports.gather import BenchmarkReport, RunReport
 from reports.plots.attributes import attributes
-from reports.plots.cost import growth, latency
+from reports.plots.calibration import calibration
+from reports.plots.cost import growth, latency, memory
 from reports.plots.frontier import frontier
+from reports.plots.radar import radar
+from reports.plots.sheets import sheets
 from reports.plots.style import DARK, LIGHT, Picture, render
 from vtok_eval.results.store import write_bytes
 
@@ -19,6 +22,9 @@ DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
     attributes,
     growth,
     latency,
+    memory,
+    radar,
+    calibration,
 )
 
 
@@ -38,14 +44,19 @@ def write_pictures(report: RunReport, folder: Path) -> list[WrittenPicture]:
     """Draw every picture that the run has numbers for, into `folder`.
 
     Raises:
-        RunFolderError: a file cannot be written.
+        RunFolderError: a file cannot be written, or a sheet of reconstructions not be read.
     """
     return [
         _write(picture, benchmark.info.id, folder)
         for benchmark in report.benchmarks
-        for drawer in DRAWERS
-        if (picture := drawer(report, benchmark)) is not None
+        for picture in pictures_of(report, benchmark)
     ]
+
+
+def pictures_of(report: RunReport, benchmark: BenchmarkReport) -> list[Picture]:
+    """Every picture of a benchmark."""
+    drawn = (drawer(report, benchmark) for drawer in DRAWERS)
+    return [*(picture for picture in drawn if picture is not None), *sheets(report, benchmark)]
 
 
 def _write(picture: Picture, benchmark: str, folder: Path) -> WrittenPicture:

@@ -9,7 +9,7 @@ from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.style import family
 from reports.reproduce.claims import Claim, Kind
 from reports.reproduce.verdict import Measured, Verdict, judge
-from reports.wording import difference_text, interval_text, p_text, tokens_text, value_text
+from reports.wording import difference_text, difference_unit, interval_text, p_text, tokens_text, value_text
 from vtok_eval.results.records import Metric
 
 BY_LENGTH = "tokens@"
@@ -110,6 +110,7 @@ def _metric_rows(
     )
     value, _, interval = difference_text(comparison, metric).partition(" ")
     where = _where(report, benchmark, system, metric=metric, n=comparison.n, base=base)
+    value = f"{value} {difference_unit(metric)}"
     interval = f"{interval}, {p_text(comparison.p_holm)}".lstrip(", ")
     yield _row(claim, measured, value, interval, where, system, report)
 
@@ -145,7 +146,7 @@ def _token_rows(
     text = f"{tokens_text(score.value)} tokens"
     if expected is not None:
         text += f" against {tokens_text(expected)}"
-    where = _where(report, benchmark, system, n=score.n) + f", clips of {n_frames} frames"
+    where = _where(report, benchmark, system, n=score.n, about=f", clips of {n_frames} frames")
     yield _row(claim, measured, text, "", where, system, report)
 
 
@@ -169,14 +170,15 @@ def _where(
     metric: Metric | None = None,
     n: int,
     base: SystemInfo | None = None,
+    about: str = "",
 ) -> str:
-    """The setting in words: run, label, benchmark, metric, systems with their tokens, samples."""
+    """The setting in words: benchmark, metric, systems with their tokens, samples, the run's label."""
     subject = _with_tokens(benchmark, system)
     if base is not None:
         subject += f" minus {_with_tokens(benchmark, base)}"
     what = benchmark.info.title if metric is None else f"{benchmark.info.title}, {metric.title}"
     unfinished = " Unfinished run." if report.unfinished else ""
-    return f"{what}: {subject}; n = {n:,}; {report.label}.{unfinished}"
+    return f"{what}: {subject}{about}; n = {n:,}; {report.label}.{unfinished}"
 
 
 def _with_tokens(benchmark: BenchmarkReport, system: SystemInfo) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reports.gather import SystemInfo, gather
 from reports.plots.attributes import MAX_SYSTEMS, shown_systems
-from reports.plots.cost import growth, latency
+from reports.plots.cost import growth, latency, memory
 from reports.plots.frontier import frontier
 from reports.plots.labels import DODGE, Box, choose_places, side_by_side
 from reports.plots.style import DARK, LIGHT, line_of, looks
@@ -107,7 +107,16 @@ def test_latency_leaves_out_what_encodes_nothing(finished_run):
     assert set(picture.data["system"]) == {system.name for system in benchmark.systems} - {"blind"}
     row = next(row for row in picture.data.to_dict("records") if row["system"] == "frames-4")
     assert row["tokens"] == 64
-    assert row["latency_ms"] == benchmark.cell("frames-4", "latency_ms@16").score.value
+    assert row["value"] == benchmark.cell("frames-4", "latency_ms@16").score.value
+    assert set(picture.data["unit"]) == {"ms"}
+
+
+def test_memory_stands_against_tokens_too(finished_run):
+    report = gather(finished_run.path, rank=False)
+    picture = memory(report, report.benchmark("efficiency"))
+    # The made-up run takes 1.5 MiB a frame, of clips of 16 frames.
+    assert set(picture.data["value"]) == {24.0}
+    assert "frames-4: 24 at 64 tokens" in picture.alt
 
 
 def test_growth_draws_equal_systems_once(finished_run):

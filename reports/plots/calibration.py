@@ -1,0 +1,142 @@
+"""How reliable a judge is, category by category: sensitivity and specificity on control clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reports.gather import BenchmarkReport, RunReport
+from reports.plots.style import SMALL, Picture, Theme, dress, literal, new_figure, write_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+CONFIDENCE = 0.95
+RATES = (
+    ("yes_if_yes", "sensitivity: yes where yes is true"),
+    ("no_if_no", "specificity: no where no is true"),
+)
+
+
+@dataclass(frozen=True)
+class JudgeRate:
+    """A proportion with its Clopper-Pearson interval (Biometrika 26, 1934)."""
+
+    category: str
+    rate: str
+    hits: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """The proportion."""
+        return self.hits / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval at `CONFIDENCE`."""
+        from scipy.stats import beta
+
+        tail = (1 - CONFIDENCE) / 2
+        misses = self.n - self.hits
+        low = float(beta.ppf(tail, self.hits, misses + 1)) if self.hits else 0.0
+        high = float(beta.ppf(1 - tail, self.hits + 1, misses)) if misses else 1.0
+        return low, high
+
+
+def calibration(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """The picture; None where the benchmark's description holds no calibration of its judge."""
+    found = benchmark.info.description.get("calibration")
+    if not isinstance(found, Mapping):
+        return None
+    rates = _rates(found.get("rows"))
+    if not rates:
+        return None
+    about = f"judge {found.get('judge', 'not named')} on {found.get('control_set', 'a control set')}"
+    label = report.label_of(benchmark)
+    return Picture(
+        name=f"{benchmark.info.id}-judge-calibration",
+        title=f"{benchmark.info.id}: {about}",
+        alt=_alt(rates, about, label),
+        data=_data(rates, about, label),
+        draw=lambda theme: _draw(rates, about, theme, label=label),
+    )
+
+
+def _rates(rows: Any) -> list[JudgeRate]:
+    """Sensitivity and specificity of each category that has control questions of the kind."""
+    found = []
+    for row in rows if isinstance(rows, list) else ():
+        for key, _ in RATES:
+            counts = row.get(key) if isinstance(row, Mapping) else None
+            if not isinstance(counts, Mapping) or not counts.get("n"):
+                continue
+            found.append(JudgeRate(str(row.get("category")), key, int(counts["hits"]), int(counts["n"])))
+    return found
+
+
+def _alt(rates: Sequence[JudgeRate], about: str, label: str) -> str:
+    listed = "; ".join(
+        f"{rate.category} {name.partition(':')[0]} {100 * rate.value:.0f} "
+        f"[{100 * rate.interval[0]:.0f}, {100 * rate.interval[1]:.0f}] of {rate.n}"
+        for rate in rates
+        for key, name in RATES
+        if key == rate.rate
+    )
+    return f"Dot plot of the {about}, in percent with 95 % intervals ({label}). {listed}."
+
+
+def _data(rates: Sequence[JudgeRate], about: str, label: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "category": rate.category,
+            "rate": rate.rate,
+            "hits": rate.hits,
+            "n": rate.n,
+            "value": rate.value,
+            "low": rate.interval[0],
+            "high": rate.interval[1],
+            "judge": about,
+            "label": label,
+        }
+        for rate in rates
+    )
+
+
+def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -> Figure:
+    categories = list(dict.fromkeys(rate.category for rate in rates))
+    width, height = 6.6, 1.55 + 0.42 * len(categories)
+    figure = new_figure(theme, width=width, height=height)
+    axes = figure.add_axes((1.3 / width, 0.65 / height, 1 - 1.5 / width, 1 - 1.2 / height))
+    dress(axes, theme)
+    colors = dict(zip((key for key, _ in RATES), (theme.vtok, theme.frames), strict=True))
+    markers = {"yes_if_yes": "o", "no_if_no": "s"}
+    for key, name in RATES:
+        axes.plot([], [], linestyle="none", marker=markers[key], color=colors[key], label=name)
+    for rate in rates:
+        y = categories.index(rate.category) + (-0.14 if rate.rate == "yes_if_yes" else 0.14)
+        low, high = rate.interval
+        axes.plot([100 * low, 100 * high], [y, y], color=colors[rate.rate], linewidth=1.2, alpha=0.8)
+        axes.plot([100 * rate.value], [y], marker=markers[rate.rate], markersize=5, color=colors[rate.rate])
+    axes.axvline(50, color=theme.faint, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_yticks(range(len(categories)), [literal(name) for name in categories])
+    axes.set_ylim(len(categories) - 0.5, -0.5)
+    axes.set_xlim(-1, 101)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("right answers (%), with 95 % interval; dashed: a coin")
+    figure.text(0.008, 1 - 0.06 / height, literal(about), fontsize=SMALL + 1, color=theme.text, va="top")
+    legend = figure.legend(
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1 - 0.24 / height),
+        ncols=2,
+        frameon=False,
+        fontsize=SMALL + 0.5,
+        labelcolor=theme.text,
+    )
+    legend.set_in_layout(False)
+    write_label(figure, label, theme)
+    return figure
