@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.understanding.catalogue import find_description, shipped_names
+from benchmarks.understanding.data_place import data_folder
 from benchmarks.understanding.description import Description
-from benchmarks.understanding.question_answering import data_folder
 from benchmarks.understanding.questions import load_questions
 from benchmarks.understanding.tables import matching_files
+from benchmarks.understanding.training_data import TrainingSource
 from benchmarks.understanding.video_library import MissingVideo, Sampling, VideoLibrary
 from vtok_eval.cache_folder import cache_path
 from vtok_eval.errors import DataError, MissingDependencyError, VideoError
@@ -27,6 +28,7 @@ class DataReport:
 
     problem: why no question could be read, or None. n_questions and n_videos: of the chosen subsets.
     missing, broken: video -> why. checked: how many videos were decoded to see whether they are whole.
+    no_training: why tokenizers cannot be tested without a training file, or None.
     """
 
     name: str
@@ -39,6 +41,7 @@ class DataReport:
     missing: Mapping[str, str] | None = None
     broken: Mapping[str, str] | None = None
     checked: int = 0
+    no_training: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -63,6 +66,7 @@ class DataReport:
             lines.append(f"  all videos are there{decoded}")
         if self.missing:
             lines.append(f"  to do: {self.fetch}")
+        lines.append(f"  for tokenizers: {self.no_training or 'the training split is there'}")
         return "\n".join(lines)
 
 
@@ -105,6 +109,7 @@ def check_data(
         missing={video: clip.reason for video, clip in clips.items() if isinstance(clip, MissingVideo)},
         broken=_broken(present, library) if decode else {},
         checked=len(present) if decode else 0,
+        no_training=TrainingSource(description, place).why_not(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from benchmarks.understanding.catalogue import find_description
-from benchmarks.understanding.description import Description
+from benchmarks.understanding.data_place import data_folder
 from benchmarks.understanding.probe_options import check_probe_options
 from benchmarks.understanding.question_metrics import MetricSet, turns
 from benchmarks.understanding.questions import Question, load_questions
 from benchmarks.understanding.sentences.encoders import check_spec
-from benchmarks.understanding.tables import fingerprint, matching_files, table_files
+from benchmarks.understanding.tables import fingerprint, table_files
 from benchmarks.understanding.tokenizer_path import TokenizerPath
 from benchmarks.understanding.training_data import Leakage, TrainingSource
 from benchmarks.understanding.video_library import MissingVideo, Sampling, VideoLibrary
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from benchmarks.understanding.probe_answering import ProbeEvaluator
     from vtok_eval.benchmark import ClipSource
 
-DATA_VARIABLE = "VTOK_EVAL_DATA"
 COMPATIBLE = ("lmms-eval",)
 _PAIR_ORDER = (("text", "pos"), ("text", "neg"), ("video", "pos"), ("video", "neg"))
 
@@ -180,7 +178,7 @@ class QuestionAnswering:
                 "questions": len(self._loaded.questions),
             },
             "protocol": description.summary,
-            "probe": self._tokenizer_path.describe() if "tokenizer" in self.accepts else None,
+            "probe": self._usable_path.describe() if self._usable_path else None,
             "prompts": {name: task.prompt for name, task in description.tasks.items()},
             "source": f"{description.citation} {description.url}",
             "licence": description.licence,
@@ -222,6 +220,20 @@ class QuestionAnswering:
             text=self._text,
             leakage=self._leakage,
         )
+
+    @cached_property
+    def _usable_path(self) -> TokenizerPath | None:
+        """The tokenizers' path, where training questions are there and sound.
+
+        What is wrong with them is told when a tokenizer is tested (`samples`), and is no answerer's concern.
+        """
+        if "tokenizer" not in self.accepts:
+            return None
+        try:
+            self._tokenizer_path.data  # noqa: B018
+        except (SuiteError, DataError, MissingDependencyError):
+            return None
+        return self._tokenizer_path
 
     @cached_property
     def _metric_set(self) -> MetricSet:
@@ -286,8 +298,8 @@ class QuestionAnswering:
                 "scored as lmms-eval scores, its quirks included; its random choices for answers it cannot "
                 "read are replaced by their expectation"
             )
-        if "tokenizer" in self.accepts:
-            notes.append(self._tokenizer_path.note())
+        if self._usable_path:
+            notes.append(self._usable_path.note())
         if self._blind:
             notes.append("blind: no video was shown; the score is what text alone gives")
         return notes
@@ -314,8 +326,8 @@ class QuestionAnswering:
             lines.append(
                 f"{archived / 2**30:,.2f} GiB of clips are taken out of archives into the cache folder"
             )
-        if "tokenizer" in self.accepts:
-            lines.append(self._tokenizer_path.cost())
+        if self._usable_path:
+            lines.append(self._usable_path.cost())
         return lines
 
     def _why_no_tokenizer(self) -> str | None:
@@ -354,35 +366,6 @@ class QuestionAnswering:
             raise SuiteError(f"{self.name}: lmms-eval has no rule here that runs without a judge model")
         if self._circular and not any(task.type == "multiple-choice" for task in tasks.values()):
             raise SuiteError(f"{self.name}: circular needs multiple-choice questions; it has none")
-
-
-def data_folder(description: Description, data: str | None = None) -> Path:
-    """Where a benchmark's data are looked for, whether or not they are there.
-
-    `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA` alike; else the cache's. A
-    data set may itself hold a folder of its name, as Video-MME does: of the two, the one whose files fit an
-    earlier pattern of the tables is taken.
-    """
-    named = data or os.environ.get(DATA_VARIABLE)
-    if not named:
-        return cache_path() / "data" / description.name
-    folder = Path(named).expanduser()
-    inside = folder / description.name
-    if not inside.is_dir():
-        return folder
-    return min((inside, folder), key=lambda place: _rank(description, place))
-
-
-def _rank(description: Description, folder: Path) -> int:
-    """The number of the first pattern that any table has files for in the folder; past the last for none."""
-    ranks = [
-        next(
-            (i for i, pattern in enumerate(table.files) if matching_files(folder, [pattern])),
-            len(table.files),
-        )
-        for table in description.tables
-    ]
-    return min(ranks)
 
 
 def _meta(question: Question) -> dict[str, Any]:

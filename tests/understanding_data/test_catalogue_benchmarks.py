@@ -58,6 +58,8 @@ def test_the_data_are_checked_before_anything_runs(tiny, name):
     assert not report.broken
     assert report.n_questions > 0
     assert "all videos are there" in report.render()
+    assert "for tokenizers: " in report.render()
+    assert ("publishes no training split" in report.render()) == (find_description(name).train is None)
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -10,10 +10,11 @@ import pytest
 
 from benchmarks.understanding.archives import Archive, joined_parts
 from benchmarks.understanding.catalogue import find_description, shipped_names
+from benchmarks.understanding.data_place import data_folder
 from benchmarks.understanding.data_report import check_data
 from benchmarks.understanding.description import Videos, read_description
 from benchmarks.understanding.frame_folder import FrameFolder, in_order
-from benchmarks.understanding.question_answering import QuestionAnswering, data_folder
+from benchmarks.understanding.question_answering import QuestionAnswering
 from benchmarks.understanding.questions import load_questions
 from benchmarks.understanding.video_library import MissingVideo, Sampling, VideoLibrary
 from vtok_eval.errors import (

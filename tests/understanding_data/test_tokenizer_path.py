@@ -20,15 +20,17 @@ from benchmarks.understanding.question_probe import QuestionProbe, best
 from benchmarks.understanding.question_reading import Vocabulary
 from benchmarks.understanding.questions import Question
 from benchmarks.understanding.training_data import read_training_file
+from vtok_eval.benchmark import System
 from vtok_eval.errors import DataError, SuiteError, UnknownNameError
 from vtok_eval.harness import Harness, RunSettings
 from vtok_eval.results.store import RunFolder
 from vtok_eval.suite import parse_suite
-from vtok_eval.systems import Clip, Tokens
+from vtok_eval.systems import Clip, Clips, Tokens
 from vtok_eval.video.encode import encode
 
 QUICK = {"epochs": 1, "width": 16, "heads": 2, "learning_rates": [0.03]}
 LABELS = ("A", "B", "C", "D", "E", "1", "2", "yes", "no")
+TOKENIZER = System("tokens", "test", "tokenizer", NoTokens())
 OPEN = ("activitynetqa", "msvdqa", "msrvttqa")
 
 
@@ -209,6 +211,49 @@ def test_all_tokenizers_learn_from_the_same_clips_and_are_described_by_them(colo
     assert any("60 training clips through each tokenizer" in line for line in described["cost"])
 
 
+def test_a_tokenizers_own_projection_is_trained_with_the_probe(coloured, tmp_path):
+    from safetensors.torch import load_file
+
+    class Projection(torch.nn.Module):
+        def __init__(self, seed: int) -> None:
+            super().__init__()
+            generator = torch.Generator().manual_seed(seed)
+            self.weight = torch.nn.Parameter(torch.randn(6, 5, generator=generator))
+
+        def forward(self, groups) -> Tokens:
+            joined = Tokens.concatenate(groups)
+            return Tokens(joined.values @ self.weight.T, joined.mask, joined.kind, joined.frame)
+
+    class Trainable(MeanColours):
+        trainable = True
+
+        def features(self, clips: Clips) -> tuple[Tokens, ...]:
+            return (super().encode(clips),)
+
+        def encode(self, clips: Clips) -> Tokens:
+            raise AssertionError("what is trained is what is read")
+
+        def new_projection(self, *, seed: int) -> Projection:
+            drawn.append(seed)
+            return Projection(seed)
+
+    drawn: list[int] = []
+    records = evaluate_tokenizer(coloured(), Trainable(), tmp_path / "job")
+    kept = load_file(tmp_path / "job/probe-0.safetensors")
+    assert not torch.allclose(kept["weights.projection.weight"], Projection(drawn[0]).weight, atol=1e-3)
+    assert scores_of(coloured(), records)["kind=which"].value == 1.0
+
+
+def test_training_clips_that_fail_are_left_out_and_named(coloured, tmp_path):
+    (tmp_path / "train/videos/own7.mp4").write_bytes(b"no video")
+    (tmp_path / "train/videos/own8.mp4").unlink()
+    evaluate_tokenizer(coloured(probe=QUICK), NoTokens(), tmp_path / "job")
+    account = json.loads((tmp_path / "job/training.json").read_text())
+    failed = {**account["failed_training_clips"], **account["failed_validation_clips"]}
+    assert sorted(failed) == ["videos/own7.mp4", "videos/own8.mp4"]
+    assert account["training_clips"] + account["validation_clips"] == 58
+
+
 class TestLeakage:
     def test_clips_under_test_are_refused_with_their_number(self, coloured, tmp_path):
         for i in (3, 5):  # the same bytes under another name
@@ -233,7 +278,10 @@ class TestLeakage:
             "nextqa", data=str(data.folder), train=str(path), text=f"minilm:{tiny_bert}"
         )
         with pytest.raises(SuiteError, match="1 of 5 training videos are also under test"):
-            benchmark.describe()
+            benchmark.samples(TOKENIZER)
+        # Answerers learn nothing from them.
+        assert benchmark.describe()["probe"] is None
+        assert len(evaluate(benchmark, RightAnswerer(data.right))) == 4
 
     def test_clips_in_archives(self, tiny, tmp_path):
         data = tiny("mlvu")
@@ -251,7 +299,7 @@ class TestLeakage:
                 tar.addfile(info, io.BytesIO(content))
         benchmark = QuestionAnswering("mlvu", data=str(data.folder), train=str(path))
         with pytest.raises(SuiteError, match=r"1 of 2 training videos .* \(the first: copy\.mp4\)"):
-            benchmark.describe()
+            benchmark.samples(TOKENIZER)
 
     def test_what_is_not_there_is_no_leak(self, tmp_path):
         from benchmarks.understanding.video_library import MissingVideo
@@ -400,7 +448,7 @@ class TestRefusals:
         data = tiny("tomato")
         benchmark = QuestionAnswering("tomato", data=str(data.folder), train=str(mine(free=True)))
         with pytest.raises(DataError, match="has questions with options about 0 videos"):
-            benchmark.describe()
+            benchmark.samples(TOKENIZER)
 
 
 def test_the_order_of_options_changes_their_order_only():
