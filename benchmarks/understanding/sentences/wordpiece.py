@@ -77,7 +77,7 @@ def _cleaned(text: str) -> Iterator[str]:
     for character in text:
         if character in "\t\n\r" or unicodedata.category(character) == "Zs":
             yield " "
-        elif character != "\ufffd" and unicodedata.category(character) not in {"Cc", "Cf", "Cn", "Co"}:
+        elif character != "\ufffd" and unicodedata.category(character) not in {"Cc", "Cf", "Co"}:
             yield character
 
 
