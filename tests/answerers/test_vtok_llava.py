@@ -205,8 +205,14 @@ def test_a_clip_is_tokenized_once_and_company_changes_nothing(reader, random_cli
     assert [one.answer_batch([request])[0] for request in requests] == together
     assert together[0].scores != together[1].scores != together[2].scores
     fixed = Fixed(torch.randn(3, 32, generator=torch.Generator().manual_seed(0)))
-    reader(fixed, Through()).answer_batch(requests)
+    one = reader(fixed, Through())
+    one.answer_batch(requests)
     assert fixed.calls == 2
+    # The clip with which a batch ends may go on in the next.
+    one.answer_batch([AnswerRequest(clips[1], "Where?", ("a", "b"))])
+    assert fixed.calls == 2
+    one.answer_batch([AnswerRequest(clips[0], "Where?", ("a", "b"))])
+    assert fixed.calls == 3
 
 
 def test_blind_leaves_no_trace_of_a_picture(reader, llama):

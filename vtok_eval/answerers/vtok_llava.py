@@ -57,6 +57,7 @@ class TokenReader:
         self.projection = projection
         self.prompts = TextPrompts(text_tokenizer, template=template)
         self.scoring, self.per_token, self.max_new_tokens = scoring, per_token, max_new_tokens
+        self._last: tuple[Clip, tuple[Tensor | None, Mapping[str, float]]] | None = None
 
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """One log-likelihood per option, or the text that is generated; see `scoring`."""
@@ -71,10 +72,19 @@ class TokenReader:
         """
         answers: dict[int, Answer] = {}
         for clip, positions in by_clip(requests):
-            visual, cost = self._visual(clip)
+            visual, cost = self._remembered(clip)
             for position in positions:
                 answers[position] = self._answer(requests[position], visual, cost)
         return [answers[position] for position in range(len(requests))]
+
+    def _remembered(self, clip: Clip | None) -> tuple[Tensor | None, Mapping[str, float]]:
+        """As `_visual`; the last clip's are kept for the next call, which may ask more about it."""
+        if clip is None:
+            return self._visual(clip)
+        if self._last is None or self._last[0] is not clip:
+            self._last = None  # two clips' tokens are never held at once
+            self._last = clip, self._visual(clip)
+        return self._last[1]
 
     def _visual(self, clip: Clip | None) -> tuple[Tensor | None, Mapping[str, float]]:
         """Visual embeddings `(L, E)` and what they cost; None where nothing is shown."""

@@ -53,6 +53,7 @@ class ZeroShot:
         self.text = text
         self._preprocessing = preprocessing(model.visual)  # type: ignore[arg-type]
         self._description = dict(description or {})
+        self._last: tuple[Clip, Tensor, Mapping[str, float]] | None = None
 
     def describe(self) -> Mapping[str, Any]:
         """What provenance keeps."""
@@ -78,12 +79,18 @@ class ZeroShot:
         for clip, positions in by_clip(requests):
             if clip is None or len(clip.frames) == 0:
                 raise AnswererError("zero-shot compares options with frames; it cannot answer blindly")
-            shown = show(clip, self.rule)
-            frames = self._frame_embeddings(shown.frames)
+            frames, cost = self._seen(clip)
             for position in positions:
                 scores = self._scores(frames, self._texts(requests[position]))
-                answers[position] = Answer(scores=scores, cost=shown.cost())
+                answers[position] = Answer(scores=scores, cost=cost)
         return [answers[position] for position in range(len(requests))]
+
+    def _seen(self, clip: Clip) -> tuple[Tensor, Mapping[str, float]]:
+        """Embeddings of the clip's frames and their cost; the last clip's are kept for the next call."""
+        if self._last is None or self._last[0] is not clip:
+            shown = show(clip, self.rule)
+            self._last = clip, self._frame_embeddings(shown.frames), shown.cost()
+        return self._last[1:]
 
     def _texts(self, request: AnswerRequest) -> list[str]:
         if not request.options:
