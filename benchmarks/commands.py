@@ -1,4 +1,4 @@
-"""The command line's part about benchmarks' data and weights: data, doctor vbench."""
+"""The command line's part about benchmarks' data, weights and servers: data, answers, doctor vbench."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ def data(
     typer.echo(report.render())
     if not report.is_complete:
         raise typer.Exit(1)
+
+
+def answers(
+    run: Annotated[Path, typer.Argument(help="A run folder, e.g. runs/mini.")],
+    benchmark: Annotated[str, typer.Argument(help="As the run names it, e.g. egoschema:GENERATION.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    system: Annotated[str, typer.Option(help="Whose answers; needed where the run has several.")] = "",
+) -> None:
+    """Write answers whose right ones are not published, as the benchmark's own server wants them."""
+    from benchmarks.understanding.submission import write_answers_of_run
+
+    written, unread = write_answers_of_run(run, benchmark, system or None, out)
+    typer.echo(f"{out}: {written:,} answers" + (f", {unread:,} of them unread (-1)" if unread else ""))
 
 
 def vbench_doctor(*, fetch: bool, hashes: bool) -> int:

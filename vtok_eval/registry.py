@@ -191,6 +191,7 @@ COMMANDS = Registry(
     "command",
     {
         "data": "benchmarks.commands:data",
+        "answers": "benchmarks.commands:answers",
         "leaderboard": "reports.commands:leaderboard",
         "reproduce": "reports.commands:reproduce",
         "submit": "reports.commands:submit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,6 +122,7 @@ class TokenizerPath:
     ) -> ProbeEvaluator:
         """Train the system's probes, or take from the job's artifacts those already trained.
 
+        Leaves there what `ReaderTraining` does, and in `sentences.json` the sentence encoder with its hash.
         questions: by sample id. facts: what else the training depends on.
 
         Raises:
@@ -130,10 +132,12 @@ class TokenizerPath:
         """
         from benchmarks.understanding.probe_answering import ProbeEvaluator
         from benchmarks.understanding.question_reading import QuestionReading
+        from vtok_eval.probes.artifact import write_atomically
         from vtok_eval.probes.preparation import ReaderTraining
         from vtok_eval.probes.training import Recipe
 
         encoder, sentences = self._vectors(context.device)
+        write_atomically(context.artifacts / "sentences.json", json.dumps(encoder.describe()).encode())
         self._unpack()
         options = self.options
         training = ReaderTraining(

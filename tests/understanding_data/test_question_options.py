@@ -225,6 +225,44 @@ class TestPeer:
         )
 
 
+def test_the_answers_of_a_run_are_written_for_the_server(tiny, tmp_path):
+    from benchmarks.understanding.submission import write_answers_of_run
+    from vtok_eval.errors import UnknownNameError
+
+    data = tiny("egoschema")
+    answers = {"Subset/0": "A", "Subset/1": "B", "GENERATION/0": "(E)", "GENERATION/1": "?"}
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
+    suite = parse_suite(
+        json.dumps(
+            {
+                "name": "t",
+                "label": "t",
+                "setting": "custom",
+                "systems": [f"replay:{tmp_path}/answers.json"],
+                "benchmarks": [
+                    {"name": "egoschema", "options": {"data": str(data.folder)}},
+                    {
+                        "name": "egoschema",
+                        "id": "all",
+                        "options": {"data": str(data.folder), "subsets": "Subset,GENERATION"},
+                    },
+                ],
+            }
+        ),
+        origin="t",
+    )
+    Harness(suite, RunSettings(device="cpu"), cache=tmp_path / "cache").run(tmp_path / "run")
+    # Of both subsets only the questions without published answers are the server's: E is 4, "?" is nothing.
+    assert write_answers_of_run(tmp_path / "run", "all", None, tmp_path / "out.json") == (2, 1)
+    assert json.loads((tmp_path / "out.json").read_text()) == {"v0": 4, "v1": -1}
+    with pytest.raises(SpecError, match="are published"):
+        write_answers_of_run(tmp_path / "run", "egoschema", None, tmp_path / "out.json")
+    with pytest.raises(UnknownNameError, match="did you mean 'egoschema'"):
+        write_answers_of_run(tmp_path / "run", "egoscheme", None, tmp_path / "out.json")
+    with pytest.raises(UnknownNameError, match="system of all 'mine'"):
+        write_answers_of_run(tmp_path / "run", "all", "mine", tmp_path / "out.json")
+
+
 class TestReplay:
     def request(self, **more) -> NamedRequest:
         return NamedRequest(

@@ -203,6 +203,8 @@ def test_all_tokenizers_learn_from_the_same_clips_and_are_described_by_them(colo
     accounts = [json.loads((tmp_path / job / "training.json").read_text()) for job in "ab"]
     assert [account["training_clips"] for account in accounts] == [54, 54]
     assert [account["validation_clips"] for account in accounts] == [6, 6]  # one in ten
+    encoder = json.loads((tmp_path / "a/sentences.json").read_text())
+    assert (encoder["name"], len(encoder["weights_sha256"])) == ("tiny", 64)
     described = benchmark.describe()
     assert described["probe"]["questions"] == 120
     assert described["probe"]["training"] == "file train.jsonl"
