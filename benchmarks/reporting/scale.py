@@ -1,10 +1,10 @@
-"""Time and memory of building the leaderboard, on made-up runs of any size.
+"""Time and memory of the leaderboard and of a report over many runs, on made-up runs of any size.
 
     python -m benchmarks.reporting.scale --systems 100 --benchmarks 30 --samples 10000
 
-Each system is a run folder of its own, with Parquet records and no journal. The site is built by a fresh
-process, so that its peak memory is its own. The answers are made up and the scores' intervals are normal
-approximations: the numbers on the site mean nothing.
+Each system is a run folder of its own, with Parquet records and no journal. The site, and the report of all
+runs side by side, are each made by a fresh process, so that its peak memory is its own. The answers are made
+up and the scores' intervals are normal approximations: the numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +32,15 @@ if TYPE_CHECKING:
 
 METRIC = Metric(name="accuracy", title="Accuracy", chance=0.25, headline=True)
 LABEL = "made-up answers, to measure the speed of reports; the numbers mean nothing"
-BUILD = "import sys; from pathlib import Path; from reports.leaderboard.site import build_site; "
-BUILD += "build_site(sorted(Path(sys.argv[1]).iterdir()), Path(sys.argv[2]))"
+SITE = "import sys; from pathlib import Path; from reports.leaderboard.site import build_site; "
+SITE += "build_site(sorted(Path(sys.argv[1]).iterdir()), Path(sys.argv[2]))"
+REPORT = "import sys; from pathlib import Path; from reports.write import write_report; "
+REPORT += "write_report(sorted(Path(sys.argv[1]).iterdir()), Path(sys.argv[2]), baseline='system-000')"
+PROGRAMS = {
+    "site": (SITE, ("index.html", "site.css", "site.js", "theme.js")),
+    "report": (REPORT, ("report.html",)),
+}
+"""What is measured: its program, and the files of its first page."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +61,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Cost:
-    """What building took: wall-clock and processor seconds, peak memory, size of the site.
+    """What making it took: wall-clock and processor seconds, peak memory, size of all files.
 
     index_bytes: the first page with its style, scripts and data.
     """
@@ -62,7 +69,7 @@ class Cost:
     seconds: float
     cpu_seconds: float
     peak_bytes: int
-    site_bytes: int
+    all_bytes: int
     index_bytes: int
 
 
@@ -76,58 +83,66 @@ def make_runs(folder: Path, size: Size, *, seed: int = 0) -> None:
         _write_run(folder / f"run-{number:03d}", f"system-{number:03d}", right, tokens=8 * (number + 1))
 
 
-def measure(runs: Path, site: Path) -> Cost:
-    """Build the site of all runs in a fresh process.
+def measure(what: str, runs: Path, out: Path) -> Cost:
+    """Make the site, or the report, of all runs in a fresh process.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", BUILD, str(runs), str(site)], check=True)
+    program, first = PROGRAMS[what]
+    peak = Path(f"{out}.peak")
+    told = f"{program}; import resource; open(sys.argv[3], 'w').write(str(resource.getrusage(0).ru_maxrss))"
+    subprocess.run([sys.executable, "-c", told, str(runs), str(out), str(peak)], check=True)
     seconds = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    first = ("index.html", "site.css", "site.js", "theme.js")
     return Cost(
         seconds=seconds,
         cpu_seconds=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        # Linux counts in KiB. The largest of all children so far: build small sites before large ones.
-        peak_bytes=after.ru_maxrss * 1024,
-        site_bytes=sum(path.stat().st_size for path in site.rglob("*") if path.is_file()),
-        index_bytes=sum((site / name).stat().st_size for name in first),
+        peak_bytes=int(peak.read_text()) * 1024,  # Linux counts in KiB
+        all_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        index_bytes=sum((out / name).stat().st_size for name in first),
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make runs up, build their site, say what it took."""
+    """Make runs up, then their site and their report, and say what each took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--systems", type=int, default=100)
     parser.add_argument("--benchmarks", type=int, default=30)
     parser.add_argument("--samples", type=int, nargs="+", default=[2_500, 5_000, 10_000])
+    parser.add_argument("--what", nargs="+", choices=list(PROGRAMS), default=list(PROGRAMS))
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     log.info(
-        "| systems | benchmarks | samples | records | seconds | CPU s | peak MiB | site MB | first page kB |"
+        "| what | systems | benchmarks | samples | records | seconds | CPU s | peak MiB | all MB "
+        "| first page kB |"
     )
-    log.info("| --: | --: | --: | --: | --: | --: | --: | --: | --: |")
+    log.info("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |")
     for samples in sorted(chosen.samples):
         size = Size(chosen.systems, chosen.benchmarks, samples)
         with tempfile.TemporaryDirectory() as name:
             (Path(name) / "runs").mkdir()
             make_runs(Path(name) / "runs", size)
-            cost = measure(Path(name) / "runs", Path(name) / "site")
-        log.info(
-            "| %d | %d | %s | %s | %.1f | %.1f | %.0f | %.1f | %.0f |",
-            size.systems,
-            size.benchmarks,
-            f"{samples:,}",
-            f"{size.records:,}",
-            cost.seconds,
-            cost.cpu_seconds,
-            cost.peak_bytes / 2**20,
-            cost.site_bytes / 1e6,
-            cost.index_bytes / 1e3,
-        )
+            for what in chosen.what:
+                _tell(what, size, measure(what, Path(name) / "runs", Path(name) / what))
+
+
+def _tell(what: str, size: Size, cost: Cost) -> None:
+    log.info(
+        "| %s | %d | %d | %s | %s | %.1f | %.1f | %.0f | %.1f | %.0f |",
+        what,
+        size.systems,
+        size.benchmarks,
+        f"{size.samples:,}",
+        f"{size.records:,}",
+        cost.seconds,
+        cost.cpu_seconds,
+        cost.peak_bytes / 2**20,
+        cost.all_bytes / 1e6,
+        cost.index_bytes / 1e3,
+    )
 
 
 def _write_run(path: Path, system: str, right: np.ndarray, *, tokens: int) -> None:
@@ -222,7 +237,8 @@ def _run_json(system: str, names: Sequence[str], tokens: int) -> dict[str, objec
         "systems": [
             {
                 "name": system,
-                "spec": f"frames-{tokens}",
+                # Two families, so that each is asked for the tokens with which it reaches the other's scores.
+                "spec": f"frames-{tokens}" if tokens % 16 else f"vtok:stride={tokens}",
                 "control": False,
                 "kind": "tokenizer",
                 "description": {},

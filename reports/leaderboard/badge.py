@@ -25,7 +25,7 @@ def badge(board: Board, entry: Entry) -> str:
     place = f", rank {view['rank_text']} of {len(board.contenders())}" if view["rank"] else ", not ranked"
     left = _cut(f"vtok-eval {board.benchmark.name}")
     right = _cut(f"{score}{place}")
-    title = f"{entry.name} on {board.benchmark.name}: {score} {view['interval']}{place}; {board.label}"
+    title = f"{entry.title} on {board.title}: {score} {view['interval']}{place}; {board.label}"
     return _draw(left, right, title)
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reports.best import ALPHA
+from reports.caveats import caveats, with_caveats
 from reports.leaderboard.sources import Source
 from reports.submission.schema import BenchmarkEntry, SystemEntry
 from reports.submission.text import visible
@@ -51,6 +52,16 @@ class Entry:
     reasons: tuple[str, ...] = ()
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must stand beside its name: random weights, a stand-in."""
+        return caveats(self.system.description, spec=self.system.spec)
+
+    @property
+    def title(self) -> str:
+        """Its name as it is shown where there is no room for more, with its caveats."""
+        return with_caveats(self.name, self.caveats)
+
+    @property
     def control(self) -> bool:
         """Whether it shows what a number is made of and is no contender."""
         return self.system.control
@@ -80,6 +91,16 @@ class Board:
     pairs: tuple[Pair, ...]
     silent: frozenset[str]
     untestable: frozenset[str]
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must stand beside the benchmark's name: a re-creation."""
+        return caveats({**self.benchmark.options, **self.benchmark.description})
+
+    @property
+    def title(self) -> str:
+        """The benchmark's name with its caveats."""
+        return with_caveats(self.benchmark.name, self.caveats)
 
     @property
     def headline(self) -> tuple[Metric, ...]:
@@ -201,7 +222,7 @@ def _reasons(
         return
     for metric in metrics:
         score = scores.get(metric.name)
-        if score is not None and not _follows(score, job, metrics):
+        if score is not None and not metric.derived and not _follows(score, job, metrics):
             yield f"its score of {metric.name} does not follow from its records"
             return
 

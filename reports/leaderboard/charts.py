@@ -108,7 +108,7 @@ def scatter(board: Board, metric: Metric) -> Scatter | None:
         Dot(
             key=entry.key,
             name=entry.name,
-            text=f"{entry.name}: {score_text(score)} at {tokens_text(tokens)} tokens",
+            text=f"{entry.title}: {score_text(score)} at {tokens_text(tokens)} tokens",
             control=entry.control,
             x=across(tokens),
             y=up(shown(score.value or 0.0, metric)),

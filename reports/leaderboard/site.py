@@ -250,6 +250,7 @@ class _Pages:
             "system.html",
             f"systems/{entry.key}.html",
             system=system,
+            caveats=entry.caveats,
             run=source.run,
             source_name=visible(source.name),
             reasons=list(dict.fromkeys(reason for _, each in found for reason in each.reasons)),
@@ -291,7 +292,7 @@ def _listed(board: Board, boards: Sequence[Board]) -> dict[str, Any]:
         parts.append(board.key[-6:])
     return {
         "id": board.key,
-        "title": board.benchmark.name,
+        "title": board.title,
         "setting": board.setting or "no setting recorded",
         "variant": ", ".join(parts),
         "limit": board.limit,

@@ -36,7 +36,7 @@ def board_view(board: Board) -> dict[str, Any]:
     """A board with its ranking table, as JSON can hold it."""
     return {
         "id": board.key,
-        "title": board.benchmark.name,
+        "title": board.title,
         "version": board.benchmark.version,
         "setting": board.setting or "no setting recorded",
         "label": board.label,
@@ -84,6 +84,7 @@ def row_view(board: Board, entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "kind": entry.system.kind or "unknown",
         "control": entry.control,
+        "caveats": list(entry.caveats),
         "submitted": entry.source.manifest is not None,
         "unranked": "; ".join(entry.reasons),
         "tokens": entry.tokens,
@@ -147,14 +148,14 @@ def pairs_view(board: Board) -> dict[str, Any]:
         columns["n"].append(pair.n)
     return {
         "id": board.key,
-        "title": board.benchmark.name,
+        "title": board.title,
         "setting": board.setting or "no setting recorded",
         "label": board.label,
         "tests": len(board.pairs),
         "systems": [
             {
                 "id": entry.key,
-                "name": entry.name,
+                "name": entry.title,
                 "control": entry.control,
                 "tokens": tokens_text(entry.tokens),
                 "scores": {

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PER_ROW = 3
+MOST_NAMES = 24
+"""Points of a panel that all get their names; of more, a picture's data holds the rest."""
 ZERO_BEFORE = 1.6
 """Doublings by which no tokens at all stand left of the fewest tokens."""
 
@@ -113,8 +115,11 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     at = _places({system.name: tokens for system, tokens, _ in points})
     _scale_x(axes, [tokens for _, tokens, _ in points], theme)
     lines = _draw_lines(axes, points, styles, at=at, metric=metric)
+    alike: dict[Look, list[tuple[float, Score]]] = defaultdict(list)
     for system, _, score in points:
-        _draw_point(axes, at[system.name], score, styles[system.name])
+        alike[styles[system.name]].append((at[system.name], score))
+    for look, members in alike.items():
+        _draw_points(axes, members, look)
     _scale_y(axes, points, metric)
     if metric.chance is not None:
         axes.axhline(
@@ -134,8 +139,28 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     if metric.chance is not None:
         chance = shown(metric.chance, metric)
         lines.append([(axes.get_xlim()[0], chance), (axes.get_xlim()[1], chance)])
-    labelled = [_labelled(system, at[system.name], score, theme) for system, _, score in points]
+    named = _worth_naming(points, metric)
+    labelled = [
+        _labelled(system, at[system.name], score, theme)
+        for system, _, score in points
+        if system.name in named
+    ]
     place_labels(axes, labelled, lines=lines)
+
+
+def _worth_naming(points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> set[str]:
+    """All systems where there is room for their names; of many, contenders that no cheaper one reaches."""
+    if len(points) <= MOST_NAMES:
+        return {system.name for system, _, _ in points}
+    sign = 1 if metric.higher_is_better is not False else -1
+    best, named = -math.inf, set()
+    for system, _, score in sorted(points, key=lambda point: (point[1], -sign * (point[2].value or 0.0))):
+        value = sign * (score.value or 0.0)
+        if not system.control and value > best:
+            best = value
+            named.add(system.name)
+    steps = [system.name for system, _, _ in points if system.name in named]
+    return set(steps[:: math.ceil(len(steps) / MOST_NAMES)] + steps[-1:])
 
 
 def _places(tokens: Mapping[str, float]) -> dict[str, float]:
@@ -209,17 +234,30 @@ def _draw_lines(
     return drawn
 
 
-def _draw_point(axes: Axes, x: float, score: Score, look: Look) -> None:
-    y = shown(score.value or 0.0, score.metric)
-    if score.low is not None and score.high is not None:
-        ends = [[y - shown(score.low, score.metric)], [shown(score.high, score.metric) - y]]
-        ends = [[max(0.0, ends[0][0])], [max(0.0, ends[1][0])]]
+def _draw_points(axes: Axes, points: Sequence[tuple[float, Score]], look: Look) -> None:
+    """Points that look alike, each with its interval, drawn at once."""
+    bars = [
+        (x, *(shown(value, score.metric) for value in (score.value or 0.0, score.low, score.high)))
+        for x, score in points
+        if score.low is not None and score.high is not None
+    ]
+    if bars:
         axes.errorbar(
-            [x], [y], yerr=ends, fmt="none", ecolor=look.color, elinewidth=1.0, capsize=2.0, alpha=0.8
+            [x for x, _, _, _ in bars],
+            [y for _, y, _, _ in bars],
+            yerr=[
+                [max(0.0, y - low) for _, y, low, _ in bars],
+                [max(0.0, high - y) for _, y, _, high in bars],
+            ],
+            fmt="none",
+            ecolor=look.color,
+            elinewidth=1.0,
+            capsize=2.0,
+            alpha=0.8,
         )
     axes.plot(
-        [x],
-        [y],
+        [x for x, _ in points],
+        [shown(score.value or 0.0, score.metric) for _, score in points],
         linestyle="none",
         marker=look.marker,
         markersize=5.5,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reports.plots.style import SMALL, literal
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 Line = list[tuple[float, float]]
@@ -33,16 +34,6 @@ class Box:
     bottom: float
     right: float
     top: float
-
-    def overlap(self, other: Box) -> float:
-        """Area that both cover."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return max(0.0, width) * max(0.0, height)
-
-    def outside(self, other: Box) -> float:
-        """Area of this one that lies outside the other."""
-        return (self.right - self.left) * (self.top - self.bottom) - self.overlap(other)
 
 
 @dataclass(frozen=True)
@@ -99,14 +90,39 @@ def choose_places(
     room: Box,
 ) -> list[Box]:
     """A box of each size near each centre (in points): first each for itself, then again given the others."""
-    chosen: list[Box | None] = [None] * len(centres)
+    import numpy as np
+
+    if not centres:
+        return []
+    candidates = [_candidates(centre, size) for centre, size in zip(centres, sizes, strict=True)]
+    boxes = np.array([[_corners(box) for _, box in found] for found in candidates])
+    costs = np.array([[cost for cost, _ in found] for found in candidates])
+    fixed = np.array([_corners(box) for box in obstacles]).reshape(-1, 4)
+    inside = np.array([_corners(room)])
+    for i, own in enumerate(boxes):
+        areas = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
+        costs[i] += 1.5 * _overlaps(own, fixed) + 10.0 * (areas - _overlaps(own, inside))
+    chosen = np.full(len(candidates), -1)
     for _ in range(ROUNDS):
-        for i, (centre, size) in enumerate(zip(centres, sizes, strict=True)):
-            taken = [box for j, box in enumerate(chosen) if j != i and box is not None]
-            chosen[i] = min(
-                _candidates(centre, size), key=lambda pair: pair[0] + _cost(pair[1], taken, obstacles, room)
-            )[1]
-    return [box for box in chosen if box is not None]
+        for i, own in enumerate(boxes):
+            others = [j for j in range(len(boxes)) if j != i and chosen[j] >= 0]
+            taken = boxes[others, chosen[others]] if others else np.zeros((0, 4))
+            chosen[i] = int(np.argmin(costs[i] + 4.0 * _overlaps(own, taken)))
+    return [candidates[i][place][1] for i, place in enumerate(chosen)]
+
+
+def _corners(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.bottom, box.right, box.top
+
+
+def _overlaps(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """`(A,)`: the area that each of `(A, 4)` boxes shares with `(B, 4)` others, in all."""
+    import numpy as np
+
+    width = np.minimum(own[:, None, 2], others[None, :, 2]) - np.maximum(own[:, None, 0], others[None, :, 0])
+    height = np.minimum(own[:, None, 3], others[None, :, 3]) - np.maximum(own[:, None, 1], others[None, :, 1])
+    areas: np.ndarray = (np.clip(width, 0, None) * np.clip(height, 0, None)).sum(axis=1)
+    return areas
 
 
 def _candidates(centre: tuple[float, float], size: tuple[float, float]) -> list[tuple[float, Box]]:
@@ -120,12 +136,6 @@ def _candidates(centre: tuple[float, float], size: tuple[float, float]) -> list[
             box = Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             found.append((distance + 2.0 * (1 - math.cos(angle)), box))
     return found
-
-
-def _cost(box: Box, taken: Sequence[Box], obstacles: Sequence[Box], room: Box) -> float:
-    on_labels = sum(box.overlap(other) for other in taken)
-    on_points = sum(box.overlap(other) for other in obstacles)
-    return 4.0 * on_labels + 1.5 * on_points + 10.0 * box.outside(room)
 
 
 def _obstacles(axes: Axes, point: Labelled, scale: float) -> list[Box]:

@@ -504,3 +504,24 @@ def test_json_for_scripts_is_the_same_json():
     assert json.loads(text) == content
     assert text.isascii()
     assert not set("<>&") & set(text)
+
+
+def test_random_weights_and_re_creations_are_marked_wherever_their_numbers_are(tmp_path):
+    content = run_json()
+    content["systems"][0]["description"] = {"weights": "random weights (seed 0)"}
+    content["benchmarks"][0]["description"] = {"protocol": "as re-created here"}
+    write_run(tmp_path / "runs" / "marked", **{key: content[key] for key in ("systems", "benchmarks")})
+    build_site(find_runs(tmp_path / "runs"), tmp_path / "site")
+    (page,) = [path for path in (tmp_path / "site" / "systems").glob("*good*.html")]
+    boards = [path for path in (tmp_path / "site" / "benchmarks").glob("quiz*.html")]
+    for path in (tmp_path / "site" / "index.html", page, *boards):
+        text = path.read_text(encoding="utf-8")
+        assert "random weights" in text
+        assert "re-creation" in text
+    rows = list(csv.DictReader((tmp_path / "site" / "data" / "scores.csv").open(encoding="utf-8")))
+    found = {(row["system"], row["benchmark"]): row["caveats"] for row in rows}
+    assert found["good", "quiz"] == "random weights; re-creation"
+    assert found["fair", "quiz"] == "re-creation"
+    for path in (tmp_path / "site" / "badges").rglob("*good*.svg"):
+        if "quiz" in str(path):
+            assert "good (random weights) on quiz (re-creation)" in path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Radar, judge calibration, sheets of reconstructions: what is not there is not drawn, and what is, is right."""
+"""Radar, judge calibration, reconstructions: what is not there is not drawn, and what is there is right."""
 
 from __future__ import annotations
 

@@ -207,6 +207,7 @@
     function line(row) {
       const name = element("th", { scope: "row" }, element("a", { href: ROOT + "systems/" + row.id + ".html" }, row.name));
       if (row.control) name.append(" ", chip("control"));
+      row.caveats.forEach((caveat) => name.append(" ", chip(caveat, "warn")));
       if (row.submitted) name.append(" ", chip("submitted"));
       if (row.unranked) name.append(" ", chip("not ranked", "warn"), element("span", { class: "why" }, row.unranked));
       const cells = [element("td", { class: "rank" }, row.scores[place()].rank_text), name, element("td", {}, row.kind)];
