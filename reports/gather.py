@@ -152,7 +152,7 @@ class RunReport:
     """Everything that a report shows of one run, or of several as one.
 
     paths: of the run folders. label: must stand beside every number. benchmarks: those with scores.
-    columns: the records, by benchmark and system. unfinished: why the numbers are not the run's final ones,
+    columns: the records, and folders: the run folder, by benchmark and system. unfinished: why the numbers are not the run's final ones,
     in words; empty where they are. run: run.json as it is.
     """
 
@@ -167,6 +167,7 @@ class RunReport:
     described: tuple[BenchmarkInfo, ...]
     jobs: tuple[JobState, ...]
     columns: Mapping[tuple[str, str], JobColumns]
+    folders: Mapping[tuple[str, str], Path]
     failed: tuple[Failure, ...]
     not_run: tuple[NotRun, ...]
     unfinished: tuple[str, ...]
@@ -221,6 +222,7 @@ def gather(path: Path, *, rank: bool = True, sets: SampleSets | None = None) -> 
         described=described,
         jobs=records.states,
         columns=records.jobs,
+        folders={(state.benchmark, state.system): folder.path for state in records.states},
         failed=records.failures,
         not_run=tuple(
             NotRun(*(str(entry.get(key, "")) for key in ("system", "benchmark", "reason")))

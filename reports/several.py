@@ -62,6 +62,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
         described=tuple(described.values()),
         jobs=tuple(job for run in named for job in run.jobs),
         columns={key: job for run in named for key, job in run.columns.items()},
+        folders={key: path for run in named for key, path in run.folders.items()},
         failed=tuple(sample for run in named for sample in run.failed),
         not_run=tuple(entry for run in named for entry in run.not_run),
         unfinished=tuple(_unfinished(runs)),
@@ -143,6 +144,7 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
             (benchmark, new(name)): replace(job, system=new(name))
             for (benchmark, name), job in run.columns.items()
         },
+        folders={(benchmark, new(name)): path for (benchmark, name), path in run.folders.items()},
         failed=tuple(replace(sample, system=new(sample.system)) for sample in run.failed),
         not_run=tuple(replace(entry, system=new(entry.system)) for entry in run.not_run),
     )

@@ -118,7 +118,8 @@ def _draw(
     axes = figure.add_axes((1.75 / width, 0.68 / height, 1 - 1.9 / width, 1 - (top + 0.68) / height))
     dress(axes, theme)
     _draw_rows(axes, benchmark, metrics, systems, theme, heading=0.26 / row)
-    axes.set_xlabel("correct (%), with interval; upright tick: chance")
+    ticks = "; upright tick: chance" if any(metric.chance is not None for metric in metrics) else ""
+    axes.set_xlabel(f"score (%), with interval{ticks}")
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -74,10 +74,10 @@ def _find(report: RunReport, benchmark: BenchmarkReport) -> list[_Found]:
     for job in report.jobs:
         if job.benchmark != benchmark.info.id:
             continue
-        for path in report.paths:
-            folder = path / "artifacts" / folder_name(job.id) / "reconstructions"
-            if (folder / "sheet.json").is_file():
-                found.append(_Found(folder, _read(folder / "sheet.json"), job.system))
+        path = report.folders[job.benchmark, job.system]
+        folder = path / "artifacts" / folder_name(job.id) / "reconstructions"
+        if (folder / "sheet.json").is_file():
+            found.append(_Found(folder, _read(folder / "sheet.json"), job.system))
     return found
 
 

@@ -81,6 +81,10 @@ def family(system: SystemInfo) -> str:
     return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
 
 
+def _color_key(system: SystemInfo) -> str:
+    return family(system) if system.kind in {"", "tokenizer"} else f"{system.kind} {system.name}"
+
+
 def line_of(system: SystemInfo) -> str:
     """Names the line that joins systems which differ in their budget only: frames-1, frames-2, ...
 
@@ -95,13 +99,16 @@ def line_of(system: SystemInfo) -> str:
 
 
 def looks(systems: Sequence[SystemInfo], theme: Theme) -> dict[str, Look]:
-    """A look for each system: its family's colour, and a marker that no other of the family has."""
+    """A look for each system: its family's colour, and a marker that no other of the family has.
+
+    Only tokenizers have families: two folders of videos have nothing in common but their kind.
+    """
     used: Counter[str] = Counter()
-    contenders = [family(system) for system in systems if not system.control]
+    contenders = [_color_key(system) for system in systems if not system.control]
     other_families = list(dict.fromkeys(name for name in contenders if name not in {"vtok", "frames"}))
     found = {}
     for system in systems:
-        name = family(system)
+        name = _color_key(system)
         if name in {"vtok", "frames"}:
             color, shape = (theme.vtok, "vtok") if name == "vtok" else (theme.frames, "frames")
         elif system.control:

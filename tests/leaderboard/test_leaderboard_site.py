@@ -512,8 +512,8 @@ def test_random_weights_and_re_creations_are_marked_wherever_their_numbers_are(t
     content["benchmarks"][0]["description"] = {"protocol": "as re-created here"}
     write_run(tmp_path / "runs" / "marked", **{key: content[key] for key in ("systems", "benchmarks")})
     build_site(find_runs(tmp_path / "runs"), tmp_path / "site")
-    (page,) = [path for path in (tmp_path / "site" / "systems").glob("*good*.html")]
-    boards = [path for path in (tmp_path / "site" / "benchmarks").glob("quiz*.html")]
+    (page,) = (tmp_path / "site" / "systems").glob("*good*.html")
+    boards = list((tmp_path / "site" / "benchmarks").glob("quiz*.html"))
     for path in (tmp_path / "site" / "index.html", page, *boards):
         text = path.read_text(encoding="utf-8")
         assert "random weights" in text

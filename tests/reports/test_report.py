@@ -78,6 +78,7 @@ def test_everything_is_written_and_labelled(written):
         "understanding-scenes-metric-by-metric",
         "efficiency-token-growth",
         "efficiency-latency-against-tokens",
+        "efficiency-memory-against-tokens",
     }
     for png in written.pictures:
         assert png.read_bytes().startswith(b"\x89PNG")
@@ -99,7 +100,7 @@ def test_the_page_fetches_nothing_and_describes_its_pictures(written):
             assert value is not None
             assert value.startswith("#")
     alts = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(alts) == 4
+    assert len(alts) == 5
     assert all(alt and len(alt) > 60 for alt in alts)
 
 

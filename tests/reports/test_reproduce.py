@@ -199,3 +199,28 @@ def test_rows_of_several_runs_stand_beside_each_other(run_with_options, finished
     sums = [row for row in found if row.claim.id == "tokens-sum"]
     assert [row.verdict for row in sums] == [Verdict.WITHIN] * 2 + [Verdict.NOT_MEASURED] * 2
     assert rows((), []) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "holds no run"),
+        (lambda path: (path / "journal.sqlite").write_bytes(b""), "holds half a run"),
+        (
+            lambda path: (path / "run.json").write_text('{"name": "x", "schema_ver'),
+            "half-written or not JSON",
+        ),
+        (lambda path: (path / "run.json").write_text('{"schema_version": 99}'), "update vtok-eval"),
+    ],
+)
+def test_what_is_no_run_is_one_clear_line(tmp_path, make, message):
+    make(tmp_path)
+    with pytest.raises(RunFolderError, match=message) as caught:
+        gather_rows([tmp_path])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unfinished_run_says_so(tmp_path):
+    RunFolder.create(tmp_path / "begun", run_json())
+    found = gather_rows([tmp_path / "begun"])
+    assert {row.verdict for row in found} == {Verdict.NOT_MEASURED}
