@@ -152,8 +152,8 @@ class RunReport:
     """Everything that a report shows of one run, or of several as one.
 
     paths: of the run folders. label: must stand beside every number. benchmarks: those with scores.
-    columns: the records, and folders: the run folder, by benchmark and system. unfinished: why the numbers are not the run's final ones,
-    in words; empty where they are. run: run.json as it is.
+    columns: the records, and folders: the run folder, by benchmark and system. unfinished: why the numbers
+    are not the run's final ones, in words; empty where they are. run: run.json as it is.
     """
 
     paths: tuple[Path, ...]

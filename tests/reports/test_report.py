@@ -25,12 +25,15 @@ from made_up_run import (
 from reports.budget import budget_tables
 from reports.gather import gather
 from reports.headline import headline
+from reports.html import page
 from reports.latex import latex, latex_text
 from reports.markdown import markdown
 from reports.terminal import terminal
 from reports.tidy import tidy
+from reports.wording import value_text
 from reports.write import write_report
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.statistics import compare
 from vtok_eval.results.store import RunFolder
 
 HOSTILE = "<script>alert(1)</script> & $x_1$ 100% #{} ~^\\ |`*"
@@ -152,6 +155,28 @@ def test_bold_stands_where_every_paired_test_supports_it_and_nowhere_else(finish
     assert "camera" not in best
     controls = {name for name, (_, control, _, _) in SYSTEMS.items() if control}
     assert not controls & set(best.values())
+
+
+def test_second_best_is_underlined_in_every_form_where_paired_tests_support_it(finished_run):
+    report = gather(finished_run.path)
+    benchmark = report.benchmark("understanding-scenes")
+    names = [system.name for system in benchmark.contenders()]
+    metric = next(metric for metric in benchmark.metrics if metric.name == "temporal")
+    ordered = sorted(names, key=lambda name: -benchmark.cell(name, "temporal").score.value)
+    records = {name: finished_run.raw_records(f"understanding-scenes/{name}") for name in names}
+    for name in ordered[2:]:
+        found = compare(records[ordered[1]], records[name], metric, benchmark.metrics)
+        assert found.difference > 0
+        assert found.p * len(ordered[2:]) < 0.05
+    seconds = [key for key, cell in benchmark.cells.items() if cell.second]
+    assert seconds == [(ordered[1], "temporal")]
+    value = value_text(benchmark.cell(ordered[1], "temporal").score)
+    assert f"<ins>{value} " in markdown(report)
+    assert f"\\underline{{{value} [" in latex(report)
+    assert re.search(rf"{re.escape(value)} \[[^\]]*\]²", terminal(report))
+    assert f"<u>{value} [" in page(report, [])
+    table = tidy(report)
+    assert table[table["second_best"]][["system", "metric"]].to_numpy().tolist() == [[ordered[1], "temporal"]]
 
 
 def test_the_finding_says_what_the_comparisons_say(finished_run):
