@@ -80,8 +80,8 @@ def test_list_says_of_benchmarks_what_they_are_and_where_their_data_lie(tmp_path
     assert lines[videomme + 1 : videomme + 5] == [
         "2,700 questions; headline: accuracy; no training split (tokenizers: --set train=FILE)",
         "licence: academic research only, no commercial use, as the authors' README states",
-        "Fu et al., Video-MME: The First-Ever Comprehensive Evaluation Benchmark of Multi-modal LLMs in Video "
-        "Analysis, CVPR 2025, arXiv 2405.21075.",
+        "Fu et al., Video-MME: The First-Ever Comprehensive Evaluation Benchmark of Multi-modal LLMs in "
+        "Video Analysis, CVPR 2025, arXiv 2405.21075.",
         "data: not there",
     ]
     msvdqa = lines.index(next(line for line in lines if line.startswith("msvdqa ")))
