@@ -319,13 +319,11 @@ class QuestionAnswering:
         ]
         if self._sampling.frames is not None and self._sampling.short_side is not None:
             wide = 3 * self._sampling.short_side**2 * 16 // 9 * self._sampling.frames
-            lines.append(f"about {wide / 2**20:,.0f} MiB of frames for each clip in memory, if it is 16:9")
+            lines.append(f"about {_amount(wide)} of frames for each clip in memory, if it is 16:9")
         # Not what is left to be taken out: a run that goes on must describe itself as it did before.
         archived = self._loaded.library.bytes_in_archives(self._loaded.sources.values())
         if archived:
-            lines.append(
-                f"{archived / 2**30:,.2f} GiB of clips are taken out of archives into the cache folder"
-            )
+            lines.append(f"{_amount(archived)} of clips are taken out of archives into the cache folder")
         if self._usable_path:
             lines.append(self._usable_path.cost())
         return lines
@@ -366,6 +364,10 @@ class QuestionAnswering:
             raise SuiteError(f"{self.name}: lmms-eval has no rule here that runs without a judge model")
         if self._circular and not any(task.type == "multiple-choice" for task in tasks.values()):
             raise SuiteError(f"{self.name}: circular needs multiple-choice questions; it has none")
+
+
+def _amount(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MiB"
 
 
 def _meta(question: Question) -> dict[str, Any]:

@@ -262,7 +262,7 @@ def test_the_cost_is_told_before_the_run(tiny):
     lines = benchmark.describe()["cost"]
     assert lines[0] == "6 questions on 2 clips with at most 8 frames, 24 answers asked for of each answerer"
     # 3 x 96 x 96 x 16/9 x 8 bytes = 393,216 = 0.375 MiB
-    assert lines[1] == "about 0 MiB of frames for each clip in memory, if it is 16:9"
+    assert lines[1] == "about 0.4 MiB of frames for each clip in memory, if it is 16:9"
     assert "are taken out of archives" in lines[2]
     before = benchmark.describe()
     evaluate(benchmark, RightAnswerer(data.right))
