@@ -17,7 +17,7 @@ from tv_align.prompts.schema import Prompt, PromptSuite
 from tv_align.scores import derived_scores, metrics
 from tv_align.videos import Expected, Matched, match_videos
 from vtok_eval.benchmark import ClipSource, Context, Sample, System
-from vtok_eval.errors import SpecError, SuiteError
+from vtok_eval.errors import MissingDependencyError, SpecError, SuiteError
 from vtok_eval.results.records import Metric, Record, Score
 from vtok_eval.results.store import write_json
 from vtok_eval.video.folder import VideoEntry
@@ -74,7 +74,7 @@ class TVAlign:
         self._calibration = None if calibration is None else read_calibration(Path(calibration))
         self._suite = load_prompts(prompts)
         self._judge_spec = judge or DEFAULT_JUDGES.get(self._suite.name, OTHER_JUDGE)
-        self._judge = build_judge(self._judge_spec)
+        self._judge = build_judge(self._judge_spec) if judge else _default_judge(self._judge_spec, prompts)
         _check_understood(self._suite, self._judge)
         self._videos_per_prompt = videos_per_prompt
         self._max_frames, self._short_side = max_frames, short_side
@@ -196,6 +196,16 @@ _CEILING = (
     "where videos are reconstructed from tokens, the same judge's scores of their originals are the ceiling: "
     "what is lost between the two, tokens and decoder lose"
 )
+
+
+def _default_judge(spec: str, prompts: str) -> Judge:
+    try:
+        return build_judge(spec)
+    except MissingDependencyError as error:
+        raise MissingDependencyError(
+            f"tv-align: prompts={prompts} are judged by {spec} unless another judge is named (--set judge=..., "
+            f"such as endpoint:MODEL,url=...), and {error}"
+        ) from error
 
 
 def _check_understood(suite: PromptSuite, judge: Judge) -> None:

@@ -23,7 +23,8 @@ class WeightFile:
     member: its name inside the zip archive that `url` is, where it is one.
     package_file: "package:name" of the installed package that ships it, where one does.
     by_hand: what has to be done to have it, in words, where it cannot be fetched.
-    elsewhere: where the reference's online mode keeps it; "{torch_hub}" and "{home}" are filled in.
+    elsewhere: where the reference's online mode keeps it; "{torch_hub}", "{hf_hub}" and "{home}" are filled
+        in, a star stands for any one folder.
     """
 
     path: str
@@ -55,7 +56,7 @@ class Dimension:
     group: Literal["quality", "semantic"]
     model: str
     weights: tuple[WeightFile, ...]
-    decoder: Literal["decord", "cv2"]
+    decoder: Literal["decord", "cv2", "decord384"]
     frames: str
     preprocessing: str
     score: str
@@ -119,6 +120,11 @@ UMT = WeightFile(
 TAG2TEXT = WeightFile(
     "caption_model/tag2text_swin_14m.pth",
     "https://huggingface.co/spaces/xinyu1205/recognize-anything/resolve/main/tag2text_swin_14m.pth",
+)
+BERT_WORDS = WeightFile(
+    "caption_model/bert-base-uncased/vocab.txt",
+    "https://huggingface.co/bert-base-uncased/resolve/main/vocab.txt",
+    elsewhere=("{hf_hub}/models--bert-base-uncased/snapshots/*/vocab.txt",),
 )
 GRIT = WeightFile(
     "grit_model/grit_b_densecap_objectdet.pth",
@@ -226,7 +232,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         title="Object class",
         group="semantic",
         model=_GRIT_MODEL,
-        weights=(GRIT,),
+        weights=(GRIT, BERT_WORDS),
         decoder="decord",
         frames="16, the middles of equal intervals",
         preprocessing=_GRIT_SIZE,
@@ -240,7 +246,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         title="Multiple objects",
         group="semantic",
         model=_GRIT_MODEL,
-        weights=(GRIT,),
+        weights=(GRIT, BERT_WORDS),
         decoder="decord",
         frames="16, the middles of equal intervals",
         preprocessing=_GRIT_SIZE,
@@ -265,7 +271,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         title="Colour",
         group="semantic",
         model=_GRIT_MODEL,
-        weights=(GRIT,),
+        weights=(GRIT, BERT_WORDS),
         decoder="decord",
         frames="16, the middles of equal intervals",
         preprocessing=_GRIT_SIZE,
@@ -280,7 +286,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         title="Spatial relationship",
         group="semantic",
         model=_GRIT_MODEL,
-        weights=(GRIT,),
+        weights=(GRIT, BERT_WORDS),
         decoder="decord",
         frames="16, the middles of equal intervals",
         preprocessing=_GRIT_SIZE,
@@ -293,9 +299,9 @@ DIMENSIONS: tuple[Dimension, ...] = (
         name="scene",
         title="Scene",
         group="semantic",
-        model="Tag2Text Swin-B captioning, with bert-base-uncased from the hub",
-        weights=(TAG2TEXT,),
-        decoder="decord",
+        model="Tag2Text Swin-B captioning, with bert-base-uncased's words",
+        weights=(TAG2TEXT, BERT_WORDS),
+        decoder="decord384",
         frames="16, the middles of equal intervals, scaled to 384 x 384 by the decoder",
         preprocessing="384 x 384, ImageNet normalisation",
         score="share of frames whose caption holds all words of the scene",

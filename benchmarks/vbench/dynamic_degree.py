@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.vbench.flow_lengths import FlowLengths, most_different_first
 from benchmarks.vbench.raft import RaftFlow
 from benchmarks.vbench.scorer import Request, VideoResult, need_size
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from benchmarks.vbench.networks import Networks
 
 LARGEST_SHARE = 0.05
-FEATURE_MEMORY_BYTES = 2**30
 
 
 @dataclass
@@ -82,56 +82,16 @@ class DynamicDegree:
     def moves(self, frames: Tensor) -> bool:
         """The vote on the frames that are compared, uint8 `(n, 3, H, W)`."""
         vote = Vote.of(len(frames))
-        order = _most_different_first(frames)
-        encoded = _Encoded(self._raft, frames)
+        order = most_different_first(frames)
+        flow = FlowLengths(self._raft, frames)
         height, width = frames.shape[-2:]
         threshold = 6.0 * (min(height, width) / 256.0)
         at_once = self._networks.pairs_at_once(height=height, width=width, volumes=2)
         while vote.outcome is None:
             chosen = order[vote.seen : vote.seen + min(at_once, vote.undecided_for)]
-            lengths = self._largest_flow(encoded, chosen)
+            lengths = flow.largest([(first, first + 1) for first in chosen], share=LARGEST_SHARE)
             vote.count([length > threshold for length in lengths])
         return bool(vote.outcome)
-
-    def _largest_flow(self, encoded: _Encoded, firsts: Sequence[int]) -> list[float]:
-        """Mean length in pixels of the largest 5 % of the flow from frame i to i + 1, for each i given."""
-        import torch
-
-        features, context = encoded.of(firsts)
-        following, _ = encoded.of([first + 1 for first in firsts])
-        flow = self._raft.flow(features, following, context)
-        lengths = torch.sqrt(flow[:, 0] ** 2 + flow[:, 1] ** 2).flatten(start_dim=1)
-        largest = lengths.topk(int(lengths.shape[1] * LARGEST_SHARE), dim=1, sorted=False).values
-        found: list[float] = largest.mean(dim=1).tolist()
-        return found
-
-
-class _Encoded:
-    """The frames' features, each computed once; kept while they fit in `FEATURE_MEMORY_BYTES`."""
-
-    def __init__(self, raft: RaftFlow, frames: Tensor) -> None:
-        self._raft = raft
-        self._frames = frames
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-        height, width = frames.shape[-2:]
-        # Two maps of 256 float32 channels at an eighth of the size.
-        self._most = max(2, int(FEATURE_MEMORY_BYTES / (2 * 256 * 4 * height * width / 64)))
-
-    def of(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Features and context of these frames, in their order."""
-        import torch
-
-        missing = [number for number in numbers if number not in self._kept]
-        found = dict(self._kept)
-        if missing:
-            features, context = self._raft.encode(self._frames[missing])
-            new = dict(zip(missing, zip(features, context, strict=True), strict=True))
-            found |= new
-            self._kept |= new
-            for oldest in list(self._kept)[: max(0, len(self._kept) - self._most)]:
-                del self._kept[oldest]
-        chosen = [found[number] for number in numbers]
-        return torch.stack([each for each, _ in chosen]), torch.stack([each for _, each in chosen])
 
 
 class DynamicPass:
@@ -156,14 +116,3 @@ class DynamicPass:
         frames = torch.cat(self._kept)
         need_size(self._video, *frames.shape[-2:], multiple=8, dimension="dynamic degree")
         return VideoResult(float(self._scorer.moves(frames)))
-
-
-def _most_different_first(frames: Tensor) -> list[int]:
-    """The numbers i of the pairs (i, i + 1), by falling mean absolute difference of every eighth pixel.
-
-    An order to look in, nothing more: the vote does not depend on it.
-    """
-    small = frames[:, :, ::8, ::8].float()
-    differences = (small[1:] - small[:-1]).abs().mean(dim=(1, 2, 3))
-    order: list[int] = differences.argsort(descending=True, stable=True).tolist()
-    return order

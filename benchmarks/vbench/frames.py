@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from benchmarks.vbench.image_frames import frame_files, gif_length, read_folder, read_gif
 from vtok_eval.errors import VideoError
 from vtok_eval.video.containers import check_complete, check_file
 from vtok_eval.video.decode import count_frames
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-Decoder = Literal["decord", "cv2"]
+Decoder = Literal["decord", "cv2", "decord384"]
+"""Which library reads a video, as in the reference; the last scales frames to 384 x 384 while it decodes."""
+
+_SCALED_TO = {"decord384": 384}
 
 MAX_PIXELS_PER_PIECE = 16 * 1920 * 1080
 """Of a piece, whatever its number of frames: bounds what the float copies of it take (about 0.4 GiB)."""
@@ -65,12 +69,14 @@ class Piece:
 class Task:
     """A video to be decoded.
 
+    fps: of a folder of frames, which cannot say it.
     pick: from the number of frames to the numbers of those wanted, sorted; None for all. Only decord picks.
     """
 
     path: Path
     decoder: Decoder
     pick: Callable[[int], Sequence[int]] | None = None
+    fps: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -143,9 +149,7 @@ class DecodedAhead:
             self._put(_End(error))
 
     def _decode(self, task: Task) -> None:
-        check_whole(task.path)
-        opened = _open_cv2(task.path) if task.decoder == "cv2" else _open_decord(task)
-        info, batches = opened[0], opened[1]
+        info, batches = open_video(task)
         self._put(info)
         for array, numbers in batches(self.frames_per_piece):
             if self._stopped.is_set():
@@ -161,6 +165,20 @@ class DecodedAhead:
     def _drop_one(self) -> None:
         with suppress(queue.Empty):
             self._queue.get(timeout=0.02)
+
+
+def open_video(task: Task) -> tuple[VideoInfo, Batches]:
+    """What a video says of itself, and the function that reads it in pieces of at most so many frames.
+
+    Raises:
+        VideoError: it is missing, cut short or no video; the function raises it where decoding fails.
+    """
+    if task.path.is_dir():
+        return _open_pictures(task)
+    check_whole(task.path)
+    if task.decoder == "cv2":
+        return _open_cv2(task.path)
+    return _open_pictures(task) if task.path.suffix.lower() == ".gif" else _open_decord(task)
 
 
 def check_whole(path: Path) -> None:
@@ -224,13 +242,12 @@ def _open_cv2(path: Path) -> tuple[VideoInfo, Batches]:
 
 
 def _open_decord(task: Task) -> tuple[VideoInfo, Batches]:
-    """As `vbench.utils.load_video` reads: decord, and Pillow for a GIF."""
-    if task.path.suffix.lower() == ".gif":
-        return _open_gif(task)
+    """As `vbench.utils.load_video` reads."""
     import decord
 
+    side = _SCALED_TO.get(task.decoder, -1)
     try:
-        reader = decord.VideoReader(str(task.path), num_threads=1)
+        reader = decord.VideoReader(str(task.path), width=side, height=side, num_threads=1)
     except (decord.DECORDError, RuntimeError) as error:
         raise VideoError(f"{task.path}: cannot be opened as a video") from error
     n_frames = len(reader)
@@ -255,34 +272,24 @@ def _open_decord(task: Task) -> tuple[VideoInfo, Batches]:
     return VideoInfo(path=task.path, n_frames=n_frames, fps=float(reader.get_avg_fps())), batches
 
 
-def _open_gif(task: Task) -> tuple[VideoInfo, Batches]:
-    import numpy as np
-    from PIL import Image, ImageSequence, UnidentifiedImageError
-
-    try:
-        image = Image.open(task.path)
-        n_frames = int(getattr(image, "n_frames", 1))
-    except (UnidentifiedImageError, OSError) as error:
-        raise VideoError(f"{task.path}: cannot be opened as a GIF") from error
-    chosen = range(n_frames) if task.pick is None else task.pick(n_frames)
-    milliseconds = image.info.get("duration", 0)
+def _open_pictures(task: Task) -> tuple[VideoInfo, Batches]:
+    """What Pillow reads, as `load_video` reads a GIF: never scaled."""
+    files = frame_files(task.path) if task.path.is_dir() else []
+    n_frames, fps = (len(files), task.fps) if files else gif_length(task.path)
+    chosen = list(range(n_frames) if task.pick is None else task.pick(n_frames))
 
     def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
-        held: list[NDArray] = []
-        numbers: list[int] = []
-        remaining = list(chosen)
-        with image:
-            for number, frame in enumerate(ImageSequence.Iterator(image)):
-                pixels = None
-                while remaining and remaining[0] == number:  # a short video's frames are wanted repeatedly
-                    pixels = np.array(frame.convert("RGB"), dtype=np.uint8) if pixels is None else pixels
-                    held.append(pixels)
-                    numbers.append(remaining.pop(0))
-                    if len(held) == _piece_length(wanted, *pixels.shape[:2]):
-                        yield np.stack(held), tuple(numbers)
-                        held, numbers = [], []
-        if held:
-            yield np.stack(held), tuple(numbers)
+        import numpy as np
 
-    fps = 1000.0 / milliseconds if milliseconds else 0.0
+        held: list[NDArray] = []
+        start = 0
+        for pixels in read_folder(files, chosen) if files else read_gif(task.path, chosen):
+            held.append(pixels)
+            if len(held) == _piece_length(wanted, *pixels.shape[:2]):
+                yield np.stack(held), tuple(chosen[start : start + len(held)])
+                start += len(held)
+                held = []
+        if held:
+            yield np.stack(held), tuple(chosen[start : start + len(held)])
+
     return VideoInfo(path=task.path, n_frames=n_frames, fps=fps), batches

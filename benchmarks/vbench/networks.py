@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,6 +156,40 @@ class Networks:
 
         return self._once("viclip", build)
 
+    def tag2text(self) -> nn.Module:
+        """Tag2Text with a Swin-B, which captions pictures of 384 x 384."""
+
+        def build() -> nn.Module:
+            module = vbench_module("third_party.tag2Text.tag2text")
+            with bert_without_hub(module, _path(table.BERT_WORDS)):
+                model = module.Tag2Text_Caption(image_size=384, vit="swin_b")
+            path = _path(table.TAG2TEXT)
+            own = model.state_dict()
+            # Buffers are computed. What else a checkpoint holds, of its training, the reference passes over.
+            found = {name: one for name, one in read_tensors(path, within="model").items() if name in own}
+            computed = frozenset(name for name in own if name.endswith(_COMPUTED))
+            load_into(model, found, path=path, may_lack=computed)
+            return _frozen(model.to(self.device))
+
+        return self._once("tag2text", build)
+
+    def grit(self, task: str) -> Any:
+        """GRiT-B through the package's DenseCaptioning; task: "ObjectDet" or "DenseCap"."""
+
+        def build() -> Any:
+            path = _path(table.GRIT)
+            read_tensors(
+                path, within="model"
+            )  # so that detectron2, which reads it next, finds nothing to run
+            module = vbench_module("third_party.grit_model")
+            model = module.DenseCaptioning(self.device)
+            begin = model.initialize_model_det if task == "ObjectDet" else model.initialize_model
+            with _bert_words(_path(table.BERT_WORDS)):
+                begin(model_weight=str(path))
+            return model
+
+        return self._once(f"grit {task}", build)
+
     def umt(self) -> nn.Module:
         """UMT ViT-L/16 on 16 frames, 400 actions."""
 
@@ -188,13 +222,52 @@ class Networks:
                 _log.warning("VBench: %s; it runs as it is", error)
         return model
 
-    def _once(self, name: str, build: Callable[[], nn.Module]) -> nn.Module:
+    def _once(self, name: str, build: Callable[[], Any]) -> Any:
         if name not in self._built:
             # Some of the packages' constructors talk to the terminal.
             with redirect_stdout(io.StringIO()):
                 self._built[name] = build()
-        model: nn.Module = self._built[name]
-        return model
+        return self._built[name]
+
+
+_COMPUTED = ("relative_position_index", "attn_mask", "position_ids")
+
+
+@contextmanager
+def _bert_words(words: Path) -> Iterator[None]:
+    """Where a model's code asks the hub for BERT's tokenizer, it gets one of the words in this file."""
+    from transformers import BertTokenizer
+
+    def local(cls: Any, name: str, **options: Any) -> Any:
+        return cls(vocab_file=str(words), **options)
+
+    fetching = BertTokenizer.__dict__.get("from_pretrained")
+    BertTokenizer.from_pretrained = classmethod(local)
+    try:
+        yield
+    finally:
+        if fetching is None:
+            del BertTokenizer.from_pretrained
+        else:
+            BertTokenizer.from_pretrained = fetching
+
+
+@contextmanager
+def bert_without_hub(module: Any, words: Path) -> Iterator[None]:
+    """The same for Tag2Text, whose code also begins with BERT's weights; its checkpoint has its own."""
+
+    class Untrained(module.BertModel):
+        @classmethod
+        def from_pretrained(cls, name: str, *, config: Any, **options: Any) -> Any:
+            return cls(config=config, **options)
+
+    from_hub = module.BertModel
+    module.BertModel = Untrained
+    try:
+        with _bert_words(words):
+            yield
+    finally:
+        module.BertModel = from_hub
 
 
 def _path(file: WeightFile) -> Path:

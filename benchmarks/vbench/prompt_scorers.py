@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.vbench import dimensions as table
 from benchmarks.vbench.package import vbench_module
+from benchmarks.vbench.picked_frames import PickedFrames, length_of
+from benchmarks.vbench.prompts import asked_for
 from benchmarks.vbench.scorer import Request, VideoResult, middle_frames
-from vtok_eval.errors import SpecError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,32 +21,6 @@ if TYPE_CHECKING:
 
 LEAST_PROBABILITY = 0.85
 TOP = 5
-
-
-class _Picked:
-    """One video's picked frames, taken from pieces that may hold others too."""
-
-    def __init__(self, numbers: Sequence[int]) -> None:
-        self._numbers = numbers
-        self._held: dict[int, NDArray] = {}
-
-    def add(self, piece: Piece) -> None:
-        wanted = set(self._numbers)
-        for place, number in enumerate(piece.numbers):
-            if number in wanted and number not in self._held:
-                self._held[number] = piece.array[place].copy()
-
-    def array(self) -> NDArray:
-        """Uint8 `(n, H, W, 3)`, in order, repeated where they are wanted repeatedly."""
-        import numpy as np
-
-        return np.stack([self._held[number] for number in self._numbers])
-
-
-def _length(video: VideoInfo) -> int:
-    if video.n_frames is None:
-        raise ValueError(f"{video.path}: was opened with a decoder that does not count frames")
-    return video.n_frames
 
 
 class TextVideoConsistency:
@@ -65,7 +40,7 @@ class TextVideoConsistency:
 
     def begin(self, video: VideoInfo, request: Request) -> TextVideoPass:
         """Start a video."""
-        return TextVideoPass(self, middle_frames(_length(video), self.N_FRAMES), request.prompt)
+        return TextVideoPass(self, middle_frames(length_of(video), self.N_FRAMES), request.prompt)
 
     def cosine(self, frames: NDArray, prompt: str) -> float:
         """Of uint8 frames `(8, H, W, 3)` and a text; frames are resized as bytes, as the reference does."""
@@ -88,7 +63,7 @@ class TextVideoPass:
 
     def __init__(self, scorer: TextVideoConsistency, numbers: Sequence[int], prompt: str) -> None:
         self._scorer = scorer
-        self._picked = _Picked(numbers)
+        self._picked = PickedFrames(numbers)
         self._prompt = prompt
 
     def add(self, piece: Piece) -> None:
@@ -120,9 +95,7 @@ class AppearanceStyle:
         Raises:
             SpecError: the prompt's information does not name a style.
         """
-        style = request.information.get("appearance_style", {}).get("appearance_style")
-        if not style:
-            raise SpecError(f"appearance_style needs to know the style that {request.prompt!r} asks for")
+        style = asked_for(request.information, "appearance_style", "appearance_style", prompt=request.prompt)
         return StylePass(self, str(style))
 
     def logits(self, piece: Piece, style: str) -> Tensor:
@@ -178,7 +151,7 @@ class HumanAction:
 
     def begin(self, video: VideoInfo, request: Request) -> ActionPass:
         """Start a video."""
-        return ActionPass(self, middle_frames(_length(video), self.N_FRAMES), asked_action(request.prompt))
+        return ActionPass(self, middle_frames(length_of(video), self.N_FRAMES), asked_action(request.prompt))
 
     def seen(self, frames: NDArray) -> list[str]:
         """The actions seen in uint8 frames `(16, H, W, 3)`."""
@@ -217,7 +190,7 @@ class ActionPass:
 
     def __init__(self, scorer: HumanAction, numbers: Sequence[int], action: str) -> None:
         self._scorer = scorer
-        self._picked = _Picked(numbers)
+        self._picked = PickedFrames(numbers)
         self._action = action
 
     def add(self, piece: Piece) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 
 from benchmarks.vbench.dimensions import Dimension, dimension
 from vtok_eval.errors import MissingDependencyError, SpecError, VtokEvalError
-from vtok_eval.video.folder import VideoEntry
+from vtok_eval.video.folder import VIDEO_SUFFIXES, VideoEntry
 
 VIDEOS_PER_PROMPT = 5
+VIDEOS_BEFORE_FILTER = 25
+"""How many the reference wants of a prompt for temporal flickering, of which a filter keeps 5 still ones."""
+
 INFO_FILE = "VBench_full_info.json"
 
 
@@ -28,11 +31,17 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Expected:
-    """A video that a run scores, or misses: then `path` is where it should be."""
+    """A video that a run scores, or misses: then `path` is where it should be.
+
+    entry: as its system lists it; None where the system has no such video.
+    earlier: the same prompt's videos that come before it, where only the first still ones count.
+    """
 
     path: Path
     prompt: Prompt
     index: int | None
+    entry: VideoEntry | None = None
+    earlier: tuple[Path, ...] = ()
 
 
 def package_info_file() -> Path:
@@ -98,10 +107,67 @@ def read_information(path: Path) -> dict[str, dict[str, Any]]:
     return content
 
 
+def asked_for(information: Mapping[str, Any], name: str, key: str | None = None, *, prompt: str) -> Any:
+    """What a prompt's structured information says under a dimension and its key.
+
+    VBench's list nests it one to three deep ({"scene": {"scene": {"scene": "alley"}}}); any depth will do.
+
+    Raises:
+        SpecError: it says nothing there.
+    """
+    found: Any = information
+    while isinstance(found, Mapping) and (name in found or key in found):
+        found = found[name] if name in found else found[key]
+    if found is information or not found or (key is not None and isinstance(found, Mapping)):
+        raise SpecError(f"{name} needs to know the {key or name} that {prompt!r} asks for; it is not given")
+    return found
+
+
+def read_prompt_list(path: Path) -> list[str]:
+    """A user's prompts: a text file, one on each line, or a JSON list of texts or of `{"prompt_en": text}`.
+
+    A prompt that stands twice counts once.
+
+    Raises:
+        VtokEvalError: it cannot be read, has another form, or holds no prompt.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise VtokEvalError(f"{path}: cannot be read as a list of prompts ({error})") from error
+    if not isinstance(content, list):
+        raise VtokEvalError(f"{path}: must be a list of prompts")
+    prompts = []
+    for place, entry in enumerate(content):
+        found = entry.get("prompt_en", entry.get("prompt")) if isinstance(entry, dict) else entry
+        if not isinstance(found, str):
+            raise VtokEvalError(f"{path}: entry {place} is no prompt, and has none under 'prompt_en'")
+        prompts.append(found.strip())
+    known = [prompt for prompt in dict.fromkeys(prompts) if prompt]
+    if not known:
+        raise VtokEvalError(f"{path}: holds no prompt")
+    return known
+
+
+def wanted_of(prompt: Prompt, chosen: Sequence[Dimension]) -> Prompt | None:
+    """A prompt with those of its dimensions that are chosen; None where there are none."""
+    names = {entry.name for entry in chosen}
+    counted = tuple(name for name in prompt.dimensions if name in names)
+    return Prompt(prompt.text, counted, prompt.information) if counted else None
+
+
+def videos_of(prompt: Prompt, *, filtered: bool) -> int:
+    """How many videos the standard protocol wants of a prompt."""
+    return (
+        VIDEOS_BEFORE_FILTER if filtered and "temporal_flickering" in prompt.dimensions else VIDEOS_PER_PROMPT
+    )
+
+
 def standard(
-    entries: Sequence[VideoEntry], prompts: Iterable[Prompt], chosen: Sequence[Dimension], *, folder: Path
+    entries: Sequence[VideoEntry], prompts: Iterable[Prompt], *, folder: Path, filtered: bool = False
 ) -> list[Expected]:
-    """VBench's standard mode: `VIDEOS_PER_PROMPT` videos of every prompt of the chosen dimensions.
+    """VBench's standard mode: 5 videos of every prompt (see `wanted_of`), 25 where still ones are filtered.
 
     A video that is not there is expected all the same, so that it is counted as missing. Videos of other
     prompts, or with a higher index, are not scored, as in the reference.
@@ -109,24 +175,20 @@ def standard(
     Raises:
         SpecError: no video is called after any of the prompts, or two files claim one prompt and index.
     """
-    names = {entry.name for entry in chosen}
-    found: dict[tuple[str | None, int | None], Path] = {}
+    found: dict[tuple[str | None, int | None], VideoEntry] = {}
     for entry in entries:
-        key = entry.prompt, entry.index
-        if None not in key and found.setdefault(key, entry.path) != entry.path:
-            raise SpecError(
-                f"{found[key]} and {entry.path} both claim to be video {entry.index} of one prompt; keep one"
-            )
-    expected = []
+        if entry.prompt is not None and entry.index is not None:
+            _enter(found, (entry.prompt, entry.index), entry)
+    expected: list[Expected] = []
     for prompt in prompts:
-        counted = tuple(name for name in prompt.dimensions if name in names)
-        if not counted:
-            continue
-        wanted = Prompt(prompt.text, counted, prompt.information)
-        for index in range(VIDEOS_PER_PROMPT):
-            named = folder / f"{prompt.text}-{index}.mp4"
-            expected.append(Expected(found.get((prompt.text, index), named), wanted, index))
-    if not any((each.prompt.text, each.index) in found for each in expected):
+        earlier: list[Path] = []
+        # Where only the first still ones count, the reference takes the names in alphabetical order.
+        for index in sorted(range(videos_of(prompt, filtered=filtered)), key=str):
+            known = found.get((prompt.text, index))
+            path = folder / f"{prompt.text}-{index}.mp4" if known is None else known.path
+            expected.append(Expected(path, prompt, index, known, tuple(earlier) if filtered else ()))
+            earlier.append(path)
+    if all(each.entry is None for each in expected):
         raise SpecError(
             f"{folder}: no video is called after one of VBench's prompts ({{prompt}}-{{index}}.mp4); for "
             f"videos of your own prompts set the option mode to custom"
@@ -135,23 +197,50 @@ def standard(
 
 
 def custom(
-    entries: Sequence[VideoEntry], chosen: Sequence[Dimension], information: Mapping[str, Mapping[str, Any]]
+    entries: Sequence[VideoEntry],
+    chosen: Sequence[Dimension],
+    information: Mapping[str, Mapping[str, Any]],
+    *,
+    forgiving: bool = False,
 ) -> list[Expected]:
     """The user's own videos, each on every chosen dimension; a file without a prompt stands for its name.
 
+    forgiving: where a prompt lacks what a dimension needs to know, its videos are not scored on it.
+
     Raises:
-        SpecError: a dimension needs structured information that a prompt lacks.
+        SpecError: a dimension needs structured information that a prompt lacks, or two files have one name
+            but for their extension.
     """
     expected = []
+    found: dict[tuple[str | None, int | None], VideoEntry] = {}
     for entry in entries:
-        text = entry.path.stem if entry.prompt is None else entry.prompt
+        text = _stem(entry.path) if entry.prompt is None else entry.prompt
+        if entry.prompt is None or entry.index is not None:
+            _enter(found, (text, entry.index), entry)
         known = information.get(text, {})
-        for each in chosen:
-            if each.information and each.name not in known:
-                raise SpecError(
-                    f"{each.name} needs to know the {each.information} that {text!r} asks for; give it with "
-                    f"the option information, a JSON file {{prompt: {{{each.name!r}: ...}}}}"
-                )
-        names = tuple(each.name for each in chosen)
-        expected.append(Expected(entry.path, Prompt(text, names, known), entry.index))
+        lacking = {each.name: each for each in chosen if each.information and each.name not in known}
+        if lacking and not forgiving:
+            each = next(iter(lacking.values()))
+            raise SpecError(
+                f"{each.name} needs to know the {each.information} that {text!r} asks for; give it with "
+                f"the option information, a JSON file {{prompt: {{{each.name!r}: ...}}}}"
+            )
+        names = tuple(each.name for each in chosen if each.name not in lacking)
+        expected.append(Expected(entry.path, Prompt(text, names, known), entry.index, entry))
     return expected
+
+
+def _stem(path: Path) -> str:
+    """The name without its extension; a folder of frames has none."""
+    return path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name
+
+
+def _enter(
+    found: dict[tuple[str | None, int | None], VideoEntry],
+    key: tuple[str | None, int | None],
+    entry: VideoEntry,
+) -> None:
+    other = found.setdefault(key, entry)
+    if other.path != entry.path:
+        what = "the same video" if key[1] is None else f"video {key[1]} of one prompt"
+        raise SpecError(f"{other.path} and {entry.path} both claim to be {what}; keep one")

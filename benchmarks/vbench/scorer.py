@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtok_eval.errors import VideoError
@@ -22,20 +23,33 @@ SCORERS: Mapping[str, str] = {
     "dynamic_degree": "benchmarks.vbench.dynamic_degree:DynamicDegree",
     "aesthetic_quality": "benchmarks.vbench.frame_scorers:AestheticQuality",
     "imaging_quality": "benchmarks.vbench.frame_scorers:ImagingQuality",
+    "object_class": "benchmarks.vbench.detections:ObjectClass",
+    "multiple_objects": "benchmarks.vbench.detections:MultipleObjects",
     "human_action": "benchmarks.vbench.prompt_scorers:HumanAction",
+    "color": "benchmarks.vbench.detections:Color",
+    "spatial_relationship": "benchmarks.vbench.detections:SpatialRelationship",
+    "scene": "benchmarks.vbench.captions:Scene",
     "appearance_style": "benchmarks.vbench.prompt_scorers:AppearanceStyle",
     "temporal_style": "benchmarks.vbench.prompt_scorers:TextVideoConsistency",
     "overall_consistency": "benchmarks.vbench.prompt_scorers:TextVideoConsistency",
 }
-"""The dimensions that can be run here, and the class that runs each."""
+"""The class that runs each dimension."""
+
+STILL_ONLY = "benchmarks.vbench.static_filter:StillFlickering"
+"""What runs temporal flickering where only still videos count."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a video was made for. information: the prompt's structured information, by dimension."""
+    """What a video was made for.
+
+    information: the prompt's structured information, by dimension. earlier: the prompt's videos that come
+    before this one, where only the first still ones count.
+    """
 
     prompt: str
     information: Mapping[str, Any] = field(default_factory=dict)
+    earlier: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,8 +70,8 @@ class Pass(Protocol):
         """Take the next frames."""
         ...
 
-    def finish(self) -> VideoResult:
-        """The score, once all frames were given.
+    def finish(self) -> VideoResult | None:
+        """The score, once all frames were given; None where the dimension does not apply to the video.
 
         Raises:
             VideoError: the video has none, because it is too short, say.
@@ -79,9 +93,9 @@ class Scorer(Protocol):
         ...
 
 
-def scorer_class(name: str) -> type[Scorer]:
-    """The class that runs the dimension `name`, which must be in `SCORERS`."""
-    module, _, attribute = SCORERS[name].partition(":")
+def scorer_class(place: str) -> type[Scorer]:
+    """The class at `module:attribute`, or the one that runs the dimension called `place`."""
+    module, _, attribute = SCORERS.get(place, place).partition(":")
     found: type[Scorer] = getattr(importlib.import_module(module), attribute)
     return found
 

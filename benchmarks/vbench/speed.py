@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,15 +112,21 @@ def references(device: torch.device) -> dict[str, Reference]:
 
 
 def measure(
-    paths: Sequence[Path], *, device: torch.device, repeats: int, batch: int, progress: Callable[[str], None]
+    paths: Sequence[Path],
+    *,
+    device: torch.device,
+    repeats: int,
+    batch: int,
+    alone: bool,
+    progress: Callable[[str], None],
 ) -> list[Row]:
-    """Time every quality dimension by itself and the seven together, the two sides in turn."""
+    """Time every quality dimension by itself (if `alone`) and the seven together, the two sides in turn."""
     networks = Networks(device, batch)
     scorers: dict[str, Scorer] = {name: scorer_class(name)(networks) for name in QUALITY}
     theirs = references(device)
     rows = []
     for name in QUALITY:
-        if name == "dynamic_degree":
+        if name == "dynamic_degree" or not alone:
             continue
         row = Row(name)
         rows.append(row)
@@ -131,12 +138,28 @@ def measure(
         path = raft.update_block.flow_head.conv2.weight  # type: ignore[union-attr]
         with _scaled(path, factor), _scaled(_reference_raft_weight(theirs["dynamic_degree"]), factor):
             for names, label in ((("dynamic_degree",), "dynamic_degree"), (QUALITY, "the seven together")):
-                row = Row(f"{label}, {vote} videos")
+                row = Row(_voted(label)(vote))
                 rows.append(row)
                 for _ in range(repeats):
                     _race(row, theirs, scorers, names, paths, device=device, batch=batch)
                 progress(_line(row))
-    return rows
+    return [*rows, *_half_of_each(rows)]
+
+
+def _half_of_each(rows: Sequence[Row]) -> Iterator[Row]:
+    """One moving and one still video together, for each row that was timed with both."""
+    by_name = {row.name: row for row in rows}
+    for name in (_voted("dynamic_degree"), _voted("the seven together")):
+        both = [by_name[name(vote)] for vote in VOTES]
+        added = Row(name("half moving"), agree=all(row.agree for row in both))
+        for side, kind in product(("reference", "ours"), ("wall", "processor")):
+            times = [min(getattr(getattr(row, side), kind)) for row in both]
+            getattr(getattr(added, side), kind).append(sum(times) / 2)
+        yield added
+
+
+def _voted(label: str) -> Callable[[str], str]:
+    return lambda vote: f"{label}, {vote} videos"
 
 
 def _race(
@@ -270,6 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fps", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--together", action="store_true", help="only dynamic degree and the seven together")
     parser.add_argument("--small", action="store_true", help="small models, to try the script")
     parser.add_argument("--json", type=Path, default=None, help="where to write every measurement")
     options = parser.parse_args(arguments)
@@ -290,6 +314,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=device,
             repeats=options.repeats,
             batch=options.batch,
+            alone=not options.together,
             progress=lambda line: _say(f"{line}\n"),
         )
         versions = f"vbench {installed_version()}, torch {torch.__version__}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench import dimensions as table
+from benchmarks.vbench.networks import bert_without_hub
 from benchmarks.vbench.package import vbench_module
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Sizes:
 
     sharpness: what fresh attention weights are multiplied by. They attend to everything alike and average the
     frames' differences away, so two layers need much; through 24 layers, much would make rounding grow to the
-    size of the features.
+    size of the features. bert_words: how many words BERT's tokenizer knows.
     """
 
     dino: tuple[int, int] = (768, 12)
@@ -59,17 +60,20 @@ class Sizes:
     clip_l14: tuple[int, int] = (1024, 24)
     clip_text: tuple[int, int] = (512, 12)
     sharpness: float = 1.0
+    bert_words: int = 30_522
 
 
 FULL = Sizes()
-SMALL = Sizes(dino=(64, 2), clip_b32=(64, 2), clip_l14=(64, 2), clip_text=(64, 2), sharpness=6.0)
+SMALL = Sizes(
+    dino=(64, 2), clip_b32=(64, 2), clip_l14=(64, 2), clip_text=(64, 2), sharpness=6.0, bert_words=600
+)
 
 
 def write_stand_ins(root: Path, torch_home: Path, *, sizes: Sizes, seed: int, prompts: bool = True) -> None:
     """Write a stand-in for every file that a dimension with a runner reads.
 
     root: what VBENCH_CACHE_DIR is to name. torch_home: what TORCH_HOME is to name.
-    prompts: also those of the dimensions that read prompts: ViCLIP and UMT, 3 GB at full size.
+    prompts: also those of the dimensions that read prompts: ViCLIP, UMT and Tag2Text, 5 GB at full size.
     """
     import torch
 
@@ -85,6 +89,7 @@ def write_stand_ins(root: Path, torch_home: Path, *, sizes: Sizes, seed: int, pr
         if prompts:
             _write_viclip(root)
             _write_umt(root)
+            _write_tag2text(root, sizes.bert_words)
 
 
 def _save(path: Path, content: Mapping[str, object]) -> None:
@@ -182,6 +187,22 @@ def _write_umt(root: Path) -> None:
         num_classes=400, all_frames=16, tubelet_size=1, use_learnable_pos_emb=False, init_scale=1.0
     )
     _save(root / table.UMT.path, model.state_dict())
+
+
+def _write_tag2text(root: Path, n_words: int) -> None:
+    """Its words are numbers, but for those that its code writes and reads."""
+    words = root / table.BERT_WORDS.path
+    words.parent.mkdir(parents=True, exist_ok=True)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "picture", "of", "|"]
+    numbers = (str(number) for number in range(n_words - len(special)))
+    words.write_text("\n".join([*special, *numbers]) + "\n")
+    module = vbench_module("third_party.tag2Text.tag2text")
+    with bert_without_hub(module, words):
+        model = module.Tag2Text_Caption(image_size=384, vit="swin_b")
+    for name, parameter in model.named_parameters():
+        if name.endswith("weight") and parameter.ndim > 1:
+            parameter.data.mul_(3.0)  # so that different pictures get different captions
+    _save(root / table.TAG2TEXT.path, {"model": model.state_dict()})
 
 
 def _clip_words() -> Path:

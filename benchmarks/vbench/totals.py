@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.vbench.dimensions import DIMENSIONS, dimension
+from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +17,7 @@ QUALITY_WEIGHT, SEMANTIC_WEIGHT = 4.0, 1.0
 """What the Quality and the Semantic score weigh in the Total (scripts/constant.py of VBench)."""
 
 TOTALS = ("quality", "semantic", "total")
+_TITLES = {"quality": "Quality score", "semantic": "Semantic score", "total": "Total score"}
 _GROUPS: tuple[Literal["quality", "semantic"], ...] = ("quality", "semantic")
 
 
@@ -79,6 +81,50 @@ def totals(scores: Mapping[str, float]) -> Totals:
         total = (QUALITY_WEIGHT * quality + SEMANTIC_WEIGHT * semantic) / (QUALITY_WEIGHT + SEMANTIC_WEIGHT)
     missing = tuple(entry.name for entry in DIMENSIONS if entry.name not in scores)
     return Totals(quality=quality, semantic=semantic, total=total, missing=missing)
+
+
+def total_metrics(names: Collection[str]) -> list[Metric]:
+    """The totals of which every dimension is among `names`, as weighted sums of the dimensions' scores.
+
+    The ordinary table's dimension scores are means over videos; where the reference weighs some by their
+    frames, that differs for videos of different lengths, and so do these from `totals`.
+    """
+    return [_total_metric(name) for name in TOTALS if not missing_for(name, names)]
+
+
+def missing_for(total: str, names: Collection[str]) -> list[str]:
+    """The dimensions of a total that are not among `names`."""
+    return [entry.name for entry in DIMENSIONS if total in ("total", entry.group) and entry.name not in names]
+
+
+def _total_metric(total: str) -> Metric:
+    weights = {name: slope for name, (slope, _) in _shares(total).items()}
+    return Metric(
+        name=total,
+        title=_TITLES[total],
+        unit="fraction",
+        group="totals",
+        headline=True,
+        mean_of=tuple(weights),
+        weights=tuple(weights.values()),
+        offset=sum(offset for _, offset in _shares(total).values()),
+        failed_as=None,
+    )
+
+
+def _shares(total: str) -> dict[str, tuple[float, float]]:
+    """By dimension: what its score is multiplied by and what is added, for its share of a total."""
+    groups = {"quality": QUALITY_WEIGHT, "semantic": SEMANTIC_WEIGHT}
+    if total in groups:
+        groups = {total: 1.0}
+    shares = {}
+    for entry in DIMENSIONS:
+        if entry.group in groups:
+            in_group = sum(other.weight for other in DIMENSIONS if other.group == entry.group)
+            share = groups[entry.group] / sum(groups.values()) * entry.weight / in_group
+            slope = share / (entry.high - entry.low)
+            shares[entry.name] = slope, -slope * entry.low
+    return shares
 
 
 def dimension_scores(videos: Sequence[VideoScore]) -> dict[str, float]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmarks.vbench.dimensions import Dimension, WeightFile
 from benchmarks.vbench.package import INSTALL_HINT, cache_root, installed_version
-from benchmarks.vbench.scorer import SCORERS
 
 
 def torch_hub() -> Path:
@@ -20,10 +19,26 @@ def torch_hub() -> Path:
     return cache / "torch" / "hub"
 
 
+def hf_hub() -> Path:
+    """Where the Hugging Face hub's files are kept, without importing its package."""
+    named = os.environ.get("HF_HUB_CACHE")
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    return Path(named or Path(home) / "hub").expanduser()
+
+
 def places(file: WeightFile) -> tuple[Path, ...]:
     """Where a file is looked for, in order."""
-    others = [place.format(torch_hub=torch_hub(), home=Path.home()) for place in file.elsewhere]
-    return (cache_root() / file.path, *map(Path, others))
+    folders = {"torch_hub": torch_hub(), "hf_hub": hf_hub(), "home": Path.home()}
+    others = (Path(place.format(**folders)) for place in file.elsewhere)
+    return (cache_root() / file.path, *(found for place in others for found in _any_folder(place)))
+
+
+def _any_folder(place: Path) -> list[Path]:
+    """The place with its star filled in by what is there; as it is, where there is no star or no match."""
+    if "*" not in place.parts:
+        return [place]
+    at = place.parts.index("*")
+    return sorted(Path(*place.parts[:at]).glob(str(Path(*place.parts[at:])))) or [place]
 
 
 def find(file: WeightFile) -> Path | None:
@@ -35,11 +50,9 @@ def why_not(dimension: Dimension) -> str | None:
     """Why a dimension cannot be run here, in one line, or None where it can."""
     if installed_version() is None:
         return f"the package 'vbench' is not installed: {INSTALL_HINT}"
-    absent = [module for module in dimension.modules if importlib.util.find_spec(module) is None]
+    absent = missing_modules(dimension)
     missing = [file.path for file in dimension.weights if find(file) is None]
     reasons = []
-    if dimension.name not in SCORERS:
-        reasons.append("vtok-eval has no runner for it yet")
     if absent:
         reasons.append(f"package not installed: {', '.join(absent)}")
     if missing:
@@ -47,10 +60,13 @@ def why_not(dimension: Dimension) -> str | None:
     return "; ".join(reasons) or None
 
 
+def missing_modules(dimension: Dimension) -> list[str]:
+    """The packages that a dimension needs beside vbench's own, and that are not installed."""
+    return [module for module in dimension.modules if importlib.util.find_spec(module) is None]
+
+
 def needs(dimension: Dimension) -> str:
     """What a dimension needs beside the vbench package, in one line, whether it is here or not."""
     things = [f"package {module}" for module in dimension.modules]
     things += [file.path for file in dimension.weights]
-    if dimension.name not in SCORERS:
-        things.append("a runner in vtok-eval, which has none for it yet")
     return ", ".join(things) or "nothing"

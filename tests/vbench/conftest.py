@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,6 +115,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         umt = vbench_module("third_party.umt.models.modeling_finetune")
         _shrink(patch, viclip, width=64, layers=2, heads=2)
         _shrink(patch, umt, embed_dim=64, depth=2, num_heads=2)
+        _shrink_tag2text(patch, vbench_module("third_party.tag2Text.tag2text"), n_words=SMALL.bert_words)
         write_stand_ins(root, torch_home, sizes=SMALL, seed=0)
         _make_umt_see(root / "umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth", ACTION)
         threads = torch.get_num_threads()
@@ -126,6 +127,35 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _shrink(patch: pytest.MonkeyPatch, module: ModuleType, **sizes: int) -> None:
     network = module.VisionTransformer
     patch.setattr(module, "VisionTransformer", lambda **options: network(**{**options, **sizes}))
+
+
+def _shrink_tag2text(patch: pytest.MonkeyPatch, module: ModuleType, *, n_words: int) -> None:
+    """One layer each, few words, 32 tags, and a narrow decoder."""
+    from torch import nn
+
+    whole, configuration = module.Tag2Text_Caption, module.BertConfig
+    # Its code reads the decoder's sizes first, then those of the two encoders, whose width is written there.
+    widths = itertools.cycle([{"hidden_size": 64, "num_attention_heads": 4}, {}, {}])
+
+    def few_layers(path: str) -> object:
+        found = configuration.from_json_file(path)
+        found.update({"num_hidden_layers": 1, "intermediate_size": 64, "vocab_size": n_words + 2})
+        found.update(next(widths))
+        return found
+
+    class FewTags(whole):  # type: ignore[misc, valid-type]
+        def __init__(self, **options: object) -> None:
+            super().__init__(**options)
+            self.num_class = 32
+            self.label_embed = nn.Embedding(32, 768)
+            self.fc = module.GroupWiseLinear(32, 768)
+            self.tag_array = self.tag_array[:32]
+
+    vision = {"image_res": 384, "vision_width": 128, "window_size": 12, "embed_dim": 16}
+    patch.setattr(module, "read_json", lambda _: {**vision, "depths": [1] * 4, "num_heads": [1, 2, 4, 8]})
+    patch.setattr(module, "BertConfig", SimpleNamespace(from_json_file=few_layers))
+    patch.setattr(module, "delete_tag_index", [])
+    patch.setattr(module, "Tag2Text_Caption", FewTags)
 
 
 def _copy_words(root: Path) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.vbench import weights
+from benchmarks.vbench import dimension_table, weights
 from benchmarks.vbench.benchmark import VBench
 from benchmarks.vbench.dimensions import DIMENSIONS, dimension, select
 from benchmarks.vbench.package import installed_version, require_package, vbench_module
-from benchmarks.vbench.scorer import SCORERS
 from vtok_eval.benchmark import System
-from vtok_eval.errors import MissingDependencyError, UnknownNameError, VideoError
+from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
 from vtok_eval.video.folder import VideoFolder
 
 needs_vbench = pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed")
@@ -47,15 +46,23 @@ def test_unknown_dimension_names_the_nearest() -> None:
 
 
 def test_dimensions_may_be_a_text_a_list_or_all() -> None:
-    assert [metric.name for metric in VBench("color, scene").metrics()] == ["color", "scene"]
-    assert [metric.name for metric in VBench(["scene", "color"]).metrics()] == ["color", "scene"]
-    assert len(VBench("all").metrics()) == 16
+    assert [entry.name for entry in select("color, scene")] == ["color", "scene"]
+    assert [entry.name for entry in select(["scene", "color"])] == ["color", "scene"]
+    assert select("all") == DIMENSIONS
+    assert VBench().describe()["options"]["dimensions"] == [entry.name for entry in DIMENSIONS]
     with pytest.raises(ValueError, match="no VBench dimension"):
         select("")
 
 
+@pytest.fixture
+def everything_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every package and every weight file were here."""
+    monkeypatch.setattr("benchmarks.vbench.benchmark.why_not", lambda entry: None)
+
+
+@pytest.mark.usefixtures("everything_here")
 def test_metrics_leave_failed_videos_out() -> None:
-    (metric,) = VBench().metrics()
+    (metric,) = VBench("temporal_flickering").metrics()
     assert metric.failed_as is None
     assert metric.unit == "fraction"
 
@@ -71,11 +78,12 @@ def test_the_table_is_whole() -> None:
 def test_description_says_what_each_dimension_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VBENCH_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(weights, "installed_version", lambda: "0.1.5")
-    states = VBench().describe()["dimensions"]
+    states = VBench("temporal_flickering,dynamic_degree,color").describe()["dimensions"]
     assert set(states) == {entry.name for entry in DIMENSIONS}
     assert states["temporal_flickering"] == "run"
     assert "raft_model/models/raft-things.pth" in states["dynamic_degree"]
     assert "detectron2" in states["color"]
+    assert states["motion_smoothness"] == "not run: not asked for; needs amt_model/amt-s.pth"
     asked = VBench("dynamic_degree").describe()["dimensions"]
     assert (
         asked["dynamic_degree"]
@@ -89,10 +97,10 @@ def test_what_others_need_does_not_depend_on_the_machine(
 ) -> None:
     """A run that is continued must describe itself as before, whatever weights have come since."""
     monkeypatch.setenv("VBENCH_CACHE_DIR", str(tmp_path))
-    before = VBench().describe()
+    before = VBench("temporal_flickering").describe()
     (tmp_path / "raft_model/models").mkdir(parents=True)
     (tmp_path / "raft_model/models/raft-things.pth").touch()
-    assert VBench().describe() == before
+    assert VBench("temporal_flickering").describe() == before
 
 
 def test_without_the_package_preparing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +158,65 @@ def test_a_module_whose_package_is_absent_is_named() -> None:
         vbench_module("object_class")
 
 
-def test_the_page_names_every_dimension_and_file() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "vbench.md").read_text(encoding="utf-8")
-    for entry in DIMENSIONS:
-        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{entry.name}` |")]
-        assert all(file.path in row for file in entry.weights)
-        assert f"{entry.low:g} to {entry.high:g}" in row
-        assert ("| yes |" in row[-8:]) == (entry.name in SCORERS)
+def test_the_page_has_the_table_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "vbench.md").read_text(encoding="utf-8").splitlines()
+    table = dimension_table.lines()
+    assert len(table) == 2 + 16
+    first = page.index(table[0])
+    assert page[first : first + len(table)] == table, "python -m benchmarks.vbench.dimension_table writes it"
+
+
+@pytest.mark.usefixtures("everything_here")
+def test_totals_are_metrics_where_all_their_dimensions_are() -> None:
+    quality = [entry.name for entry in DIMENSIONS if entry.group == "quality"]
+    assert [metric.name for metric in VBench(quality, mode="standard").metrics()][7:] == ["quality"]
+    assert len(VBench(quality[1:]).metrics()) == 6
+    everything = VBench(mode="standard")
+    assert [metric.name for metric in everything.metrics()][16:] == ["quality", "semantic", "total"]
+    assert everything.describe()["notes"] == [
+        "VBench temporal_flickering: on all videos; the standard protocol takes still ones alone (option "
+        "static_filter)"
+    ]
+    notes = VBench(quality).describe()["notes"]
+    assert (
+        "VBench Semantic score: not given; not run: object_class, multiple_objects, human_action" in notes[-2]
+    )
+    assert notes[-1].startswith("VBench Total score: not given; not run: object_class")
+    assert "VBench Quality, Semantic and Total score: not given" in VBench("scene").describe()["notes"][-1]
+
+
+@pytest.mark.usefixtures("everything_here")
+def test_a_dimension_that_no_prompt_informs_is_not_run(tmp_path: Path) -> None:
+    """ "all" leaves it out, and a video whose prompt lacks it too; named, it is an error."""
+    system = folder_of(tmp_path, "a cat-0.mp4", "the sea-0.mp4")
+    states = VBench().describe()["dimensions"]
+    assert states["scene"] == "not run: no prompt says which scene it asks for (option information)"
+    assert {name for name, state in states.items() if state != "run"} == {
+        entry.name for entry in DIMENSIONS if entry.information
+    }
+    information = tmp_path / "information.json"
+    information.write_text('{"the sea": {"scene": "sea"}}')
+    benchmark = VBench(information=str(information))
+    cat, sea = benchmark.samples(system)
+    assert benchmark.describe()["dimensions"]["scene"] == "run"
+    assert set(sea.target["dimensions"]) - set(cat.target["dimensions"]) == {"scene"}
+    with pytest.raises(SpecError, match="scene needs to know the scene that 'a cat' asks for"):
+        VBench("scene", information=str(information)).samples(system)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"per_prompt": 0}, {"folder_fps": 0}, {"folder_fps": "x"}, {"frames_at_once": 1.5}],
+)
+def test_numbers_out_of_range_are_named(options: dict[str, object]) -> None:
+    with pytest.raises(SpecError, match=f"vbench: {next(iter(options))} must be"):
+        VBench(**options)  # type: ignore[arg-type]
+
+
+def test_the_filter_needs_what_it_filters_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match="static_filter is for temporal_flickering"):
+        VBench("imaging_quality", static_filter=True)
+    monkeypatch.setenv("VBENCH_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(weights, "installed_version", lambda: "0.1.5")
+    state = VBench("temporal_flickering", static_filter=True).describe()["dimensions"]["temporal_flickering"]
+    assert state == "not run: the filter for still videos needs raft_model/models/raft-things.pth"

@@ -66,10 +66,17 @@ def test_standard_mode_refuses_a_folder_without_its_prompts(tmp_path: Path, prom
         benchmark.samples(folder(tmp_path, "mine-0.mp4"))
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path, prompts: Path) -> None:
-    benchmark = VBench("imaging_quality", mode="standard", prompts=str(prompts))
-    with pytest.raises(SpecError, match=r"a cat-0.*a cat-0.*keep one"):
-        benchmark.samples(folder(tmp_path, "a cat-0.mp4", "a cat-0.gif"))
+@pytest.mark.parametrize("mode", ["standard", "custom"])
+@pytest.mark.parametrize("name", ["a cat-0", "a cat"])
+def test_two_files_of_one_name_are_refused(tmp_path: Path, prompts: Path, mode: str, name: str) -> None:
+    """In standard mode only a name with an index is a video's."""
+    benchmark = VBench("imaging_quality", mode=mode, prompts=str(prompts))
+    system = folder(tmp_path, f"{name}.mp4", f"{name}.gif", "the sea-1.mp4")
+    if (mode, name) == ("standard", "a cat"):
+        assert len(benchmark.samples(system)) == 10
+        return
+    with pytest.raises(SpecError, match=rf"{name}\..*{name}\..*keep one"):
+        benchmark.samples(system)
 
 
 def test_custom_mode_takes_every_video_on_every_dimension(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.vbench.dynamic_degree import Vote, _Encoded, _most_different_first
+from benchmarks.vbench.dynamic_degree import Vote
+from benchmarks.vbench.flow_lengths import FlowLengths, most_different_first
 
 moving_pairs = st.lists(st.booleans(), max_size=40)
 
@@ -79,7 +80,7 @@ def test_the_most_different_pair_comes_first() -> None:
     levels = torch.tensor([0, 10, 10, 90, 80], dtype=torch.uint8)
     frames = levels[:, None, None, None].expand(5, 3, 16, 16)
     # Differences 10, 0, 80, 10; the earlier of equal ones first.
-    assert _most_different_first(frames) == [2, 0, 3, 1]
+    assert most_different_first(frames) == [2, 0, 3, 1]
 
 
 def test_features_are_computed_once_while_they_fit() -> None:
@@ -96,15 +97,15 @@ def test_features_are_computed_once_while_they_fit() -> None:
 
     frames = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 8, 8)
     counting = Counting()
-    encoded = _Encoded(counting, frames)  # type: ignore[arg-type]
+    encoded = FlowLengths(counting, frames)  # type: ignore[arg-type]
     for numbers in ([3, 1], [1, 2], [3]):
-        features, context = encoded.of(numbers)
+        features, context = encoded._encoded(numbers)
         assert features.flatten().tolist() == numbers
         assert context.flatten().tolist() == [number + 100 for number in numbers]
     assert sorted(counting.seen) == [1, 2, 3]
     encoded._most = 2
-    encoded.of([4, 5])
-    encoded.of([1])
+    encoded._encoded([4, 5])
+    encoded._encoded([1])
     assert counting.seen.count(1) == 2
     assert len(encoded._kept) == 2
     assert math.isfinite(float(np.mean(counting.seen)))

@@ -32,30 +32,30 @@ FEATURES = (
 )
 """What `features` gives, in this order."""
 
-INTERCEPT = -16.1390
+INTERCEPT = -12.6391
 WEIGHTS = (
-    13.0472,  # overlap
-    11.6141,  # worst overlap
-    -16.9847,  # outline
-    -6.6854,  # impurity
-    -4.5520,  # radius
-    -5.8742,  # spread of radius
-    3.4295,  # one form
-    -1.0199,  # density
-    2.7575,  # length
-    -0.1577,  # jitter
-    -5.8677,  # goes with backdrop
-    2.6878,  # stays while backdrop goes
-    23.7052,  # margin of form
-    9.5661,  # quality
-    14.4642,  # spread of outline
-    -7.9241,  # spread of overlap
-    -2.6009,  # is a circle
-    -3.0170,  # is a square
-    -1.5384,  # is a triangle
-    3.4312,  # is a star
-    2.2132,  # is a cross
-    5.7495,  # is a ring
+    10.9824,  # overlap
+    9.5108,  # worst overlap
+    -17.9285,  # outline
+    -7.8449,  # impurity
+    -6.8926,  # radius
+    -6.5753,  # spread of radius
+    3.9349,  # one form
+    0.0278,  # density
+    3.3370,  # length
+    -0.2279,  # jitter
+    -6.4565,  # goes with backdrop
+    2.3590,  # stays while backdrop goes
+    18.8890,  # margin of form
+    9.6462,  # quality
+    18.6989,  # spread of outline
+    16.1912,  # spread of overlap
+    -1.2606,  # is a circle
+    -3.3964,  # is a square
+    -1.7606,  # is a triangle
+    3.0948,  # is a star
+    1.8758,  # is a cross
+    5.9251,  # is a ring
 )
 """Of `features`; `python -m tv_align.judges.oracle.fit` prints them. Fitted on clips of the train and
 validation splits alone, of another seed than the prompts', clean, compressed, and blurred and noisy."""

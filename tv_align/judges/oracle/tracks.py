@@ -18,6 +18,9 @@ _JITTER = 2.0
 """Pixels that a detection may be off."""
 _LONGEST_GAP = 0.3
 """Share of a clip for which a shape may go unseen and still be the same one."""
+_RECENT, _AS_GOOD = 5, 0.65
+"""A shape's detections are alike: one joins a chain whose last five have at least 0.65 of its quality, and the
+other way round. Else what was a shape goes on as a piece of the backdrop after the shape has gone."""
 _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1
@@ -66,7 +69,7 @@ def _link(detections: Sequence[Detection], *, reach: float, longest_gap: int) ->
             (cost, i, j)
             for i, chain in enumerate(open_chains)
             for j, hit in enumerate(hits)
-            if (cost := _step_cost(chain[-1], hit, reach)) is not None
+            if (cost := _step_cost(chain, hit, reach)) is not None
         )
         taken_chains: set[int] = set()
         taken_hits: set[int] = set()
@@ -79,7 +82,12 @@ def _link(detections: Sequence[Detection], *, reach: float, longest_gap: int) ->
     return chains
 
 
-def _step_cost(earlier: Detection, later: Detection, reach: float) -> float | None:
+def _step_cost(chain: Chain, later: Detection, reach: float) -> float | None:
+    """What it costs to add a detection to a chain, in pixels; None where it is too far or unlike it."""
+    earlier = chain[-1]
+    usual = float(np.median([hit.quality for hit in chain[-_RECENT:]]))
+    if min(usual, later.quality) < _AS_GOOD * max(usual, later.quality):
+        return None
     away = float(np.hypot(later.x - earlier.x, later.y - earlier.y))
     if away > _JITTER + reach * (later.frame - earlier.frame):
         return None

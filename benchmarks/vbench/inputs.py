@@ -1,0 +1,148 @@
+"""Which videos of a system are scored: a folder's, a generator's of its prompts, a tokenizer's decoded."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.vbench.dimensions import Dimension
+from benchmarks.vbench.image_frames import is_frame_folder
+from benchmarks.vbench.prompts import (
+    VIDEOS_PER_PROMPT,
+    Expected,
+    Prompt,
+    custom,
+    package_info_file,
+    read_prompt_list,
+    read_prompts,
+    standard,
+    videos_of,
+    wanted_of,
+)
+from vtok_eval.benchmark import Sample, System
+from vtok_eval.errors import SpecError, VideoError
+from vtok_eval.video.folder import MANIFESTS, VideoEntry, VideoFolder
+from vtok_eval.video.made import GeneratedVideos, ReconstructedVideos
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How the expected videos of a system are found.
+
+    mode: "standard" or "custom". prompts: standard mode's list, or a user's prompts for a generator.
+    information: what prompts ask for, by prompt and dimension. per_prompt: a generator's in custom mode.
+    filtered: only still videos count for temporal flickering. forgiving: see `custom`.
+    """
+
+    mode: str
+    prompts: Path | None = None
+    information: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    per_prompt: int = VIDEOS_PER_PROMPT
+    filtered: bool = False
+    forgiving: bool = False
+
+    def samples(self, system: System, chosen: Sequence[Dimension]) -> list[Sample]:
+        """One sample per video, named by its file; samples of one prompt share a cluster.
+
+        A reconstruction has the name of its original, so that the two are compared as a pair.
+
+        Raises:
+            VtokEvalError: as `entries_in`, `standard`, `custom` and `read_prompt_list`.
+        """
+        subject = system.subject
+        return [_sample(each, _name(each, subject)) for each in self._expected(subject, chosen)]
+
+    def _expected(self, subject: Any, chosen: Sequence[Dimension]) -> list[Expected]:
+        if self.mode == "custom":
+            entries = self._custom_entries(subject)
+            return custom(entries, chosen, self.information, forgiving=self.forgiving)
+        prompts = [
+            wanted
+            for prompt in read_prompts(self.prompts or package_info_file())
+            if (wanted := wanted_of(prompt, chosen)) is not None
+        ]
+        entries = self._standard_entries(subject, prompts)
+        found = standard(entries, prompts, folder=subject.path, filtered=self.filtered)
+        missing = [each.path.name for each in found if each.entry is None]
+        if missing:
+            _log.warning(
+                "VBench: %d of %d videos of the standard prompts are missing, the first is %s",
+                len(missing),
+                len(found),
+                missing[0],
+            )
+        return found
+
+    def _custom_entries(self, subject: Any) -> Sequence[VideoEntry]:
+        if not isinstance(subject, GeneratedVideos):
+            return entries_in(subject)
+        if self.prompts is None:
+            raise SpecError(
+                "vbench needs prompts for a generator: name a text or JSON file with the option prompts "
+                "(--set prompts=FILE), or take VBench's own with mode=standard"
+            )
+        return subject.entries_for(read_prompt_list(self.prompts), per_prompt=self.per_prompt)
+
+    def _standard_entries(self, subject: Any, prompts: Sequence[Prompt]) -> Sequence[VideoEntry]:
+        if not isinstance(subject, GeneratedVideos):
+            return entries_in(subject)
+        return [
+            entry
+            for prompt in prompts
+            for entry in subject.entries_for(
+                [prompt.text], per_prompt=videos_of(prompt, filtered=self.filtered)
+            )
+        ]
+
+
+def entries_in(subject: VideoFolder | ReconstructedVideos) -> tuple[VideoEntry, ...]:
+    """A folder's videos, folders of frames among them, called `{prompt}-{index}` like the files.
+
+    Raises:
+        VideoError: as `VideoFolder.entries`, where there are no folders of frames either.
+    """
+    if not isinstance(subject, VideoFolder) or not subject.path.is_dir():
+        return subject.entries()
+    folders = [path for path in sorted(subject.path.iterdir()) if is_frame_folder(path)]
+    folders = [path for path in folders if subject.names is None or path.name in subject.names]
+    if not folders or any((subject.path / name).is_file() for name in MANIFESTS):
+        return subject.entries()
+    entries = tuple(_entry_of(path) for path in folders)
+    try:
+        return (*subject.entries(), *entries)
+    except VideoError:  # no video file: the folders of frames are all there is
+        return entries
+
+
+def _entry_of(folder: Path) -> VideoEntry:
+    named = re.fullmatch(r"(.+)-(\d+)", folder.name, flags=re.DOTALL)
+    return VideoEntry(folder, named[1] if named else None, int(named[2]) if named else None)
+
+
+def _name(expected: Expected, subject: Any) -> str:
+    if expected.entry is not None and isinstance(subject, ReconstructedVideos):
+        return subject.original(expected.entry).name
+    return expected.path.name
+
+
+def _sample(expected: Expected, name: str) -> Sample:
+    return Sample(
+        id=name,
+        cluster=expected.prompt.text,
+        target={
+            "path": str(expected.path),
+            "dimensions": list(expected.prompt.dimensions),
+            "prompt": expected.prompt.text,
+            "information": dict(expected.prompt.information),
+            "index": expected.index,
+            "known": expected.entry is not None,
+            "earlier": [str(path) for path in expected.earlier],
+        },
+        meta={"prompt": expected.prompt.text, "index": expected.index},
+    )
