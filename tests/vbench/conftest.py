@@ -18,8 +18,6 @@ WriteVideo = Callable[..., Path]
 ACTION = "riding a bike"
 """What the stand-in for UMT sees in every video."""
 
-STYLE = {"appearance_style": {"appearance_style": "Van Gogh style"}}
-
 
 def write_frames(path: Path, frames: np.ndarray, *, fps: int, codec: str) -> Path:
     import av
