@@ -68,7 +68,7 @@ class DynamicDegree:
     """
 
     def __init__(self, networks: Networks) -> None:
-        self._raft = RaftFlow(networks.raft())
+        self._raft = RaftFlow(networks.raft(), room=networks.flow_room)
         self._networks = networks
 
     def pick(self, n_frames: int) -> Sequence[int] | None:
@@ -86,7 +86,7 @@ class DynamicDegree:
         flow = FlowLengths(self._raft, frames)
         height, width = frames.shape[-2:]
         threshold = 6.0 * (min(height, width) / 256.0)
-        at_once = self._networks.pairs_at_once(height=height, width=width, volumes=2)
+        at_once = self._networks.pairs_at_once(height=height, width=width, volumes=1)
         while vote.outcome is None:
             chosen = order[vote.seen : vote.seen + min(at_once, vote.undecided_for)]
             lengths = flow.largest([(first, first + 1) for first in chosen], share=LARGEST_SHARE)

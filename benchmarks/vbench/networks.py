@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.vbench import dimensions as table
 from benchmarks.vbench.checkpoints import CheckpointError, load_into, read_tensors
+from benchmarks.vbench.correlation import kept_bytes
 from benchmarks.vbench.dimensions import WeightFile
 from benchmarks.vbench.package import vbench_module
 from benchmarks.vbench.weights import find, places
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PAIR_MEMORY_BYTES = {"cpu": 2 * 2**30, "cuda": 12 * 2**30}
+FLOW_MEMORY_BYTES = {"cpu": 1 * 2**30, "cuda": 12 * 2**30}
+"""What an optical-flow model may keep of correlations, by kind of device."""
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Networks:
     batch: frames or pairs of frames that go through a model at once, at most.
     cpu_batch: the same, on a CPU, for models that a single frame or pair keeps busy: there a larger batch
         only spills out of the caches (measured: MUSIQ needs a third more time a frame with 2 than with 1).
+    flow_memory: bytes, in place of the device's `FLOW_MEMORY_BYTES`.
 
     Every method raises MissingDependencyError where a file or package is missing, and CheckpointError where a
     checkpoint is damaged or belongs to another model.
@@ -41,17 +44,24 @@ class Networks:
     device: torch.device
     batch: int = 16
     cpu_batch: int = 1
+    flow_memory: int | None = None
     _built: dict[str, Any] = field(default_factory=dict)
 
-    def pairs_at_once(self, *, height: int, width: int, volumes: int) -> int:
-        """How many pairs of frames may go through an optical-flow model of this size of frames at once.
+    @property
+    def flow_room(self) -> int:
+        """Bytes that an optical-flow model may keep of correlations."""
+        if self.flow_memory is not None:
+            return self.flow_memory
+        return FLOW_MEMORY_BYTES.get(self.device.type, FLOW_MEMORY_BYTES["cpu"])
 
-        volumes: all-pairs correlation volumes that the model keeps; each has (H W / 64)^2 float32 and a third
-        more for its coarser levels.
+    def pairs_at_once(self, *, height: int, width: int, volumes: int) -> int:
+        """How many pairs of frames may go through an optical-flow model at once: where even one does not fit,
+        one, of which it keeps a part (see `correlation.py`).
+
+        volumes: all-pairs correlations that the model makes of a pair.
         """
-        volume = 4 * 4 / 3 * (height * width / 64) ** 2 * volumes
-        room = _PAIR_MEMORY_BYTES.get(self.device.type, _PAIR_MEMORY_BYTES["cpu"])
-        return max(1, min(self.large_batch, int(room / volume)))
+        of_pair = volumes * kept_bytes(height=height, width=width)
+        return max(1, min(self.large_batch, self.flow_room // of_pair))
 
     @property
     def large_batch(self) -> int:

@@ -2,13 +2,15 @@
 
 The package's forward pass encodes both frames of every pair, so almost every frame twice; brings
 the flow to full size after each iteration though only the last is read; and convolves the context, which
-stays the same, anew in every iteration. Here each is done once.
+stays the same, anew in every iteration. Here each is done once. Its correlation of all places with all others
+is bounded (`correlation.py`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.vbench.correlation import Correlation
 from benchmarks.vbench.package import vbench_module
 
 if TYPE_CHECKING:
@@ -18,11 +20,14 @@ ITERATIONS = 20
 
 
 class RaftFlow:
-    """Flow between frames, from a `vbench.third_party.RAFT.core.raft.RAFT` in evaluation mode."""
+    """Flow between frames, from a `vbench.third_party.RAFT.core.raft.RAFT` in evaluation mode.
 
-    def __init__(self, raft: Any) -> None:
+    room: bytes that the correlations of the pairs given at once may take.
+    """
+
+    def __init__(self, raft: Any, *, room: int) -> None:
         self._raft = raft
-        self._correlation = vbench_module("third_party.RAFT.core.corr").CorrBlock
+        self._room = room
         self._padder = vbench_module("third_party.RAFT.core.utils_core.utils").InputPadder
 
     def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +47,7 @@ class RaftFlow:
         import torch
 
         raft, block = self._raft, self._raft.update_block
-        correlation = self._correlation(features, following, radius=raft.args.corr_radius)
+        correlation = Correlation(features, following, radius=raft.args.corr_radius, room=self._room)
         state, inputs = torch.split(context, [raft.hidden_dim, raft.context_dim], dim=1)
         state = torch.tanh(state)
         gates = _Gates(block.gru, torch.relu(inputs))

@@ -54,7 +54,7 @@ class StillFlickering:
     """
 
     def __init__(self, networks: Networks) -> None:
-        self._raft = RaftFlow(networks.raft())
+        self._raft = RaftFlow(networks.raft(), room=networks.flow_room)
         self._networks = networks
         self._flickering = TemporalFlickering(networks)
         self._known: dict[Path, bool] = {}
@@ -87,7 +87,7 @@ class StillFlickering:
         if max(ends) > limits.across:
             return False
         moving, order = 0, most_different_first(frames)
-        at_once = self._networks.pairs_at_once(height=height, width=width, volumes=2)
+        at_once = self._networks.pairs_at_once(height=height, width=width, volumes=1)
         for start in range(0, len(order), at_once):
             if moving + len(order) - start <= limits.exceptions:
                 return True

@@ -138,11 +138,13 @@ def ours(stand_ins: Path, real_clips: tuple[Path, ...], information: Information
     return compute
 
 
-def evaluator(names: list[str], *, batch: int, depth: int = 2) -> VBenchEvaluator:
+def evaluator(
+    names: list[str], *, batch: int, depth: int = 2, flow_memory: int | None = None
+) -> VBenchEvaluator:
     import torch
 
     device = torch.device("cpu")
-    networks = Networks(device, batch, cpu_batch=batch)
+    networks = Networks(device, batch, cpu_batch=batch, flow_memory=flow_memory)
     scorers: dict[str, Scorer] = {name: scorer_class(name)(networks) for name in names}
     return VBenchEvaluator(scorers, device, frames_per_piece=batch, depth=depth)
 
@@ -202,7 +204,8 @@ def test_flow_is_as_long_as_the_packages(stand_ins: Path, real_clips: tuple[Path
             padded = module.InputPadder(first.shape).pad(first, second)
             _, flow = theirs.model(*padded, iters=20, test_mode=True)
             expected.append(theirs.get_score(padded[0], flow))
-        raft = RaftFlow(Networks(torch.device("cpu")).raft())
+        networks = Networks(torch.device("cpu"))
+        raft = RaftFlow(networks.raft(), room=networks.flow_room)
         flow = FlowLengths(raft, torch.cat(frames).to(torch.uint8))
         found = flow.largest([(2, 3), (0, 1), (1, 2)], share=0.05)
     assert found == pytest.approx([expected[2], expected[0], expected[1]], rel=1e-4)
@@ -215,6 +218,17 @@ def test_a_dimension_alone_scores_as_among_others(ours: Ours, real_clips: tuple[
         for path, found in zip(real_clips, alone, strict=True):
             assert isinstance(found, dict)
             assert found[name].value == pytest.approx(ours(3)[path.name][name].value, abs=1e-6)
+
+
+def test_what_is_kept_of_correlations_changes_no_score(ours: Ours, real_clips: tuple[Path, ...]) -> None:
+    """Nothing kept, and the coarser scales alone (18 x 23 places of the largest clip): large frames' ways."""
+    names = ["motion_smoothness", "dynamic_degree"]
+    for room in (0, 2 * 4 * (18 * 23) * (9 * 11)):
+        tight = evaluator(names, batch=3, flow_memory=room).score(videos(real_clips, names))
+        for path, found in zip(real_clips, tight, strict=True):
+            assert isinstance(found, dict)
+            for name in names:
+                assert found[name].value == pytest.approx(ours(3)[path.name][name].value, abs=BOUND)
 
 
 def test_bad_videos_fail_by_themselves(
