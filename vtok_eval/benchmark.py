@@ -54,12 +54,14 @@ class Outcome:
     """What evaluating one sample gave; the runner makes a `Record` of it (see there for the fields).
 
     `error` is set where just this sample failed though its batch went well; it is recorded as a failure.
+    failed_at: the metrics that it failed at, where that is known; then `values` may hold the others.
     """
 
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    failed_at: tuple[str, ...] = ()
 
 
 class Evaluator(Protocol):

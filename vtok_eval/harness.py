@@ -15,7 +15,7 @@ from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.plan import NotRun, Plan, PlannedJob, make_plan
 from vtok_eval.results.journal import Job, Journal, check_record
 from vtok_eval.results.provenance import finish, provenance
-from vtok_eval.results.records import Record, Status
+from vtok_eval.results.records import FAILED_AT, Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.runners.loading import Failure
 from vtok_eval.scoring import score_run
@@ -293,9 +293,13 @@ def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Recor
         reason=reason,
         meta=sample.meta,
     )
-    if isinstance(result, Failure) or result.error is not None:
+    if isinstance(result, Failure) or (result.error is not None and not result.failed_at):
         return failed
-    record = replace(failed, status=Status.OK, values=result.values, outputs=result.outputs, cost=result.cost)
+    record = replace(failed, values=result.values, outputs=result.outputs, cost=result.cost)
+    if result.failed_at:
+        record = replace(record, meta={**sample.meta, FAILED_AT: ";".join(result.failed_at)})
+    else:
+        record = replace(record, status=Status.OK)
     try:
         check_record(record)
     except ValueError as error:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.dimensions import dimension
 from benchmarks.vbench.flickering import TemporalFlickering, package_score
-from benchmarks.vbench.frames import DecodedAhead, Decoder, Task
-from benchmarks.vbench.scorer import Request, Scorer, VideoResult
+from benchmarks.vbench.frames import DecodedAhead, Decoder, Piece, Task, VideoInfo
+from benchmarks.vbench.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
-from vtok_eval.errors import VideoError, VtokEvalError
+from vtok_eval.errors import SpecError, VideoError, VtokEvalError
 from vtok_eval.video.folder import VideoEntry
 from vtok_eval.video.made import how_made
 
@@ -33,6 +33,17 @@ class Video:
     path: Path
     dimensions: tuple[str, ...]
     request: Request
+
+
+@dataclass
+class VideoScores:
+    """What came of one video, by dimension; a dimension that does not apply to it stands in neither.
+
+    results: its scores. failures: why it has none.
+    """
+
+    results: dict[str, VideoResult] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,9 +74,9 @@ class VBenchEvaluator:
         videos = [self._video(sample) for sample in samples]
         reasons = [self._make(sample) for sample in samples]
         ready = [video for video, reason in zip(videos, reasons, strict=True) if reason is None]
-        results = iter(self.score(ready))
+        found = iter(self.score(ready))
         return [
-            _outcome(next(results), self._cost(video.path)) if reason is None else Outcome(error=reason)
+            _outcome(video, next(found) if reason is None else _failed(video, reason), self._cost(video.path))
             for video, reason in zip(videos, reasons, strict=True)
         ]
 
@@ -97,13 +108,13 @@ class VBenchEvaluator:
             return str(error)
         return None
 
-    def score(self, videos: Sequence[Video]) -> list[Mapping[str, VideoResult] | VideoError]:
-        """Each video's results by dimension, or why it has none."""
+    def score(self, videos: Sequence[Video]) -> list[VideoScores]:
+        """What comes of each video: a dimension that cannot score it leaves the others alone."""
         if self._sole:
-            return [self._package_result(video) for video in videos]
+            return [self._package_scores(video) for video in videos]
         return self._score_streamed(videos)
 
-    def _score_streamed(self, videos: Sequence[Video]) -> list[Mapping[str, VideoResult] | VideoError]:
+    def _score_streamed(self, videos: Sequence[Video]) -> list[VideoScores]:
         import torch
 
         with torch.inference_mode(), ExitStack() as stack:
@@ -131,61 +142,99 @@ class VBenchEvaluator:
 
         return numbers
 
-    def _score_one(
-        self, video: Video, streams: Mapping[Decoder, DecodedAhead]
-    ) -> Mapping[str, VideoResult] | VideoError:
-        results: dict[str, VideoResult] = {}
-        failure: VideoError | None = None
+    def _score_one(self, video: Video, streams: Mapping[Decoder, DecodedAhead]) -> VideoScores:
+        """A video that one decoder cannot read has no score at all: what others made of it is not sure."""
+        scores = VideoScores()
+        damage: str | None = None
         for decoder in _DECODERS:
             names = _read_by(decoder, video.dimensions)
             if not names:
                 continue
             try:
-                results |= self._read(video, names, streams[decoder], skip=failure is not None)
+                self._read(video, names, streams[decoder], scores)
             except VideoError as error:
-                failure = failure or error
-        return failure or {name: results[name] for name in video.dimensions if name in results}
+                damage = damage or str(error)
+        return scores if damage is None else _failed(video, damage)
 
-    def _read(
-        self, video: Video, names: Sequence[str], stream: DecodedAhead, *, skip: bool
-    ) -> dict[str, VideoResult]:
+    def _read(self, video: Video, names: Sequence[str], stream: DecodedAhead, scores: VideoScores) -> None:
         info, pieces = stream.next_video()
-        if skip:  # it has failed already, but what was decoded of it stands in the way of the next
-            _drain(pieces)
-            return {}
         # Dimensions that share a scorer are one and the same score.
-        scorers = {id(self.scorers[name]): self.scorers[name] for name in names}
-        passes = {key: scorer.begin(info, video.request) for key, scorer in scorers.items()}
+        attempts = {id(self.scorers[name]): _Attempt(self.scorers[name], info, video) for name in names}
         for piece in pieces:
-            for each in passes.values():
+            for each in attempts.values():
                 each.add(piece)
-        results = {key: each.finish() for key, each in passes.items()}
-        found = {name: results[id(self.scorers[name])] for name in names}
-        return {name: result for name, result in found.items() if result is not None}
+        for each in attempts.values():
+            each.finish()
+        for name in names:
+            ended = attempts[id(self.scorers[name])]
+            if ended.failure is not None:
+                scores.failures[name] = ended.failure
+            elif ended.result is not None:
+                scores.results[name] = ended.result
 
-    def _package_result(self, video: Video) -> Mapping[str, VideoResult] | VideoError:
+    def _package_scores(self, video: Video) -> VideoScores:
         if video.path.is_dir():  # the package's function opens files alone
             return self._score_streamed([video])[0]
         try:
-            return {name: VideoResult(package_score(video.path)) for name in video.dimensions}
+            return VideoScores({name: VideoResult(package_score(video.path)) for name in video.dimensions})
         except VideoError as error:
-            return error
+            return _failed(video, str(error))
+
+
+class _Attempt:
+    """One dimension's way through one video, until it fails. failure: why, or None. result: see `Pass`."""
+
+    def __init__(self, scorer: Scorer, info: VideoInfo, video: Video) -> None:
+        self.failure: str | None = None
+        self.result: VideoResult | None = None
+        self._pass: Pass | None = None
+        with self._failing():
+            self._pass = scorer.begin(info, video.request)
+
+    def add(self, piece: Piece) -> None:
+        """Take the next frames."""
+        if self._pass is not None:
+            with self._failing():
+                self._pass.add(piece)
+
+    def finish(self) -> None:
+        """Have the result computed."""
+        if self._pass is not None:
+            with self._failing():
+                self.result = self._pass.finish()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What goes wrong within is a failure of this dimension alone."""
+        try:
+            yield
+        except (VideoError, SpecError) as error:
+            self.failure, self._pass = str(error), None
 
 
 def _read_by(decoder: Decoder, names: Sequence[str]) -> list[str]:
     return [name for name in names if dimension(name).decoder == decoder]
 
 
-def _drain(pieces: Iterator[object]) -> None:
-    for _ in pieces:
-        pass
+def _failed(video: Video, reason: str) -> VideoScores:
+    return VideoScores(failures=dict.fromkeys(video.dimensions, reason))
 
 
-def _outcome(result: Mapping[str, VideoResult] | VideoError, cost: Mapping[str, float]) -> Outcome:
-    if isinstance(result, VideoError):
-        return Outcome(error=str(result))
+def _outcome(video: Video, scores: VideoScores, cost: Mapping[str, float]) -> Outcome:
     return Outcome(
-        values={name: (found.value,) for name, found in result.items()},
-        outputs={"weights": {name: found.weight for name, found in result.items()}},
+        values={name: (found.value,) for name, found in scores.results.items()},
+        outputs={"weights": {name: found.weight for name, found in scores.results.items()}},
         cost=cost,
+        error=_reason(video, scores),
+        failed_at=tuple(scores.failures),
     )
+
+
+def _reason(video: Video, scores: VideoScores) -> str | None:
+    """All reasons in one line; the file that each of them begins with is named once."""
+    file = f"{video.path}: "
+    reasons = list(dict.fromkeys(scores.failures.values()))
+    if not reasons:
+        return None
+    first, *others = reasons
+    return "; ".join([first, *(reason.removeprefix(file) for reason in others)])

@@ -39,9 +39,9 @@ def peak_of(names: Sequence[str], video: Path, *, device_name: str) -> str:
     scorers = {name: scorer_class(name)(networks) for name in names}
     before = _status("VmRSS")
     _forget_peak()
-    (result,) = VBenchEvaluator(scorers, device).score([Video(video, tuple(names), Request("bikes"))])
-    if isinstance(result, Exception):
-        raise result
+    (scores,) = VBenchEvaluator(scorers, device).score([Video(video, tuple(names), Request("bikes"))])
+    if scores.failures:
+        raise RuntimeError(f"the video has no score: {scores.failures}")
     line = (
         f"models {before:.0f}, peak {_status('VmHWM'):.0f}, above the models {_status('VmHWM') - before:.0f}"
     )

@@ -31,7 +31,7 @@ from vtok_eval.results.store import RunFolder
 class SystemTotals:
     """What VBench says of one system of a run.
 
-    videos: every video's score on every dimension it counts for. n_failed: videos without a score.
+    videos: every video's score on every dimension it counts for. n_failed: videos that lack one or all.
     """
 
     system: str
@@ -130,8 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _of_system(system: str, records: Sequence[Record]) -> SystemTotals:
     videos = []
     per_video: dict[str, dict[str, float]] = {}
+    n_failed = 0
     for record in records:
-        if record.status is Status.FAILED:
+        n_failed += record.status is Status.FAILED
+        if not record.values:
             continue
         weights = record.outputs.get("weights", {})
         per_video[record.sample_id] = {name: values[0] for name, values in record.values.items()}
@@ -139,7 +141,7 @@ def _of_system(system: str, records: Sequence[Record]) -> SystemTotals:
             VideoScore(name, record.cluster, values[0], weight=float(weights.get(name, 1.0)))
             for name, values in record.values.items()
         ]
-    return SystemTotals(system, tuple(videos), per_video, n_failed=len(records) - len(per_video))
+    return SystemTotals(system, tuple(videos), per_video, n_failed=n_failed)
 
 
 def _value(value: float, span: Interval | None) -> str:

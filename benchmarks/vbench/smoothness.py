@@ -67,13 +67,12 @@ class SmoothnessPass:
         self._waiting: Tensor | None = None
         self._found: list[Tensor] = []
         self._n_frames = 0
-        self._size: tuple[int, ...] = (0, 0)
 
     def add(self, piece: Piece) -> None:
         """Take the next frames."""
         import torch
 
-        self._size = piece.array.shape[1:3]
+        need_size(self._video, *piece.array.shape[1:3], multiple=16, dimension="motion smoothness")
         self._n_frames += len(piece.numbers)
         frames = piece.frames if self._waiting is None else torch.cat([self._waiting, piece.frames])
         # The first of `frames` is an even one. Triples (0, 1, 2), (2, 3, 4), ... share their even frames.
@@ -89,8 +88,6 @@ class SmoothnessPass:
         import torch
 
         need_frames(self._video, self._n_frames, least=3, dimension="motion smoothness")
-        height, width = self._size
-        need_size(self._video, height, width, multiple=16, dimension="motion smoothness")
         return VideoResult((255.0 - float(torch.cat(self._found).mean())) / 255.0)
 
 

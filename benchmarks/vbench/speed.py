@@ -183,10 +183,10 @@ def _race(
     )
     with row.ours.running(device), _quiet():
         found = evaluator.score([Video(path, tuple(names), Request(path.stem)) for path in paths])
-    for place, result in enumerate(found):
-        if not isinstance(result, Mapping):
-            raise result
-        row.agree &= all(abs(result[name].value - expected[name][place]) < 1e-4 for name in names)
+    for place, scores in enumerate(found):
+        if scores.failures:
+            raise RuntimeError(f"a video has no score: {scores.failures}")
+        row.agree &= all(abs(scores.results[name].value - expected[name][place]) < 1e-4 for name in names)
 
 
 def _reference_raft_weight(function: Reference) -> Any:

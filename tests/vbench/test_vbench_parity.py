@@ -128,11 +128,8 @@ def ours(stand_ins: Path, real_clips: tuple[Path, ...], information: Information
     def compute(batch: int) -> Mapping[str, Mapping[str, Any]]:
         if batch not in known:
             results = evaluator(RUN, batch=batch).score(videos(real_clips, RUN, information))
-            known[batch] = {
-                path.name: found
-                for path, found in zip(real_clips, results, strict=True)
-                if isinstance(found, dict)
-            }
+            assert not any(found.failures for found in results)
+            known[batch] = {path.name: found.results for path, found in zip(real_clips, results, strict=True)}
         return known[batch]
 
     return compute
@@ -216,8 +213,7 @@ def test_a_dimension_alone_scores_as_among_others(ours: Ours, real_clips: tuple[
     for name in ("overall_consistency", "temporal_flickering", "human_action"):
         alone = evaluator([name], batch=3, depth=1).score(videos(real_clips, [name]))
         for path, found in zip(real_clips, alone, strict=True):
-            assert isinstance(found, dict)
-            assert found[name].value == pytest.approx(ours(3)[path.name][name].value, abs=1e-6)
+            assert found.results[name].value == pytest.approx(ours(3)[path.name][name].value, abs=1e-6)
 
 
 def test_what_is_kept_of_correlations_changes_no_score(ours: Ours, real_clips: tuple[Path, ...]) -> None:
@@ -226,9 +222,8 @@ def test_what_is_kept_of_correlations_changes_no_score(ours: Ours, real_clips: t
     for room in (0, 2 * 4 * (18 * 23) * (9 * 11)):
         tight = evaluator(names, batch=3, flow_memory=room).score(videos(real_clips, names))
         for path, found in zip(real_clips, tight, strict=True):
-            assert isinstance(found, dict)
             for name in names:
-                assert found[name].value == pytest.approx(ours(3)[path.name][name].value, abs=BOUND)
+                assert found.results[name].value == pytest.approx(ours(3)[path.name][name].value, abs=BOUND)
 
 
 def test_bad_videos_fail_by_themselves(
@@ -241,11 +236,13 @@ def test_bad_videos_fail_by_themselves(
     paths = (text, real_clips[0], tmp_path / "gone.mp4", cut, real_clips[1])
     results = evaluator(names, batch=3).score(videos(paths, names))
     for place, reason in ((0, "text.mp4"), (2, "no such video file"), (3, "cut.mp4")):
-        assert reason in str(results[place])
-        assert paths[place].name in str(results[place])
+        assert not results[place].results
+        assert set(results[place].failures) == set(names)
+        for said in results[place].failures.values():
+            assert reason in said
+            assert paths[place].name in said
     for place in (1, 4):
-        found = results[place]
-        assert isinstance(found, dict)
+        found = results[place].results
         for name in names:
             assert found[name].value == pytest.approx(ours(3)[paths[place].name][name].value, abs=1e-6)
 

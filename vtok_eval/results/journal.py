@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.lock import acquire_lock
-from vtok_eval.results.records import SCHEMA_VERSION, Record, Status
+from vtok_eval.results.records import FAILED_AT, SCHEMA_VERSION, Record, Status
 
 logger = logging.getLogger(__name__)
 
@@ -306,8 +306,11 @@ def check_record(record: Record) -> None:
 def _row(record: Record) -> tuple[str | None, ...]:
     what = f"sample {record.sample_id!r} of job {record.job!r}"
     status = Status(record.status)
-    if status is Status.FAILED and (not record.reason or record.values):
-        raise ValueError(f"{what} failed: it must have a reason and no values")
+    if status is Status.FAILED and (not record.reason or _values_at_odds(record)):
+        raise ValueError(
+            f"{what} failed: it must have a reason and no values, or those of metrics that it did not fail "
+            f"at (meta {FAILED_AT!r})"
+        )
     if status is Status.OK and record.reason is not None:
         raise ValueError(f"{what} is ok: it cannot have a reason for failing")
     values = {name: [float(value) for value in row] for name, row in record.values.items()}
@@ -326,6 +329,13 @@ def _row(record: Record) -> tuple[str | None, ...]:
         _json(cost, what=f"cost of {what}"),
         _json(record.meta, what=f"meta of {what}"),
     )
+
+
+def _values_at_odds(record: Record) -> bool:
+    """Whether a failed record has values that it should not have."""
+    if FAILED_AT not in record.meta:
+        return bool(record.values)
+    return not set(record.values).isdisjoint(str(record.meta[FAILED_AT]).split(";"))
 
 
 def _record(row: tuple[Any, ...]) -> Record:

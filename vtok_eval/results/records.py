@@ -14,6 +14,10 @@ SCHEMA_VERSION = 1
 """Raised when a reader of version N could misread what version N+1 writes."""
 
 
+FAILED_AT = "failed_at"
+"""Key in the meta of a failed record: the metrics that it failed at, parted by ";". It may have others."""
+
+
 class Status(StrEnum):
     """How a sample ended."""
 
@@ -30,7 +34,8 @@ class Record:
     cluster: what intervals resample by: samples that share a clip share a cluster.
     reason: why it failed, one line; None where it did not.
     values: metric name -> one finite value per replicate (training seed, say). A metric that does not apply
-        to the sample has no key. A failed sample has no values.
+        to the sample has no key. A failed sample has no values, but where its meta says at which metrics it
+        failed (`FAILED_AT`): then those of the others.
     outputs: what the system gave, as JSON can hold it, enough to compute the values again.
     cost: tokens, seconds and the like; never part of a score of quality.
     meta: what a table groups by (category, clip length, duration).
@@ -66,7 +71,8 @@ class Metric:
     failed_as: the value that a failed sample counts as (0.0 for accuracy: the denominator never changes);
         None leaves failed samples out, and the score says how many.
     failed_where: "FIELD=VALUE" charges the metric with those failed samples only whose meta has that value
-        (among others, in a field of several parted by ";"); empty charges it with all.
+        (among others, in a field of several parted by ";"); empty charges it with all. A record that says
+        what it failed at (`FAILED_AT`) is charged to that alone.
     derived: whether the benchmark computes the score itself, from the records and something that they do not
         hold (a judge's calibration): no sample has a value of it, and a submission leaves it out.
     """
@@ -96,6 +102,8 @@ class Metric:
 
     def is_charged_with(self, record: Record) -> bool:
         """Whether a failed record counts in this metric."""
+        if FAILED_AT in record.meta:
+            return self.name in str(record.meta[FAILED_AT]).split(";")
         name, _, value = self.failed_where.partition("=")
         return (
             not name or value in str(record.meta.get(name)).split(";") or value == str(record.meta.get(name))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.columns import Bools, Floats, JobColumns
-from vtok_eval.results.records import Metric, Record, Status
+from vtok_eval.results.records import FAILED_AT, Metric, Record, Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +108,11 @@ class ClusterSums:
 def material(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) -> Material:
     """A job's values of a metric; `metrics` holds what it may be the mean of.
 
-    Which metrics a failed sample would have had cannot be known, so every metric is charged with every failed
-    sample that `Metric.failed_where` lets through: it counts as `metric.failed_as`, or is left out where that
-    is None. A component with one replicate beside others with R stands for the same value in each of the R.
-    Where the metric has weights, the values are such that the components' plain mean is the weighted score.
+    Which metrics a failed sample would have had is mostly not known, so every metric is charged with every
+    failed sample that `Metric.is_charged_with` lets through: it counts as `metric.failed_as`, or is left out
+    where that is None. A component with one replicate beside others with R stands for the same value in each
+    of the R. Where the metric has weights, the values are such that the components' plain mean is the
+    weighted score.
 
     Raises:
         ValueError: samples, or components, have different numbers of replicates.
@@ -162,7 +163,7 @@ def _component(job: JobColumns, metric: Metric) -> Material:
 
 def _charged(job: JobColumns, metric: Metric) -> Bools:
     """The failed samples that the metric is charged with."""
-    if not metric.failed_where:
+    if not metric.failed_where and not any(FAILED_AT in meta for meta in job.failed_meta.values()):
         return job.failed
     charged = np.zeros_like(job.failed)
     for place, meta in job.failed_meta.items():
