@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.understanding.options import check_options
+from benchmarks.understanding.options import ScenesOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample, System
 from vtok_eval.errors import SuiteError
+from vtok_eval.probes.options import check_options
 from vtok_eval.results.records import Metric
 from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
-
-if TYPE_CHECKING:
-    from vtok_eval.probes.training import Recipe
 
 GROUPS = ("static", "temporal", "camera")
 _GROUP_TITLES = {"static": "Static", "temporal": "Temporal", "camera": "Camera"}
@@ -54,22 +52,23 @@ class UnderstandingScenes:
         Raises:
             SuiteError: naming the option that is wrong.
         """
-        self.options = check_options(
-            train_clips=train_clips,
-            validation_clips=validation_clips,
-            test_clips=test_clips,
-            data_seed=data_seed,
-            clip_size=clip_size,
-            n_frames=n_frames,
-            probe_seeds=probe_seeds,
-            width=width,
-            heads=heads,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            learning_rates=learning_rates,
-            weight_decay=weight_decay,
-        )
+        given = {
+            "train_clips": train_clips,
+            "validation_clips": validation_clips,
+            "test_clips": test_clips,
+            "data_seed": data_seed,
+            "clip_size": clip_size,
+            "n_frames": n_frames,
+            "probe_seeds": probe_seeds,
+            "width": width,
+            "heads": heads,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimizer": optimizer,
+            "learning_rates": learning_rates,
+            "weight_decay": weight_decay,
+        }
+        self.options = check_options(ScenesOptions, given, benchmark=self.name)
         try:
             self._sets = {split: self._scene_set(split) for split in ("train", "validation", "test")}
         except ValueError as error:
@@ -106,7 +105,7 @@ class UnderstandingScenes:
 
         training = ProbeTraining(
             attributes=ATTRIBUTES,
-            recipe=self._recipe(),
+            recipe=self.options.recipe(n_frames=self.options.n_frames),
             n_probes=self.options.probe_seeds,
             training=self._samples("train"),
             validation=self._samples("validation"),
@@ -158,21 +157,6 @@ class UnderstandingScenes:
 
     def _fingerprints(self) -> dict[str, str]:
         return {split: scenes.fingerprint() for split, scenes in self._sets.items()}
-
-    def _recipe(self) -> Recipe:
-        from vtok_eval.probes.training import Recipe
-
-        options = self.options
-        return Recipe(
-            width=options.width,
-            heads=options.heads,
-            n_frames=options.n_frames,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            optimizer=options.optimizer,
-            learning_rates=options.learning_rates,
-            weight_decay=options.weight_decay,
-        )
 
 
 def _sample(clip: SceneClip) -> Sample:

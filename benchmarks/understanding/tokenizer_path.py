@@ -134,7 +134,6 @@ class TokenizerPath:
         from benchmarks.understanding.question_reading import QuestionReading
         from vtok_eval.probes.artifact import write_atomically
         from vtok_eval.probes.preparation import ReaderTraining
-        from vtok_eval.probes.training import Recipe
 
         encoder, sentences = self._vectors(context.device)
         write_atomically(context.artifacts / "sentences.json", json.dumps(encoder.describe()).encode())
@@ -142,16 +141,7 @@ class TokenizerPath:
         options = self.options
         training = ReaderTraining(
             task=QuestionReading(self.data.questions, sentences, self.vocabulary),
-            recipe=Recipe(
-                width=options.width,
-                heads=options.heads,
-                n_frames=self.sampling.frames or 1,
-                epochs=options.epochs,
-                batch_size=options.batch_size,
-                optimizer=options.optimizer,
-                learning_rates=options.learning_rates,
-                weight_decay=options.weight_decay,
-            ),
+            recipe=options.recipe(n_frames=self.sampling.frames or 1),
             n_probes=options.seeds,
             training=self.data.training,
             validation=self.data.validation,

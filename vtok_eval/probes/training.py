@@ -25,7 +25,15 @@ _WARM_UP = 0.1
 _ADAMW_BETAS = (0.9, 0.98)
 _ADAMW_SHARE = 0.25
 """AdamW's learning rate beside Muon's, as a share of it."""
-_LEARNT_BY_ADAMW = ("probe.classifiers.", "probe.embed_place.", "probe.queries", "probe.null_token")
+_LEARNT_BY_ADAMW = (
+    "probe.classifiers.",
+    "probe.embed_place.",
+    "probe.embed_asked.",
+    "probe.embed_claimed.",
+    "probe.lean.",
+    "probe.queries",
+    "probe.null_token",
+)
 """Look-up tables and outputs: Muon is for the matrices between them."""
 
 

@@ -1,0 +1,75 @@
+"""The options of a probe and its training that suites may set, checked where they come in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vtok_eval.errors import SuiteError
+
+if TYPE_CHECKING:
+    from vtok_eval.probes.training import Recipe
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+
+
+class TrainingOptions(BaseModel):
+    """What every probe is trained with; the same values hold for every tokenizer of the suite.
+
+    width, heads: of the probe. epochs, batch_size, optimizer, weight_decay: of its training. learning_rates:
+    each is tried, and the one that reads the validation clips best is kept, per system and probe seed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: Count = 128
+    heads: Count = 8
+    epochs: Count = 8
+    batch_size: Count = 128
+    optimizer: Literal["muon", "adamw"] = "muon"
+    learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.1,)
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.25
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    def recipe(self, *, n_frames: int) -> Recipe:
+        """The recipe for clips of so many frames."""
+        from vtok_eval.probes.training import Recipe
+
+        return Recipe(
+            width=self.width,
+            heads=self.heads,
+            n_frames=n_frames,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            learning_rates=self.learning_rates,
+            weight_decay=self.weight_decay,
+        )
+
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def check_options(schema: type[Options], options: dict[str, Any], *, benchmark: str) -> Options:
+    """The options as a checked whole.
+
+    Raises:
+        SuiteError: naming the first option that is wrong, and what was expected.
+    """
+    try:
+        return schema.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        subject = f"option {where}" if where else "options"
+        given = f" (given: {first['input']!r})" if where else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise SuiteError(f"{benchmark}: {subject}: {message}{given}") from error
