@@ -203,8 +203,8 @@ def _default_judge(spec: str, prompts: str) -> Judge:
         return build_judge(spec)
     except MissingDependencyError as error:
         raise MissingDependencyError(
-            f"tv-align: prompts={prompts} are judged by {spec} unless another judge is named (--set judge=..., "
-            f"such as endpoint:MODEL,url=...), and {error}"
+            f"tv-align: prompts={prompts} are judged by {spec} unless another judge is named (--set "
+            f"judge=..., such as endpoint:MODEL,url=...), and {error}"
         ) from error
 
 

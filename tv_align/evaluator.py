@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tv_align.judges.judge import Judge, Verdict, check_verdicts
 from tv_align.prompts.schema import Prompt
-from tv_align.scores import values
+from tv_align.scores import values, verdicts_as_json
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import MissingDependencyError, VtokEvalError
 from vtok_eval.video.made import MadeVideo, how_made
@@ -48,7 +48,7 @@ class JudgeEvaluator:
         check_verdicts(verdicts, n_questions=len(prompt.questions))
         return Outcome(
             values=values(prompt, verdicts),
-            outputs={"judge": self._judge.name, "verdicts": _as_json(prompt, verdicts)},
+            outputs={"judge": self._judge.name, "verdicts": verdicts_as_json(prompt, verdicts)},
             cost={**_total_cost(verdicts), **tokens},
         )
 
@@ -59,20 +59,6 @@ def _tokens(sample: Sample) -> Mapping[str, float]:
         return {}
     made = how_made(sample.clip.entry.path)
     return {"tokens": float(made["tokens"])} if "tokens" in made else {}
-
-
-def _as_json(prompt: Prompt, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    return [
-        {
-            "question_id": question.id,
-            "question": question.text,
-            "expected": question.answer,
-            "reply": verdict.reply,
-            "probability": verdict.probability,
-            "raw": verdict.raw,
-        }
-        for question, verdict in zip(prompt.questions, verdicts, strict=True)
-    ]
 
 
 def _total_cost(verdicts: Sequence[Verdict]) -> Mapping[str, float]:

@@ -57,6 +57,21 @@ def values(prompt: Prompt, verdicts: Sequence[Verdict]) -> dict[str, tuple[float
     }
 
 
+def verdicts_as_json(prompt: Prompt, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """What a record keeps of the verdicts on the prompt's questions, in their order."""
+    return [
+        {
+            "question_id": question.id,
+            "question": question.text,
+            "expected": question.answer,
+            "reply": verdict.reply,
+            "probability": verdict.probability,
+            "raw": verdict.raw,
+        }
+        for question, verdict in zip(prompt.questions, verdicts, strict=True)
+    ]
+
+
 def derived_scores(records: Sequence[Record], calibration: Calibration, *, label: str) -> list[Score]:
     """One job's question accuracies corrected for the judge's errors, see `corrected_scores`, and beside each
     the judge's own sensitivity and specificity in that category."""

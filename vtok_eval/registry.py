@@ -136,6 +136,7 @@ BENCHMARKS = Registry(
         "efficiency": "benchmarks.efficiency.benchmark:Efficiency",
         "vbench": "benchmarks.vbench.benchmark:VBench",
         "tv-align": "tv_align.benchmark:TVAlign",
+        "tv-align-read": "tv_align.read.benchmark:TVAlignRead",
     },
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
@@ -157,6 +158,7 @@ BENCHMARKS = Registry(
         "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
         "vbench": "VBench's dimensions through the vbench package",
         "tv-align": "do videos show what their prompts say? (prompts: tv-align-open, an open re-creation)",
+        "tv-align-read": "do frozen tokens tell true text from false? (prompts: tv-align-scenes, a probe)",
     },
 )
 

@@ -11,6 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tv_align.scenes.content import (
+    OPPOSITE_RELATION,
+    affected,
+    clear_quadrant,
+    clear_relations,
+    kind_of,
+    lasting,
+)
 from tv_align.scenes.facts import (
     CAMERA_KINDS,
     MANNERS,
@@ -37,13 +45,10 @@ from tv_align.scenes.facts import (
     a,
     ask,
 )
-from vtok_eval.scenes.scene import Scene, SceneObject, pick
+from vtok_eval.scenes.scene import Scene, pick
 from vtok_eval.scenes.truth import WAYS
-from vtok_eval.scenes.vocabulary import EVENTS, HALVES, OPPOSITE, PATHS, QUADRANTS, SPEEDS
+from vtok_eval.scenes.vocabulary import EVENTS, HALVES, OPPOSITE, PATHS, QUADRANTS, SHAPES, SPEEDS
 
-_CLEARLY = 0.12
-"""Sides of the frame by which a relation or quadrant must be clear in every frame."""
-_STEPS = [step / 15 for step in range(16)]
 _OVER = "over a photograph"
 
 
@@ -60,10 +65,6 @@ class Draft:
         return {**{ask(fact): "yes" for fact in self.true}, **{ask(fact): "no" for fact in self.false}}
 
 
-def _kind(item: SceneObject) -> Kind:
-    return Kind(item.colour, item.shape)
-
-
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
@@ -72,19 +73,10 @@ def _other(rng: np.random.Generator, items: Sequence[str], answer: str) -> str:
     return pick(rng, [item for item in items if item != answer])
 
 
-def _lasting(scene: Scene) -> list[SceneObject]:
-    """The shapes to which nothing happens, the moving one aside."""
-    return [
-        item
-        for index, item in enumerate(scene.objects)
-        if index != scene.mover and item.appears_at is item.disappears_at is item.recoloured_at is None
-    ]
-
-
 def _counting(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     if scene.event != "none":
         return None
-    kinds = [_kind(item) for item in scene.objects]
+    kinds = [kind_of(item) for item in scene.objects]
     number = len(kinds)
     # Partners: each number is as often the true one as the counterfactual of its partner.
     partner = {1: 2, 2: 1, 3: 4, 4: 3}[number]
@@ -92,15 +84,21 @@ def _counting(scene: Scene, level: str, rng: np.random.Generator) -> Draft | Non
     text = f"{many} {_OVER}: {_listed([a(kind) for kind in kinds])}"
     if level == "basic":
         return Draft(text, (Count(number),), (Count(partner),))
+    # A colour and a form that are both there but not in one shape, where there are such; never one number of
+    # shapes more often than another, or the number would tell the answer.
     swapped = [
         (one, Kind(one.colour, other.shape))
         for one in kinds
         for other in kinds
         if Kind(one.colour, other.shape) not in kinds
     ]
-    if not swapped:
-        return None
-    there, absent = pick(rng, swapped)
+    other_form = [
+        (one, Kind(one.colour, shape))
+        for one in kinds
+        for shape in SHAPES
+        if Kind(one.colour, shape) not in kinds
+    ]
+    there, absent = pick(rng, swapped or other_form)
     return Draft(text, (Count(number), Has(there)), (Count(partner), Has(absent)))
 
 
@@ -115,35 +113,12 @@ def _attribute(scene: Scene, level: str, rng: np.random.Generator) -> Draft | No
     if scene.event != "none" or not pairs:
         return None
     one, other = pick(rng, pairs)
-    text = f"{a(_kind(one)).capitalize()} and {a(_kind(other))} {_OVER}"
+    text = f"{a(kind_of(one)).capitalize()} and {a(kind_of(other))} {_OVER}"
     true, false = [HasColour(one.shape, one.colour)], [HasColour(one.shape, other.colour)]
     if level == "compound":
         true.append(HasColour(other.shape, other.colour))
         false.append(HasColour(other.shape, one.colour))
     return Draft(text, tuple(true), tuple(false))
-
-
-_OPPOSITE_RELATION = {"left": "right", "right": "left", "above": "below", "below": "above"}
-
-
-def _relations(scene: Scene, one: int, other: int) -> list[str]:
-    """The relations in which one shape stands clearly to another in every frame."""
-    places = [(scene.position(one, time), scene.position(other, time)) for time in _STEPS]
-    dx = np.array([first[0] - second[0] for first, second in places])
-    dy = np.array([first[1] - second[1] for first, second in places])
-    clear = {
-        "left": dx < -_CLEARLY, "right": dx > _CLEARLY, "above": dy < -_CLEARLY, "below": dy > _CLEARLY,
-    }  # fmt: skip
-    return [name for name, holds in clear.items() if holds.all()]
-
-
-def _quadrant(scene: Scene, index: int) -> str | None:
-    x, y = np.array([scene.position(index, time) for time in _STEPS]).T
-    if (np.abs(x - 0.5) < _CLEARLY / 2).any() or (np.abs(y - 0.5) < _CLEARLY / 2).any():
-        return None
-    if len({*(x < 0.5)}) > 1 or len({*(y < 0.5)}) > 1:
-        return None
-    return f"{'top' if y[0] < 0.5 else 'bottom'} {'left' if x[0] < 0.5 else 'right'}"
 
 
 def _spatial(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
@@ -154,17 +129,17 @@ def _spatial(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None
         (one, relation, other)
         for one in range(n)
         for other in range(n)
-        for relation in (_relations(scene, one, other) if one != other else ())
-        if level == "basic" or _quadrant(scene, one) is not None
+        for relation in (clear_relations(scene, one, other) if one != other else ())
+        if level == "basic" or clear_quadrant(scene, one) is not None
     ]
     if not choices:
         return None
     one, relation, other = pick(rng, choices)
-    kind, second = _kind(scene.objects[one]), _kind(scene.objects[other])
+    kind, second = kind_of(scene.objects[one]), kind_of(scene.objects[other])
     true: list[Fact] = [Stands(kind, relation, second)]
-    false: list[Fact] = [Stands(kind, _OPPOSITE_RELATION[relation], second)]
+    false: list[Fact] = [Stands(kind, OPPOSITE_RELATION[relation], second)]
     text = f"{a(kind).capitalize()} {RELATIONS[relation]} {a(second)} {_OVER}"
-    quadrant = _quadrant(scene, one)
+    quadrant = clear_quadrant(scene, one)
     if level == "compound" and quadrant is not None:
         true.append(InQuadrant(kind, quadrant))
         false.append(InQuadrant(kind, _other(rng, QUADRANTS, quadrant)))
@@ -174,15 +149,15 @@ def _spatial(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None
 
 def _direction(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     mover, way = scene.objects[scene.mover], scene.motion.direction
-    others = _lasting(scene)
+    others = lasting(scene)
     if way is None or mover.new_colour is not None or (level == "compound" and not others):
         return None
-    kind = _kind(mover)
+    kind = kind_of(mover)
     true: list[Fact] = [SetsOut(kind, way)]
     false: list[Fact] = [SetsOut(kind, OPPOSITE[way])]
     text = f"{a(kind).capitalize()} starts moving {WAYS[way]} {_OVER}"
     if level == "compound":
-        other = _kind(pick(rng, others))
+        other = kind_of(pick(rng, others))
         true.append(Moves(kind))
         false.append(Moves(other))
         text += f", while {a(other)} stays in place"
@@ -193,7 +168,7 @@ def _manner(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     mover, motion = scene.objects[scene.mover], scene.motion
     if mover.disappears_at is not None:
         return None
-    name = a(_kind(mover)).capitalize()
+    name = a(kind_of(mover)).capitalize()
     if level == "basic":
         text = f"{name} moves {MANNERS[motion.path]} {_OVER}"
         return Draft(text, (Takes(motion.path),), (Takes(_other(rng, PATHS, motion.path)),))
@@ -219,7 +194,7 @@ _CAMERA_TEXT = {
 def _camera(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     motion = scene.camera.motion
     kind = motion.split()[0]
-    others = [_kind(item) for item in scene.objects if item.appears_at is None]
+    others = [kind_of(item) for item in scene.objects if item.appears_at is None]
     text = f"{_listed([a(other) for other in others])} {_OVER}, {_CAMERA_TEXT[motion]}"
     text = text[0].upper() + text[1:]
     if motion == "still":
@@ -238,16 +213,9 @@ def _camera(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
 _EVENT_TEXT = {"appears": "appears", "disappears": "disappears", "changes colour": "changes colour"}
 
 
-def _affected(scene: Scene) -> SceneObject | None:
-    for item in scene.objects:
-        if item.appears_at is not None or item.disappears_at is not None or item.new_colour is not None:
-            return item
-    return None
-
-
 def _order(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     clauses = [
-        clause for clause in (_recolouring(scene), _return(scene), _timing(scene)) if clause is not None
+        clause for clause in (recolouring(scene), there_and_back(scene), timing(scene)) if clause is not None
     ]
     wanted = 1 if level == "basic" else 2
     if len(clauses) < wanted:
@@ -264,19 +232,20 @@ def _joined(clauses: Sequence[str], scene: Scene) -> str:
     """Clauses as one sentence in which a shape that is named again is "the" shape."""
     first, *rest = clauses
     for item in scene.objects:
-        name = a(_kind(item))
+        name = a(kind_of(item))
         if first.startswith(name):
-            rest = [clause.replace(name, f"the {_kind(item)}", 1) for clause in rest]
+            rest = [clause.replace(name, f"the {kind_of(item)}", 1) for clause in rest]
     return " while ".join([first, *rest])
 
 
-def _recolouring(scene: Scene) -> tuple[str, Fact, Fact] | None:
-    item = _affected(scene)
+def recolouring(scene: Scene) -> tuple[str, Fact, Fact] | None:
+    """A clause, its fact and the counterfactual: in which order a shape has its two colours."""
+    item = affected(scene)
     if item is None or item.new_colour is None:
         return None
     if [other.shape for other in scene.objects].count(item.shape) > 1:
         return None
-    clause = f"{a(_kind(item))} turns {item.new_colour}"
+    clause = f"{a(kind_of(item))} turns {item.new_colour}"
     return (
         clause,
         Recolours(item.shape, item.colour, item.new_colour),
@@ -284,38 +253,43 @@ def _recolouring(scene: Scene) -> tuple[str, Fact, Fact] | None:
     )
 
 
-def _return(scene: Scene) -> tuple[str, Fact, Fact] | None:
+def there_and_back(scene: Scene) -> tuple[str, Fact, Fact] | None:
+    """The same: in which order the moving shape goes its two ways."""
     way, mover = scene.motion.direction, scene.objects[scene.mover]
     if scene.motion.path != "back and forth" or way is None or mover.disappears_at is not None:
         return None
     back = OPPOSITE[way]
-    clause = f"{a(_kind(mover))} moves first {WAYS[way]} and then {WAYS[back]}"
+    clause = f"{a(kind_of(mover))} moves first {WAYS[way]} and then {WAYS[back]}"
     return clause, Returns(way, back), Returns(back, way)
 
 
-def _timing(scene: Scene) -> tuple[str, Fact, Fact] | None:
-    item = _affected(scene)
+def timing(scene: Scene) -> tuple[str, Fact, Fact] | None:
+    """The same: in which half of the clip it happens."""
+    item = affected(scene)
     if item is None or scene.event_half is None:
         return None
     if item is scene.objects[scene.mover] and item.disappears_at is not None:
         return None  # the only shape always goes in the second half
-    half, kind = scene.event_half, _kind(item)
+    half, kind = scene.event_half, kind_of(item)
     other = HALVES[1 - HALVES.index(half)]
     clause = f"{a(kind)} {_EVENT_TEXT[scene.event]} in the {half} of the clip"
     return clause, HappensIn(scene.event, kind, half), HappensIn(scene.event, kind, other)
 
 
 def _action(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
-    item = _affected(scene)
-    others = _lasting(scene)
-    if item is None or (level == "compound" and not others):
+    item = affected(scene)
+    if item is None:
         return None
-    kind = _kind(item)
+    others = lasting(scene)
+    # From three shapes on another one is left whatever happens; with fewer, the event would depend on that.
+    if level == "compound" and sum(each.appears_at is None for each in scene.objects) < 3:
+        return None
+    kind = kind_of(item)
     true: list[Fact] = [Happens(scene.event, None)]
     false: list[Fact] = [Happens(_other(rng, EVENTS[1:], scene.event), None)]
     text = f"{a(kind).capitalize()} {_EVENT_TEXT[scene.event]} {_OVER}"
     if level == "compound":
-        other = _kind(pick(rng, others))
+        other = kind_of(pick(rng, others))
         true.append(Happens(scene.event, kind))
         false.append(Happens(scene.event, other))
         text += f", while {a(other)} stays as it is"

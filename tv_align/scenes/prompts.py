@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from tv_align.prompts.load import suite_of
 from tv_align.prompts.schema import CATEGORIES, LEVELS, PromptEntry, PromptFile, PromptSuite
 from tv_align.scenes.drafts import DRAFTS, Draft
+from tv_align.scenes.words import telling_words
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.photos import SPLITS
 from vtok_eval.scenes.scene import Scene, stream
 
 SUITE = "tv-align-scenes"
-VERSION = 1
+VERSION = 2
 SEED = 4
 """Of the scenes, other than the default seed of the understanding benchmark's clips."""
 SPLIT = "test"
@@ -60,31 +62,54 @@ def scene_prompts(
 ) -> tuple[ScenePrompt, ...]:
     """`per_level` prompts of each level of each category, each with a scene of its own, in a fixed order.
 
-    Scenes are gone through in order; each serves the category and level that lacks most prompts of those it
-    can serve. No two prompts have the same text.
+    Each category and level goes through scenes of its own, so that what else a scene could serve has no say
+    in which are taken. A scene is passed over where its sentence is taken already, or where its facts would
+    make a word more than once more frequent in the category's true facts than in its false ones, or the other
+    way round: so no word of a question tells its answer.
 
     Raises:
         UnknownNameError: there is no such split of scenes.
     """
-    lacking = {(category, level): per_level for category in CATEGORIES for level in LEVELS}
     texts: set[str] = set()
     found: list[ScenePrompt] = []
-    for index in itertools.count():
-        if not any(lacking.values()):
-            break
-        scene = SceneClip(seed, split, index).scene
-        rng = stream(scene.version, seed, SPLITS.index(split), index, _STREAM)
-        order = sorted(lacking, key=lambda slot: -lacking[slot])
-        for category, level in order:
-            draft = DRAFTS[category](scene, level, rng) if lacking[category, level] else None
-            if draft is not None and draft.text not in texts:
-                number = per_level - lacking[category, level] + 1
-                found.append(ScenePrompt(category, _entry(draft, category, level, number), scene))
-                texts.add(draft.text)
-                lacking[category, level] -= 1
-                break
-    place = {name: number for number, name in enumerate(CATEGORIES)}
-    return tuple(sorted(found, key=lambda item: (place[item.category], item.entry.id)))
+    for category in CATEGORIES:
+        balance: Counter[str] = Counter()
+        places = [_Place(category, level, split, seed) for level in LEVELS]
+        # The levels take turns: some words are true in one of them only, and false in the other.
+        for number, place in itertools.product(range(1, per_level + 1), places):
+            scene, draft = next(
+                (scene, draft)
+                for scene, draft in place.drafts
+                if draft.text not in texts and _keeps_balance(draft, balance)
+            )
+            balance.update(telling_words(draft.true, draft.false))
+            texts.add(draft.text)
+            found.append(ScenePrompt(category, _entry(draft, category, place.level, number), scene))
+    order = {name: number for number, name in enumerate(CATEGORIES)}
+    return tuple(sorted(found, key=lambda item: (order[item.category], item.entry.id)))
+
+
+class _Place:
+    """A category and level, and the drafts that its own scenes give, one after another."""
+
+    def __init__(self, category: str, level: str, split: str, seed: int) -> None:
+        self.level = level
+        self.drafts = self._drafts(category, level, split, seed)
+
+    @staticmethod
+    def _drafts(category: str, level: str, split: str, seed: int) -> Iterator[tuple[Scene, Draft]]:
+        places = [(other, each) for other in CATEGORIES for each in LEVELS]
+        for index in itertools.count(places.index((category, level)), len(places)):
+            scene = SceneClip(seed, split, index).scene
+            rng = stream(scene.version, seed, SPLITS.index(split), index, _STREAM)
+            draft = DRAFTS[category](scene, level, rng)
+            if draft is not None:
+                yield scene, draft
+
+
+def _keeps_balance(draft: Draft, balance: Mapping[str, int]) -> bool:
+    added = telling_words(draft.true, draft.false)
+    return all(abs(balance.get(word, 0) + count) <= 1 for word, count in added.items())
 
 
 def reference_clips(

@@ -19,8 +19,8 @@ _JITTER = 2.0
 _LONGEST_GAP = 0.3
 """Share of a clip for which a shape may go unseen and still be the same one."""
 _RECENT, _AS_GOOD = 5, 0.65
-"""A shape's detections are alike: one joins a chain whose last five have at least 0.65 of its quality, and the
-other way round. Else what was a shape goes on as a piece of the backdrop after the shape has gone."""
+"""A shape's detections are alike: one joins a chain whose last five have at least 0.65 of its quality, and
+the other way round. Else what was a shape goes on as a piece of the backdrop after the shape has gone."""
 _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1
