@@ -187,15 +187,13 @@ class Networks:
         """GRiT-B through the package's DenseCaptioning; task: "ObjectDet" or "DenseCap"."""
 
         def build() -> Any:
-            path = _path(table.GRIT)
-            read_tensors(
-                path, within="model"
-            )  # so that detectron2, which reads it next, finds nothing to run
-            module = vbench_module("third_party.grit_model")
-            model = module.DenseCaptioning(self.device)
+            model = vbench_module("third_party.grit_model").DenseCaptioning(self.device)
             begin = model.initialize_model_det if task == "ObjectDet" else model.initialize_model
-            with _bert_words(_path(table.BERT_WORDS)):
-                begin(model_weight=str(path))
+            with bert_words(_path(table.BERT_WORDS)):
+                # detectron2 would unpickle whatever the file holds, and pass over tensors that do not fit.
+                begin(model_weight="")
+            path = _path(table.GRIT)
+            load_into(model.demo.predictor.model, read_tensors(path, within="model"), path=path)
             return model
 
         return self._once(f"grit {task}", build)
@@ -244,7 +242,7 @@ _COMPUTED = ("relative_position_index", "attn_mask", "position_ids")
 
 
 @contextmanager
-def _bert_words(words: Path) -> Iterator[None]:
+def bert_words(words: Path) -> Iterator[None]:
     """Where a model's code asks the hub for BERT's tokenizer, it gets one of the words in this file."""
     from transformers import BertTokenizer
 
@@ -274,7 +272,7 @@ def bert_without_hub(module: Any, words: Path) -> Iterator[None]:
     from_hub = module.BertModel
     module.BertModel = Untrained
     try:
-        with _bert_words(words):
+        with bert_words(words):
             yield
     finally:
         module.BertModel = from_hub

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench import dimensions as table
-from benchmarks.vbench.networks import bert_without_hub
+from benchmarks.vbench.networks import bert_without_hub, bert_words
 from benchmarks.vbench.package import vbench_module
 
 if TYPE_CHECKING:
@@ -189,13 +189,39 @@ def _write_umt(root: Path) -> None:
     _save(root / table.UMT.path, model.state_dict())
 
 
-def _write_tag2text(root: Path, n_words: int) -> None:
-    """Its words are numbers, but for those that its code writes and reads."""
+def write_bert_words(root: Path, n_words: int) -> Path:
+    """Words for BERT's tokenizer: numbers, but for those that Tag2Text's code writes and reads."""
     words = root / table.BERT_WORDS.path
     words.parent.mkdir(parents=True, exist_ok=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "picture", "of", "|"]
     numbers = (str(number) for number in range(n_words - len(special)))
     words.write_text("\n".join([*special, *numbers]) + "\n")
+    return words
+
+
+def write_grit(root: Path) -> None:
+    """GRiT as its configuration has it, so adjusted that it finds something; needs detectron2 and words."""
+    import torch
+
+    model = vbench_module("third_party.grit_model").DenseCaptioning(torch.device("cpu"))
+    with bert_words(root / table.BERT_WORDS.path):
+        model.initialize_model_det(model_weight="")
+    network = model.demo.predictor.model
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("agn_hm.bias"):
+                parameter.fill_(1.0)
+            elif name.endswith("agn_hm.weight"):
+                parameter.mul_(30.0)
+            elif name.endswith("cls_score.bias"):
+                parameter[0] = 3.0
+            elif "text_decoder" in name and parameter.ndim > 1:
+                parameter.mul_(3.0)
+    _save(root / table.GRIT.path, {"model": network.state_dict()})
+
+
+def _write_tag2text(root: Path, n_words: int) -> None:
+    words = write_bert_words(root, n_words)
     module = vbench_module("third_party.tag2Text.tag2text")
     with bert_without_hub(module, words):
         model = module.Tag2Text_Caption(image_size=384, vit="swin_b")
@@ -235,4 +261,4 @@ def _draw(parameter: Tensor) -> None:
     parameter.normal_(std=0.02)
 
 
-__all__ = ["FULL", "SMALL", "Sizes", "write_stand_ins"]
+__all__ = ["FULL", "SMALL", "Sizes", "write_bert_words", "write_grit", "write_stand_ins"]
