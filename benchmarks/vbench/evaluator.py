@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.dimensions import dimension
-from benchmarks.vbench.flickering import TemporalFlickering, package_score
 from benchmarks.vbench.frames import DecodedAhead, Decoder, Piece, Task, VideoInfo
 from benchmarks.vbench.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
@@ -61,13 +60,6 @@ class VBenchEvaluator:
     depth: int = 2
     made: MadeVideos | None = None
     folder_fps: float = 0.0
-    _sole: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Alone, temporal flickering has no frames to share and is the package's own number.
-        alone = tuple(self.scorers) == ("temporal_flickering",)
-        plain = alone and isinstance(self.scorers["temporal_flickering"], TemporalFlickering)
-        object.__setattr__(self, "_sole", plain)
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
         """One outcome per video; `clips` is not used, the metrics open the files themselves."""
@@ -110,15 +102,14 @@ class VBenchEvaluator:
 
     def score(self, videos: Sequence[Video]) -> list[VideoScores]:
         """What comes of each video: a dimension that cannot score it leaves the others alone."""
-        if self._sole:
-            return [self._package_scores(video) for video in videos]
-        return self._score_streamed(videos)
-
-    def _score_streamed(self, videos: Sequence[Video]) -> list[VideoScores]:
         import torch
 
         with torch.inference_mode(), ExitStack() as stack:
-            streams = {decoder: stack.enter_context(self._stream(videos, decoder)) for decoder in _DECODERS}
+            streams = {
+                decoder: stack.enter_context(stream)
+                for decoder in _DECODERS
+                if (stream := self._stream(videos, decoder)).tasks
+            }
             return [self._score_one(video, streams) for video in videos]
 
     def _stream(self, videos: Sequence[Video], decoder: Decoder) -> DecodedAhead:
@@ -171,14 +162,6 @@ class VBenchEvaluator:
                 scores.failures[name] = ended.failure
             elif ended.result is not None:
                 scores.results[name] = ended.result
-
-    def _package_scores(self, video: Video) -> VideoScores:
-        if video.path.is_dir():  # the package's function opens files alone
-            return self._score_streamed([video])[0]
-        try:
-            return VideoScores({name: VideoResult(package_score(video.path)) for name in video.dimensions})
-        except VideoError as error:
-            return _failed(video, str(error))
 
 
 class _Attempt:

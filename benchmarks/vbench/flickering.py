@@ -1,17 +1,11 @@
-"""Temporal flickering: through the package's own function, or from frames that other dimensions read too."""
+"""Temporal flickering: how much neighbouring frames differ."""
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.vbench.frames import check_whole
-from benchmarks.vbench.package import vbench_module
 from benchmarks.vbench.scorer import Request, VideoResult, need_frames
-from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,30 +14,8 @@ if TYPE_CHECKING:
     from benchmarks.vbench.networks import Networks
 
 
-def package_score(path: Path) -> float:
-    """`vbench.temporal_flickering.cal_score` of a video: 0 to 1; a still one has 1.
-
-    Raises:
-        MissingDependencyError: the vbench package is not installed.
-        VideoError: the file is missing, cannot be decoded, or holds a single frame. (The reference leaves the
-            first two out without a word and scores the third as nan.)
-    """
-    cal_score = vbench_module("temporal_flickering").cal_score
-    check_whole(path)
-    with warnings.catch_warnings():
-        # One frame has no neighbour: numpy warns of the mean of nothing, and the score is nan.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        try:
-            score = float(cal_score(str(path)))
-        except AssertionError as error:  # how the reference says that it read no frame
-            raise VideoError(f"{path}: no frame can be decoded") from error
-    if math.isnan(score):
-        raise VideoError(f"{path}: has 1 frame; temporal flickering needs at least 2")
-    return score
-
-
 class TemporalFlickering:
-    """The same score from frames at hand: `(255 - mean absolute difference of neighbours) / 255`."""
+    """`(255 - mean absolute difference of neighbours) / 255`; a still video has 1."""
 
     def __init__(self, networks: Networks) -> None:
         """It has no model."""

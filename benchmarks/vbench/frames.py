@@ -218,25 +218,26 @@ def _open_cv2(path: Path) -> tuple[VideoInfo, Batches]:
     def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
         import numpy as np
 
-        held: list[NDArray] = []
-        start = 0
+        piece: NDArray | None = None
+        start = held = 0
         try:
-            while True:
+            success, frame = video.read()
+            if not success:
+                raise VideoError(f"{path}: no frame can be decoded")
+            shape = frame.shape
+            length = _piece_length(wanted, *shape[:2])
+            while success:
+                if frame.shape != shape:
+                    raise VideoError(f"{path}: changes its size at frame {start + held}")
+                piece = np.empty((length, *shape), dtype=np.uint8) if piece is None else piece
+                cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, dst=piece[held])
+                held += 1
                 success, frame = video.read()
-                if success:
-                    if held and frame.shape != held[0].shape:
-                        raise VideoError(f"{path}: changes its size at frame {start + len(held)}")
-                    held.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-                if held and (not success or len(held) == _piece_length(wanted, *held[0].shape[:2])):
-                    yield np.stack(held), tuple(range(start, start + len(held)))
-                    start += len(held)
-                    held.clear()
-                if not success:
-                    break
+                if held == length or not success:
+                    yield piece[:held], tuple(range(start, start + held))
+                    start, held, piece = start + held, 0, None
         finally:
             video.release()
-        if start == 0:
-            raise VideoError(f"{path}: no frame can be decoded")
 
     return VideoInfo(path=path, n_frames=None, fps=fps if fps > 0 else 0.0), batches
 
