@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from tv_align.calibration.report import Calibration, read_calibration
 from tv_align.evaluator import JudgeEvaluator
-from tv_align.judges.judge import Judge
-from tv_align.judges.registry import build_judge
+from tv_align.judged import JudgedPrompts
 from tv_align.prompts.load import load_prompts
-from tv_align.prompts.schema import Prompt, PromptSuite
-from tv_align.scores import derived_scores, metrics
 from tv_align.videos import Expected, Matched, match_videos
 from vtok_eval.benchmark import ClipSource, Context, Sample, System
-from vtok_eval.errors import MissingDependencyError, SpecError, SuiteError
+from vtok_eval.errors import SuiteError
 from vtok_eval.results.records import Metric, Record, Score
 from vtok_eval.results.store import write_json
 from vtok_eval.video.folder import VideoEntry
@@ -27,19 +21,15 @@ from vtok_eval.video.sources import VideoFile
 _log = logging.getLogger(__name__)
 
 
-DEFAULT_JUDGES = {"tv-align-scenes": "oracle"}
-"""Suite of prompts -> its judge, where none is named; any other is judged by `OTHER_JUDGE`."""
-OTHER_JUDGE = "clip:ViT-B-32/openai"
-
-
 class TVAlign:
     """TV-Align on videos from a folder, of a generator, or decoded from a tokenizer's tokens.
 
     prompts: "open", "scenes" or the path of a prompt file or folder (see `tv_align.prompts.load`).
     judge: its spec, `NAME` or `NAME:option=value,...`; None takes the oracle for "scenes" and
-        `OTHER_JUDGE` for other prompts.
-    calibration: a file that `calibrate` wrote for this judge; a category in which the judge is near chance is
-        then neither asked nor scored, and the notes say why. The others' scores stand beside corrected ones.
+        `judged.OTHER_JUDGE` for other prompts.
+    calibration: a file that `calibrate` wrote for this judge (the oracle's own ships with it); a category in
+        which the judge is near chance is neither asked nor scored, and the notes say why. The others' scores
+        stand beside corrected ones.
     videos_per_prompt: see `match_videos`; a generator makes so many, 1 where it is not given.
     max_frames: of each video, evenly spaced from first to last.
     short_side: to which videos are resized, in pixels; None leaves them as they are.
@@ -71,22 +61,13 @@ class TVAlign:
         ):
             if value is not None and value < 1:
                 raise SuiteError(f"tv-align: {name} must be at least 1, not {value}")
-        self._calibration = None if calibration is None else read_calibration(Path(calibration))
-        self._suite = load_prompts(prompts)
-        self._judge_spec = judge or DEFAULT_JUDGES.get(self._suite.name, OTHER_JUDGE)
-        self._judge = build_judge(self._judge_spec) if judge else _default_judge(self._judge_spec, prompts)
-        _check_understood(self._suite, self._judge)
+        self._judged = JudgedPrompts.of(load_prompts(prompts), judge=judge, calibration=calibration)
         self._videos_per_prompt = videos_per_prompt
         self._max_frames, self._short_side = max_frames, short_side
-        self._blanked = {} if self._calibration is None else _blanked(self._calibration, self._judge)
-        if not self._categories():
-            raise SuiteError(
-                f"tv-align: the judge {self._judge_spec} is near chance in every category of these prompts"
-            )
 
     def metrics(self) -> Sequence[Metric]:
         """Question and prompt accuracy, in all and by category."""
-        return metrics(self._categories())
+        return self._judged.metrics()
 
     def samples(self, system: System) -> Sequence[Sample]:
         """One sample per video that should be there, in the prompts' order; those of a prompt share a
@@ -130,13 +111,11 @@ class TVAlign:
                     "%s: %d videos are %s (the first: %s); %s lists them",
                     system.name, len(names), what, names[0], context.artifacts / "videos.json",
                 )  # fmt: skip
-        return JudgeEvaluator(self._judge, self._suite.prompts)
+        return JudgeEvaluator(self._judged.judge, self._judged.prompts)
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
         """With a calibration: question accuracies corrected for the judge's errors, beside its rates."""
-        if self._calibration is None:
-            return []
-        return derived_scores(records, self._calibration, label=label)
+        return self._judged.derived_scores(records, label=label)
 
     def describe(self) -> Mapping[str, Any]:
         """Prompts and their hash, the judge, its calibration, how frames are taken."""
@@ -146,34 +125,14 @@ class TVAlign:
                 "max_frames": self._max_frames,
                 "short_side": self._short_side,
             },
-            "prompts": {
-                "suite": self._suite.name,
-                "version": self._suite.version,
-                "sha256": self._suite.sha256,
-                "n": len(self._prompts()),
-                "source": self._suite.source,
-            },
-            "judge": {"spec": self._judge_spec, "name": self._judge.name, **self._judge.describe()},
-            "calibration": None if self._calibration is None else self._calibration.to_json(),
+            **self._judged.describe(),
             "protocol": "TV-Align as re-created here: yes-or-no questions, half of them counterfactual",
             "source": "after arXiv 2602.04202, whose prompts and judge are not released",
-            "notes": [
-                f"prompts: {self._suite.name} version {self._suite.version}, an open re-creation of "
-                f"TV-Align; judge: {self._judge_spec}",
-                *([] if self._calibration is not None else [_UNCALIBRATED]),
-                _CEILING,
-                *(f"TV-Align {category}: no score: {why}" for category, why in self._blanked.items()),
-            ],
+            "notes": [*self._judged.notes(), _CEILING],
         }
 
-    def _categories(self) -> list[str]:
-        return [name for name in self._suite.categories if name not in self._blanked]
-
-    def _prompts(self) -> list[Prompt]:
-        return [prompt for prompt in self._suite.prompts if prompt.category not in self._blanked]
-
     def _match(self, system: System) -> Matched:
-        prompts, videos = self._prompts(), system.subject
+        prompts, videos = self._judged.prompts, system.subject
         if isinstance(videos, GeneratedVideos):
             per_prompt = self._videos_per_prompt or 1
             entries = videos.entries_for([prompt.text for prompt in prompts], per_prompt=per_prompt)
@@ -188,54 +147,7 @@ class TVAlign:
         )
 
 
-_UNCALIBRATED = (
-    "no calibration of the judge was given: its own errors are in these scores "
-    "(vtok-eval tv-align calibrate measures them)"
-)
 _CEILING = (
     "where videos are reconstructed from tokens, the same judge's scores of their originals are the ceiling: "
     "what is lost between the two, tokens and decoder lose"
 )
-
-
-def _default_judge(spec: str, prompts: str) -> Judge:
-    try:
-        return build_judge(spec)
-    except MissingDependencyError as error:
-        raise MissingDependencyError(
-            f"tv-align: prompts={prompts} are judged by {spec} unless another judge is named (--set "
-            f"judge=..., such as endpoint:MODEL,url=...), and {error}"
-        ) from error
-
-
-def _check_understood(suite: PromptSuite, judge: Judge) -> None:
-    """Refuse a judge that says it does not understand the questions: it would be unsure, and score 0."""
-    understands = getattr(judge, "understands", None)
-    if understands is None:
-        return
-    asked = [question.text for prompt in suite.prompts for question in prompt.questions]
-    strange = [question for question in asked if not understands(question)]
-    if strange:
-        raise SuiteError(
-            f"tv-align: the judge {judge.name} knows the words of prompts=scenes only; {len(strange)} of "
-            f"{len(asked)} questions of {suite.name} are in others, the first: {strange[0]!r}; set "
-            f"prompts=scenes or another judge (judge={OTHER_JUDGE}, judge=endpoint:MODEL,url=...)"
-        )
-
-
-def _blanked(calibration: Calibration, judge: Judge) -> dict[str, str]:
-    """Category -> why it has no score.
-
-    Raises:
-        SpecError: the calibration is of another judge, or of this one with other options or weights.
-    """
-    if calibration.judge != judge.name:
-        raise SpecError(f"the calibration is of the judge {calibration.judge!r}, not of {judge.name!r}")
-    measured, now = dict(calibration.description), json.loads(json.dumps(dict(judge.describe())))
-    for key in sorted(measured.keys() & now.keys()):
-        if measured[key] != now[key]:
-            raise SpecError(
-                f"the calibration is of the judge {judge.name} with {key}={measured[key]!r}; here it has "
-                f"{now[key]!r}: calibrate it as it is used"
-            )
-    return {row.category: row.near_chance for row in calibration.rows if row.near_chance is not None}

@@ -30,9 +30,14 @@ class JudgeEvaluator:
 
         if clips is None:
             raise ValueError("TV-Align judges clips; there are none")
-        tokens = [_tokens(sample) for sample in samples]
-        prompts = [self._prompts[sample.target["prompt_id"]] for sample in samples]
         single = [Clip(frames, float(fps)) for frames, fps in zip(clips.frames, clips.fps, strict=True)]
+        return self.judge(samples, single, [_tokens(sample) for sample in samples])
+
+    def judge(
+        self, samples: Sequence[Sample], single: Sequence[Clip], tokens: Sequence[Mapping[str, float]]
+    ) -> list[Outcome]:
+        """The outcomes of clips that may differ in size. tokens: a cost to be noted with each, if any."""
+        prompts = [self._prompts[sample.target["prompt_id"]] for sample in samples]
         if self._judge.concurrency <= 1:
             return list(map(self._outcome, prompts, single, tokens))
         with ThreadPoolExecutor(self._judge.concurrency) as pool:

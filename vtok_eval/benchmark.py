@@ -79,8 +79,9 @@ class Evaluator(Protocol):
 class System:
     """A system under test as the harness hands it to a benchmark.
 
-    name: how tables call it. kind: "tokenizer", "videos", "generator" or "answerer".
-    subject: the object that satisfies the kind's protocol (`Tokenizer`, `VideoFolder`, ...).
+    name: how tables call it. kind: "tokenizer", "videos", "generator", "answerer" or "originals".
+    subject: the object that satisfies the kind's protocol (`Tokenizer`, `VideoFolder`, ...); None for
+        "originals", a benchmark's own clips as they are.
     description: what provenance keeps of it: spec, options, weights and their hashes.
     """
 

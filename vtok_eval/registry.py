@@ -137,6 +137,7 @@ BENCHMARKS = Registry(
         "vbench": "benchmarks.vbench.benchmark:VBench",
         "tv-align": "tv_align.benchmark:TVAlign",
         "tv-align-read": "tv_align.read.benchmark:TVAlignRead",
+        "tv-align-show": "tv_align.show.benchmark:TVAlignShow",
     },
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
@@ -159,6 +160,7 @@ BENCHMARKS = Registry(
         "vbench": "VBench's dimensions through the vbench package",
         "tv-align": "do videos show what their prompts say? (prompts: tv-align-open, an open re-creation)",
         "tv-align-read": "do frozen tokens tell true text from false? (prompts: tv-align-scenes, a probe)",
+        "tv-align-show": "do clips decoded from tokens still show their text? (prompts: tv-align-scenes)",
     },
 )
 

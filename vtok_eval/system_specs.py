@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _VIDEOS = "videos:"
 _RECONSTRUCTED = "reconstructed:"
 _GENERATOR = "generator:"
+_ORIGINALS = "originals"
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,20 @@ class VideoMaking:
 
 
 def kind_of(spec: str) -> str:
-    """The kind of system that a spec names: "videos", "generator", "answerer" or "tokenizer"."""
+    """The kind of system that a spec names: "videos", "generator", "originals", "answerer" or "tokenizer"."""
     if spec.startswith((_VIDEOS, _RECONSTRUCTED)):
         return "videos"
     if spec.startswith(_GENERATOR):
         return "generator"
+    if spec == _ORIGINALS:
+        return "originals"
     return "answerer" if spec.partition(":")[0] in ANSWERERS else "tokenizer"
 
 
 def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
     """Build what a suite's entry names: a tokenizer or an answerer by its spec, `videos:FOLDER`,
-    `reconstructed:TOKENIZER@FOLDER` or `generator:FILE.py:Class`.
+    `reconstructed:TOKENIZER@FOLDER`, `generator:FILE.py:Class`, or `originals`: a benchmark's own clips as
+    they are, the ceiling of what is reconstructed from tokens of them.
 
     Raises:
         SpecError, UnknownNameError: the spec cannot be read or names nothing.
@@ -54,6 +58,10 @@ def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking)
         return _build_reconstruction(entry, context, making)
     if entry.spec.startswith(_GENERATOR):
         return _build_generator(entry, context, making)
+    if entry.spec == _ORIGINALS:
+        return System(
+            entry.name, entry.spec, "originals", None, {"originals": "clips as they are, the ceiling"}
+        )
     if kind_of(entry.spec) == "answerer":
         return _build_answerer(entry, context)
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tv_align.prompts.schema import CATEGORIES, PromptSuite
 from tv_align.read.options import ReadOptions
-from tv_align.scenes.prompts import ScenePrompt, reference_clips, scene_prompts, scenes_suite
+from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.scores import metrics
 from vtok_eval.benchmark import Context, Evaluator, Sample, System
 from vtok_eval.errors import SuiteError
@@ -97,26 +97,9 @@ class TVAlignRead:
     @cached_property
     def _samples(self) -> Sequence[Sample]:
         options = self.options
-        clips = reference_clips(self._drawn, size=options.clip_size, n_frames=options.n_frames)
-        return [
-            Sample(
-                id=item.entry.id,
-                cluster=item.entry.id,
-                clip=clips[item.entry.id],
-                target={"prompt_id": item.entry.id},
-                meta={
-                    "prompt": item.entry.text,
-                    "category": item.category,
-                    "level": item.entry.level,
-                    "n_frames": options.n_frames,
-                },
-            )
-            for item in self._drawn
-        ]
-
-    @property
-    def _drawn(self) -> tuple[ScenePrompt, ...]:
-        return scene_prompts(per_level=self.options.per_level)
+        return reference_samples(
+            per_level=options.per_level, size=options.clip_size, n_frames=options.n_frames
+        )
 
     @cached_property
     def _suite(self) -> PromptSuite:

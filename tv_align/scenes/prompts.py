@@ -12,6 +12,7 @@ from tv_align.prompts.load import suite_of
 from tv_align.prompts.schema import CATEGORIES, LEVELS, PromptEntry, PromptFile, PromptSuite
 from tv_align.scenes.drafts import DRAFTS, Draft
 from tv_align.scenes.words import telling_words
+from vtok_eval.benchmark import Sample
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.photos import SPLITS
 from vtok_eval.scenes.scene import Scene, stream
@@ -122,6 +123,27 @@ def reference_clips(
         )
         for item in drawn
     }
+
+
+def reference_samples(*, per_level: int, size: int, n_frames: int) -> list[Sample]:
+    """The suite's prompts as a benchmark's samples, each with its clip; see `reference_clips`."""
+    drawn = scene_prompts(per_level=per_level)
+    clips = reference_clips(drawn, size=size, n_frames=n_frames)
+    return [
+        Sample(
+            id=item.entry.id,
+            cluster=item.entry.id,
+            clip=clips[item.entry.id],
+            target={"prompt_id": item.entry.id},
+            meta={
+                "prompt": item.entry.text,
+                "category": item.category,
+                "level": item.entry.level,
+                "n_frames": n_frames,
+            },
+        )
+        for item in drawn
+    ]
 
 
 def _entry(draft: Draft, category: str, level: str, number: int) -> PromptEntry:

@@ -73,12 +73,14 @@ def detect(frames: Floats, *, least: float) -> list[Detection]:
 
 @dataclass(frozen=True)
 class _Patch:
-    """A connected patch of one colour, the pixel in the middle of its box, and its soft mask `(H, W)`."""
+    """A connected patch of one colour: the pixel in the middle of its box, its soft mask `(H, W)`, and the
+    box (rows, columns) outside of which the mask is zero."""
 
     colour: int
     x: int
     y: int
     mask: Floats
+    box: tuple[slice, slice]
 
 
 def _detect_in(number: int, frame: Floats) -> Iterator[Detection]:
@@ -134,13 +136,21 @@ def _patches(colour: int, membership: Floats) -> Iterator[_Patch]:
             if (*middle, int(sizes[number])) in found:
                 continue
             found.add((*middle, int(sizes[number])))
-            mask = membership * ndimage.binary_dilation(labelled == number)
-            yield _Patch(colour, *middle, mask)
+            box = _about(rows), _about(columns)
+            mask = np.zeros_like(membership)
+            mask[box] = membership[box] * ndimage.binary_dilation(labelled[box] == number)
+            yield _Patch(colour, *middle, mask, box)
+
+
+def _about(part: slice) -> slice:
+    """The slice with one more element at either end, where there is one."""
+    return slice(max(0, part.start - 1), part.stop + 1)
 
 
 def _impurity(away: Floats, patch: _Patch) -> float:
     """Median distance in RGB of a patch's pixels to its colour: shapes are flat, photos are not."""
-    return float(np.median(away[patch.mask > 0.5 * patch.mask.max()]))
+    mask = patch.mask[patch.box]
+    return float(np.median(away[patch.box][mask > 0.5 * mask.max()]))
 
 
 def _window(image: Floats, patch: _Patch, *, fill: float) -> Floats:

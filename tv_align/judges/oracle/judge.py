@@ -51,7 +51,7 @@ class Oracle:
 
     def describe(self) -> Mapping[str, Any]:
         """How it measures."""
-        return {"measured_at_pixels": SIDE, "version": 2}
+        return {"measured_at_pixels": SIDE, "version": 3}
 
 
 def _as_json(seen: Observation) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""The track show: originals as the ceiling, tokenizers that decode, those that do not, and bad decoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tv_align.scenes.prompts import scene_prompts
+from tv_align.show.benchmark import TVAlignShow
+from vtok_eval.errors import SuiteError, UnknownNameError
+from vtok_eval.harness import Harness, RunSettings
+from vtok_eval.results.store import RunFolder
+from vtok_eval.suite import Suite
+
+CODE = """
+import torch
+from vtok_eval.systems import Clips, Tokens
+
+class Lossless:
+    '''Every pixel of a frame is its token's value.'''
+
+    def encode(self, clips):
+        return Tokens.of(clips.frames.float().flatten(2), frame=torch.arange(clips.n_frames))
+
+    def decode(self, tokens):
+        side = int((tokens.values.shape[2] / 3) ** 0.5)
+        frames = tokens.values.round().to(torch.uint8).unflatten(2, (3, side, side))
+        return Clips(frames=frames, fps=torch.full((len(frames),), 4.0, dtype=torch.float64))
+
+class FirstFrame(Lossless):
+    '''Only the first frame's pixels; shown for 16 frames.'''
+
+    def encode(self, clips):
+        return super().encode(Clips(clips.frames[:, :1], clips.fps))
+
+    def decode(self, tokens):
+        clips = super().decode(tokens)
+        return Clips(clips.frames.repeat(1, 16, 1, 1, 1), clips.fps)
+
+class Moody(Lossless):
+    '''Cannot decode what begins with a bright pixel; gives floats where the option says so.'''
+
+    def __init__(self, floats: bool = False):
+        self.floats = floats
+
+    def decode(self, tokens):
+        if bool((tokens.values[:, 0, 0] > 100).any()):
+            raise RuntimeError("too\\nbright")
+        clips = super().decode(tokens)
+        return Clips(clips.frames.float(), clips.fps) if self.floats else clips
+
+class EncodesOnly:
+    def encode(self, clips):
+        return Tokens.of(clips.frames.float().mean(dim=(3, 4)), frame=torch.arange(clips.n_frames))
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(CODE)
+    return tmp_path / "mine.py"
+
+
+def run(folder: Path, *specs: tuple[str, str], **options: Any) -> tuple[Any, RunFolder]:
+    suite = Suite.model_validate(
+        {
+            "name": "t", "label": "test", "setting": "custom", "baseline": specs[0][0],
+            "systems": [{"name": name, "spec": spec} for name, spec in specs],
+            "benchmarks": [{"name": "tv-align-show", "options": {"per_level": 1, **options}}],
+        }
+    )  # fmt: skip
+    summary = Harness(suite, RunSettings(device="cpu"), folder / "cache").run(folder / "run")
+    return summary, RunFolder.open(folder / "run")
+
+
+def test_reconstructions_beside_their_ceiling(code: Path, tmp_path: Path) -> None:
+    """Every pixel kept: the originals' verdicts. The first frame alone: places are right, motion is not."""
+    summary, kept = run(
+        tmp_path, ("originals", "originals"), ("all", f"{code}:Lossless"), ("first", f"{code}:FirstFrame")
+    )
+    assert summary.complete
+    found = {(score.system, score.metric.name): score for score in kept.scores()}
+    assert found["originals", "prompt_accuracy"].value == found["all", "prompt_accuracy"].value == 1
+    assert found["first", "prompt_accuracy:spatial"].value == 1
+    assert found["first", "prompt_accuracy:direction"].value == 0
+    # The judge's own errors, from the calibration that ships with the oracle, beside each category.
+    for system in ("originals", "first"):
+        for rate in ("judge_sensitivity", "judge_specificity"):
+            score = found[system, f"{rate}:spatial"]
+            assert score.value is not None
+            assert score.low is not None
+            assert score.low < score.value <= 1
+        assert found[system, "corrected_accuracy:spatial"].low is not None
+    replies = {
+        system: [
+            [each["reply"] for each in record.outputs["verdicts"]]
+            for record in kept.raw_records()
+            if record.system == system
+        ]
+        for system in ("originals", "all")
+    }
+    assert replies["originals"] == replies["all"]
+    tokens = {record.system: record.cost.get("tokens") for record in kept.raw_records()}
+    assert tokens == {"originals": None, "all": 16.0, "first": 1.0}
+    lost = {(each.system, each.metric): each.difference for each in kept.comparisons()}
+    assert lost["first", "prompt_accuracy:direction"] == -1
+    notes = " ".join(kept.run()["benchmarks"][0]["description"]["notes"])
+    assert "re-creation" in notes
+    assert "the row of the originals is the ceiling" in notes
+
+
+def test_clips_are_decoded_alone_whatever_the_batch(code: Path, tmp_path: Path) -> None:
+    """The bright ones fail alone and with their reason; the other outcomes are those of all pixels kept."""
+    summary, kept = run(tmp_path, ("moody", f"{code}:Moody"), ("all", f"{code}:Lossless"))
+    reasons = {record.reason for record in summary.failed}
+    assert reasons == {"could not be reconstructed: RuntimeError: too bright"}
+    assert 0 < len(summary.failed) < 16
+    failed = {record.sample_id for record in summary.failed}
+    outputs: dict[str, dict[str, Any]] = {"moody": {}, "all": {}}
+    for record in kept.raw_records():
+        if record.sample_id not in failed:
+            outputs[record.system][record.sample_id] = [v["reply"] for v in record.outputs["verdicts"]]
+    assert outputs["moody"] == outputs["all"]
+    score = next(s for s in kept.scores() if (s.system, s.metric.name) == ("moody", "prompt_accuracy"))
+    assert (score.n, score.n_failed) == (16, len(summary.failed))
+
+
+def test_a_decoder_that_gives_no_pixels_is_told_so(code: Path, tmp_path: Path) -> None:
+    summary, _ = run(tmp_path, ("floats", f"{code}:Moody:floats=true"))
+    assert len(summary.failed) == 16
+    assert any(
+        "decode must give Clips of uint8 (1, T, 3, H, W), not torch.float32 (1, 16, 3, 64, 64)"
+        in record.reason
+        for record in summary.failed
+    )
+
+
+def test_a_category_in_which_the_judge_is_near_chance_is_not_shown(tmp_path: Path) -> None:
+    from tv_align.calibration.report import Calibration, CategoryRow, Rate, write_calibration
+    from tv_align.judges.oracle.judge import Oracle
+
+    good, bad = Rate(99, 100), Rate(50, 100)
+    rows = tuple(
+        CategoryRow(name, *((bad,) * 4 if name == "camera" else (good, Rate(1, 100), good, Rate(1, 100))), 50)
+        for name in dict.fromkeys(item.category for item in scene_prompts(per_level=1))
+    )
+    write_calibration(Calibration("oracle", "made up", rows, Oracle().describe()), tmp_path / "c.json")
+    benchmark = TVAlignShow(per_level=1, calibration=str(tmp_path / "c.json"))
+    names = {metric.name for metric in benchmark.metrics()}
+    assert "question_accuracy:camera" not in names
+    assert "question_accuracy:action" in names
+    samples = benchmark.samples(None)  # type: ignore[arg-type]
+    assert len(samples) == 14
+    assert {sample.meta["category"] for sample in samples}.isdisjoint({"camera"})
+    assert "camera: no score" in " ".join(benchmark.describe()["notes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"per_level": 0}, SuiteError, "tv-align-show: per_level must be at least 1, not 0"),
+        ({"judge": "orakel"}, UnknownNameError, "did you mean 'oracle'"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        TVAlignShow(**options)

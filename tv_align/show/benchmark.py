@@ -1,0 +1,136 @@
+"""TV-Align's track `show` for tokenizers: how much of the alignment of known clips survives their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tv_align.evaluator import JudgeEvaluator
+from tv_align.judged import JudgedPrompts
+from tv_align.scenes.prompts import reference_samples, scenes_suite
+from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample, System
+from vtok_eval.errors import SuiteError, VtokEvalError
+from vtok_eval.results.records import Metric, Record, Score
+from vtok_eval.systems import Clip, Clips
+
+if TYPE_CHECKING:
+    from tv_align.show.decoding import Decoding
+
+
+class TVAlignShow:
+    """The reference clips of `tv-align-scenes` are encoded, decoded and judged like any other videos.
+
+    A tokenizer's own `decode` shows its tokens, else the small decoder that was trained for it; a tokenizer
+    that has neither is not run. The system `originals` is judged on the clips themselves: the ceiling. What a
+    tokenizer loses against it, tokens and decoder lose together.
+
+    judge, calibration: as for `TVAlign`. per_level: prompts a category and level. clip_size: of the clips
+    that are encoded, in pixels; n_frames: in each.
+
+    Raises:
+        SuiteError: a number that is not positive, or clips that cannot be rendered.
+        SpecError, UnknownNameError, MissingDependencyError: as for `JudgedPrompts.of`.
+    """
+
+    name = "tv-align-show"
+    version = "1"
+    accepts = frozenset({"tokenizer", "originals"})
+
+    def __init__(
+        self,
+        *,
+        judge: str | None = None,
+        calibration: str | None = None,
+        per_level: int = 25,
+        clip_size: int = 64,
+        n_frames: int = 16,
+    ) -> None:
+        for name, value in (("per_level", per_level), ("clip_size", clip_size), ("n_frames", n_frames)):
+            if value < 1:
+                raise SuiteError(f"{self.name}: {name} must be at least 1, not {value}")
+        self._per_level, self._clip_size, self._n_frames = per_level, clip_size, n_frames
+        self._judged = JudgedPrompts.of(
+            scenes_suite(per_level=per_level), judge=judge, calibration=calibration
+        )
+
+    def metrics(self) -> Sequence[Metric]:
+        """Question and prompt accuracy, in all and by category."""
+        return self._judged.metrics()
+
+    def samples(self, system: System) -> Sequence[Sample]:
+        """One per prompt, the same for every system."""
+        return self._samples
+
+    @cached_property
+    def _samples(self) -> Sequence[Sample]:
+        asked = {prompt.id for prompt in self._judged.prompts}
+        every = reference_samples(per_level=self._per_level, size=self._clip_size, n_frames=self._n_frames)
+        return [sample for sample in every if sample.id in asked]
+
+    def prepare(self, system: System, context: Context) -> Evaluator:
+        """Find what decodes the system's tokens, and keep a sheet of some clips beside their reconstructions.
+
+        Raises:
+            MissingDependencyError: the tokenizer does not decode and no decoder was trained for it.
+        """
+        judges = JudgeEvaluator(self._judged.judge, self._judged.prompts)
+        if system.kind == "originals":
+            return judges
+        from tv_align.show.decoding import decoding_of
+
+        return ShowEvaluator(decoding_of(system, context), judges)
+
+    def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
+        """As `JudgedPrompts.derived_scores`."""
+        return self._judged.derived_scores(records, label=label)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Options, prompts and their hash, the judge and its calibration, the protocol, notes."""
+        return {
+            "options": {
+                "per_level": self._per_level,
+                "clip_size": self._clip_size,
+                "n_frames": self._n_frames,
+            },
+            **self._judged.describe(),
+            "protocol": "TV-Align as re-created here, track show: clips are encoded and decoded, then judged "
+            "by yes-or-no questions, half of them counterfactual",
+            "source": "after arXiv 2602.04202, whose prompts and judge are not released",
+            "notes": [*self._judged.notes(), _CEILING],
+        }
+
+
+class ShowEvaluator:
+    """Has each clip encoded and decoded by itself, so that its company changes nothing, then judged."""
+
+    def __init__(self, decoding: Decoding, judges: JudgeEvaluator) -> None:
+        self._decoding = decoding
+        self._judges = judges
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
+        """One outcome per sample, in order; a clip that cannot be reconstructed fails by itself."""
+        if clips is None:
+            raise ValueError("there are no clips to be encoded")
+        outcomes: list[Outcome | None] = []
+        shown: list[Clip] = []
+        costs: list[Mapping[str, float]] = []
+        for row in range(len(clips)):
+            alone = Clips(frames=clips.frames[row : row + 1], fps=clips.fps[row : row + 1])
+            try:
+                frames, n_tokens = self._decoding.reconstruct(alone)
+            except VtokEvalError as error:
+                outcomes.append(Outcome(error=str(error)))
+                continue
+            outcomes.append(None)
+            shown.append(Clip(frames[0], float(alone.fps[0])))
+            costs.append({"tokens": float(n_tokens[0])})
+        decoded = [sample for sample, outcome in zip(samples, outcomes, strict=True) if outcome is None]
+        judged = iter(self._judges.judge(decoded, shown, costs))
+        return [next(judged) if outcome is None else outcome for outcome in outcomes]
+
+
+_CEILING = (
+    "the row of the originals is the ceiling: the same judge on the clips that were encoded; what a "
+    "tokenizer loses against it, its tokens and the decoder lose together"
+)

@@ -1,0 +1,72 @@
+"""Clips through a tokenizer and back: by its own `decode`, or by the small decoder trained for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vtok_eval.benchmark import Context, System
+from vtok_eval.errors import GenerationError
+from vtok_eval.systems import Clips, DecodingTokenizer, check_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Decoding(Protocol):
+    """Shows what a tokenizer's tokens hold."""
+
+    def reconstruct(self, clips: Clips) -> tuple[Tensor, Tensor]:
+        """Clips uint8 `(B, T, 3, H, W)`, of any T, H and W, and the tokens each came from, int64 `(B,)`.
+
+        Raises:
+            VtokEvalError: a clip could not be encoded or decoded; one line says why.
+        """
+        ...
+
+
+def decoding_of(system: System, context: Context) -> Decoding:
+    """How a tokenizer's tokens are shown.
+
+    Raises:
+        MissingDependencyError: it neither decodes by itself nor has a trained decoder; says how to train one.
+    """
+    if isinstance(system.subject, DecodingTokenizer):
+        return OwnDecoding(system.subject)
+    from vtok_eval.decoders import decoder_of
+
+    return decoder_of(system, device=context.device)
+
+
+class OwnDecoding:
+    """A tokenizer that decodes by itself."""
+
+    def __init__(self, tokenizer: DecodingTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def reconstruct(self, clips: Clips) -> tuple[Tensor, Tensor]:
+        """As `Decoding`.
+
+        Raises:
+            GenerationError: the tokenizer raised, or decoded something else than as many uint8 clips.
+            TokenizerError: its tokens break the protocol.
+        """
+        import torch
+
+        try:
+            with torch.inference_mode():
+                tokens = self._tokenizer.encode(clips)
+                check_tokens(tokens, n_clips=len(clips))
+                decoded = self._tokenizer.decode(tokens)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise GenerationError(f"could not be reconstructed: {type(error).__name__}: {reason}") from error
+        return _checked(decoded, n_clips=len(clips)), tokens.count().cpu()
+
+
+def _checked(decoded: Any, *, n_clips: int) -> Tensor:
+    frames = decoded.frames if isinstance(decoded, Clips) else None
+    good = frames is not None and frames.ndim == 5 and len(frames) == n_clips and frames.shape[2] == 3
+    if frames is None or not good or str(frames.dtype) != "torch.uint8":
+        form = type(decoded).__name__ if frames is None else f"{frames.dtype} {tuple(frames.shape)}"
+        raise GenerationError(f"decode must give Clips of uint8 ({n_clips}, T, 3, H, W), not {form}")
+    return frames.cpu()
