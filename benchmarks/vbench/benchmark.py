@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from benchmarks.vbench.scorer import Scorer
 
 MODES = ("custom", "standard")
-
-_log = logging.getLogger(__name__)
 
 
 class VBench:
@@ -109,7 +106,7 @@ class VBench:
         return self._inputs.samples(system, usable)
 
     def prepare(self, system: System, context: Context) -> VBenchEvaluator:
-        """Load the models of the dimensions that can run; the others are named in a warning.
+        """Load the models of the dimensions that can run; `describe` names the others under "cost".
 
         Raises:
             MissingDependencyError: the vbench package is missing, or no chosen dimension can run.
@@ -117,8 +114,6 @@ class VBench:
         """
         require_package()
         not_run = {entry.name: reason for entry in self._chosen if (reason := self._why_not(entry))}
-        for name, reason in not_run.items():
-            _log.warning("VBench %s: not run: %s", name, reason)
         runnable = [entry.name for entry in self._chosen if entry.name not in not_run]
         if not runnable:
             raise MissingDependencyError(
@@ -155,6 +150,10 @@ class VBench:
             "source": "arXiv 2311.17982; https://github.com/Vchitect/VBench",
             "package_version": installed_version(),
             "dimensions": states,
+            # What is said before a run starts: its plan, or its first lines.
+            "cost": [
+                f"{entry.title}: {state}" for entry in self._chosen if (state := states[entry.name]) != "run"
+            ],
             "notes": [
                 *(f"VBench {name}: {state}" for name, state in states.items() if state != "run"),
                 *_totals_not_given(running),

@@ -8,17 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.errors import VideoError
+from vtok_eval.video.folder import FRAME_SUFFIXES, is_frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-FRAME_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
-"""Those that the reference looks for in a folder of frames."""
-
-
-def is_frame_folder(path: Path) -> bool:
-    """Whether it is a folder with at least one picture in it."""
-    return path.is_dir() and any(_is_frame(file) for file in path.iterdir())
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -27,7 +20,7 @@ def frame_files(folder: Path) -> list[Path]:
     Raises:
         VideoError: it holds none.
     """
-    files = sorted((file for file in folder.iterdir() if _is_frame(file)), key=_order)
+    files = sorted((file for file in folder.iterdir() if is_frame(file)), key=_order)
     if not files:
         raise VideoError(f"{folder}: no frames in this folder (looked for *{', *'.join(FRAME_SUFFIXES)})")
     return files
@@ -94,10 +87,6 @@ def read_gif(path: Path, numbers: Sequence[int]) -> Iterator[NDArray]:
                     del remaining[0]
     except (OSError, SyntaxError) as error:
         raise VideoError(f"{path}: a frame of this GIF cannot be decoded") from error
-
-
-def _is_frame(file: Path) -> bool:
-    return file.suffix.lower() in FRAME_SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
 def _order(file: Path) -> tuple[list[tuple[int, str]], str]:

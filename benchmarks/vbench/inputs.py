@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.vbench.dimensions import Dimension
-from benchmarks.vbench.image_frames import is_frame_folder
 from benchmarks.vbench.prompts import (
     VIDEOS_PER_PROMPT,
     Expected,
@@ -24,8 +22,8 @@ from benchmarks.vbench.prompts import (
     wanted_of,
 )
 from vtok_eval.benchmark import Sample, System
-from vtok_eval.errors import SpecError, VideoError
-from vtok_eval.video.folder import MANIFESTS, VideoEntry, VideoFolder
+from vtok_eval.errors import SpecError
+from vtok_eval.video.folder import VideoEntry
 from vtok_eval.video.made import GeneratedVideos, ReconstructedVideos
 
 _log = logging.getLogger(__name__)
@@ -53,7 +51,7 @@ class Inputs:
         A reconstruction has the name of its original, so that the two are compared as a pair.
 
         Raises:
-            VtokEvalError: as `entries_in`, `standard`, `custom` and `read_prompt_list`.
+            VtokEvalError: as `VideoFolder.entries`, `standard`, `custom` and `read_prompt_list`.
         """
         subject = system.subject
         return [_sample(each, _name(each, subject)) for each in self._expected(subject, chosen)]
@@ -81,7 +79,8 @@ class Inputs:
 
     def _custom_entries(self, subject: Any) -> Sequence[VideoEntry]:
         if not isinstance(subject, GeneratedVideos):
-            return entries_in(subject)
+            found: Sequence[VideoEntry] = subject.entries()
+            return found
         if self.prompts is None:
             raise SpecError(
                 "vbench needs prompts for a generator: name a text or JSON file with the option prompts "
@@ -91,7 +90,8 @@ class Inputs:
 
     def _standard_entries(self, subject: Any, prompts: Sequence[Prompt]) -> Sequence[VideoEntry]:
         if not isinstance(subject, GeneratedVideos):
-            return entries_in(subject)
+            found: Sequence[VideoEntry] = subject.entries()
+            return found
         return [
             entry
             for prompt in prompts
@@ -99,30 +99,6 @@ class Inputs:
                 [prompt.text], per_prompt=videos_of(prompt, filtered=self.filtered)
             )
         ]
-
-
-def entries_in(subject: VideoFolder | ReconstructedVideos) -> tuple[VideoEntry, ...]:
-    """A folder's videos, folders of frames among them, called `{prompt}-{index}` like the files.
-
-    Raises:
-        VideoError: as `VideoFolder.entries`, where there are no folders of frames either.
-    """
-    if not isinstance(subject, VideoFolder) or not subject.path.is_dir():
-        return subject.entries()
-    folders = [path for path in sorted(subject.path.iterdir()) if is_frame_folder(path)]
-    folders = [path for path in folders if subject.names is None or path.name in subject.names]
-    if not folders or any((subject.path / name).is_file() for name in MANIFESTS):
-        return subject.entries()
-    entries = tuple(_entry_of(path) for path in folders)
-    try:
-        return (*subject.entries(), *entries)
-    except VideoError:  # no video file: the folders of frames are all there is
-        return entries
-
-
-def _entry_of(folder: Path) -> VideoEntry:
-    named = re.fullmatch(r"(.+)-(\d+)", folder.name, flags=re.DOTALL)
-    return VideoEntry(folder, named[1] if named else None, int(named[2]) if named else None)
 
 
 def _name(expected: Expected, subject: Any) -> str:

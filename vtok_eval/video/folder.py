@@ -14,12 +14,16 @@ from typing import Any
 from vtok_eval.errors import VideoError
 
 VIDEO_SUFFIXES = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
+FRAME_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+"""Of the pictures in a folder of frames; those that VBench looks for."""
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 
 
 @dataclass(frozen=True)
 class VideoEntry:
-    """One video: its file, the prompt it was made for and which of that prompt's it is, where known."""
+    """One video: its file (or folder of frames), the prompt it was made for and which of that prompt's it is,
+    where known.
+    """
 
     path: Path
     prompt: str | None
@@ -31,8 +35,10 @@ class VideoFolder:
     """A folder of videos, the subject of a system of kind "videos".
 
     Files are called `{prompt}-{index}.mp4` as VBench names them, any of `VIDEO_SUFFIXES`; a file called
-    otherwise has no prompt. Or else the folder holds `manifest.csv` or `manifest.jsonl` with the columns path
-    (relative to the folder), prompt and index, of which the last two may be empty; then it alone counts.
+    otherwise has no prompt. A folder with pictures in it, called `{prompt}-{index}`, is a video by its frames
+    (not every benchmark reads such). Or else the folder holds `manifest.csv` or `manifest.jsonl` with the
+    columns path (relative to the folder), prompt and index, of which the last two may be empty; then it alone
+    counts.
 
     names: only these files, in place of all; None takes all.
     """
@@ -63,9 +69,19 @@ class VideoFolder:
         if self.names is not None:
             entries = [entry for entry in entries if entry.path.name in self.names]
         if not entries:
-            source = manifests[0].name if manifests else f"*{', *'.join(VIDEO_SUFFIXES)}"
+            source = manifests[0].name if manifests else f"*{', *'.join(VIDEO_SUFFIXES)}, folders of frames"
             raise VideoError(f"{self.path}: no video in this folder (looked for {source})")
         return tuple(sorted(entries, key=_order))
+
+
+def is_frame(file: Path) -> bool:
+    """Whether it is a picture that counts as a frame."""
+    return file.suffix.lower() in FRAME_SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def is_frame_folder(path: Path) -> bool:
+    """Whether it is a folder with at least one picture in it."""
+    return path.is_dir() and any(is_frame(file) for file in path.iterdir())
 
 
 def _order(entry: VideoEntry) -> tuple[str, int, str]:
@@ -75,9 +91,12 @@ def _order(entry: VideoEntry) -> tuple[str, int, str]:
 
 def _from_names(folder: Path) -> Iterator[VideoEntry]:
     for path in folder.iterdir():
-        if path.suffix.lower() not in VIDEO_SUFFIXES or path.name.startswith(".") or not path.is_file():
+        if path.name.startswith("."):
             continue
-        named = re.fullmatch(r"(.+)-(\d+)", path.stem, flags=re.DOTALL)
+        frames = is_frame_folder(path)
+        if not frames and (path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file()):
+            continue
+        named = re.fullmatch(r"(.+)-(\d+)", path.name if frames else path.stem, flags=re.DOTALL)
         prompt, index = (named[1], int(named[2])) if named else (None, None)
         yield VideoEntry(path=path, prompt=prompt, index=index)
 
