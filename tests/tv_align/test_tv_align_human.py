@@ -44,9 +44,9 @@ class TestAlpha:
         assert krippendorff_alpha([("y",), ()]) is None
 
     def test_equals_the_package_on_random_labels(self) -> None:
+        import krippendorff
         import numpy as np
 
-        import krippendorff
         rng = np.random.default_rng(3)
         for _ in range(20):
             data = rng.integers(0, 3, size=(4, 30)).astype(float)
@@ -100,6 +100,24 @@ class TestSheet:
         assert not re.search(r'(src|href)="(?!data:)', page)
         assert "http" not in re.sub(r"data:[^\"]+", "", page)
         assert page.count("data:video/mp4;base64,") == 4
+
+    def test_what_not_every_browser_plays_is_put_in_as_common_mp4(self, tmp_path: Path) -> None:
+        """A reconstruction, stored without loss in RGB; the file itself stays as it was."""
+        import base64
+        import io
+
+        import av
+
+        frames = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+        path = tmp_path / f"{PROMPTS[0].text}-0.mp4"
+        encode(Clip(frames, 4.0), path, crf=0, codec="libx264rgb")
+        before = path.read_bytes()
+        found = write_sheet(sheet_videos("a", VideoFolder(tmp_path), PROMPTS[:1]), tmp_path / "sheet", seed=0)
+        embedded = re.search(r"data:video/mp4;base64,([A-Za-z0-9+/=]+)", found.page.read_text())
+        assert embedded is not None
+        with av.open(io.BytesIO(base64.b64decode(embedded.group(1)))) as container:
+            assert container.streams.video[0].pix_fmt == "yuv420p"
+        assert path.read_bytes() == before
 
     def test_equal_seeds_give_equal_pages_and_other_seeds_another_order(
         self, sheet: Sheet, tmp_path: Path

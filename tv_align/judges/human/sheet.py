@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_PAGE_BYTES = 400 * 2**20
 """A page much larger than this is more than browsers open."""
 _PLAYED_BY_BROWSERS = {".mp4": "video/mp4", ".webm": "video/webm"}
+_COMMON_PIXELS = {"yuv420p", "yuvj420p"}
 KEY_VERSION = 1
 
 
@@ -66,7 +67,8 @@ def write_sheet(videos: Sequence[SheetVideo], folder: Path, *, seed: int) -> She
     """Write `sheet.html` and `key.json` into `folder`, which is made.
 
     Videos are shuffled over all systems and questions within each video; neither prompts, file names nor
-    systems are in the page. MP4 and WebM files are embedded as they are, others as MP4.
+    systems are in the page. MP4 and WebM files that every browser plays are embedded as they are, others as
+    MP4.
 
     Raises:
         SpecError: no video, none that can be read, or more than a browser opens.
@@ -133,9 +135,17 @@ def _opaque(seed: int, video: SheetVideo, question_id: str) -> str:
 
 
 def _data_url(path: Path) -> str:
-    kind = _PLAYED_BY_BROWSERS.get(path.suffix.lower())
+    kind = _PLAYED_BY_BROWSERS.get(path.suffix.lower()) if _has_common_pixels(path) else None
     data = path.read_bytes() if kind else _as_mp4(path)
     return f"data:{kind or 'video/mp4'};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _has_common_pixels(path: Path) -> bool:
+    """Whether a video is stored as 4:2:0. Reconstructions are kept in RGB, which not every browser plays."""
+    import av
+
+    with av.open(f"file:{path}") as container:
+        return container.streams.video[0].pix_fmt in _COMMON_PIXELS
 
 
 def _as_mp4(path: Path) -> bytes:

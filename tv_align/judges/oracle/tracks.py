@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ _LONGEST_GAP = 0.3
 _RECENT, _AS_GOOD = 5, 0.65
 """A shape's detections are alike: one joins a chain whose last five have at least 0.65 of its quality, and
 the other way round. Else what was a shape goes on as a piece of the backdrop after the shape has gone."""
+_KNOWN_FROM, _HASTE, _SLACK = 5, 1.5, 0.5
+"""From so many detections on a chain goes on at its own pace: at most 1.5 times its quick steps so far and
+half a pixel a frame more. Else a piece of the backdrop, frames later and far away, goes on as a lost shape."""
 _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1
@@ -89,9 +93,20 @@ def _step_cost(chain: Chain, later: Detection, reach: float) -> float | None:
     if min(usual, later.quality) < _AS_GOOD * max(usual, later.quality):
         return None
     away = float(np.hypot(later.x - earlier.x, later.y - earlier.y))
-    if away > _JITTER + reach * (later.frame - earlier.frame):
+    if away > _JITTER + min(reach, _own_reach(chain)) * (later.frame - earlier.frame):
         return None
     return away + (_OTHER_COLOUR if later.colour != earlier.colour else 0.0)
+
+
+def _own_reach(chain: Chain) -> float:
+    """Pixels a frame that a shape may go on, by how it went so far; no bound for a short chain."""
+    if len(chain) < _KNOWN_FROM:
+        return float("inf")
+    steps = [
+        float(np.hypot(later.x - earlier.x, later.y - earlier.y)) / (later.frame - earlier.frame)
+        for earlier, later in pairwise(chain)
+    ]
+    return _HASTE * float(np.quantile(steps, 0.9)) + _SLACK
 
 
 def _is_whole(chain: Chain, n_frames: int) -> bool:
