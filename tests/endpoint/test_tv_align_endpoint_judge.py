@@ -260,6 +260,12 @@ class TestThroughARun:
         with pytest.raises(EndpointUnavailableError, match="max_requests=1 is reached"):
             judge.judge(Clip(frames, 4.0), QUESTIONS)
         judge.client.close()
+        higher = EndpointJudge.from_argument(f"m,url={server.url},frames=2,max_requests=2,concurrency=1")
+        assert len(higher.judge(Clip(frames, 4.0), QUESTIONS)) == 2
+        assert (
+            len(server.requests) == 2
+        )  # the first answer was cached: it is not asked for, nor counted, again
+        higher.client.close()
 
 
 def test_an_error_of_one_question_is_the_clips(server, judge_of, clip):

@@ -24,7 +24,7 @@ _RECENT, _AS_GOOD = 5, 0.65
 the other way round. Else what was a shape goes on as a piece of the backdrop after the shape has gone."""
 _KNOWN_FROM, _HASTE, _SLACK = 5, 1.5, 0.5
 """From so many detections on a chain goes on at its own pace: at most 1.5 times its quick steps so far and
-half a pixel a frame more. Else a piece of the backdrop, frames later and far away, goes on as a lost shape."""
+half a pixel a frame more. Else a piece of the backdrop, frames later and far off, goes on as a lost shape."""
 _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1
