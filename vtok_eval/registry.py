@@ -202,6 +202,7 @@ COMMANDS = Registry(
         "verify": "reports.commands:verify",
         "export": "reports.commands:export",
         "tv-align": "tv_align.commands:app",
+        "train": "vtok_eval.decoders.commands:app",
     },
 )
 """Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""

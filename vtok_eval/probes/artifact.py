@@ -77,7 +77,7 @@ def load_reader(
         log.warning("%s is of a training with other settings: training again", path)
         return None
     weights = {name.removeprefix(_WEIGHTS): t for name, t in tensors.items() if name.startswith(_WEIGHTS)}
-    statistics = Statistics(means=_numbered(tensors, _MEANS), deviations=_numbered(tensors, _DEVIATIONS))
+    statistics = Statistics(means=numbered(tensors, _MEANS), deviations=numbered(tensors, _DEVIATIONS))
     shape = ReaderShape(**json.loads(metadata["shape"]))
     return weights, statistics, shape, json.loads(metadata["history"])
 
@@ -105,7 +105,8 @@ def fingerprint_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _numbered(tensors: Mapping[str, Tensor], prefix: str) -> tuple[Tensor, ...]:
+def numbered(tensors: Mapping[str, Tensor], prefix: str) -> tuple[Tensor, ...]:
+    """The tensors called `prefix` and a number, in order from 0."""
     count = sum(name.startswith(prefix) for name in tensors)
     return tuple(tensors[f"{prefix}{index}"] for index in range(count))
 

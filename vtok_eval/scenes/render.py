@@ -62,13 +62,27 @@ def check_format(*, size: int, n_frames: int) -> None:
 
 
 def _render_into(frames: NDArray[np.uint8], scene: Scene) -> None:
-    """Fill one clip's frames `(T, 3, H, W)`; the moving shape is drawn last, in front."""
-    times = [frame / (len(frames) - 1) for frame in range(len(frames))]
-    _paint_backdrop(frames, scene.backdrop, scene.camera, times)
+    """Fill one clip's frames `(T, 3, H, W)`."""
+    paint_backdrop(frames, scene.backdrop, scene.camera)
+    paint_shapes(frames, scene)
+
+
+def paint_backdrop(frames: NDArray[np.uint8], backdrop: Backdrop, camera: Camera) -> None:
+    """Fill one clip's frames, uint8 `(T, 3, H, W)`, H = W, with what the camera sees behind the shapes."""
+    _paint_backdrop(frames, backdrop, camera, _times(frames))
+
+
+def paint_shapes(frames: NDArray[np.uint8], scene: Scene) -> None:
+    """Draw a scene's shapes into a clip's frames `(T, 3, H, W)`; the moving one last, in front."""
+    times = _times(frames)
     still = [index for index in range(len(scene.objects)) if index != scene.mover]
     for index in (*still, scene.mover):
         places = [scene.position(index, time) for time in times]
-        _paint(frames, scene.objects[index], places, times)
+        paint_object(frames, scene.objects[index], places, times)
+
+
+def _times(frames: NDArray[np.uint8]) -> list[float]:
+    return [frame / (len(frames) - 1) for frame in range(len(frames))]
 
 
 def _view(camera: Camera, time: float) -> tuple[float, float, float, float]:
@@ -151,13 +165,16 @@ def _grading(backdrop: Backdrop) -> NDArray[np.uint8]:
     return np.clip(np.floor(graded + 0.5), 0, 255).astype(np.uint8)
 
 
-def _paint(
+def paint_object(
     frames: NDArray[np.uint8],
     item: SceneObject,
     places: Sequence[tuple[float, float]],
     times: Sequence[float],
 ) -> None:
-    """Draw one shape into the frames in which it is visible, `(T, 3, H, W)`, with anti-aliased edges."""
+    """Draw one shape into the frames in which it is visible, with anti-aliased edges.
+
+    frames: uint8 `(T, 3, H, W)`, H = W. places: its centre in each, in sides. times: of each, from 0 to 1.
+    """
     shown = [frame for frame, time in enumerate(times) if item.visible(time)]
     if not shown:
         return

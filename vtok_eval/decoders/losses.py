@@ -1,0 +1,84 @@
+"""What a decoder is trained for: its maps against the truth of the scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vtok_eval.decoders.architecture import BACKDROP, CENTRE, COLOUR, FORM, OFFSET, PLACES, RADIUS
+from vtok_eval.decoders.objects import RADIUS_UNIT, Truth, centre_heat, peaks
+
+_WEIGHTS = {"centre": 1.0, "form": 1.0, "colour": 1.0, "offset": 2.0, "radius": 1.0, "backdrop": 2.0}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How maps agree with the truth: shares of objects whose form and colour are right where their centre
+    truly is, and the share of frames with as many objects as there are, at each threshold."""
+
+    form: float
+    colour: float
+    count: dict[float, float]
+
+    @property
+    def best_threshold(self) -> float:
+        """The threshold that counts best; of equals the lowest."""
+        return max(sorted(self.count), key=lambda threshold: self.count[threshold])
+
+
+def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """The loss, a scalar, and its parts.
+
+    maps: `(N, C, PLACES, PLACES)`. truth: of as many frames, flat. backdrop: uint8 `(N, 3, PLACES, PLACES)`.
+    Centres are learnt by the focal loss of CenterNet (Zhou et al., arXiv 1904.07850, equation 1), what an
+    object is at the place of its true centre only.
+    """
+    frame, column, row, there = _at_centres(truth)
+    values = maps[frame, :, row, column]
+    colour, form = truth.colour[there], truth.form[there]
+    away = truth.place[there] * PLACES - torch.stack([column, row], dim=1) - 0.5
+    parts = {
+        "centre": _focal(maps[:, CENTRE][:, 0], centre_heat(truth)),
+        "form": functional.cross_entropy(values[:, FORM], form),
+        "colour": functional.cross_entropy(values[:, COLOUR], colour),
+        "offset": functional.smooth_l1_loss(values[:, OFFSET], away),
+        "radius": functional.smooth_l1_loss(values[:, RADIUS][:, 0], truth.radius[there] / RADIUS_UNIT),
+        "backdrop": functional.l1_loss(maps[:, BACKDROP], backdrop.float() / 127.5 - 1),
+    }
+    loss = torch.stack([_WEIGHTS[name] * part for name, part in parts.items()]).sum()
+    return loss, {name: float(part.detach()) for name, part in parts.items()}
+
+
+def agreement(
+    maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+) -> Agreement:
+    """See `Agreement`; maps and truth as for `decoding_loss`."""
+    frame, column, row, there = _at_centres(truth)
+    values = maps[frame, :, row, column]
+    n_objects = truth.n_objects()
+    return Agreement(
+        form=float((values[:, FORM].argmax(1) == truth.form[there]).float().mean()),
+        colour=float((values[:, COLOUR].argmax(1) == truth.colour[there]).float().mean()),
+        count={
+            one: float((peaks(maps, threshold=one).flatten(1).sum(1) == n_objects).float().mean())
+            for one in thresholds
+        },
+    )
+
+
+def _at_centres(truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of all objects: their frame, the column and row of their centre's place, and where they stand."""
+    there = truth.form >= 0
+    at = (truth.place[there] * PLACES).floor().long().clamp(0, PLACES - 1)
+    return there.nonzero()[:, 0], at[:, 0], at[:, 1], there
+
+
+def _focal(logits: Tensor, heat: Tensor) -> Tensor:
+    """Mean over objects; `logits` and `heat` are `(N, PLACES, PLACES)`, heat 1 at centres."""
+    centre = heat == 1
+    right = functional.logsigmoid(logits) * (1 - logits.sigmoid()) ** 2
+    wrong = functional.logsigmoid(-logits) * logits.sigmoid() ** 2 * (1 - heat) ** 4
+    return -torch.where(centre, right, wrong).sum() / centre.sum().clamp_min(1)
