@@ -69,6 +69,7 @@ class ClipDecoder(nn.Module):
         self.first = nn.Conv2d(shape.fine_width, shape.fine_width, 3, padding=1)
         self.second = nn.Conv2d(shape.fine_width, shape.fine_width, 3, padding=1)
         self.show = nn.Conv2d(shape.fine_width, N_CHANNELS, 1)
+        assert self.show.bias is not None
         with torch.no_grad():
             self.show.bias[CENTRE] = _RARE
         self.register_buffer("nearest", layout.nearest(), persistent=False)

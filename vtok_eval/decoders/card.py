@@ -25,13 +25,13 @@ renderer. So forms are always crisp: look at whether they are the right ones, at
 knows the vocabulary of rendered scenes and nothing else.
 
 All have one architecture, one recipe, the same clips and steps; a tokenizer's own projection is trained with
-its decoder. The clips are rendered scenes (`VariedClip`) over photos of the train split, which scikit-image and
-scikit-learn ship, in other colours, blended, or with gradients in their place. No third party's weights are in
-these files; the tokenizers' frozen backbone is not.
+its decoder. The clips are rendered scenes (`VariedClip`) over photos of the train split, which scikit-image
+and scikit-learn ship, in other colours, blended, or with gradients in their place. No third party's weights
+are in these files; the tokenizers' frozen backbone is not.
 """
 _MEASURED = """\
-On clips of the validation split (other photos): share of objects whose form and colour are right, at the place
-where they truly are; share of frames with the right number of objects; PSNR of what is drawn.
+On clips of the validation split (other photos): share of objects whose form and colour are right, at the
+place where they truly are; share of frames with the right number of objects; PSNR of what is drawn.
 """
 
 
