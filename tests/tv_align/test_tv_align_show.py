@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Moody(Lossless):
         self.floats = floats
 
     def decode(self, tokens):
-        if bool((tokens.values[:, 0, 0] > 100).any()):
+        if bool((tokens.values[:, 0, 0] > 170).any()):
             raise RuntimeError("too\\nbright")
         clips = super().decode(tokens)
         return Clips(clips.frames.float(), clips.fps) if self.floats else clips
@@ -125,6 +126,42 @@ def test_clips_are_decoded_alone_whatever_the_batch(code: Path, tmp_path: Path) 
     assert outputs["moody"] == outputs["all"]
     score = next(s for s in kept.scores() if (s.system, s.metric.name) == ("moody", "prompt_accuracy"))
     assert (score.n, score.n_failed) == (16, len(summary.failed))
+
+
+def test_the_sheet_has_each_clip_above_what_its_tokens_show(code: Path, tmp_path: Path) -> None:
+    """Every pixel kept: equal PNGs. Moody: what it cannot decode is left out."""
+    import numpy as np
+    from PIL import Image
+
+    _, kept = run(tmp_path, ("all", f"{code}:Lossless"), ("moody", f"{code}:Moody"))
+    (sheet,) = (kept.path / "artifacts").glob("*all*/reconstructions/sheet.json")
+    rows = json.loads(sheet.read_text())["rows"]
+    shown = [s for s in TVAlignShow(per_level=1).samples(None) if s.meta["level"] == "basic"]  # type: ignore[arg-type]
+    shown = [s for s in shown if s.meta["category"] in ("counting", "direction", "camera", "action")]
+    assert [row["title"] for row in rows] == [
+        f"{sample.meta['prompt']}: {what}" for sample in shown for what in ("original", "all")
+    ]
+    for sample, original, decoded in zip(shown, rows[::2], rows[1::2], strict=True):
+        assert sample.clip is not None
+        first = sample.clip.load().frames[0].permute(1, 2, 0).numpy()
+        for row in (original, decoded):
+            with Image.open(sheet.parent / row["frames"][0]) as picture:
+                assert np.array_equal(np.asarray(picture), first)
+    failed = {record.sample_id for record in kept.raw_records() if record.status == "failed"}
+    (sheet,) = (kept.path / "artifacts").glob("*moody*/reconstructions/sheet.json")
+    left = [sample for sample in shown if sample.id not in failed]
+    assert len(json.loads(sheet.read_text())["rows"]) == 2 * len(left)
+
+
+def test_without_a_decoder_it_is_not_run_and_the_command_is_told(code: Path, tmp_path: Path) -> None:
+    summary, kept = run(tmp_path, ("originals", "originals"), ("mine", f"{code}:EncodesOnly"))
+    (stopped,) = summary.not_run
+    assert stopped.system == "mine"
+    assert f"vtok-eval train decoder '{code}:EncodesOnly' --out FOLDER" in stopped.reason
+    assert "--set decoders=FOLDER" in stopped.reason
+    assert {record.system for record in kept.raw_records()} == {"originals"}
+    with pytest.raises(SuiteError, match="no folder of decoders nowhere"):
+        TVAlignShow(decoders="nowhere")
 
 
 def test_a_decoder_that_gives_no_pixels_is_told_so(code: Path, tmp_path: Path) -> None:

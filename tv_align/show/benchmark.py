@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tv_align.evaluator import JudgeEvaluator
@@ -25,7 +26,8 @@ class TVAlignShow:
     that has neither is not run. The system `originals` is judged on the clips themselves: the ceiling. What a
     tokenizer loses against it, tokens and decoder lose together.
 
-    judge, calibration: as for `TVAlign`. per_level: prompts a category and level. clip_size: of the clips
+    judge, calibration: as for `TVAlign`. decoders: folder of decoders that `vtok-eval train decoder` made, in
+    place of the shipped ones. per_level: prompts a category and level. clip_size: of the clips
     that are encoded, in pixels; n_frames: in each.
 
     Raises:
@@ -42,6 +44,7 @@ class TVAlignShow:
         *,
         judge: str | None = None,
         calibration: str | None = None,
+        decoders: str | None = None,
         per_level: int = 25,
         clip_size: int = 64,
         n_frames: int = 16,
@@ -49,6 +52,9 @@ class TVAlignShow:
         for name, value in (("per_level", per_level), ("clip_size", clip_size), ("n_frames", n_frames)):
             if value < 1:
                 raise SuiteError(f"{self.name}: {name} must be at least 1, not {value}")
+        self._decoders = None if decoders is None else Path(decoders)
+        if self._decoders is not None and not self._decoders.is_dir():
+            raise SuiteError(f"{self.name}: there is no folder of decoders {decoders}")
         self._per_level, self._clip_size, self._n_frames = per_level, clip_size, n_frames
         self._judged = JudgedPrompts.of(
             scenes_suite(per_level=per_level), judge=judge, calibration=calibration
@@ -78,15 +84,21 @@ class TVAlignShow:
         if system.kind == "originals":
             return judges
         from tv_align.show.decoding import decoding_of
+        from tv_align.show.sheet import keep_sheet
 
-        return ShowEvaluator(decoding_of(system, context), judges)
+        decoding = decoding_of(system, device=context.device, folder=self._decoders)
+        keep_sheet(system, decoding, self._samples, context)
+        return ShowEvaluator(decoding, judges)
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
         """As `JudgedPrompts.derived_scores`."""
         return self._judged.derived_scores(records, label=label)
 
     def describe(self) -> Mapping[str, Any]:
-        """Options, prompts and their hash, the judge and its calibration, the protocol, notes."""
+        """Options, prompts, judge and calibration, the decoders and their hashes, the protocol, notes."""
+        from vtok_eval.decoders.files import SHIPPED, decoder_files
+
+        decoders = decoder_files(self._decoders or SHIPPED)
         return {
             "options": {
                 "per_level": self._per_level,
@@ -94,10 +106,11 @@ class TVAlignShow:
                 "n_frames": self._n_frames,
             },
             **self._judged.describe(),
+            "decoders": {one.system: {"spec": one.spec, "sha256": one.sha256()} for one in decoders},
             "protocol": "TV-Align as re-created here, track show: clips are encoded and decoded, then judged "
             "by yes-or-no questions, half of them counterfactual",
             "source": "after arXiv 2602.04202, whose prompts and judge are not released",
-            "notes": [*self._judged.notes(), _CEILING],
+            "notes": [*self._judged.notes(), _CEILING, _DRAWN],
         }
 
 
@@ -133,4 +146,9 @@ class ShowEvaluator:
 _CEILING = (
     "the row of the originals is the ceiling: the same judge on the clips that were encoded; what a "
     "tokenizer loses against it, its tokens and the decoder lose together"
+)
+_DRAWN = (
+    "a tokenizer without a decode of its own is shown by a small decoder trained on rendered scenes, one for "
+    "each tokenizer and all trained alike: it draws the objects that it finds in the tokens over a coarse "
+    "backdrop, and adds the crisp edges itself"
 )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vtok_eval.benchmark import Context, System
-from vtok_eval.errors import GenerationError
+from vtok_eval.benchmark import System
+from vtok_eval.errors import GenerationError, MissingDependencyError
 from vtok_eval.systems import Clips, DecodingTokenizer, check_tokens
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
     from torch import Tensor
 
 
@@ -24,8 +27,8 @@ class Decoding(Protocol):
         ...
 
 
-def decoding_of(system: System, context: Context) -> Decoding:
-    """How a tokenizer's tokens are shown.
+def decoding_of(system: System, *, device: torch.device, folder: Path | None = None) -> Decoding:
+    """How a tokenizer's tokens are shown: by its own `decode`, else by its decoder in the folder or shipped.
 
     Raises:
         MissingDependencyError: it neither decodes by itself nor has a trained decoder; says how to train one.
@@ -34,7 +37,10 @@ def decoding_of(system: System, context: Context) -> Decoding:
         return OwnDecoding(system.subject)
     from vtok_eval.decoders import decoder_of
 
-    return decoder_of(system, device=context.device)
+    try:
+        return decoder_of(system, device=device, folder=folder)
+    except MissingDependencyError as error:
+        raise MissingDependencyError(f"{error}; --set decoders=FOLDER then takes it") from error
 
 
 class OwnDecoding:
