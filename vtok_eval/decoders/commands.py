@@ -29,7 +29,7 @@ def decoder(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the decoders go.")] = Path("decoders"),
     suite: Annotated[str, typer.Option(help="The suite whose systems can be named.")] = DEFAULT_SUITE,
-    clips: Annotated[int, typer.Option(min=1, help="Training clips.")] = 12_000,
+    clips: Annotated[int, typer.Option(min=1, help="Training clips.")] = 20_000,
     validation_clips: Annotated[int, typer.Option(min=1, help="Clips that choose the threshold.")] = 300,
     steps: Annotated[int, typer.Option(min=1, help="Of training.")] = 2_000,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = 64,

@@ -45,7 +45,7 @@ class Recipe:
     size in pixels and n_frames: of the clips, and so of what is decoded.
     """
 
-    clips: int = 12_000
+    clips: int = 20_000
     validation_clips: int = 300
     steps: int = 2_000
     batch_size: int = 64
