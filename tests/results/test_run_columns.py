@@ -129,3 +129,12 @@ def test_jobs_of_different_samples_are_brought_together() -> None:
     moved = from_records([record("b", i, cluster="elsewhere") for i in (0, 2)], sets)
     with pytest.raises(ValueError, match="'s02' lies in another cluster"):
         on_common_samples([first, moved])
+
+
+def test_a_run_in_which_nothing_could_be_run_is_read(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", {})
+    with folder.journal():
+        pass
+    folder.export_records()
+    found = read_records(folder, SampleSets())
+    assert (found.jobs, found.tokens, found.failures) == ({}, {}, ())

@@ -116,6 +116,12 @@ def records_of(folder: Path) -> dict[str, Record]:
     return {record.sample_id: record for record in RunFolder.open(folder).raw_records()}
 
 
+def not_run(folder: Path) -> str:
+    """Why the one job was not run."""
+    (entry,) = RunFolder.open(folder).run()["not_run"]
+    return str(entry["reason"])
+
+
 def test_each_bad_video_fails_where_it_must_and_the_rest_is_scored(
     command: Command, tmp_path: Path, stand_ins: Path
 ) -> None:
@@ -192,13 +198,13 @@ def test_frames_of_a_folder_score_as_the_video_they_are_of(
     """Lossless both; at 8 frames a second dynamic degree compares the same frames."""
     from PIL import Image
 
-    frames = moving(12, height=128, width=136)
+    frames = moving(10, height=128, width=136)
     write(tmp_path / "videos" / "x-0.mov", frames, codec="png")
     folder = tmp_path / "videos" / "y-0"
     folder.mkdir()
     for number, frame in enumerate(frames):
         Image.fromarray(frame).save(folder / f"{number}.png")
-    names = ",".join(name for name in QUALITY if name != "aesthetic_quality")
+    names = "background_consistency,temporal_flickering,motion_smoothness,dynamic_degree"
     assert command("--benchmark", f"vbench:{names}", "--videos", "videos", "--out", "run")[0] == 0
     records = records_of(tmp_path / "run")
     assert len(records) == 2
@@ -221,8 +227,7 @@ def test_a_4k_video_comes_in_pieces(command: Command, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_weights")
 def test_what_is_missing_is_said_before_the_run_and_the_rest_runs(command: Command, tmp_path: Path) -> None:
     write(tmp_path / "videos" / "a cat-0.mp4", moving(3))
-    code, said = command("--benchmark", "vbench", "--videos", "videos", "--out", "run")
-    assert code == 0
+    assert command("--benchmark", "vbench", "--videos", "videos", "--out", "run")[0] == 0
     metrics = [score.metric.name for score in RunFolder.open(tmp_path / "run").scores()]
     assert metrics == ["temporal_flickering"]
     (described,) = RunFolder.open(tmp_path / "run").run()["benchmarks"]
@@ -230,9 +235,8 @@ def test_what_is_missing_is_said_before_the_run_and_the_rest_runs(command: Comma
     assert len(lines) == 15
     assert any(line.startswith("Dynamic degree: not run: weights missing in ") for line in lines)
     assert any("no prompt says which scene it asks for (option information)" in line for line in lines)
-    code, said = command("--benchmark", "vbench:imaging_quality", "--videos", "videos", "--out", "none")
-    assert code == 1
-    assert "no chosen dimension can run: imaging_quality: weights missing in" in said
+    assert command("--benchmark", "vbench:imaging_quality", "--videos", "videos", "--out", "none")[0] == 1
+    assert "no chosen dimension can run: imaging_quality: weights missing in" in not_run(tmp_path / "none")
 
 
 @pytest.mark.parametrize("damage", ["cut short", "another model's"])
@@ -256,10 +260,10 @@ def test_a_bad_checkpoint_ends_the_job_and_the_run_goes_on_once_it_is_mended(
         "--out",
         "run",
     )
-    code, said = command(*arguments)
-    assert code == 1
-    assert "raft-things.pth" in said
-    assert ("cut short or damaged" if damage == "cut short" else "is a checkpoint of another model") in said
+    assert command(*arguments)[0] == 1
+    reason = not_run(tmp_path / "run")
+    assert "raft-things.pth: " in reason
+    assert ("cut short or damaged" if damage == "cut short" else "is a checkpoint of another model") in reason
     assert records_of(tmp_path / "run") == {}
     shutil.copyfile(good, path)
     assert command(*arguments)[0] == 0
@@ -359,8 +363,6 @@ def test_a_reconstruction_stands_beside_its_original(command: Command, tmp_path:
         "a cat-0.mp4": 4,
         "a cat-1.mp4": 5,
     }
-    (compared,) = folder.comparisons()
-    assert compared.n == 2
 
 
 @pytest.mark.usefixtures("no_weights")
@@ -397,7 +399,7 @@ def test_two_extensions_of_one_name_are_refused_before_the_run(command: Command,
     assert not (tmp_path / "run").exists()
 
 
-KILLED = ("background_consistency", "temporal_flickering", "dynamic_degree", "imaging_quality")
+KILLED = ("background_consistency", "temporal_flickering", "motion_smoothness")
 
 
 def test_a_run_of_several_dimensions_that_is_killed_goes_on(

@@ -63,6 +63,8 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
         with pq.ParquetFile(path, read_dictionary=["system", "benchmark", "cost"]) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=["system", "benchmark", "cost"])
+                if not table.num_rows:  # nothing could be run: then the columns have no dictionaries either
+                    continue
                 # Equal texts are parsed once.
                 cost = table["cost"].combine_chunks()
                 found = pc.extract_regex(cost.dictionary, _TOKENS)
