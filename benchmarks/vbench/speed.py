@@ -117,22 +117,28 @@ def measure(
     device: torch.device,
     repeats: int,
     batch: int,
-    alone: bool,
+    alone: Sequence[str],
+    voting: bool,
     progress: Callable[[str], None],
 ) -> list[Row]:
-    """Time every quality dimension by itself (if `alone`) and the seven together, the two sides in turn."""
+    """Time dimensions by themselves, and (if `voting`) dynamic degree and the seven together by its vote.
+
+    The two sides take turns. alone: names, of which dynamic degree is passed over.
+    """
     networks = Networks(device, batch)
     scorers: dict[str, Scorer] = {name: scorer_class(name)(networks) for name in QUALITY}
     theirs = references(device)
     rows = []
-    for name in QUALITY:
-        if name == "dynamic_degree" or not alone:
+    for name in alone:
+        if name == "dynamic_degree":
             continue
         row = Row(name)
         rows.append(row)
         for _ in range(repeats):
             _race(row, theirs, scorers, (name,), paths, device=device, batch=batch)
         progress(_line(row))
+    if not voting:
+        return rows
     raft = networks.raft()
     for vote, factor in VOTES.items():
         path = raft.update_block.flow_head.conv2.weight  # type: ignore[union-attr]
@@ -294,6 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--together", action="store_true", help="only dynamic degree and the seven together")
+    parser.add_argument("--alone", choices=QUALITY, action="append", help="only this dimension; repeatable")
     parser.add_argument("--small", action="store_true", help="small models, to try the script")
     parser.add_argument("--json", type=Path, default=None, help="where to write every measurement")
     options = parser.parse_args(arguments)
@@ -314,7 +321,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=device,
             repeats=options.repeats,
             batch=options.batch,
-            alone=not options.together,
+            alone=options.alone or (() if options.together else QUALITY),
+            voting=not options.alone,
             progress=lambda line: _say(f"{line}\n"),
         )
         versions = f"vbench {installed_version()}, torch {torch.__version__}"

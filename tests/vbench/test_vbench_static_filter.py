@@ -78,7 +78,7 @@ def test_any_positions_give_the_references_answer(filter_alone: StillFlickering)
     for _ in range(300):
         n_frames = draw.randint(1, 40)
         steps = [draw.choice([0, 0, 0, 1, 2, 4]) * draw.choice([-1, 1]) for _ in range(n_frames)]
-        positions = list(itertools.accumulate(steps, initial=128))[1:]
+        positions = [min(max(at, 0), 255) for at in itertools.accumulate(steps, initial=128)][1:]
         frames = KeptFrames(torch.device("cpu"))
         frames.add(
             np.broadcast_to(np.array(positions, np.uint8)[:, None, None, None], (n_frames, 121, 122, 3))
@@ -87,7 +87,7 @@ def test_any_positions_give_the_references_answer(filter_alone: StillFlickering)
         assert still == reference_rule([float(at) for at in positions], side=121)
         assert Flow.looked_at <= n_frames + 1
         answers.append(still)
-    assert 30 < sum(answers) < 270
+    assert 20 < sum(answers) < 280
 
 
 def test_only_the_first_five_still_ones_count_in_any_order(
@@ -126,7 +126,7 @@ def test_only_the_first_five_still_ones_count_in_any_order(
 def test_the_packages_class_keeps_the_same_videos(
     stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the CPU, its device patched; random weights, once as they are and once so that all seems to move."""
+    """On the CPU, its device patched; random weights, once so that all seems still, once so that it moves."""
     import torch
     from easydict import EasyDict
 
@@ -153,9 +153,10 @@ def test_the_packages_class_keeps_the_same_videos(
         )
     ]
     answers = []
-    for factor in (1.0, 40.0):
+    for factor in (0.01, 1000.0):
         for model in (theirs.model, networks.raft()):
-            model.update_block.flow_head.conv2.weight.data.mul_(factor)
+            for parameter in model.update_block.flow_head.conv2.parameters():
+                parameter.data.mul_(factor)
         for path in videos:
             evaluator.scorers["temporal_flickering"]._known.clear()  # type: ignore[attr-defined]
             (scores,) = evaluator.score([Video(path, ("temporal_flickering",), Request("x"))])
