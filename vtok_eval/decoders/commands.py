@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vtok_eval.errors import SpecError
 from vtok_eval.suite import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import System
+    from vtok_eval.decoders.training import Recipe
 
 app = typer.Typer(help="Train what the suite brings ready-made.", no_args_is_help=True)
 
@@ -59,7 +61,7 @@ def decoder(
     )
     for system in systems:
         path = out / f"{folder_name(system.name)}{SUFFIX}"
-        if path.is_file():
+        if _is_there(path, system, recipe):
             typer.echo(f"{path} is there")
             continue
         with _Progress(system.name, steps) as progress:
@@ -71,6 +73,25 @@ def decoder(
             f"on {found['clips']} validation clips"
         )
     typer.echo(f"card: {write_card(out)}")
+
+
+def _is_there(path: Path, system: System, recipe: Recipe) -> bool:
+    """Whether the very decoder that is asked for was trained before.
+
+    Raises:
+        SpecError: another file lies there, which would be lost.
+    """
+    from dataclasses import asdict
+
+    from vtok_eval.decoders.files import described, tokenizer_fingerprint
+
+    if not path.is_file():
+        return False
+    found = described(path)
+    same = found is not None and found.tokenizer == tokenizer_fingerprint(system)
+    if not same or found is None or found.facts["history"]["recipe"] != asdict(recipe):
+        raise SpecError(f"{path} is a decoder of another tokenizer or recipe; name another folder with --out")
+    return True
 
 
 class _Progress:

@@ -89,12 +89,14 @@ def decoder_files(folder: Path) -> list[DecoderFile]:
     Raises:
         SpecError: a file is damaged.
     """
-    found = [_described(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    found = [described(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
     return [one for one in found if one is not None]
 
 
 def find_decoder(system: System, *, device: torch.device, folder: Path | None = None) -> Decoder:
     """See `vtok_eval.decoders.decoder_of`."""
+    if folder is not None and not folder.is_dir():
+        raise SpecError(f"there is no folder {folder} of decoders")
     known = decoder_files(folder or SHIPPED)
     wanted = tokenizer_fingerprint(system)
     for one in known:
@@ -107,7 +109,12 @@ def find_decoder(system: System, *, device: torch.device, folder: Path | None = 
     )
 
 
-def _described(path: Path) -> DecoderFile | None:
+def described(path: Path) -> DecoderFile | None:
+    """What a file says of itself; None for a safetensors file that is no decoder.
+
+    Raises:
+        SpecError: it is damaged.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -39,13 +39,14 @@ def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor,
     frame, column, row, there = _at_centres(truth)
     values = maps[frame, :, row, column]
     colour, form = truth.colour[there], truth.form[there]
+    radius = truth.radius[there] / RADIUS_UNIT
     away = truth.place[there] * PLACES - torch.stack([column, row], dim=1) - 0.5
     parts = {
         "centre": _focal(maps[:, CENTRE][:, 0], centre_heat(truth)),
-        "form": functional.cross_entropy(values[:, FORM], form),
-        "colour": functional.cross_entropy(values[:, COLOUR], colour),
-        "offset": functional.smooth_l1_loss(values[:, OFFSET], away),
-        "radius": functional.smooth_l1_loss(values[:, RADIUS][:, 0], truth.radius[there] / RADIUS_UNIT),
+        "form": _mean(functional.cross_entropy(values[:, FORM], form, reduction="none")),
+        "colour": _mean(functional.cross_entropy(values[:, COLOUR], colour, reduction="none")),
+        "offset": _mean(functional.smooth_l1_loss(values[:, OFFSET], away, reduction="none")),
+        "radius": _mean(functional.smooth_l1_loss(values[:, RADIUS.start], radius, reduction="none")),
         "backdrop": functional.l1_loss(maps[:, BACKDROP], backdrop.float() / 127.5 - 1),
     }
     loss = torch.stack([_WEIGHTS[name] * part for name, part in parts.items()]).sum()
@@ -60,8 +61,8 @@ def agreement(
     values = maps[frame, :, row, column]
     n_objects = truth.n_objects()
     return Agreement(
-        form=float((values[:, FORM].argmax(1) == truth.form[there]).float().mean()),
-        colour=float((values[:, COLOUR].argmax(1) == truth.colour[there]).float().mean()),
+        form=float(_mean((values[:, FORM].argmax(1) == truth.form[there]).float())),
+        colour=float(_mean((values[:, COLOUR].argmax(1) == truth.colour[there]).float())),
         count={
             one: float((peaks(maps, threshold=one).flatten(1).sum(1) == n_objects).float().mean())
             for one in thresholds
@@ -74,6 +75,11 @@ def _at_centres(truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     there = truth.form >= 0
     at = (truth.place[there] * PLACES).floor().long().clamp(0, PLACES - 1)
     return there.nonzero()[:, 0], at[:, 0], at[:, 1], there
+
+
+def _mean(values: Tensor) -> Tensor:
+    """The mean, or 0 where frames show no object at all."""
+    return values.sum() / max(1, values.numel())
 
 
 def _focal(logits: Tensor, heat: Tensor) -> Tensor:

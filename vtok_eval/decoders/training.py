@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vtok_eval.benchmark import Sample, System
 from vtok_eval.decoders.architecture import PLACES, DecoderShape
+from vtok_eval.decoders.clips import VERSION as CLIPS_VERSION
 from vtok_eval.decoders.clips import VariedClip, true_backdrop
 from vtok_eval.decoders.layout import Layout
 from vtok_eval.decoders.losses import agreement, decoding_loss
@@ -27,6 +28,7 @@ from vtok_eval.probes.features import FeatureTable, Statistics
 from vtok_eval.probes.training import measure_shape, warm_cosine
 from vtok_eval.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneClip
+from vtok_eval.scenes.scene import VERSION as SCENES_VERSION
 
 log = logging.getLogger(__name__)
 
@@ -206,9 +208,13 @@ class _Steps:
         self.optimizer = torch.optim.AdamW(
             _groups(network, job.recipe.weight_decay), lr=job.recipe.learning_rate, betas=_BETAS
         )
-        facts = {"version": VERSION, "recipe": asdict(job.recipe), "system": dict(system.description)}
-        self.fingerprint = fingerprint_of(facts)
-        self.path = job.folder / f".{self.fingerprint[:16]}.checkpoint.pt"
+        facts = {
+            "version": [VERSION, CLIPS_VERSION, SCENES_VERSION],
+            "recipe": asdict(job.recipe),
+            "shape": asdict(network.decoder.shape),
+            "system": dict(system.description),
+        }
+        self.path = job.folder / f".{fingerprint_of(facts)[:16]}.checkpoint.pt"
 
     def run(self, shown: Callable[[int, Mapping[str, float]], None]) -> list[dict[str, float]]:
         """All steps that are still to be done; the mean loss and its parts over each fiftieth of them all."""
