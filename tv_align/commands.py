@@ -69,16 +69,32 @@ def calibrate(
         Path | None, typer.Option(help="CSV of path,category,question,truth; default: rendered scenes.")
     ] = None,
     per_level: Annotated[int, typer.Option(min=1, help="Rendered clips a category and level.")] = 25,
+    split: Annotated[
+        str, typer.Option(help="Of the rendered scenes: whose photos are behind.")
+    ] = "validation",
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the rendered scenes.")] = None,
+    degradation: Annotated[
+        str, typer.Option(help="What is done to rendered clips: none, crf28 or blur+noise.")
+    ] = "none",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the calibration here.")] = None,
 ) -> None:
-    """Print a judge's sensitivity and specificity by category, on clips whose truth is known."""
+    """Print a judge's sensitivity and specificity by category, on clips whose truth is known.
+
+    Rendered clips are of the validation split unless another is named, so none is one of the prompts' own.
+    """
     from tv_align.calibration.calibrate import calibrate as measure
     from tv_align.calibration.control_set import read_control_set, scenes_control_set
     from tv_align.calibration.report import calibration_table, write_calibration
     from tv_align.judges.registry import build_judge
+    from tv_align.scenes.prompts import SEED
 
-    items = scenes_control_set(per_level=per_level) if control_set is None else read_control_set(control_set)
-    name = "rendered scenes, validation split" if control_set is None else str(control_set)
+    if control_set is None:
+        chosen = SEED if seed is None else seed
+        items = scenes_control_set(per_level=per_level, split=split, seed=chosen, degradation=degradation)
+        name = f"rendered scenes, {split} split, seed {chosen}"
+        name += "" if degradation == "none" else f", {degradation}"
+    else:
+        items, name = read_control_set(control_set), str(control_set)
     found = measure(build_judge(judge), items, control_set=name, progress=True)
     typer.echo(calibration_table(found))
     if out is not None:

@@ -3,67 +3,65 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from importlib import resources
 
 import numpy as np
 import pytest
 import torch
 
+from tv_align.calibration.calibrate import calibrate
+from tv_align.calibration.control_set import scenes_control_set
+from tv_align.calibration.report import read_calibration
 from tv_align.judges.oracle.camera import camera_motion
 from tv_align.judges.oracle.judge import Oracle
 from tv_align.judges.oracle.motion import fit_motion
+from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes.prompts import reference_clips, scene_prompts
 from vtok_eval.errors import VideoError
 from vtok_eval.systems import Clip
-from vtok_eval.video.decode import decode
-from vtok_eval.video.encode import encode
+
+FRESH = {"split": "test", "seed": 20261126}
+"""Drawn once the judge was finished: nothing of it was chosen on clips of this seed, and its weights were
+fitted on none of this split's photos. docs/tv_align.md has the figures of 400 clips in each state."""
 
 
-def compressed(clip: Clip, folder: Path) -> Clip:
-    path = folder / "clip.mp4"
-    encode(clip, path, crf=28)
-    return decode(path)
-
-
-def blurred_and_noisy(clip: Clip, seed: int) -> Clip:
-    """Gaussian blur of 0.6 pixels, then noise of 6 levels."""
-    from scipy import ndimage
-
-    pixels = ndimage.gaussian_filter(clip.frames.numpy().astype(np.float32), (0, 0, 0.6, 0.6))
-    pixels += np.random.default_rng(seed).normal(0, 6, pixels.shape)
-    return Clip(torch.from_numpy(np.clip(pixels, 0, 255).astype(np.uint8)), clip.fps)
-
-
-def accuracies(make, *, per_level: int, size: int) -> dict[str, float]:
-    drawn = scene_prompts(per_level=per_level)
-    clips = reference_clips(drawn, size=size)
-    oracle, right, asked = Oracle(), Counter(), Counter()
-    for number, item in enumerate(drawn):
-        clip = make(clips[item.entry.id].load(), number)
-        verdicts = oracle.judge(clip, list(item.entry.questions))
-        for verdict, answer in zip(verdicts, item.entry.questions.values(), strict=True):
-            right[item.category] += verdict.reply == answer
+def wrong_and_asked(*, degradation: str, per_level: int) -> dict[str, tuple[int, int]]:
+    """By category, over `16 * per_level` clips of 64 pixels and 16 frames."""
+    oracle, wrong, asked = Oracle(), Counter(), Counter()
+    for item in scenes_control_set(**FRESH, degradation=degradation, per_level=per_level):
+        verdicts = oracle.judge(item.clip.load(), [question for question, _ in item.questions])
+        for verdict, (_, truth) in zip(verdicts, item.questions, strict=True):
+            wrong[item.category] += verdict.reply != truth
             asked[item.category] += 1
-    return {category: right[category] / asked[category] for category in asked}
+    return {category: (wrong[category], asked[category]) for category in asked}
 
 
 @pytest.mark.slow
 def test_rendered_clips_98_percent_in_every_category() -> None:
-    found = accuracies(lambda clip, _: clip, per_level=13, size=64)
+    found = wrong_and_asked(degradation="none", per_level=25)
+    assert {asked for _, asked in found.values()} == {150}
     assert len(found) == 8
-    assert min(found.values()) >= 0.98, found
+    assert all(wrong <= 0.02 * asked for wrong, asked in found.values()), found
 
 
 @pytest.mark.slow
-def test_compression_costs_at_most_to_95_percent(tmp_path: Path) -> None:
-    found = accuracies(lambda clip, _: compressed(clip, tmp_path), per_level=13, size=64)
-    assert min(found.values()) >= 0.95, found
+@pytest.mark.parametrize("degradation", ["crf28", "blur+noise"])
+def test_degraded_clips_95_percent_in_every_category(degradation: str) -> None:
+    found = wrong_and_asked(degradation=degradation, per_level=13)
+    assert len(found) == 8
+    assert all(wrong <= 0.05 * asked for wrong, asked in found.values()), found
 
 
-@pytest.mark.slow
-def test_blur_and_noise_cost_at_most_to_95_percent() -> None:
-    found = accuracies(blurred_and_noisy, per_level=13, size=64)
-    assert min(found.values()) >= 0.95, found
+def test_the_calibration_that_ships_is_what_calibrate_measures() -> None:
+    """Of the judge as it is, for one category again."""
+    with resources.as_file(resources.files("tv_align.calibration") / "oracle.json") as path:
+        shipped = read_calibration(path)
+    assert dict(shipped.description) == Oracle().describe()
+    assert {row.category for row in shipped.rows} == set(CATEGORIES)
+    assert all(row.near_chance is None for row in shipped.rows)
+    items = [item for item in scenes_control_set() if item.category == "order"]
+    again = calibrate(Oracle(), items, control_set=shipped.control_set)
+    assert again.rows == (shipped.row("order"),)
 
 
 def test_it_reads_the_pixels_and_nothing_else() -> None:

@@ -31,7 +31,8 @@ _SMALLEST, _LARGEST_SIDE = 10, 20
 """Pixels that a patch must have, and the longest side it may have, in a frame of 64."""
 _CHOICE, _ACCEPTANCE = 0.8, 0.4
 """What a light outline costs a template: when shapes are told apart, and when shapes are told from backdrop.
-Both chosen on clips of the test split's photos, of other seeds than the suite's."""
+On clips of the train and validation splits (seed 103, compressed, blurred and noisy; 1,152 questions) choices
+from 0.6 to 1.0 and acceptances from 0.3 to 0.5 are wrong as often as these, in 2 to 4 questions."""
 _APART = 4.0
 """Two detections nearer than this, in pixels, are of one shape."""
 
