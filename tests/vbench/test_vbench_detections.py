@@ -165,6 +165,37 @@ def test_two_objects_are_named_with_and(detector: type[Detector], clips: list[Pa
     assert "needs 'A and B' for 'two cats'" in scores.failures["multiple_objects"]
 
 
+def test_objects_colours_and_relations_come_from_a_users_file(
+    detector: type[Detector], clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the benchmark, as if detectron2 and the weights were here."""
+    import torch
+
+    from benchmarks.vbench.benchmark import VBench
+    from vtok_eval.benchmark import Context, System
+    from vtok_eval.runners.runner import Runner
+    from vtok_eval.video.folder import VideoFolder
+
+    monkeypatch.setattr("benchmarks.vbench.benchmark.why_not", lambda entry: None)
+    monkeypatch.setattr("benchmarks.vbench.benchmark.missing_modules", lambda entry: [])
+    file = tmp_path / "information.json"
+    file.write_text(json.dumps({PROMPT: INFORMATION}))
+    benchmark = VBench(DIMENSIONS, information=str(file), frames_at_once=3)
+    system = System("clips", "clips", "videos", VideoFolder(clips[0].parent))
+    device = torch.device("cpu")
+    samples = benchmark.samples(system)
+    prepared = benchmark.prepare(system, Context(Runner(device), device, 0, tmp_path, tmp_path))
+    outcomes = prepared.evaluate(samples, None)
+    for name in DIMENSIONS:
+        expected = package_scores(name, clips, tmp_path, {"model_weight": "none"})
+        found = {
+            sample.id: outcome.values[name][0]
+            for sample, outcome in zip(samples, outcomes, strict=True)
+            if name in outcome.values
+        }
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("detectron2") is None, reason="detectron2 is not installed")
 def test_grit_itself_scores_as_the_package_has_it(

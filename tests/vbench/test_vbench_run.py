@@ -212,6 +212,23 @@ def test_frames_of_a_folder_score_as_the_video_they_are_of(
         assert records["y-0"].values[name] == pytest.approx(value, abs=1e-6), name
 
 
+def test_neither_workers_nor_batches_change_a_score(
+    command: Command, tmp_path: Path, stand_ins: Path
+) -> None:
+    for number in range(3):
+        write(tmp_path / "videos" / f"a cat-{number}.mp4", moving(4 + number, seed=number))
+    found = []
+    for workers, batch in (("1", "16"), ("2", "1"), ("2", "2")):
+        out = f"run {workers} {batch}"
+        code, _ = command(
+            *("--benchmark", "vbench:background_consistency,motion_smoothness", "--videos", "videos"),
+            *("--workers", workers, "--batch-size", batch, "--out", out),
+        )
+        assert code == 0
+        found.append({name: record.values for name, record in records_of(tmp_path / out).items()})
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.usefixtures("no_weights")
 def test_a_4k_video_comes_in_pieces(command: Command, tmp_path: Path) -> None:
     levels = np.repeat(np.array([0, 51, 102], dtype=np.uint8), 1)

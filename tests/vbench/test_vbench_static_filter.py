@@ -147,8 +147,8 @@ def test_the_packages_class_keeps_the_same_videos(
         write_frames(tmp_path / f"x-{at}.mp4", frames, fps=8, codec="libx264")
         for at, frames in enumerate(
             (
-                np.full((8, 128, 128, 3), 90, np.uint8),
-                noise.integers(0, 256, (8, 128, 128, 3), dtype=np.uint8),
+                np.full((5, 128, 128, 3), 90, np.uint8),
+                noise.integers(0, 256, (5, 128, 128, 3), dtype=np.uint8),
             )
         )
     ]
