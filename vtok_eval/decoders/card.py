@@ -32,7 +32,7 @@ are in these files; the tokenizers' frozen backbone is not.
 _MEASURED = """\
 On clips of the validation split (other photos): share of objects whose form and colour are right, at the
 place where they truly are; share of frames with the right number of objects; PSNR of what is drawn. How sure
-an object must be to be drawn was chosen on the same clips, so the share of right numbers is a little too good.
+an object must be to be drawn was chosen on these clips, so the share of right numbers is a bit too good.
 """
 
 
