@@ -131,6 +131,21 @@ def test_jobs_of_different_samples_are_brought_together() -> None:
         on_common_samples([first, moved])
 
 
+def test_a_run_in_which_everything_failed_is_read(tmp_path: Path) -> None:
+    made = RunFolder.create(tmp_path / "run", {})
+    with made.journal() as journal:
+        journal.open_job(Job("quiz/a", "a", "quiz", 3))
+        journal.add([record("a", i, reason="no such video") for i in range(3)])
+        journal.close_job("quiz/a")
+    from_journal = read_records(made, SampleSets())
+    made.export_records()
+    from_parquet = read_records(made, SampleSets())
+    same(from_journal, from_parquet)
+    (job,) = from_parquet.jobs.values()
+    assert job.failed.tolist() == [True] * 3
+    assert job.values == {}
+
+
 def test_a_run_in_which_nothing_could_be_run_is_read(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", {})
     with folder.journal():

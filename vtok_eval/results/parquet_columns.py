@@ -215,6 +215,8 @@ def _columns(table: pa.Table, sets: SampleSets, failed_meta: FailedMeta) -> JobC
 
 def _values(table: pa.Table, rows: NDArray[np.intp], n_samples: int) -> dict[str, Floats]:
     metrics = table["metric"].combine_chunks()
+    if len(metrics) == metrics.null_count:
+        return {}  # every sample failed; where that is so in the whole file, the column has no type
     codes = metrics.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     replicate = (
         table["replicate"].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False).astype(np.intp)
