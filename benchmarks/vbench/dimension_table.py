@@ -49,7 +49,10 @@ def _cells(entry: Dimension) -> list[str]:
 
 
 def _limits(entry: Dimension) -> list[str]:
-    limits = [f"needs {module}, which is not on PyPI: never run here" for module in entry.modules]
+    limits = [
+        f"needs {module}, which is not on PyPI; run by us with random weights only"
+        for module in entry.modules
+    ]
     if entry.least_frames > 1:
         limits.append(f"at least {entry.least_frames} frames")
     if entry.name in _PADDED_TO:

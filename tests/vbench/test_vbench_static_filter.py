@@ -69,6 +69,8 @@ def reference_rule(positions: list[float], *, side: int) -> bool:
     )
 
 
+@needs_vbench
+@pytest.mark.vbench
 def test_any_positions_give_the_references_answer(filter_alone: StillFlickering) -> None:
     import torch
 
@@ -90,6 +92,8 @@ def test_any_positions_give_the_references_answer(filter_alone: StillFlickering)
     assert 20 < sum(answers) < 280
 
 
+@needs_vbench
+@pytest.mark.vbench
 def test_only_the_first_five_still_ones_count_in_any_order(
     filter_alone: StillFlickering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
