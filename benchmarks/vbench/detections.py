@@ -1,7 +1,8 @@
 """The dimensions that ask GRiT what it sees: object class, multiple objects, colour, spatial relationship.
 
-GRiT's code needs detectron2, which PyPI does not have. What these classes add to it (frames, sizes, counting) is
-tested with another detector in its place; GRiT itself has been run by hand with random weights (docs/vbench.md).
+GRiT's code needs detectron2, which PyPI does not have. What these classes add to it (frames, sizes, counting)
+is tested with another detector in its place; GRiT itself has been run by hand with random weights
+(docs/vbench.md).
 """
 
 from __future__ import annotations
