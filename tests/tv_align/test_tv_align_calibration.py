@@ -216,3 +216,20 @@ def test_a_control_set_of_ones_own(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(SpecError, match=words):
             read_control_set(path)
+
+
+@pytest.mark.parametrize(("replies", "value"), [("yn", 1.0), ("ny", 0.0)])
+def test_all_right_or_all_wrong_is_not_certain(replies: str, value: float) -> None:
+    """Of 20 prompts all alike, by a judge without a known error: as unsure as 20 of 20 are.
+
+    Yes- and no-questions each have the posterior Beta(20.5, 0.5), of which the 2.5 % quantile is 0.89; of the
+    mean of two such shares it lies between that and their mean, 20.5 / 21 = 0.976.
+    """
+    perfect = Calibration("j", "set", (row((5000, 5000), (5000, 5000)),))
+    found = corrected_scores([record(f"p{i}", replies) for i in range(20)], perfect)[1]
+    assert found.corrected == value
+    assert found.low is not None
+    assert found.high is not None
+    far = found.low if value else 1 - found.high
+    assert 0.89 < far < 0.976
+    assert (found.high if value else found.low) == pytest.approx(value, abs=1e-3)

@@ -62,7 +62,8 @@ def corrected_scores(records: Sequence[Record], calibration: Calibration) -> lis
     of those that expect no, likewise; the accuracy is their mean, as every prompt has as many of each. A
     failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts
     (clusters) and, independently, judge's rates drawn from their Jeffreys posteriors, so that they hold both
-    errors.
+    errors. Where every prompt is right, or every one wrong, the share of right ones is drawn from its own
+    Jeffreys posterior as well.
 
     It supposes that the judge errs on these videos as it does on the control set.
     """
@@ -175,4 +176,11 @@ def _draws(clusters: Floats, row: CategoryRow, rng: np.random.Generator) -> Floa
     rates = np.stack(
         [rng.beta(rate.hits + 0.5, rate.n - rate.hits + 0.5, size=N_DRAWS) for rate in _rates(row)], axis=1
     )
-    return _accuracy(clusters[chosen].sum(axis=1), rates)
+    sums = clusters[chosen].sum(axis=1)
+    # Where all prompts are alike, resampling would say that nothing can vary.
+    for column in (1, 2):
+        if (clusters[:, column] == clusters[:, 0]).all():
+            sums[:, column] *= rng.beta(len(clusters) + 0.5, 0.5, size=N_DRAWS)
+        elif not clusters[:, column].any():
+            sums[:, column] += sums[:, 0] * rng.beta(0.5, len(clusters) + 0.5, size=N_DRAWS)
+    return _accuracy(sums, rates)

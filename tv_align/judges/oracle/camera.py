@@ -72,12 +72,13 @@ def backdrop_motion(frames: Floats, shapes: NDArray[np.bool_]) -> NDArray[np.flo
         earlier, later = _half_way(level[:-1], motion, x, y, 0.5), _half_way(level[1:], motion, x, y, -0.5)
         slope = 0.5 * (earlier + later)
         down, across = np.gradient(slope, axis=(1, 2))
-        basis = (across, down, across * x + down * y, down * x - across * y)
-        columns = np.stack([part[usable] for part in basis], axis=1)
         change = (earlier - later)[usable]
         if len(change) < 4:
             return motion
-        step = np.linalg.lstsq(columns, change, rcond=None)[0]
+        basis = (across, down, across * x + down * y, down * x - across * y)
+        columns = np.stack([part[usable] for part in basis]).astype(np.float64)
+        # Four unknowns and some 50,000 pixels: the normal equations are exact enough, and quick.
+        step = np.linalg.lstsq(columns @ columns.T, columns @ change, rcond=None)[0]
         motion = motion + step
     return motion
 

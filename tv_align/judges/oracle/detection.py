@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,105 +66,132 @@ def detect(frames: Floats, *, least: float) -> list[Detection]:
 
     least: quality below which nothing is reported.
     """
-    found: list[Detection] = []
-    for number, frame in enumerate(frames):
-        found += _keep_best(hit for hit in _detect_in(number, frame) if hit.quality >= least)
-    return found
+    hits: list[list[Detection]] = [[] for _ in frames]
+    for hit in _detect_all(frames):
+        if hit.quality >= least:
+            hits[hit.frame].append(hit)
+    return [hit for of_frame in hits for hit in _keep_best(of_frame)]
 
 
 @dataclass(frozen=True)
 class _Patch:
-    """A connected patch of one colour: the pixel in the middle of its box, its soft mask `(H, W)`, and the
-    box (rows, columns) outside of which the mask is zero."""
+    """A connected patch of one colour in one frame: the pixel in the middle of its box, and of the box with a
+    pixel's border (from `top` and `left` on) the soft mask and the distance to the colour."""
 
+    frame: int
     colour: int
     x: int
     y: int
+    top: int
+    left: int
     mask: Floats
-    box: tuple[slice, slice]
+    away: Floats
 
 
-def _detect_in(number: int, frame: Floats) -> Iterator[Detection]:
-    away = np.sqrt(((frame[None] - PALETTE[:, :, None, None]) ** 2).sum(axis=1))
-    membership = _membership(away)
-    patches = [patch for colour in range(len(COLOURS)) for patch in _patches(colour, membership[colour])]
+def _detect_all(frames: Floats) -> Iterator[Detection]:
+    away = np.sqrt(((frames[:, None] - PALETTE[:, :, None, None]) ** 2).sum(axis=2))
+    patches = list(_patches(away, _membership(away)))
     if not patches:
         return
     bank = template_bank()
-    level = frame.mean(axis=0)
-    masks = np.stack([_window(patch.mask, patch, fill=0.0) for patch in patches])
-    levels = np.stack([_window(level, patch, fill=128.0) for patch in patches])
-    covered = bank.fill.sum(axis=1)
-    overlap = 2 * (masks @ bank.fill.T) / (masks.sum(axis=1)[:, None] + covered)
+    level = _bordered(frames.mean(axis=1))
+    masks = np.stack([_mask_window(patch) for patch in patches])
+    levels = np.stack([_level_window(level, patch) for patch in patches])
+    overlap = 2 * (masks @ bank.fill.T) / (masks.sum(axis=1)[:, None] + bank.fill.sum(axis=1))
     outline = (levels @ bank.outline.T) / bank.outline.sum(axis=1)
     likeness = overlap - _CHOICE * outline / 255
-    impurity = np.array([_impurity(away[patch.colour], patch) for patch in patches], dtype=np.float32)
-    quality = overlap - _ACCEPTANCE * outline / 255 - _IMPURE * impurity[:, None] / 100
-    for row, (patch, fits) in enumerate(zip(patches, likeness, strict=True)):
-        best = int(fits.argmax())
+    impurity = np.array([_impurity(patch) for patch in patches], dtype=np.float32)
+    chosen = likeness.argmax(axis=1)
+    fit = np.stack([likeness[:, bank.shape == shape].max(axis=1) for shape in range(len(SHAPES))], axis=1)
+    for row, (patch, best) in enumerate(zip(patches, chosen, strict=True)):
+        fitted, light = float(overlap[row, best]), float(outline[row, best])
         yield Detection(
-            frame=number,
+            frame=patch.frame,
             colour=patch.colour,
             x=float(patch.x + 0.5 + bank.offset[best, 0]),
             y=float(patch.y + 0.5 + bank.offset[best, 1]),
             radius=float(bank.radius[best]),
-            quality=float(quality[row, best]),
-            overlap=float(overlap[row, best]),
-            outline=float(outline[row, best]),
+            quality=fitted - _ACCEPTANCE * light / 255 - _IMPURE * float(impurity[row]) / 100,
+            overlap=fitted,
+            outline=light,
             impurity=float(impurity[row]),
-            fit=np.array([fits[bank.shape == shape].max() for shape in range(len(SHAPES))], dtype=np.float32),
+            fit=fit[row],
         )
 
 
 def _membership(away: Floats) -> Floats:
-    """`(8, H, W)`: how much each pixel belongs to each colour, 0 for all but the nearest."""
-    nearest = away.argmin(axis=0)[None] == np.arange(len(COLOURS))[:, None, None]
+    """`(T, 8, H, W)`: how much each pixel belongs to each colour, 0 for all but the nearest."""
+    nearest = away.argmin(axis=1)[:, None] == np.arange(len(COLOURS))[:, None, None]
     return np.where(nearest, np.clip(1.5 - away / np.float32(_TOLERANCE), 0, 1), 0).astype(np.float32)
 
 
-def _patches(colour: int, membership: Floats) -> Iterator[_Patch]:
+_IN_ONE_PICTURE = np.zeros((3, 3, 3, 3), dtype=bool)
+"""What touches what in `(T, 8, H, W)`: a pixel its four neighbours of the same frame and colour."""
+_IN_ONE_PICTURE[1, 1] = ((0, 1, 0), (1, 1, 1), (0, 1, 0))
+
+
+def _patches(away: Floats, membership: Floats) -> Iterator[_Patch]:
     from scipy import ndimage
 
-    found: set[tuple[int, int, int]] = set()
+    found: set[tuple[int, int, int, int, int]] = set()
     for least in _LEVELS:
-        labelled, _ = ndimage.label(membership > least)
+        labelled, _ = ndimage.label(membership > least, structure=_IN_ONE_PICTURE)
         sizes = np.bincount(labelled.ravel())
-        for number, (rows, columns) in enumerate(ndimage.find_objects(labelled), start=1):
+        for number, box in enumerate(ndimage.find_objects(labelled), start=1):
+            frame, colour, rows, columns = box[0].start, box[1].start, box[2], box[3]
             height, width = rows.stop - rows.start, columns.stop - columns.start
             if sizes[number] < _SMALLEST or max(height, width) > _LARGEST_SIDE or min(height, width) < 4:
                 continue
-            middle = (columns.start + columns.stop - 1) // 2, (rows.start + rows.stop - 1) // 2
-            if (*middle, int(sizes[number])) in found:
+            x, y = (columns.start + columns.stop - 1) // 2, (rows.start + rows.stop - 1) // 2
+            what = (frame, colour, x, y, int(sizes[number]))
+            if what in found:
                 continue
-            found.add((*middle, int(sizes[number])))
-            box = _about(rows), _about(columns)
-            mask = np.zeros_like(membership)
-            mask[box] = membership[box] * ndimage.binary_dilation(labelled[box] == number)
-            yield _Patch(colour, *middle, mask, box)
+            found.add(what)
+            top, left = max(0, rows.start - 1), max(0, columns.start - 1)
+            part = (frame, colour, slice(top, rows.stop + 1), slice(left, columns.stop + 1))
+            mask = membership[part] * _widened(labelled[part] == number)
+            yield _Patch(frame, colour, x, y, top, left, mask, away[part])
 
 
-def _about(part: slice) -> slice:
-    """The slice with one more element at either end, where there is one."""
-    return slice(max(0, part.start - 1), part.stop + 1)
+def _widened(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With the four neighbours of each pixel that is true."""
+    wide = inside.copy()
+    wide[1:] |= inside[:-1]
+    wide[:-1] |= inside[1:]
+    wide[:, 1:] |= inside[:, :-1]
+    wide[:, :-1] |= inside[:, 1:]
+    return wide
 
 
-def _impurity(away: Floats, patch: _Patch) -> float:
+def _impurity(patch: _Patch) -> float:
     """Median distance in RGB of a patch's pixels to its colour: shapes are flat, photos are not."""
-    mask = patch.mask[patch.box]
-    return float(np.median(away[patch.box][mask > 0.5 * mask.max()]))
+    return float(np.median(patch.away[patch.mask > 0.5 * patch.mask.max()]))
 
 
-def _window(image: Floats, patch: _Patch, *, fill: float) -> Floats:
-    """The pixels about a patch as a template's window, flat; `fill` beyond the frame's edge."""
-    side = 2 * REACH + 1
-    window = np.full((side, side), fill, dtype=np.float32)
-    top, left = patch.y - REACH, patch.x - REACH
-    part = image[max(top, 0) : top + side, max(left, 0) : left + side]
-    window[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]] = part
+_SIDE = 2 * REACH + 1
+
+
+def _mask_window(patch: _Patch) -> Floats:
+    """The patch's mask as a template's window, flat."""
+    window = np.zeros((_SIDE, _SIDE), dtype=np.float32)
+    top, left = patch.top - (patch.y - REACH), patch.left - (patch.x - REACH)
+    height, width = patch.mask.shape
+    window[top : top + height, left : left + width] = patch.mask
     return window.ravel()
 
 
-def _keep_best(hits: Iterator[Detection]) -> list[Detection]:
+def _bordered(level: Floats) -> Floats:
+    """Frames `(T, H, W)` with middle grey about them as wide as a template reaches."""
+    reach = ((0, 0), (REACH, REACH), (REACH, REACH))
+    return np.pad(level, reach, constant_values=np.float32(128.0))
+
+
+def _level_window(bordered: Floats, patch: _Patch) -> Floats:
+    """The frame about the patch as a template's window, flat."""
+    return bordered[patch.frame, patch.y : patch.y + _SIDE, patch.x : patch.x + _SIDE].ravel()
+
+
+def _keep_best(hits: Iterable[Detection]) -> list[Detection]:
     """The hits without those that lie upon a better one."""
     kept: list[Detection] = []
     for hit in sorted(hits, key=lambda hit: -hit.quality):
