@@ -26,6 +26,15 @@ from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.suite import load_suite
 from vtok_eval.systems import Clips
 
+Small = tuple[System, Path]
+"""A tokenizer and the file of its decoder, hardly trained."""
+
+
+@pytest.fixture(scope="module")
+def frames_1(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    system = system_of("frames-1")
+    return system, trained(tmp_path_factory.mktemp("frames-1"), small, system)
+
 
 def scenes(n: int, n_frames: int) -> Clips:
     return Clips.stack([clip.load() for clip in SceneSet(5, "validation", n, n_frames=n_frames).clips()])
@@ -39,7 +48,9 @@ def trained(folder: Path, recipe: Recipe, system: System) -> Path:
 
 
 def test_a_handful_of_clips_is_learnt_by_heart(tmp_path: Path) -> None:
-    recipe = Recipe(clips=8, validation_clips=1, steps=150, batch_size=8, frames=2, n_frames=2)
+    recipe = Recipe(
+        clips=8, validation_clips=1, steps=60, batch_size=8, frames=2, n_frames=2, learning_rate=4e-3
+    )
     system = System("patches", "patches", "tokenizer", Patches(), {"class": "Patches"})
     training = training_of(recipe, tmp_path)
     found = training.train(system, shown=lambda step, parts: None)
@@ -104,11 +115,12 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert again.stdout.count("is there") == 2
 
 
-def test_a_decoder_of_another_recipe_is_not_taken_for_this_one(tmp_path: Path, small: Recipe) -> None:
+def test_a_decoder_of_another_recipe_is_not_taken_for_this_one(
+    frames_1: Small, small: Recipe, tmp_path: Path
+) -> None:
     from vtok_eval.decoders.commands import _is_there
 
-    system = system_of("frames-1")
-    path = trained(tmp_path, small, system)
+    system, path = frames_1
     assert _is_there(path, system, small)
     assert not _is_there(tmp_path / "none.safetensors", system, small)
     for other, recipe in ((system, replace(small, steps=7)), (system_of("frames-2"), small)):
@@ -133,27 +145,25 @@ def test_company_changes_no_byte(tmp_path: Path, small: Recipe) -> None:
         assert torch.equal(alone[0], together[row])
 
 
-def test_a_decoder_is_only_for_the_tokenizer_that_it_was_trained_for(tmp_path: Path, small: Recipe) -> None:
-    trained(tmp_path, small, system_of("frames-1"))
-    assert decoder_of(system_of("frames-1"), device=CPU, folder=tmp_path)
+def test_a_decoder_is_only_for_the_tokenizer_that_it_was_trained_for(frames_1: Small) -> None:
+    _, path = frames_1
+    assert decoder_of(system_of("frames-1"), device=CPU, folder=path.parent)
     for other in ("frames-2", "frames-1:grid=2", "keyframe", "frames-1:width=64"):
         with pytest.raises(MissingDependencyError, match=r"there are: frames-1\).*vtok-eval train decoder"):
-            decoder_of(system_of(other), device=CPU, folder=tmp_path)
+            decoder_of(system_of(other), device=CPU, folder=path.parent)
 
 
-def test_clips_of_another_size_or_length_are_refused(tmp_path: Path, small: Recipe) -> None:
-    system = system_of("frames-1")
-    trained(tmp_path, small, system)
-    decoder = decoder_of(system, device=CPU, folder=tmp_path)
+def test_clips_of_another_size_or_length_are_refused(frames_1: Small) -> None:
+    system, path = frames_1
+    decoder = decoder_of(system, device=CPU, folder=path.parent)
     with pytest.raises(TokenizerError, match="of 3 frames of 64 x 64 pixels, not 4 of 64 x 64"):
         decoder.reconstruct(scenes(1, n_frames=4))
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path, small: Recipe) -> None:
-    system = system_of("frames-1")
-    path = trained(tmp_path, small, system)
+def test_a_damaged_file_is_refused(frames_1: Small, tmp_path: Path) -> None:
+    system, path = frames_1
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    (tmp_path / path.name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SpecError, match=r"frames-1\.safetensors is damaged"):
         decoder_of(system, device=CPU, folder=tmp_path)
 
@@ -170,9 +180,9 @@ def test_numbers_that_make_no_training_are_refused() -> None:
         replace(Recipe(), steps=0)
 
 
-def test_the_card_says_hashes_and_sizes(tmp_path: Path, small: Recipe) -> None:
-    path = trained(tmp_path, small, system_of("frames-1"))
-    card = write_card(tmp_path).read_text()
+def test_the_card_says_hashes_and_sizes(frames_1: Small) -> None:
+    _, path = frames_1
+    card = write_card(path.parent).read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     assert f"{path.stat().st_size:,}" in card
 

@@ -72,15 +72,15 @@ def save_decoder(path: Path, trained: Trained, system: System) -> None:
         "side": trained.history["recipe"]["size"],
         "history": dict(trained.history),
     }
-    metadata = {
-        "format": FORMAT,
+    about = {
         "system": system.name,
         "spec": system.spec,
         "tokenizer": tokenizer_fingerprint(system),
-        "facts": json.dumps(facts, sort_keys=True),
+        "facts": facts,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomically(path, save(tensors, metadata=metadata))
+    # One entry: safetensors writes several in an order that changes from process to process.
+    write_atomically(path, save(tensors, metadata={FORMAT: json.dumps(about, sort_keys=True)}))
 
 
 def decoder_files(folder: Path) -> list[DecoderFile]:
@@ -120,15 +120,9 @@ def described(path: Path) -> DecoderFile | None:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise SpecError(f"the decoder {path} is damaged: {error}") from error
-    if metadata.get("format") != FORMAT:
+    if FORMAT not in metadata:
         return None
-    return DecoderFile(
-        path=path,
-        system=metadata["system"],
-        spec=metadata["spec"],
-        tokenizer=metadata["tokenizer"],
-        facts=json.loads(metadata["facts"]),
-    )
+    return DecoderFile(path=path, **json.loads(metadata[FORMAT]))
 
 
 def _load(file: DecoderFile, system: System, device: torch.device) -> Decoder:
