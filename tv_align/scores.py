@@ -133,7 +133,7 @@ def _score_of_rate(name: str, rate: Rate, row: CategoryRow, job: _Job) -> Score:
 
 _CORRECTION = (
     "corrected for the judge's errors on its control set after Rogan and Gladen; percentiles over resampled "
-    "prompts (all alike: their share's Jeffreys posterior) and the judge's rates drawn from theirs"
+    "prompts (all alike: at least Clopper-Pearson) and judge's rates drawn from their Jeffreys posteriors"
 )
 
 

@@ -220,16 +220,19 @@ def test_a_control_set_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("replies", "value"), [("yn", 1.0), ("ny", 0.0)])
 def test_all_right_or_all_wrong_is_not_certain(replies: str, value: float) -> None:
-    """Of 20 prompts all alike, by a judge without a known error: as unsure as 20 of 20 are.
-
-    Yes- and no-questions each have the posterior Beta(20.5, 0.5), of which the 2.5 % quantile is 0.89; of the
-    mean of two such shares it lies between that and their mean, 20.5 / 21 = 0.976.
-    """
-    perfect = Calibration("j", "set", (row((5000, 5000), (5000, 5000)),))
-    found = corrected_scores([record(f"p{i}", replies) for i in range(20)], perfect)[1]
-    assert found.corrected == value
-    assert found.low is not None
-    assert found.high is not None
-    far = found.low if value else 1 - found.high
-    assert 0.89 < far < 0.976
-    assert (found.high if value else found.low) == pytest.approx(value, abs=1e-3)
+    """Of 20 prompts all alike, by a judge without a known error: the exact interval, 0.025 ** (1 / 20) = 0.83
+    to 1. In all, of 20 prompts of one category, the same; with 20 of another beside them, of 40: 0.91 to 1."""
+    rows = tuple(row((5000, 5000), (5000, 5000), category=name) for name in ("action", "camera"))
+    perfect = Calibration("j", "set", rows)
+    records = [record(f"p{i}", replies) for i in range(20)]
+    for found in corrected_scores(records, perfect):
+        assert found.corrected == value
+        assert found.low is not None
+        assert found.high is not None
+        ends = (found.low, found.high) if value else (1 - found.high, 1 - found.low)
+        assert ends == (pytest.approx(0.025 ** (1 / 20)), pytest.approx(1.0))
+    others = [replace(each, meta={"category": "camera"}, cluster=f"{each.cluster}b") for each in records]
+    whole = corrected_scores([*records, *others], perfect)[0]
+    assert whole.low is not None
+    assert whole.high is not None
+    assert (whole.low if value else 1 - whole.high) == pytest.approx(0.025 ** (1 / 40))

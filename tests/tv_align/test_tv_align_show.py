@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes.prompts import scene_prompts
 from tv_align.show.benchmark import TVAlignShow
 from vtok_eval.errors import SuiteError, UnknownNameError
@@ -139,7 +140,7 @@ def test_the_sheet_has_each_clip_above_what_its_tokens_show(code: Path, tmp_path
     shown = [s for s in TVAlignShow(per_level=1).samples(None) if s.meta["level"] == "basic"]  # type: ignore[arg-type]
     shown = [s for s in shown if s.meta["category"] in ("counting", "direction", "camera", "action")]
     assert [row["title"] for row in rows] == [
-        f"{sample.meta['prompt']}: {what}" for sample in shown for what in ("original", "all")
+        f"{CATEGORIES[sample.meta['category']]}: {what}" for sample in shown for what in ("original", "all")
     ]
     for sample, original, decoded in zip(shown, rows[::2], rows[1::2], strict=True):
         assert sample.clip is not None

@@ -62,8 +62,8 @@ def corrected_scores(records: Sequence[Record], calibration: Calibration) -> lis
     of those that expect no, likewise; the accuracy is their mean, as every prompt has as many of each. A
     failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts
     (clusters) and, independently, judge's rates drawn from their Jeffreys posteriors, so that they hold both
-    errors. Where every prompt is right, or every one wrong, the share of right ones is drawn from its own
-    Jeffreys posterior as well.
+    errors. Where every prompt is right, or every one wrong, resampling would say that nothing can vary: there
+    the interval reaches at least as far as the exact one of so many prompts (Clopper-Pearson).
 
     It supposes that the judge errs on these videos as it does on the control set.
     """
@@ -111,7 +111,7 @@ def _corrected(part: _Part) -> CorrectedScore:
     counts = (part.n, part.n_failed, part.n_clusters)
     if part.draws is None:
         return CorrectedScore(part.category, part.judged, None, None, None, *counts, part.reason)
-    return CorrectedScore(part.category, part.judged, *_cut(part.value, part.draws), *counts)
+    return CorrectedScore(part.category, part.judged, *_cut(part.value, part.draws, part), *counts)
 
 
 def _overall(parts: Sequence[_Part]) -> CorrectedScore:
@@ -128,12 +128,16 @@ def _overall(parts: Sequence[_Part]) -> CorrectedScore:
         reason = f"{blank.category}: {blank.reason}"
         return CorrectedScore(None, judged, None, None, None, *counts, reason)
     value = float(weights @ [part.value for part in parts])
-    return CorrectedScore(None, judged, *_cut(value, weights @ np.stack(draws)), *counts)
+    whole = _Part("", judged, *counts)
+    return CorrectedScore(None, judged, *_cut(value, weights @ np.stack(draws), whole), *counts)
 
 
-def _cut(value: float, draws: Floats) -> tuple[float, float, float]:
+def _cut(value: float, draws: Floats, part: _Part) -> tuple[float, float, float]:
     """The value and its 95 % interval, cut at 0 and 1."""
     low, high = np.clip(np.quantile(draws, [0.025, 0.975]), 0, 1)
+    if part.judged in (0.0, 1.0):
+        exact_low, exact_high = Rate(round(part.judged * part.n_clusters), part.n_clusters).interval
+        low, high = min(low, exact_low), max(high, exact_high)
     return float(np.clip(value, 0, 1)), float(low), float(high)
 
 
@@ -176,11 +180,4 @@ def _draws(clusters: Floats, row: CategoryRow, rng: np.random.Generator) -> Floa
     rates = np.stack(
         [rng.beta(rate.hits + 0.5, rate.n - rate.hits + 0.5, size=N_DRAWS) for rate in _rates(row)], axis=1
     )
-    sums = clusters[chosen].sum(axis=1)
-    # Where all prompts are alike, resampling would say that nothing can vary.
-    for column in (1, 2):
-        if (clusters[:, column] == clusters[:, 0]).all():
-            sums[:, column] *= rng.beta(len(clusters) + 0.5, 0.5, size=N_DRAWS)
-        elif not clusters[:, column].any():
-            sums[:, column] += sums[:, 0] * rng.beta(0.5, len(clusters) + 0.5, size=N_DRAWS)
-    return _accuracy(sums, rates)
+    return _accuracy(clusters[chosen].sum(axis=1), rates)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tv_align.prompts.schema import CATEGORIES
 from vtok_eval.benchmark import Context, Sample, System
 from vtok_eval.errors import VtokEvalError
 from vtok_eval.systems import Clips
@@ -44,7 +45,7 @@ def keep_sheet(system: System, decoding: Decoding, samples: Sequence[Sample], co
         except VtokEvalError as error:
             _log.warning("%s: %s is not in the sheet of reconstructions: %s", system.name, sample.id, error)
             continue
-        rows.append(SheetClip(sample.meta["prompt"], clip.frames, _fitted(frames[0], clip.frames)))
+        rows.append(SheetClip(CATEGORIES[category], clip.frames, _fitted(frames[0], clip.frames)))
     if rows:
         write_sheet(context.artifacts / "reconstructions", rows, system=system.name)
 
