@@ -126,6 +126,11 @@ class BenchmarkReport:
         """The systems that are no controls."""
         return tuple(system for system in self.systems if not system.control)
 
+    @property
+    def ceiling(self) -> SystemInfo | None:
+        """The system that is judged on a benchmark's own clips as they are; None where there is none."""
+        return next((system for system in self.systems if system.kind == "originals"), None)
+
     def at_budget_of(self, name: str) -> tuple[SystemInfo, ...]:
         """The systems, `name` among them, with as many tokens per clip, within `BUDGET_TOLERANCE`."""
         budget = self.tokens.get(name)

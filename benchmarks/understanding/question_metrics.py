@@ -13,6 +13,9 @@ from vtok_eval.results.records import Metric
 PAIR_SCORES = {"text": "Text score", "video": "Video score", "group": "Group score"}
 """Of Vinoground's pairs: both captions told apart, both videos told apart, both."""
 
+OVERALL = "Overall"
+"""The heading of what is measured over all questions."""
+
 Values = dict[str, tuple[float, ...]]
 
 
@@ -20,7 +23,7 @@ Values = dict[str, tuple[float, ...]]
 class MetricSet:
     """The metrics of a benchmark on these questions.
 
-    circular: also those over every rotation of the options.
+    circular: also those over every rotation of the options, of which the strict one is a headline.
     """
 
     description: Description
@@ -40,8 +43,9 @@ class MetricSet:
         """What one question adds; grades: of its rotations, the data set's own order first."""
         first = grades[0]
         values: Values = {"unparsed": (float(first.read is None),)}
-        if first.position is not None and len(question.options) > 1:
-            values["first_option"] = (float(first.position == 0),)
+        chosen = [grade.position for grade in grades if grade.position is not None]
+        if chosen and len(question.options) > 1:
+            values["first_option"] = (chosen.count(0) / len(chosen),)
         if first.correct is None:
             return values
         values["accuracy"] = (first.correct,)
@@ -79,11 +83,16 @@ class MetricSet:
                     f"mean:{grouping.field}",
                     f"Mean over {grouping.title.lower()}",
                     chance=_mean(chances),
+                    group=OVERALL,
                     headline=f"mean:{grouping.field}" in headline,
                     mean_of=tuple(names),
                 )
         yield Metric(
-            "accuracy", self._accuracy_title(), chance=self._chance(), headline="accuracy" in headline
+            "accuracy",
+            self._accuracy_title(),
+            chance=self._chance(),
+            group=OVERALL,
+            headline="accuracy" in headline,
         )
         for grouping in self.description.groupings:
             for value in self._present(grouping):
@@ -97,8 +106,9 @@ class MetricSet:
     def _pair_metrics(self) -> Iterator[Metric]:
         chances = {"text": 0.25, "video": 0.25, "group": 0.0625}  # four independent coins
         for name, title in PAIR_SCORES.items():
-            yield Metric(name, title, chance=chances[name], headline=name in self.description.headline)
-        yield Metric("accuracy", "Accuracy of single questions", chance=0.5)
+            headline = name in self.description.headline
+            yield Metric(name, title, chance=chances[name], group=OVERALL, headline=headline)
+        yield Metric("accuracy", "Accuracy of single questions", chance=0.5, group=OVERALL)
         for grouping in self.description.groupings:
             for value in self._present(grouping):
                 for name, title in PAIR_SCORES.items():

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
-from reports.plots.style import SMALL, Look, Picture, Theme, dress, literal, looks, new_figure, write_label
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    SMALL,
+    Look,
+    Picture,
+    Theme,
+    dress,
+    label_height,
+    literal,
+    looks,
+    new_figure,
+    write_label,
+)
 from reports.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
 from vtok_eval.results.records import Metric
 
@@ -17,13 +30,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_SYSTEMS = 8
-ROW_HEIGHT = 0.11
-"""Inches for each system in a metric's row."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts of the picture stand, in inches but for names (characters) and legend_columns.
+
+    row: each system of a metric's row; gap: between metrics; left: of the axes.
+    """
+
+    width: float
+    row: float
+    gap: float
+    left: float
+    names: int
+    legend_columns: int
+
+
+PAGE = Layout(width=6.6, row=0.11, gap=0.12, left=1.75, names=26, legend_columns=3)
+COLUMN = Layout(width=COLUMN_WIDTH, row=0.085, gap=0.09, left=1.12, names=17, legend_columns=2)
 
 
 def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     """The picture; None where there are fewer than two measured fractions, or no system to show."""
-    metrics = [metric for metric in benchmark.details if metric.unit == "fraction"]
+    # What is neither better nor worse at either end (a judge's own rates) is no score of a system.
+    metrics = [m for m in benchmark.details if m.unit == "fraction" and m.higher_is_better is not None]
     systems, choice = shown_systems(benchmark, baseline=report.baseline)
     if len(metrics) < 2 or not systems:
         return None
@@ -77,10 +108,16 @@ def _data(
             "label": label,
         }
         for metric in metrics
-        for system in systems
+        for system in _with_ceiling(benchmark, systems)
         if (cell := benchmark.cell(system.name, metric.name)) is not None
     ]
     return pd.DataFrame(rows)
+
+
+def _with_ceiling(benchmark: BenchmarkReport, systems: Sequence[SystemInfo]) -> Sequence[SystemInfo]:
+    if benchmark.ceiling is None or benchmark.ceiling in systems:
+        return systems
+    return [*systems, benchmark.ceiling]
 
 
 def _alt(
@@ -92,7 +129,8 @@ def _alt(
 ) -> str:
     parts = []
     for metric in metrics:
-        cells = [(system.name, benchmark.cell(system.name, metric.name)) for system in systems]
+        drawn = _with_ceiling(benchmark, systems)
+        cells = [(system.name, benchmark.cell(system.name, metric.name)) for system in drawn]
         listed = "; ".join(f"{name} {score_text(cell.score)}" for name, cell in cells if cell is not None)
         parts.append(f"{metric.title}: {listed}.")
     about = f"Dot plot of {benchmark.info.id}, metric by metric, in percent, {choice} ({label})."
@@ -108,27 +146,39 @@ def _draw(
     choice: str,
     label: str,
 ) -> Figure:
-    row = ROW_HEIGHT * len(systems) + 0.12
+    layout = COLUMN if theme.in_column else PAGE
+    width = layout.width
+    row = layout.row * len(systems) + layout.gap
     groups = list(dict.fromkeys(metric.group for metric in metrics))
-    legend_rows = -(-len(systems) // 3)
-    top = 0.42 + 0.2 * legend_rows
-    height = row * len(metrics) + 0.26 * len(groups) + top + 0.75
-    width = 6.6
+    heading = textwrap.wrap(choice, width=int(width * 16))
+    above = 0.1 + 0.14 * len(heading)
+    top = above + 0.2 * -(-len(systems) // layout.legend_columns) + 0.18
+    below = f"{_signs(benchmark, metrics, systems)} {label}"
+    foot = 0.46 + label_height(below, width)
+    height = row * len(metrics) + 0.26 * len(groups) + top + foot
     figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes((1.75 / width, 0.68 / height, 1 - 1.9 / width, 1 - (top + 0.68) / height))
+    axes = figure.add_axes(
+        (layout.left / width, foot / height, 1 - (layout.left + 0.15) / width, 1 - (top + foot) / height)
+    )
     dress(axes, theme)
-    _draw_rows(axes, benchmark, metrics, systems, theme, heading=0.26 / row)
-    ticks = "; upright tick: chance" if any(metric.chance is not None for metric in metrics) else ""
-    axes.set_xlabel(f"score (%), with interval{ticks}")
+    _draw_rows(axes, benchmark, metrics, systems, theme, layout)
+    axes.set_xlabel("score (%), with interval")
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.text(0.008, 1 - 0.06 / height, literal(choice), fontsize=SMALL + 1, color=theme.text, va="top")
+    figure.text(
+        0.06 / width,
+        1 - 0.06 / height,
+        literal("\n".join(heading)),
+        fontsize=SMALL + 1,
+        color=theme.text,
+        va="top",
+    )
     legend = figure.legend(
         *axes.get_legend_handles_labels(),
         loc="upper left",
-        bbox_to_anchor=(0.0, 1 - 0.24 / height),
-        ncols=3,
+        bbox_to_anchor=(0.0, 1 - above / height),
+        ncols=layout.legend_columns,
         frameon=False,
         fontsize=SMALL + 0.5,
         labelcolor=theme.text,
@@ -136,8 +186,20 @@ def _draw(
         columnspacing=1.2,
     )
     legend.set_in_layout(False)
-    write_label(figure, label, theme)
+    write_label(figure, below, theme)
     return figure
+
+
+def _signs(benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[SystemInfo]) -> str:
+    """What the picture's signs mean; only those that occur in it."""
+    signs = []
+    if any(metric.chance is not None for metric in metrics):
+        signs.append("Upright grey line: chance.")
+    if benchmark.ceiling is not None and benchmark.ceiling not in systems:
+        signs.append(f"Dotted: {benchmark.ceiling.name}.")
+    if not all(benchmark.discriminates(metric.name) for metric in metrics):
+        signs.append(f"{NOT_DISCRIMINATING} tells no systems apart in this run.")
+    return " ".join(signs)
 
 
 def _draw_rows(
@@ -146,10 +208,10 @@ def _draw_rows(
     metrics: Sequence[Metric],
     systems: Sequence[SystemInfo],
     theme: Theme,
-    *,
-    heading: float,
+    layout: Layout,
 ) -> None:
-    """One unit of height per metric, `heading` units for each group's name; the first at the top."""
+    """One unit of height per metric, and some for each group's name; the first at the top."""
+    heading = 0.26 / (layout.row * len(systems) + layout.gap)
     styles = looks(benchmark.systems, theme)
     step = 0.8 / max(len(systems), 1)
     centres: list[float] = []
@@ -159,7 +221,7 @@ def _draw_rows(
             group = metric.group
             axes.axhline(at, color=theme.faint, linewidth=0.6, alpha=0.6)
             axes.annotate(
-                literal(group.upper() or "OTHER"),
+                literal(textwrap.shorten(group.upper() or "OTHER", width=layout.names, placeholder="…")),
                 xy=(0, at + heading / 2),
                 xycoords=("axes fraction", "data"),
                 xytext=(-6, 0),
@@ -175,6 +237,8 @@ def _draw_rows(
         if metric.chance is not None:
             chance = shown(metric.chance, metric)
             axes.plot([chance, chance], [at + 0.06, at + 0.94], color=theme.faint, linewidth=1.4, zorder=1)
+        if benchmark.ceiling is not None and benchmark.ceiling not in systems:
+            _draw_ceiling(axes, benchmark, metric, theme, top=at + 0.06, bottom=at + 0.94)
         for i, system in enumerate(systems):
             _draw_dot(
                 axes,
@@ -189,17 +253,23 @@ def _draw_rows(
         at += 1.0
     axes.set_ylim(at, 0.0)
     axes.set_xlim(*_limits(benchmark, metrics, systems))
-    names = [
-        metric.title if benchmark.discriminates(metric.name) else f"{metric.title} {NOT_DISCRIMINATING}"
-        for metric in metrics
-    ]
-    axes.set_yticks(centres, [literal(_two_lines(name)) for name in names])
+    undiscriminating = f"\N{NO-BREAK SPACE}{NOT_DISCRIMINATING}"
+    names = [m.title + ("" if benchmark.discriminates(m.name) else undiscriminating) for m in metrics]
+    axes.set_yticks(centres, [literal(_two_lines(name, layout.names)) for name in names])
 
 
-def _two_lines(name: str) -> str:
+def _draw_ceiling(
+    axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: Theme, *, top: float, bottom: float
+) -> None:
+    cell = None if benchmark.ceiling is None else benchmark.cell(benchmark.ceiling.name, metric.name)
+    if cell is not None and cell.score.value is not None:
+        at = shown(cell.score.value, metric)
+        axes.plot([at, at], [top, bottom], color=theme.text, linewidth=1.2, linestyle=":", zorder=1)
+
+
+def _two_lines(name: str, width: int) -> str:
     """A metric's name as it fits beside its row."""
-    lines = textwrap.wrap(name, width=26, max_lines=2, placeholder="…")
-    return "\n".join(lines)
+    return "\n".join(textwrap.wrap(name, width=width, max_lines=2, placeholder="…"))
 
 
 def _draw_dot(
@@ -244,8 +314,9 @@ def _limits(
 ) -> tuple[float, float]:
     """The range of all intervals and chance levels, with a margin, within 0 to 100 %."""
     ends = [metric.chance for metric in metrics if metric.chance is not None]
+    drawn = _with_ceiling(benchmark, systems)
     for metric in metrics:
-        for system in systems:
+        for system in drawn:
             cell = benchmark.cell(system.name, metric.name)
             if cell is not None:
                 ends += [

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.gather import BenchmarkReport, RunReport
-from reports.plots.style import SMALL, Picture, Theme, dress, literal, new_figure, write_label
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    SMALL,
+    Picture,
+    Theme,
+    dress,
+    label_height,
+    literal,
+    new_figure,
+    write_label,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,9 +120,14 @@ def _data(rates: Sequence[JudgeRate], about: str, label: str) -> pd.DataFrame:
 
 def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -> Figure:
     categories = list(dict.fromkeys(rate.category for rate in rates))
-    width, height = 6.6, 1.55 + 0.42 * len(categories)
+    width, left = (COLUMN_WIDTH, 0.95) if theme.in_column else (6.6, 1.3)
+    heading = textwrap.wrap(about, width=int(width * 16))
+    above = 0.1 + 0.14 * len(heading)
+    top = above + (0.4 if theme.in_column else 0.28)
+    foot = 0.46 + label_height(label, width)
+    height = top + 0.42 * len(categories) + foot
     figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes((1.3 / width, 0.65 / height, 1 - 1.5 / width, 1 - 1.2 / height))
+    axes = figure.add_axes((left / width, foot / height, 1 - (left + 0.2) / width, 1 - (top + foot) / height))
     dress(axes, theme)
     colors = dict(zip((key for key, _ in RATES), (theme.vtok, theme.frames), strict=True))
     markers = {"yes_if_yes": "o", "no_if_no": "s"}
@@ -123,16 +139,24 @@ def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -
         axes.plot([100 * low, 100 * high], [y, y], color=colors[rate.rate], linewidth=1.2, alpha=0.8)
         axes.plot([100 * rate.value], [y], marker=markers[rate.rate], markersize=5, color=colors[rate.rate])
     axes.axvline(50, color=theme.faint, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    axes.set_yticks(range(len(categories)), [literal(name) for name in categories])
+    names = ["\n".join(textwrap.wrap(name, width=12 if theme.in_column else 18)) for name in categories]
+    axes.set_yticks(range(len(categories)), [literal(name) for name in names])
     axes.set_ylim(len(categories) - 0.5, -0.5)
     axes.set_xlim(-1, 101)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("right answers (%), with 95 % interval; dashed: a coin")
-    figure.text(0.008, 1 - 0.06 / height, literal(about), fontsize=SMALL + 1, color=theme.text, va="top")
+    axes.set_xlabel("right (%), with 95 % interval; dashed: a coin")
+    figure.text(
+        0.06 / width,
+        1 - 0.06 / height,
+        literal("\n".join(heading)),
+        fontsize=SMALL + 1,
+        color=theme.text,
+        va="top",
+    )
     legend = figure.legend(
         loc="upper left",
-        bbox_to_anchor=(0.0, 1 - 0.24 / height),
-        ncols=2,
+        bbox_to_anchor=(0.0, 1 - above / height),
+        ncols=1 if theme.in_column else 2,
         frameon=False,
         fontsize=SMALL + 0.5,
         labelcolor=theme.text,

@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.labels import side_by_side
-from reports.plots.style import SMALL, Picture, Theme, dress, literal, looks, new_figure, write_label
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    SMALL,
+    Picture,
+    Theme,
+    dress,
+    label_height,
+    literal,
+    looks,
+    new_figure,
+    write_label,
+)
 from reports.wording import score_text, tokens_text
 from vtok_eval.results.records import Score
 
@@ -199,12 +210,9 @@ def _cost_data(points: Sequence[Point], unit: str, label: str) -> pd.DataFrame:
 
 
 def _draw_growth(curves: Sequence[Curve], benchmark: BenchmarkReport, theme: Theme, *, label: str) -> Figure:
-    width, height = 6.6, 3.9
-    figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes((0.62 / width, 0.72 / height, 1 - 2.75 / width, 1 - 0.9 / height))
-    dress(axes, theme)
-    styles = looks(benchmark.systems, theme)
     groups = _equal_curves(curves)
+    figure, axes = _axes(theme, label, n_entries=len(groups))
+    styles = looks(benchmark.systems, theme)
     lengths = sorted({n for curve in curves for n in curve.scores})
     _powers_of_two(axes, lengths, [value for curve in curves for value in curve.values()])
     entries = []
@@ -227,6 +235,19 @@ def _draw_growth(curves: Sequence[Curve], benchmark: BenchmarkReport, theme: The
     _legend(axes, entries, theme)
     write_label(figure, label, theme)
     return figure
+
+
+def _axes(theme: Theme, label: str, *, n_entries: int) -> tuple[Figure, Axes]:
+    """Axes with room for the legend: at their right on a page, above them in a column."""
+    width = COLUMN_WIDTH if theme.in_column else 6.6
+    beside, above = (0.1, 0.15 + 0.19 * -(-n_entries // 2)) if theme.in_column else (2.13, 0.18)
+    foot = 0.46 + label_height(label, width)
+    height = (2.4 if theme.in_column else 3.0) + above + foot
+    figure = new_figure(theme, width=width, height=height)
+    box = (0.62 / width, foot / height, 1 - (0.62 + beside) / width, 1 - (foot + above) / height)
+    axes = figure.add_axes(box)
+    dress(axes, theme)
+    return figure, axes
 
 
 def _equal_curves(curves: Sequence[Curve]) -> list[list[Curve]]:
@@ -266,20 +287,23 @@ def _log_tokens(axes: Axes, which: str, values: Sequence[float]) -> None:
 
 
 def _legend(axes: Axes, entries: Sequence[tuple[str, Artist]], theme: Theme) -> None:
-    """Names at the right of the axes, the largest last value first, as the lines end."""
+    """Names beside the axes, the largest last value first, as the lines end; in a column above them."""
     import textwrap
 
-    names = ["\n".join(textwrap.wrap(name, width=30)) for name, _ in entries]
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "labelspacing": 0.7}
+    if theme.in_column:
+        place = {"loc": "lower left", "bbox_to_anchor": (-0.2, 1.01), "labelspacing": 0.4, "ncols": 2}
+    wide = 21 if theme.in_column else 30
+    names = ["\n".join(textwrap.wrap(name, width=wide, break_on_hyphens=False)) for name, _ in entries]
     legend = axes.legend(
         [artist for _, artist in entries],
         [literal(name) for name in names],
-        loc="center left",
-        bbox_to_anchor=(1.02, 0.5),
         frameon=False,
         fontsize=SMALL + 0.5,
         labelcolor=theme.text,
         handlelength=2.6,
-        labelspacing=0.7,
+        columnspacing=1.0,
+        **place,
     )
     legend.set_in_layout(False)
 
@@ -293,10 +317,7 @@ def _draw_cost(
     n_frames: str,
     label: str,
 ) -> Figure:
-    width, height = 6.6, 4.2
-    figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes((0.62 / width, 0.72 / height, 1 - 2.75 / width, 1 - 0.9 / height))
-    dress(axes, theme)
+    figure, axes = _axes(theme, label, n_entries=len(points))
     styles = looks(benchmark.systems, theme)
     _log_tokens(axes, "x", [point.tokens.value or 0.0 for point in points])
     axes.set_yscale("log")

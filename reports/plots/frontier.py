@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.labels import Labelled, Line, place_labels, side_by_side
-from reports.plots.style import Look, Picture, Theme, dress, line_of, looks, new_figure, write_label
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    Look,
+    Picture,
+    Theme,
+    dress,
+    label_height,
+    line_of,
+    literal,
+    looks,
+    new_figure,
+    write_label,
+)
 from reports.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
@@ -19,6 +31,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PER_ROW = 3
+PANEL_HEIGHT = 3.2
+"""Inches, with the title and the axis below."""
+COLUMN_LENGTH = 8.4
+"""Inches of a paper's column that panels above one another may take."""
+FRONTIER_EXPLAINED = "Wide grey line: the best contender within each budget."
 MOST_NAMES = 24
 """Points of a panel that all get their names; of more, a picture's data holds the rest."""
 ZERO_BEFORE = 1.6
@@ -50,6 +67,21 @@ def _points(benchmark: BenchmarkReport, metric: Metric) -> list[tuple[SystemInfo
     return found
 
 
+def _frontier(points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> list[str]:
+    """The contenders that no other reaches at fewer or as many tokens, cheapest first; none where the metric
+    has no better end."""
+    if metric.higher_is_better is None:
+        return []
+    sign = 1 if metric.higher_is_better else -1
+    best, found = -math.inf, []
+    for system, _, score in sorted(points, key=lambda point: (point[1], -sign * (point[2].value or 0.0))):
+        value = sign * (score.value or 0.0)
+        if not system.control and value > best:
+            best = value
+            found.append(system.name)
+    return found
+
+
 def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> pd.DataFrame:
     import pandas as pd
 
@@ -62,11 +94,13 @@ def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> 
             "value": score.value,
             "low": score.low,
             "high": score.high,
+            "on_frontier": system.name in on_frontier,
             "chance": metric.chance,
             "unit": metric.unit,
             "label": label,
         }
         for metric in metrics
+        for on_frontier in [set(_frontier(_points(benchmark, metric), metric))]
         for system, tokens, score in _points(benchmark, metric)
     ]
     return pd.DataFrame(rows)
@@ -79,30 +113,37 @@ def _alt(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> s
         listed = "; ".join(
             f"{system.name} {score_text(score)} at {tokens_text(tokens)}" for system, tokens, score in ordered
         )
-        parts.append(f"{title_text(metric)} at tokens per clip: {listed}.")
+        if (ceiling := _ceiling(benchmark, metric)) is not None:
+            listed += f"; dotted line: {ceiling[0]} {ceiling[1]:.1f}"
+        best = ", ".join(_frontier(_points(benchmark, metric), metric)) or "none"
+        parts.append(f"{title_text(metric)} at tokens per clip: {listed}. The frontier: {best}.")
     return f"Scatter plots of {benchmark.info.id} scores against tokens per clip ({label}). {' '.join(parts)}"
 
 
 def _draw(benchmark: BenchmarkReport, metrics: Sequence[Metric], theme: Theme, *, label: str) -> Figure:
-    n_columns = min(PER_ROW, len(metrics))
+    n_columns = 1 if theme.in_column else min(PER_ROW, len(metrics))
     n_rows = math.ceil(len(metrics) / n_columns)
-    width, height = max(4.2, 3.45 * n_columns), 3.5 * n_rows + 0.35
+    width = COLUMN_WIDTH if theme.in_column else max(4.2, 3.45 * n_columns)
+    below = f"{FRONTIER_EXPLAINED} {label}"
+    foot = 0.46 + label_height(below, width)
+    panel = min(PANEL_HEIGHT, COLUMN_LENGTH / n_rows) if theme.in_column else PANEL_HEIGHT
+    height = panel * n_rows + foot - 0.3
     figure = new_figure(theme, width=width, height=height)
     panels = figure.subplots(n_rows, n_columns, squeeze=False)
     figure.subplots_adjust(
         left=0.5 / width,
         right=1 - 0.12 / width,
         top=1 - 0.32 / height,
-        bottom=0.72 / height,
+        bottom=foot / height,
         wspace=0.16,
-        hspace=0.36,
+        hspace=0.36 if n_rows == 1 else 0.75 / (panel - 0.75),
     )
     for i, axes in enumerate(panels.flat):
         if i >= len(metrics):
             axes.set_visible(False)
             continue
         _draw_panel(axes, benchmark, metrics[i], theme)
-    write_label(figure, label, theme)
+    write_label(figure, below, theme)
     return figure
 
 
@@ -114,6 +155,7 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     axes.set_xlabel("tokens per clip (log, equal ones side by side)")
     at = _places({system.name: tokens for system, tokens, _ in points})
     _scale_x(axes, [tokens for _, tokens, _ in points], theme)
+    _draw_frontier(axes, points, theme, at=at, metric=metric)
     lines = _draw_lines(axes, points, styles, at=at, metric=metric)
     alike: dict[Look, list[tuple[float, Score]]] = defaultdict(list)
     for system, _, score in points:
@@ -139,6 +181,8 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     if metric.chance is not None:
         chance = shown(metric.chance, metric)
         lines.append([(axes.get_xlim()[0], chance), (axes.get_xlim()[1], chance)])
+    if (ceiling := _ceiling(benchmark, metric)) is not None:
+        lines.append(_draw_ceiling(axes, *ceiling, theme))
     named = _worth_naming(points, metric)
     labelled = [
         _labelled(system, at[system.name], score, theme)
@@ -148,19 +192,39 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     place_labels(axes, labelled, lines=lines)
 
 
+def _ceiling(benchmark: BenchmarkReport, metric: Metric) -> tuple[str, float] | None:
+    """Name and score of the system that has no tokens because nothing of it was encoded: the ceiling."""
+    system = benchmark.ceiling
+    cell = None if system is None else benchmark.cell(system.name, metric.name)
+    if system is None or cell is None or cell.score.value is None:
+        return None
+    return system.name, shown(cell.score.value, metric)
+
+
+def _draw_ceiling(axes: Axes, name: str, value: float, theme: Theme) -> Line:
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, max(high, value + 0.06 * (max(high, value) - low)))
+    axes.axhline(value, color=theme.text, linewidth=0.9, linestyle=":", zorder=1)
+    axes.annotate(
+        literal(name),
+        xy=(1.0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        fontsize=6.5,
+        color=theme.text,
+        ha="right",
+        va="bottom",
+    )
+    return [(axes.get_xlim()[0], value), (axes.get_xlim()[1], value)]
+
+
 def _worth_naming(points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> set[str]:
-    """All systems where there is room for their names; of many, contenders that no cheaper one reaches."""
+    """All systems where there is room for their names; of many, some of those on the frontier."""
     if len(points) <= MOST_NAMES:
         return {system.name for system, _, _ in points}
-    sign = 1 if metric.higher_is_better is not False else -1
-    best, named = -math.inf, set()
-    for system, _, score in sorted(points, key=lambda point: (point[1], -sign * (point[2].value or 0.0))):
-        value = sign * (score.value or 0.0)
-        if not system.control and value > best:
-            best = value
-            named.add(system.name)
-    steps = [system.name for system, _, _ in points if system.name in named]
-    return set(steps[:: math.ceil(len(steps) / MOST_NAMES)] + steps[-1:])
+    steps = _frontier(points, metric)
+    return set(steps[:: max(1, math.ceil(len(steps) / MOST_NAMES))] + steps[-1:])
 
 
 def _places(tokens: Mapping[str, float]) -> dict[str, float]:
@@ -209,6 +273,30 @@ def _scale_y(axes: Axes, points: Sequence[tuple[SystemInfo, float, Score]], metr
     low, high = shown(min(ends), metric), shown(max(ends), metric)
     margin = 0.12 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_ylim(low - margin, high + margin)
+
+
+def _draw_frontier(
+    axes: Axes,
+    points: Sequence[tuple[SystemInfo, float, Score]],
+    theme: Theme,
+    *,
+    at: Mapping[str, float],
+    metric: Metric,
+) -> None:
+    """A wide line behind everything through the frontier's systems, level beyond the last of them."""
+    scores = {system.name: score.value or 0.0 for system, _, score in points}
+    line = [(at[name], shown(scores[name], metric)) for name in _frontier(points, metric)]
+    if line:
+        line.append((axes.get_xlim()[1], line[-1][1]))
+        axes.plot(
+            *zip(*line, strict=True),
+            color=theme.faint,
+            linewidth=6.0,
+            alpha=0.22,
+            solid_capstyle="butt",
+            solid_joinstyle="round",
+            zorder=0.9,
+        )
 
 
 def _draw_lines(

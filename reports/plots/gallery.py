@@ -1,4 +1,4 @@
-"""Which pictures a report has, and how they are written: light PNG, SVG in both themes, and their data."""
+"""Which pictures a report has, and their files: PNG, SVG light and dark, PDF of a paper's column, data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.plots.cost import growth, latency, memory
 from reports.plots.frontier import frontier
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
-from reports.plots.style import DARK, LIGHT, Picture, render
+from reports.plots.style import COLUMN, DARK, LIGHT, Picture, render
 from vtok_eval.results.store import write_bytes
 
 DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
@@ -30,13 +30,18 @@ DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
 
 @dataclass(frozen=True)
 class WrittenPicture:
-    """A picture's files. png and light are drawn for white paper, dark for dark screens; data is CSV."""
+    """A picture's files.
+
+    png and light (SVG) are drawn for white paper, dark (SVG) for dark screens, column (PDF) for a paper's
+    column; data is CSV.
+    """
 
     picture: Picture
     benchmark: str
     png: Path
     light: Path
     dark: Path
+    column: Path
     data: Path
 
 
@@ -66,10 +71,16 @@ def _write(picture: Picture, benchmark: str, folder: Path) -> WrittenPicture:
         png=folder / f"{picture.name}.png",
         light=folder / f"{picture.name}.svg",
         dark=folder / f"{picture.name}-dark.svg",
+        column=folder / f"{picture.name}-column.pdf",
         data=folder / f"{picture.name}.csv",
     )
-    light, dark = picture.draw(LIGHT), picture.draw(DARK)
-    for path, figure in ((written.png, light), (written.light, light), (written.dark, dark)):
+    light = picture.draw(LIGHT)
+    for path, figure in (
+        (written.png, light),
+        (written.light, light),
+        (written.dark, picture.draw(DARK)),
+        (written.column, picture.draw(COLUMN)),
+    ):
         write_bytes(path, render(figure, path.suffix[1:], title=picture.title, alt=picture.alt))
     write_bytes(written.data, csv_text(picture.data).encode())
     return written

@@ -8,7 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
-from reports.plots.style import SMALL, Look, Picture, Theme, literal, new_figure, write_label
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    SMALL,
+    Look,
+    Picture,
+    Theme,
+    label_height,
+    literal,
+    new_figure,
+    write_label,
+)
 from reports.wording import score_text, shown
 from vtok_eval.results.records import Score
 
@@ -105,9 +115,16 @@ def _draw(
     *,
     label: str,
 ) -> Figure:
-    width, height = 6.6, 5.9
+    width, around = (COLUMN_WIDTH, 0.86) if theme.in_column else (6.6, 1.25)
+    legend_columns = 2 if theme.in_column else 3
+    foot = 0.08 + label_height(label, width)
+    circle = width - 2 * around
+    above, below = 0.5, foot + 0.5 + 0.19 * -(-len(systems) // legend_columns)
+    height = above + circle + below
     figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes((0.19, 0.19, 0.62, 0.69), projection="polar")
+    axes = figure.add_axes(
+        (around / width, below / height, circle / width, circle / height), projection="polar"
+    )
     _dress(axes, _titles(benchmark, states), _measured(benchmark, states), theme)
     styles = _looks(systems, theme)
     angles = {name: 2 * math.pi * i / len(states) for i, name in enumerate(states)}
@@ -116,8 +133,8 @@ def _draw(
     legend = figure.legend(
         *axes.get_legend_handles_labels(),
         loc="lower center",
-        bbox_to_anchor=(0.5, 0.05),
-        ncols=3,
+        bbox_to_anchor=(0.5, foot / height),
+        ncols=legend_columns,
         frameon=False,
         fontsize=SMALL + 0.5,
         labelcolor=theme.text,
@@ -149,14 +166,14 @@ def _dress(axes: Axes, titles: Mapping[str, str], measured: set[str], theme: The
     axes.grid(color=theme.faint, alpha=0.3, linewidth=0.6)
     axes.spines["polar"].set_color(theme.faint)
     for angle, (name, title) in zip(angles, titles.items(), strict=True):
-        text = "\n".join(textwrap.wrap(title, width=16))
+        text = "\n".join(textwrap.wrap(title, width=12 if theme.in_column else 16))
         run = name in measured
         side = math.sin(angle)
         axes.text(
             angle,
             108,
             literal(text if run else f"{text}\n(not run)"),
-            fontsize=SMALL + 0.5,
+            fontsize=SMALL - 0.5 if theme.in_column else SMALL + 0.5,
             color=theme.text if run else theme.faint,
             style="normal" if run else "italic",
             ha="center" if abs(side) < 0.1 else "left" if side > 0 else "right",

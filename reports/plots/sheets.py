@@ -7,6 +7,7 @@ the PNG files that it names, all frames of one size.
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,16 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from reports.gather import BenchmarkReport, RunReport
-from reports.plots.style import SMALL, Picture, Theme, literal, new_figure, write_label
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    SMALL,
+    Picture,
+    Theme,
+    label_height,
+    literal,
+    new_figure,
+    write_label,
+)
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import folder_name
 
@@ -118,15 +128,18 @@ def _draw(found: _Found, theme: Theme, *, label: str) -> Figure:
 
     rows = found.sheet.rows
     columns = max(len(row.frames) for row in rows)
-    left = 0.1 + 0.065 * min(26, max(len(row.title) for row in rows))
-    cell = min(CELL, (9.0 - left) / columns)
-    width, height = left + cell * columns + 0.1, cell * len(rows) + 0.4
-    width = max(width, 3.6)
+    longest = 14 if theme.in_column else 26
+    titles = [_in_lines(row.title, longest) for row in rows]
+    left = 0.1 + 0.065 * min(longest, max(len(line) for title in titles for line in title.split("\n")))
+    widest = COLUMN_WIDTH if theme.in_column else 9.0
+    cell = min(CELL, (widest - 0.1 - left) / columns)
+    width = COLUMN_WIDTH if theme.in_column else max(left + cell * columns + 0.1, 3.6)
+    height = cell * len(rows) + 0.12 + label_height(label, width)
     figure = new_figure(theme, width=width, height=height)
     for y, row in enumerate(rows):
         bottom = height - 0.08 - cell * (y + 1)
         figure.text(
-            0.06 / width, (bottom + cell / 2) / height, literal(_shortened(row.title)),
+            0.06 / width, (bottom + cell / 2) / height, literal(titles[y]),
             fontsize=SMALL + 0.5, color=theme.text, va="center",
         )  # fmt: skip
         for x, name in enumerate(row.frames):
@@ -142,5 +155,6 @@ def _draw(found: _Found, theme: Theme, *, label: str) -> Figure:
     return figure
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= 26 else f"{text[:25]}…"
+def _in_lines(title: str, width: int) -> str:
+    """A row's title in at most two lines."""
+    return "\n".join(textwrap.wrap(title, width=width, max_lines=2, placeholder="…"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports.gather import SystemInfo
@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 PNG_DPI = 200
 SMALL = 7.0
 """Points; the size of labels beside points and of the line below a picture."""
+COLUMN_WIDTH = 3.3
+"""Inches of a paper's column."""
+MOST_LABEL_LINES = 8
+LABEL_LINE = 0.108
+"""Inches of a line of the label below a picture."""
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a picture. families: from Okabe and Ito's palette, which colour-blind readers tell apart."""
+    """Colours of a picture, and the room it has.
+
+    vtok, frames, others: families of systems, from Okabe and Ito's palette, which colour-blind readers tell
+    apart. in_column: drawn for a paper's column, `COLUMN_WIDTH` wide, with letters as large as on a page.
+    """
 
     name: str
     background: str
@@ -31,6 +40,7 @@ class Theme:
     vtok: str
     frames: str
     others: tuple[str, ...]
+    in_column: bool = False
 
 
 LIGHT = Theme(
@@ -51,6 +61,7 @@ DARK = Theme(
     frames="#f08a3c",
     others=("#2fc497", "#e29ac4", "#f0e442", "#9ecfff"),
 )
+COLUMN = replace(LIGHT, name="column", in_column=True)
 MARKERS = {"vtok": "DsPXd", "frames": "o^v<>hp8", "other": "*HdpX"}
 
 
@@ -151,16 +162,23 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def write_label(figure: Figure, label: str, theme: Theme) -> None:
-    """Write the run's label along the lower edge."""
+def label_height(label: str, width: float) -> float:
+    """Inches that `write_label` takes below a picture of this width."""
+    return LABEL_LINE * len(_label_lines(label, width)) + 0.06
+
+
+def _label_lines(label: str, width: float) -> list[str]:
     import textwrap
 
-    width_in_characters = int(figure.get_figwidth() * 20)
-    lines = textwrap.wrap(label, width=width_in_characters)[:3]
+    return textwrap.wrap(label, width=int(width * 20), max_lines=MOST_LABEL_LINES, placeholder=" …")
+
+
+def write_label(figure: Figure, label: str, theme: Theme) -> None:
+    """Write the run's label along the lower edge; what finds no room stands in the picture's data."""
     figure.text(
-        0.008,
-        0.008,
-        literal("\n".join(lines)),
+        0.06 / figure.get_figwidth(),
+        0.04 / figure.get_figheight(),
+        literal("\n".join(_label_lines(label, figure.get_figwidth()))),
         fontsize=SMALL - 0.5,
         color=theme.faint,
         ha="left",
@@ -170,17 +188,18 @@ def write_label(figure: Figure, label: str, theme: Theme) -> None:
 
 
 def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
-    """The figure as "png" or "svg"; equal figures give equal bytes. The alt text goes with it."""
+    """The figure as "png", "svg" or "pdf"; equal figures give equal bytes. The alt text goes with it."""
     import io
 
     import matplotlib as mpl
 
     metadata = {
-        "Title": title,
-        "Description": alt,
-        **({"Date": None} if form == "svg" else {"Software": None}),
-    }
+        "svg": {"Title": title, "Description": alt, "Date": None},
+        "png": {"Title": title, "Description": alt, "Software": None},
+        "pdf": {"Title": title, "Subject": alt, "CreationDate": None, "Producer": None, "Creator": None},
+    }[form]
     content = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "vtok-eval", "svg.fonttype": "path"}):
+    # Type 42: fonts that publishers take, and letters that can be searched.
+    with mpl.rc_context({"svg.hashsalt": "vtok-eval", "svg.fonttype": "path", "pdf.fonttype": 42}):
         figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata)
     return content.getvalue()

@@ -88,6 +88,10 @@ def test_everything_is_written_and_labelled(written):
         svg = png.with_suffix(".svg").read_text(encoding="utf-8")
         assert LABEL in svg  # in its description
         assert LABEL in png.with_suffix(".csv").read_text(encoding="utf-8")
+        column = png.with_name(f"{png.stem}-column.pdf").read_bytes()
+        assert column.startswith(b"%PDF")
+        (box,) = re.findall(rb"/MediaBox \[ ?0 0 ([0-9.]+) [0-9.]+ ?\]", column)
+        assert float(box) == pytest.approx(72 * 3.3, abs=1)  # inches of a paper's column
 
 
 @pytest.mark.slow

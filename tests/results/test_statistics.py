@@ -105,6 +105,19 @@ def test_few_and_no_samples() -> None:
     assert "zero width" in flat.method
 
 
+def test_a_mean_of_single_clusters_has_no_interval() -> None:
+    """Each part's one cluster is in every resample as it is: a zero width would call that certain."""
+    speed, group = Metric("speed", "Speed"), Metric("g", "G", mean_of=("hit", "speed"))
+    left = [record(0, "a", hit=1.0), record(1, "a", speed=0.5), record(2, "a", speed=0.5, cluster="1")]
+    right = [record(0, "b", hit=0.0), record(1, "b", speed=0.25), record(2, "b", speed=0.25, cluster="1")]
+    alone = score(left[:2], group, [HIT, speed, group])
+    assert (alone.value, alone.low, alone.high) == (0.75, None, None)
+    assert "a part of the mean has one cluster" in alone.method
+    apart = compare(left, right, group, [HIT, speed, group])
+    assert (apart.difference, apart.low, apart.high) == (0.625, None, None)
+    assert "a part of the mean has one cluster" in apart.test
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="there are none"):
         score([], HIT)

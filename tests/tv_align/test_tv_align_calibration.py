@@ -221,7 +221,7 @@ def test_a_control_set_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("replies", "value"), [("yn", 1.0), ("ny", 0.0)])
 def test_all_right_or_all_wrong_is_not_certain(replies: str, value: float) -> None:
     """Of 20 prompts all alike, by a judge without a known error: the exact interval, 0.025 ** (1 / 20) = 0.83
-    to 1. In all, of 20 prompts of one category, the same; with 20 of another beside them, of 40: 0.91 to 1."""
+    to 1. In all, of 20 prompts of one category, the same; with 20 of another, of 40: 0.91 to 1."""
     rows = tuple(row((5000, 5000), (5000, 5000), category=name) for name in ("action", "camera"))
     perfect = Calibration("j", "set", rows)
     records = [record(f"p{i}", replies) for i in range(20)]

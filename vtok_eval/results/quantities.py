@@ -170,6 +170,9 @@ def _without_bootstrap(quantity: Quantity, confidence: float, difference: bool) 
         return Interval(None, None, f"no value: no sample has {quantity.missing}")
     if sums.n_clusters == 1:
         return Interval(None, None, "no interval: one cluster")
+    if ((sums.counts > 0).sum(axis=1) == 1).any():
+        # How that part would vary is unknown, and resampling would take it for certain.
+        return Interval(None, None, "no interval: a part of the mean has one cluster")
     constant = _is_constant(sums)
     binary = quantity.metric.bounded and bool(np.isin(np.abs(quantity.values), (0.0, 1.0)).all())
     measured = not quantity.metric.mean_of

@@ -61,7 +61,8 @@ def score_all(
     Intervals resample clusters (and replicates, where a job was trained with more than one seed) as
     `resampling` describes; the components of a mean are resampled together. A proportion whose rarer outcome
     shows in fewer than `RARE` clusters gets a Wilson interval: a bootstrap of 600 hits in 600 would be
-    [1, 1]. One cluster gives no interval, equal values of another unit one of zero width; `method` says so.
+    [1, 1]. One cluster, also of a single part of a mean, gives no interval; equal values of another unit give
+    one of zero width; `method` says so.
 
     known: further metrics that a `mean_of` may name.
 
