@@ -16,6 +16,7 @@ MISTAKES = [
     (["run", "--tokenizer", "vtk"], "unknown tokenizer 'vtk'; did you mean 'vtok'?"),
     (["run", "--tokenizer", "vtok:grd=4"], "unknown option of vtok 'grd'; did you mean 'grid'?"),
     (["run", "--tokenizer", "none.py:Mine"], "none.py"),
+    (["run", "--tokenizer", "vtok\udcff"], "argument 'vtok\\udcff': its bytes are no UTF-8 text"),
     (["run", "--only"], "--only leaves no system to test"),
     (["run", "--videos", "no_such_folder"], "no_such_folder"),
     (["run", "--device", "gpu0"], "device 'gpu0' cannot be used here"),

@@ -44,11 +44,25 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.filterwarnings("ignore", message="`torch.jit.interface` is deprecated")
     try:
+        _refuse_undecodable(sys.argv)
         _add_commands_of_other_packages()
         app()
     except VtokEvalError as error:
         typer.echo(f"vtok-eval: {error}", err=True)
         sys.exit(EXIT_USAGE)
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Bytes that are no text could stand in no record of the run.
+
+    Raises:
+        SpecError: an argument has such bytes.
+    """
+    for text in arguments:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise SpecError(f"argument {text!r}: its bytes are no UTF-8 text") from error
 
 
 def _add_commands_of_other_packages() -> None:

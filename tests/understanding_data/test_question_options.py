@@ -52,7 +52,10 @@ class TestCircular:
         benchmark = QuestionAnswering("tvbench", data=str(data.folder), circular=True, frames=1)
         answerer = RightAnswerer(data.right, always="blue")
         records = evaluate(benchmark, answerer)
-        assert scores_of(benchmark, records)["circular"].value == 1.0
+        scores = scores_of(benchmark, records)
+        assert scores["circular"].value == 1.0
+        # Over both rotations the text stands first once: no liking for a position.
+        assert scores["first_option"].value == 0.5
         assert len(answerer.asked) == 2 * len(data.right)
         assert answerer.requests[0].options == ("red", "blue")
         assert answerer.requests[1].options == ("blue", "red")
