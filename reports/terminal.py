@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reports.gather import RunReport
 from reports.grid import Grid, GridCell, comparison_grid
@@ -21,19 +21,28 @@ def _blocks(report: RunReport, width: int) -> Iterator[str]:
     yield _wrapped(f"{report.name}: {report.label}", width)
     for note in status_notes(report):
         yield _wrapped(note, width)
-    notes: dict[str, None] = {}
+    first: tuple[str, ...] = ()
+    later: dict[str, list[str]] = {}
     for benchmark in report.benchmarks:
         yield _wrapped(f"{benchmark.info.title} ({report.label})", width)
         grid = comparison_grid(benchmark, baseline=report.baseline)
         yield from (_rendered(part) for part in grid.parts(width=width + 2, gap=2))
         own = table_notes(benchmark, baseline=report.baseline)
-        # What holds for every table is said once; what holds for a later one only is said of that one.
-        about = f"{benchmark.info.id}: " if notes else ""
-        notes |= dict.fromkeys(f"{about}{note}" for note in own if note not in notes)
+        first = first or own
+        for note in own:
+            if note not in first:
+                later.setdefault(note, []).append(benchmark.info.id)
+    # What the first table's readers were told is not said again; what later ones add names those tables.
+    notes = [*first, *(_said_of(ids, note) for note, ids in later.items())]
     yield "\n".join(_wrapped(_with_stars(note), width, indent="  ") for note in notes)
     yield "\n".join(_wrapped(sentence, width, indent="  ") for sentence in headline(report))
     if reading := how_to_read(report):
         yield _wrapped(reading, width)
+
+
+def _said_of(benchmarks: Sequence[str], note: str) -> str:
+    """The note, with the benchmarks it holds for; one that begins with its benchmark already is left."""
+    return note if note.startswith(f"{benchmarks[0]}: ") else f"{', '.join(benchmarks)}: {note}"
 
 
 def _with_stars(note: str) -> str:
