@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mean_colour import MeanColour
 
-from vtok_eval.errors import RunFolderError, SpecError, SuiteError, UnknownNameError
+from vtok_eval.errors import MissingDependencyError, RunFolderError, SpecError, SuiteError, UnknownNameError
 from vtok_eval.harness import Harness, RunSettings
 from vtok_eval.plan import render_plan
 from vtok_eval.registry import BENCHMARKS
@@ -139,6 +140,45 @@ def test_a_benchmark_that_needs_a_missing_package_is_not_run_and_said_so(tmp_pat
     assert run(suite(), tmp_path / "other").n_done == 1
 
 
+def _lacks_its_package(patch: pytest.MonkeyPatch) -> None:
+    """Make this an environment in which the benchmark can measure nothing, as VBench without its package."""
+    describe = MeanColour.describe
+    patch.setattr(MeanColour, "metrics", lambda self: ())
+    patch.setattr(MeanColour, "describe", lambda self: {**describe(self), "package": None})
+
+    def prepare(self, system, context):
+        raise MissingDependencyError("mean-colour needs colour-science")
+
+    patch.setattr(MeanColour, "prepare", prepare)
+
+
+def test_one_folder_is_filled_from_environments_that_can_run_different_things(tmp_path, monkeypatch):
+    run(suite("MeanColourTokenizer", "Moody"), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        _lacks_its_package(patch)
+        assert len(run(suite(), tmp_path / "run").not_run) == 1
+    assert run(suite(), tmp_path / "run").complete
+    assert RunFolder.open(tmp_path / "run").run()["not_run"] == []
+    with monkeypatch.context() as patch:
+        _lacks_its_package(patch)
+        before = results(tmp_path / "run")
+        assert run(suite(), tmp_path / "run").complete  # what was done elsewhere is done
+        (entry,) = run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").not_run
+        assert entry.system == "Moody"
+        assert results(tmp_path / "run") == before
+    assert run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").new_samples == 12
+    assert results(tmp_path / "run") == results(tmp_path / "whole")
+
+
+def test_what_another_command_could_not_run_stays_said(tmp_path):
+    run(suite(), tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        _lacks_its_package(patch)
+        run(suite("Moody"), tmp_path / "run")
+    run(suite("MeanColourTokenizer"), tmp_path / "run", retry_failed=True)
+    assert [entry["system"] for entry in RunFolder.open(tmp_path / "run").run()["not_run"]] == ["Moody"]
+
+
 def test_limit_takes_the_first_samples(tmp_path):
     assert run(suite(), tmp_path / "run", limit=5).new_samples == 5
 
@@ -148,7 +188,7 @@ def test_limit_takes_the_first_samples(tmp_path):
     [
         ({}, {"seed": 7}, "seed is 0 there, 7 here"),
         ({}, {"limit": 3}, "limit is None there, 3 here"),
-        ({"n": 5}, {}, "benchmark 'mean-colour': options"),
+        ({"n": 5}, {}, "benchmark 'mean-colour': options: n is None there, 5 here"),
     ],
 )
 def test_a_folder_holds_to_its_settings(tmp_path, options, settings, named):
@@ -156,6 +196,7 @@ def test_a_folder_holds_to_its_settings(tmp_path, options, settings, named):
     with pytest.raises(RunFolderError) as caught:
         run(suite(**options), tmp_path / "run", **settings)
     assert named in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_folder_holds_to_its_label(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -12,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.benchmark import Context, DerivesScores, Outcome
 from vtok_eval.errors import MissingDependencyError, RunFolderError
-from vtok_eval.plan import NotRun, Plan, PlannedJob, make_plan
+from vtok_eval.plan import NotRun, Plan, PlannedJob, job_id, make_plan
 from vtok_eval.results.journal import Job, Journal, check_record
 from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import FAILED_AT, Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.runners.loading import Failure
+from vtok_eval.same_run import check_same_run, merged_entries
 from vtok_eval.scoring import score_run
 from vtok_eval.system_specs import VideoMaking
 
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.benchmark import Sample
+    from vtok_eval.benchmark import Benchmark, Sample
     from vtok_eval.runners.runner import Runner
     from vtok_eval.suite import Suite
 
@@ -124,9 +124,9 @@ class Harness:
         """
         plan = self.plan(out)
         folder = self._open(out, plan)
-        not_run = list(plan.not_run)
         new_samples = 0
         with folder.journal() as journal:
+            not_run = [entry for entry in plan.not_run if not _is_done(journal, entry)]
             pending = [job for job in plan.jobs if self._is_pending(journal, job)]
             if not pending and (folder.path / "scores.json").exists():
                 return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
@@ -147,7 +147,7 @@ class Harness:
                     log.warning("not run: %s: %s", job.id, error)
                 session["jobs"][job.id] = round(time.perf_counter() - started, 3)
             self._score(folder, plan)
-            self._end_session(folder, session, not_run)
+            self._end_session(folder, plan, session, not_run)
             return self._summary(folder, plan, journal, new_samples=new_samples, not_run=not_run)
 
     def _is_pending(self, journal: Journal, job: PlannedJob) -> bool:
@@ -190,15 +190,16 @@ class Harness:
             return lambda samples, clips: [Outcome(error=reason) for _ in samples]
 
     def _score(self, folder: RunFolder, plan: Plan) -> None:
+        benchmarks = _measurable(plan)
         scores, comparisons = score_run(
             folder,
-            metrics={name: benchmark.metrics() for name, benchmark in plan.benchmarks.items()},
+            metrics={name: benchmark.metrics() for name, benchmark in benchmarks.items()},
             label=self.suite.label,
             baseline=self.suite.baseline,
             controls={entry.name for entry in self.suite.systems if entry.control},
             deriving={
                 name: benchmark
-                for name, benchmark in plan.benchmarks.items()
+                for name, benchmark in benchmarks.items()
                 if isinstance(benchmark, DerivesScores)
             },
         )
@@ -210,7 +211,7 @@ class Harness:
         if not RunFolder.exists(out):
             return RunFolder.create(out, self._run_json(plan, sessions=[]))
         folder = RunFolder.open(out)
-        _check_same_run(folder, self._run_json(plan, sessions=[]))
+        check_same_run(folder, self._run_json(plan, sessions=[]), measurable=_measurable(plan))
         return folder
 
     def _run_json(self, plan: Plan, *, sessions: list[dict[str, Any]]) -> dict[str, Any]:
@@ -253,15 +254,27 @@ class Harness:
         session = provenance(command=self.settings.command, seed=self.seed, device=str(self.device))
         session["jobs"] = {}
         run = self._run_json(plan, sessions=[*before["sessions"], session])
-        run["systems"] = _merged(before["systems"], run["systems"], key="name")
-        run["benchmarks"] = _merged(before["benchmarks"], run["benchmarks"], key="id")
+        run["not_run"] = before["not_run"]
+        held = folder.jobs()
+        run["systems"] = merged_entries(
+            before["systems"], run["systems"], key="name", held={job.system for job in held}
+        )
+        run["benchmarks"] = merged_entries(
+            before["benchmarks"], run["benchmarks"], key="id", held={job.benchmark for job in held}
+        )
         folder.write_run(run)
         return session
 
-    def _end_session(self, folder: RunFolder, session: dict[str, Any], not_run: Sequence[NotRun]) -> None:
+    def _end_session(
+        self, folder: RunFolder, plan: Plan, session: dict[str, Any], not_run: Sequence[NotRun]
+    ) -> None:
         run = folder.run()
         run["sessions"][-1] = finish(session)
-        run["not_run"] = [asdict(entry) for entry in not_run]
+        tried = {job.id for job in plan.jobs} | {
+            job_id(entry.benchmark, entry.system) for entry in plan.not_run
+        }
+        earlier = [e for e in run["not_run"] if job_id(e["benchmark"], e["system"]) not in tried]
+        run["not_run"] = [*earlier, *(asdict(entry) for entry in not_run)]
         folder.write_run(run)
 
     def _summary(
@@ -271,6 +284,17 @@ class Harness:
         planned = {job.id for job in plan.jobs}
         n_done = sum(job.state == "done" for job in journal.jobs() if job.id in planned)
         return RunSummary(folder.path, new_samples, n_done, failed, tuple(not_run))
+
+
+def _measurable(plan: Plan) -> Mapping[str, Benchmark]:
+    """The benchmarks that have anything to measure on this machine, by id."""
+    return {name: benchmark for name, benchmark in plan.benchmarks.items() if benchmark.metrics()}
+
+
+def _is_done(journal: Journal, entry: NotRun) -> bool:
+    """Whether what cannot be run here was run before, elsewhere."""
+    wanted = job_id(entry.benchmark, entry.system)
+    return any(job.id == wanted and job.state == "done" for job in journal.jobs())
 
 
 def _say_what_it_takes(pending: Sequence[PlannedJob]) -> None:
@@ -305,37 +329,3 @@ def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Recor
     except ValueError as error:
         return replace(failed, reason=str(error))
     return record
-
-
-def _merged(before: list[dict[str, Any]], now: list[dict[str, Any]], *, key: str) -> list[dict[str, Any]]:
-    """Entries of both lists, each once, the newer one where both have it."""
-    by_key = {entry[key]: entry for entry in before} | {entry[key]: entry for entry in now}
-    return list(by_key.values())
-
-
-def _check_same_run(folder: RunFolder, now: Mapping[str, Any]) -> None:
-    """Refuse to mix numbers that were not measured alike.
-
-    Raises:
-        RunFolderError: names the first thing that differs, what the folder has and what was asked for.
-    """
-    before = folder.run()
-    now = json.loads(json.dumps(now))  # what the folder holds has been through JSON too
-    for key in ("name", "label", "seed", "limit"):
-        _check_same(folder, key, before.get(key), now[key])
-    for kind, key in (("systems", "name"), ("benchmarks", "id")):
-        known = {entry[key]: entry for entry in before.get(kind, [])}
-        for entry in now[kind]:
-            if entry[key] not in known:
-                continue
-            for part in entry:
-                what = f"{kind[:-1]} {entry[key]!r}: {part}"
-                _check_same(folder, what, known[entry[key]].get(part), entry[part])
-
-
-def _check_same(folder: RunFolder, what: str, before: object, now: object) -> None:
-    if before != now:
-        raise RunFolderError(
-            f"{folder.path} holds a run with other settings ({what} is {before!r} there, {now!r} here); "
-            f"name another folder with --out"
-        )
