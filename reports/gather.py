@@ -186,7 +186,8 @@ class RunReport:
                 found.setdefault(caveat, []).append(system.name)
         said = [f"{caveat.capitalize()}: {', '.join(names)}." for caveat, names in found.items()]
         own = [f"{', '.join(benchmark.info.caveats).capitalize()}."] if benchmark.info.caveats else []
-        return " ".join([self.label, *own, *said])
+        label = f"{self.label.removesuffix('.')}." if own or said else self.label
+        return " ".join([label, *own, *said])
 
     def benchmark(self, identifier: str) -> BenchmarkReport | None:
         """The results of the benchmark with this id."""

@@ -153,7 +153,7 @@ def _draw(
     heading = textwrap.wrap(choice, width=int(width * 16))
     above = 0.1 + 0.14 * len(heading)
     top = above + 0.2 * -(-len(systems) // layout.legend_columns) + 0.18
-    below = f"{_signs(benchmark, metrics, systems)} Setting: {label}."
+    below = f"{_signs(benchmark, metrics, systems)} Setting: {label}"
     foot = 0.46 + label_height(below, width)
     height = row * len(metrics) + 0.26 * len(groups) + top + foot
     figure = new_figure(theme, width=width, height=height)

@@ -124,7 +124,7 @@ def _draw(benchmark: BenchmarkReport, metrics: Sequence[Metric], theme: Theme, *
     n_columns = 1 if theme.in_column else min(PER_ROW, len(metrics))
     n_rows = math.ceil(len(metrics) / n_columns)
     width = COLUMN_WIDTH if theme.in_column else max(4.2, 3.45 * n_columns)
-    below = f"{FRONTIER_EXPLAINED} Setting: {label}."
+    below = f"{FRONTIER_EXPLAINED} Setting: {label}"
     foot = 0.46 + label_height(below, width)
     panel = min(PANEL_HEIGHT, COLUMN_LENGTH / n_rows) if theme.in_column else PANEL_HEIGHT
     height = panel * n_rows + foot - 0.3

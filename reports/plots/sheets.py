@@ -128,9 +128,9 @@ def _draw(found: _Found, theme: Theme, *, label: str) -> Figure:
 
     rows = found.sheet.rows
     columns = max(len(row.frames) for row in rows)
-    longest = 14 if theme.in_column else 26
+    longest = 14 if theme.in_column else 28
     titles = [_in_lines(row.title, longest) for row in rows]
-    left = 0.1 + 0.065 * min(longest, max(len(line) for title in titles for line in title.split("\n")))
+    left = 0.1 + 0.058 * min(longest, max(len(line) for title in titles for line in title.split("\n")))
     widest = COLUMN_WIDTH if theme.in_column else 9.0
     cell = min(CELL, (widest - 0.1 - left) / columns)
     width = COLUMN_WIDTH if theme.in_column else max(left + cell * columns + 0.1, 3.6)
@@ -157,4 +157,4 @@ def _draw(found: _Found, theme: Theme, *, label: str) -> Figure:
 
 def _in_lines(title: str, width: int) -> str:
     """A row's title in at most two lines."""
-    return "\n".join(textwrap.wrap(title, width=width, max_lines=2, placeholder="…"))
+    return "\n".join(textwrap.wrap(title, width=width, max_lines=2, placeholder="…", break_on_hyphens=False))
