@@ -1,8 +1,10 @@
 """Reconstruction sheets: frames that a benchmark kept of what a system decodes, beside the clip's own.
 
 The contract: a job's artifacts hold `reconstructions/sheet.json`, strict JSON of the form
-{"rows": [{"title": "clip 3", "frames": ["a.png", "b.png"]}, ...], "alt": "what is to be seen"}, and beside it
-the PNG files that it names, all frames of one size.
+{"rows": [{"title": "decoded", "clip": "clip 3", "frames": ["a.png", "b.png"]}, ...], "alt": "what is to be
+seen"}, and beside it the PNG files that it names, all frames of one size. Where every row names its clip, the
+sheets of a benchmark's systems become one picture: clips side by side, systems below one another, and what is
+the same in all of them once.
 """
 
 from __future__ import annotations
@@ -33,15 +35,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELL = 0.72
-"""Inches of a frame's longer side."""
+"""Inches of a frame's longer side, at most."""
+LEAST_CELL = 0.27
+"""Inches below which a frame shows nothing: of too many clips the first are drawn."""
+GAP = 0.1
+"""Inches between clips."""
 
 
 class SheetRow(BaseModel):
-    """One line of frames. frames: names of PNG files in the sheet's own folder."""
+    """One line of frames. clip: what they show. frames: names of PNG files in the sheet's own folder."""
 
     model_config = ConfigDict(extra="forbid")
 
     title: str
+    clip: str = ""
     frames: list[str] = Field(min_length=1, max_length=32)
 
     @field_validator("frames")
@@ -69,14 +76,33 @@ class _Found:
     system: str
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line of the picture. frames: of each clip of the grid, in its order; none where there are none."""
+
+    title: str
+    frames: tuple[tuple[Path, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """clips: headings; one without text where rows do not say which clip they show."""
+
+    clips: tuple[str, ...]
+    lines: tuple[_Line, ...]
+
+
 def sheets(report: RunReport, benchmark: BenchmarkReport) -> list[Picture]:
-    """A picture for each system whose job kept a sheet.
+    """One picture of all systems whose jobs kept sheets of the same clips; else one for each of them.
 
     Raises:
         RunFolderError: a sheet breaks the contract, or a frame of it cannot be read.
     """
     label = report.label_of(benchmark)
-    return [_picture(found, benchmark, label) for found in _find(report, benchmark)]
+    found = _find(report, benchmark)
+    if len(found) > 1 and all(row.clip for one in found for row in one.sheet.rows):
+        return [_picture_of_all(found, benchmark, label)]
+    return [_picture(one, benchmark, label) for one in found]
 
 
 def _find(report: RunReport, benchmark: BenchmarkReport) -> list[_Found]:
@@ -104,55 +130,117 @@ def _read(path: Path) -> Sheet:
 
 def _picture(found: _Found, benchmark: BenchmarkReport, label: str) -> Picture:
     title = f"{benchmark.info.id}: what {benchmark.title_of(found.system)} decodes"
+    lines = [
+        _Line(f"{row.clip}: {row.title}" if row.clip else row.title, (_paths(found, row),))
+        for row in found.sheet.rows
+    ]
+    grid = _Grid(("",), tuple(lines))
     return Picture(
         name=f"{benchmark.info.id}-{folder_name(found.system)}-reconstructions",
         title=title,
         alt=f"{title} ({label}). {found.sheet.alt}",
-        data=_data(found, label),
-        draw=lambda theme: _draw(found, theme, label=label),
+        data=_data([found], label),
+        draw=lambda theme: _draw(grid, theme, label=label),
     )
 
 
-def _data(found: _Found, label: str) -> pd.DataFrame:
+def _picture_of_all(found: list[_Found], benchmark: BenchmarkReport, label: str) -> Picture:
+    title = f"{benchmark.info.id}: what {len(found)} systems decode"
+    grid = _side_by_side(found)
+    return Picture(
+        name=f"{benchmark.info.id}-reconstructions",
+        title=title,
+        alt=f"{title} ({label}). Frames of the clips {', '.join(grid.clips)} side by side; from top to "
+        f"bottom: {', '.join(line.title for line in grid.lines)}.",
+        data=_data(found, label),
+        draw=lambda theme: _draw(grid, theme, label=label),
+    )
+
+
+def _side_by_side(found: list[_Found]) -> _Grid:
+    """A line for each title; what has one title in two sheets and differs gets the system's name too."""
+    clips = tuple(dict.fromkeys(row.clip for one in found for row in one.sheet.rows))
+    first: dict[tuple[str, str], tuple[Path, ...]] = {}
+    unlike: set[str] = set()
+    for one in found:
+        for row in one.sheet.rows:
+            known = first.setdefault((row.title, row.clip), _paths(one, row))
+            if _bytes(known) != _bytes(_paths(one, row)):
+                unlike.add(row.title)
+    lines: dict[str, dict[str, tuple[Path, ...]]] = {}
+    for one in found:
+        for row in one.sheet.rows:
+            title = f"{one.system}: {row.title}" if row.title in unlike else row.title
+            lines.setdefault(title, {}).setdefault(row.clip, _paths(one, row))
+    return _Grid(
+        clips, tuple(_Line(title, tuple(at.get(c, ()) for c in clips)) for title, at in lines.items())
+    )
+
+
+def _paths(found: _Found, row: SheetRow) -> tuple[Path, ...]:
+    return tuple(found.folder / name for name in row.frames)
+
+
+def _bytes(paths: tuple[Path, ...]) -> list[bytes]:
+    try:
+        return [path.read_bytes() for path in paths]
+    except OSError as error:
+        raise RunFolderError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _data(found: list[_Found], label: str) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
-        {"row": row.title, "column": i, "file": name, "system": found.system, "label": label}
-        for row in found.sheet.rows
+        {
+            "row": row.title, "clip": row.clip, "column": i, "file": name,
+            "system": one.system, "label": label,
+        }
+        for one in found
+        for row in one.sheet.rows
         for i, name in enumerate(row.frames)
-    )
+    )  # fmt: skip
 
 
-def _draw(found: _Found, theme: Theme, *, label: str) -> Figure:
-    from matplotlib.image import imread
-
-    rows = found.sheet.rows
-    columns = max(len(row.frames) for row in rows)
+def _draw(grid: _Grid, theme: Theme, *, label: str) -> Figure:
     longest = 14 if theme.in_column else 28
-    titles = [_in_lines(row.title, longest) for row in rows]
-    left = 0.1 + 0.058 * min(longest, max(len(line) for title in titles for line in title.split("\n")))
-    widest = COLUMN_WIDTH if theme.in_column else 9.0
-    cell = min(CELL, (widest - 0.1 - left) / columns)
-    width = COLUMN_WIDTH if theme.in_column else max(left + cell * columns + 0.1, 3.6)
-    height = cell * len(rows) + 0.12 + label_height(label, width)
+    titles = [_in_lines(line.title, longest) for line in grid.lines]
+    left = 0.12 + 0.064 * min(longest, max(len(line) for title in titles for line in title.split("\n")))
+    room = (COLUMN_WIDTH if theme.in_column else 9.0) - 0.1 - left
+    columns = max(len(frames) for line in grid.lines for frames in line.frames)
+    n_clips = min(len(grid.clips), max(1, int(room / (columns * LEAST_CELL))))
+    cell = min(CELL, (room - GAP * (n_clips - 1)) / (columns * n_clips))
+    top = 0.26 if any(grid.clips) else 0.08
+    width = max(left + (cell * columns + GAP) * n_clips - GAP + 0.1, COLUMN_WIDTH)
+    height = top + cell * len(grid.lines) + 0.04 + label_height(label, width)
     figure = new_figure(theme, width=width, height=height)
-    for y, row in enumerate(rows):
-        bottom = height - 0.08 - cell * (y + 1)
-        figure.text(
-            0.06 / width, (bottom + cell / 2) / height, literal(titles[y]),
-            fontsize=SMALL + 0.5, color=theme.text, va="center",
-        )  # fmt: skip
-        for x, name in enumerate(row.frames):
-            place = ((left + cell * x) / width, bottom / height, 0.95 * cell / width, 0.95 * cell / height)
-            axes = figure.add_axes(place)
-            axes.set_axis_off()
-            try:
-                frame = imread(found.folder / name)
-            except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
-                raise RunFolderError(f"{found.folder / name}: cannot be read as PNG: {error}") from error
-            axes.imshow(frame, interpolation="nearest", cmap="gray")
+    style = {"fontsize": SMALL + 0.5, "color": theme.text}
+    for x, clip in enumerate(grid.clips[:n_clips]):
+        at = (left + x * (cell * columns + GAP)) / width
+        figure.text(at, 1 - 0.06 / height, literal(clip), va="top", **style)
+    for y, line in enumerate(grid.lines):
+        bottom = height - top - cell * (y + 1)
+        figure.text(0.06 / width, (bottom + cell / 2) / height, literal(titles[y]), va="center", **style)
+        for x, frames in enumerate(line.frames[:n_clips]):
+            for i, path in enumerate(frames):
+                at = left + x * (cell * columns + GAP) + cell * i
+                place = (at / width, bottom / height, 0.95 * cell / width, 0.95 * cell / height)
+                _draw_frame(figure, path, place)
     write_label(figure, label, theme)
     return figure
+
+
+def _draw_frame(figure: Figure, path: Path, place: tuple[float, float, float, float]) -> None:
+    from matplotlib.image import imread
+
+    axes = figure.add_axes(place)
+    axes.set_axis_off()
+    try:
+        frame = imread(path)
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+        raise RunFolderError(f"{path}: cannot be read as PNG: {error}") from error
+    # "none": vector files hold a frame's own pixels, which viewers enlarge without smoothing.
+    axes.imshow(frame, interpolation="none", cmap="gray")
 
 
 def _in_lines(title: str, width: int) -> str:

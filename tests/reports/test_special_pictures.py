@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -120,10 +121,10 @@ def test_calibration_by_hand(folder):
     assert "counting sensitivity 90 [78, 97] of 50" in picture.alt
 
 
-def write_sheet(folder: RunFolder, content: object, *, n: int = 3) -> None:
+def write_sheet(folder: RunFolder, content: object, *, n: int = 3, system: str = "ours") -> None:
     from matplotlib.image import imsave
 
-    place = folder.artifacts("vbench/ours") / "reconstructions"
+    place = folder.artifacts(f"vbench/{system}") / "reconstructions"
     place.mkdir(exist_ok=True)
     for i in range(n):
         imsave(place / f"f{i}.png", np.full((16, 16, 3), 80 * i, dtype=np.uint8))
@@ -152,6 +153,32 @@ def test_a_sheet_of_reconstructions_is_drawn_with_every_frame(folder, tmp_path):
         assert each.png.read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in each.light.read_bytes()
         assert each.data.read_text(encoding="utf-8").count("\n") > 1
+
+
+def test_sheets_of_the_same_clips_are_one_picture_with_the_originals_once(folder, tmp_path):
+    """Two systems, two clips: original, ours, theirs; one clip of theirs could not be reconstructed."""
+    folder = RunFolder.open(shutil.copytree(folder.path, tmp_path / "run"))
+    for system, grey, clips in (("ours", 1, "ab"), ("theirs", 2, "a")):
+        rows = [
+            row
+            for clip in clips
+            for row in (
+                {"title": "original", "clip": clip, "frames": ["f0.png"]},
+                {"title": system, "clip": clip, "frames": [f"f{grey}.png"]},
+                {"title": "blurred", "clip": clip, "frames": [f"f{grey}.png"]},
+            )
+        ]
+        write_sheet(folder, {"rows": rows, "alt": "greys"}, system=system)
+    report = gather(folder.path)
+    (picture,) = sheets(report, report.benchmark("vbench"))
+    assert picture.name == "vbench-reconstructions"
+    figure = picture.draw(LIGHT)
+    greys = [round(float(axes.images[0].get_array()[0, 0, 0]) * 255) for axes in figure.axes]
+    # Clips a and b of: original, ours, ours' blurred; clip a of: theirs, theirs' blurred.
+    assert greys == [0, 0, 80, 80, 80, 80, 160, 160]
+    words = [text.get_text() for text in figure.texts]
+    assert words[:7] == ["a", "b", "original", "ours", "ours: blurred", "theirs", "theirs: blurred"]
+    assert len(picture.data) == 9
 
 
 @pytest.mark.parametrize(

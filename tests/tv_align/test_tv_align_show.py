@@ -139,8 +139,8 @@ def test_the_sheet_has_each_clip_above_what_its_tokens_show(code: Path, tmp_path
     rows = json.loads(sheet.read_text())["rows"]
     shown = [s for s in TVAlignShow(per_level=1).samples(None) if s.meta["level"] == "basic"]  # type: ignore[arg-type]
     shown = [s for s in shown if s.meta["category"] in ("counting", "direction", "camera", "action")]
-    assert [row["title"] for row in rows] == [
-        f"{CATEGORIES[sample.meta['category']]}: {what}" for sample in shown for what in ("original", "all")
+    assert [(row["clip"], row["title"]) for row in rows] == [
+        (CATEGORIES[sample.meta["category"]], what) for sample in shown for what in ("original", "all")
     ]
     for sample, original, decoded in zip(shown, rows[::2], rows[1::2], strict=True):
         assert sample.clip is not None

@@ -18,7 +18,7 @@ FRAMES_SHOWN = 4
 
 @dataclass(frozen=True)
 class SheetClip:
-    """A clip and its reconstruction, uint8 `(T, 3, H, W)` each, of one size. title: of its row."""
+    """A clip and its reconstruction, uint8 `(T, 3, H, W)` each, of one size. title: what they are."""
 
     title: str
     original: Tensor
@@ -42,7 +42,7 @@ def write_sheet(folder: Path, clips: Sequence[SheetClip], *, system: str) -> Non
                 name = f"clip-{number}-{'original' if what == 'original' else 'tokens'}-{frame}.png"
                 write_bytes(folder / name, _png(frames[frame]))
                 names.append(name)
-            rows.append({"title": f"{clip.title}: {what}", "frames": names})
+            rows.append({"title": what, "clip": clip.title, "frames": names})
     alt = (
         f"{len(clips)} rendered clips, {FRAMES_SHOWN} frames of each, and below each what the tokens of "
         f"{system} show of it"
