@@ -179,8 +179,10 @@ def provenance_gaps(source: Source, system: SystemEntry) -> tuple[str, ...]:
 
 
 def _metrics(source: Source, benchmark: str) -> tuple[Metric, ...]:
+    """In the order of the scores, those of a group together."""
     found = {score.metric.name: score.metric for score in source.scores if score.benchmark == benchmark}
-    return tuple(found.values())
+    groups = list(dict.fromkeys(metric.group for metric in found.values()))
+    return tuple(sorted(found.values(), key=lambda metric: groups.index(metric.group)))
 
 
 def _entry(

@@ -70,7 +70,7 @@ def why_unranked(board: Board, metric: Metric) -> str:
     if len(board.contenders()) < 2:
         return "fewer than two contenders"
     if metric.name in board.untestable:
-        return "too few samples for any test"
+        return "no paired test of it is possible: too few samples, or no values of single samples"
     if metric.name in board.silent:
         return "does not tell the systems apart: none is above chance, or all are at its ceiling"
     return ""
