@@ -58,6 +58,9 @@ class EncodesOnly:
         return Tokens.of(clips.frames.float().mean(dim=(3, 4)), frame=torch.arange(clips.n_frames))
 """
 
+STILL = ("counting", "attribute", "spatial")
+"""Categories whose questions one frame answers."""
+
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
@@ -205,3 +208,14 @@ def test_a_category_in_which_the_judge_is_near_chance_is_not_shown(tmp_path: Pat
 def test_bad_options(options: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         TVAlignShow(**options)
+
+
+@pytest.mark.slow
+def test_the_shipped_decoders_show_what_stands_still(tmp_path: Path) -> None:
+    """The oracle on what they decode, six clips a category: eight frames show most, one frame enough."""
+    summary, kept = run(tmp_path, ("frames-8", "frames-8"), ("keyframe", "keyframe"), per_level=3)
+    assert summary.complete
+    scores = {(score.system, score.metric.name): score.value for score in kept.scores()}
+    for system, least in (("frames-8", 0.85), ("keyframe", 0.8)):
+        still = [scores[system, f"question_accuracy:{name}"] or 0.0 for name in STILL]
+        assert sum(still) / len(still) >= least

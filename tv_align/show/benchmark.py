@@ -110,7 +110,7 @@ class TVAlignShow:
             "protocol": "TV-Align as re-created here, track show: clips are encoded and decoded, then judged "
             "by yes-or-no questions, half of them counterfactual",
             "source": "after arXiv 2602.04202, whose prompts and judge are not released",
-            "notes": [*self._judged.notes(), _CEILING, _DRAWN],
+            "notes": [*self._judged.notes(), _CEILING, _DRAWN, _LEGIBLE],
         }
 
 
@@ -151,4 +151,8 @@ _DRAWN = (
     "a tokenizer without a decode of its own is shown by a small decoder trained on rendered scenes, one for "
     "each tokenizer and all trained alike: it draws the objects that it finds in the tokens over a coarse "
     "backdrop, and adds the crisp edges itself"
+)
+_LEGIBLE = (
+    "a system whose questions of counting, colour and spatial relation together are not 80 % right does not "
+    "show what stands still; its other scores say little"
 )
