@@ -32,6 +32,7 @@ from vtok_eval.results.store import folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CELL = 0.72
@@ -214,6 +215,10 @@ def _draw(grid: _Grid, theme: Theme, *, label: str) -> Figure:
     width = max(left + (cell * columns + GAP) * n_clips - GAP + 0.1, COLUMN_WIDTH)
     height = top + cell * len(grid.lines) + 0.04 + label_height(label, width)
     figure = new_figure(theme, width=width, height=height)
+    # One pair of axes, in inches: a pair for each frame would take seconds. Each image keeps its own pixels.
+    figure.suppressComposite = True
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
     style = {"fontsize": SMALL + 0.5, "color": theme.text}
     for x, clip in enumerate(grid.clips[:n_clips]):
         at = (left + x * (cell * columns + GAP)) / width
@@ -224,23 +229,26 @@ def _draw(grid: _Grid, theme: Theme, *, label: str) -> Figure:
         for x, frames in enumerate(line.frames[:n_clips]):
             for i, path in enumerate(frames):
                 at = left + x * (cell * columns + GAP) + cell * i
-                place = (at / width, bottom / height, 0.95 * cell / width, 0.95 * cell / height)
-                _draw_frame(figure, path, place)
+                _draw_frame(axes, path, left=at, bottom=bottom, side=0.95 * cell)
     write_label(figure, label, theme)
     return figure
 
 
-def _draw_frame(figure: Figure, path: Path, place: tuple[float, float, float, float]) -> None:
-    from matplotlib.image import imread
+def _draw_frame(axes: Axes, path: Path, *, left: float, bottom: float, side: float) -> None:
+    """Draw a frame into the middle of a square, its longer side as long as the square's."""
+    from matplotlib.image import AxesImage, imread
 
-    axes = figure.add_axes(place)
-    axes.set_axis_off()
     try:
         frame = imread(path)
     except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
         raise RunFolderError(f"{path}: cannot be read as PNG: {error}") from error
+    rows, columns = frame.shape[:2]
+    width, height = side * columns / max(rows, columns), side * rows / max(rows, columns)
+    x, y = left + (side - width) / 2, bottom + (side - height) / 2
     # "none": vector files hold a frame's own pixels, which viewers enlarge without smoothing.
-    axes.imshow(frame, interpolation="none", cmap="gray")
+    image = AxesImage(axes, cmap="gray", interpolation="none", extent=(x, x + width, y, y + height))
+    image.set_data(frame)
+    axes.add_image(image)
 
 
 def _in_lines(title: str, width: int) -> str:
