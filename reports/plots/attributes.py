@@ -15,10 +15,12 @@ from reports.plots.style import (
     Picture,
     Theme,
     dress,
+    heading_height,
     label_height,
     literal,
     looks,
     new_figure,
+    write_heading,
     write_label,
 )
 from reports.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
@@ -150,8 +152,7 @@ def _draw(
     width = layout.width
     row = layout.row * len(systems) + layout.gap
     groups = list(dict.fromkeys(metric.group for metric in metrics))
-    heading = textwrap.wrap(choice, width=int(width * 16))
-    above = 0.1 + 0.14 * len(heading)
+    above = heading_height(choice, width)
     top = above + 0.2 * -(-len(systems) // layout.legend_columns) + 0.18
     below = f"{_signs(benchmark, metrics, systems)} Setting: {label}"
     foot = 0.46 + label_height(below, width)
@@ -166,14 +167,7 @@ def _draw(
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.text(
-        0.06 / width,
-        1 - 0.06 / height,
-        literal("\n".join(heading)),
-        fontsize=SMALL + 1,
-        color=theme.text,
-        va="top",
-    )
+    write_heading(figure, choice, theme)
     legend = figure.legend(
         *axes.get_legend_handles_labels(),
         loc="upper left",

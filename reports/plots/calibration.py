@@ -14,9 +14,11 @@ from reports.plots.style import (
     Picture,
     Theme,
     dress,
+    heading_height,
     label_height,
     literal,
     new_figure,
+    write_heading,
     write_label,
 )
 
@@ -121,8 +123,7 @@ def _data(rates: Sequence[JudgeRate], about: str, label: str) -> pd.DataFrame:
 def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -> Figure:
     categories = list(dict.fromkeys(rate.category for rate in rates))
     width, left = (COLUMN_WIDTH, 0.95) if theme.in_column else (6.6, 1.3)
-    heading = textwrap.wrap(about, width=int(width * 16))
-    above = 0.1 + 0.14 * len(heading)
+    above = heading_height(about, width)
     top = above + (0.4 if theme.in_column else 0.28)
     foot = 0.46 + label_height(label, width)
     height = top + 0.42 * len(categories) + foot
@@ -145,14 +146,7 @@ def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -
     axes.set_xlim(-1, 101)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("right (%), with 95 % interval; dashed: a coin")
-    figure.text(
-        0.06 / width,
-        1 - 0.06 / height,
-        literal("\n".join(heading)),
-        fontsize=SMALL + 1,
-        color=theme.text,
-        va="top",
-    )
+    write_heading(figure, about, theme)
     legend = figure.legend(
         loc="upper left",
         bbox_to_anchor=(0.0, 1 - above / height),

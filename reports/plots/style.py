@@ -162,6 +162,24 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def heading_height(text: str, width: float) -> float:
+    """Inches that `write_heading` takes above a picture of this width."""
+    return 0.1 + 0.14 * len(_heading_lines(text, width))
+
+
+def _heading_lines(text: str, width: float) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width=int(width * 16))
+
+
+def write_heading(figure: Figure, text: str, theme: Theme) -> None:
+    """Write what a picture is about along its upper edge."""
+    width, height = figure.get_size_inches()
+    lines = literal("\n".join(_heading_lines(text, width)))
+    figure.text(0.06 / width, 1 - 0.06 / height, lines, fontsize=SMALL + 1, color=theme.text, va="top")
+
+
 def label_height(label: str, width: float) -> float:
     """Inches that `write_label` takes below a picture of this width."""
     return LABEL_LINE * len(_label_lines(label, width)) + 0.06
