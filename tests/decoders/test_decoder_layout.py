@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import system_of
+from tiny_decoders import Uneven, system_of
 
 from vtok_eval.decoders.layout import CELLS, Layout
 from vtok_eval.errors import TokenizerError
@@ -52,8 +52,6 @@ def test_without_tokens_there_is_nothing_near() -> None:
 
 
 def test_tokens_that_lie_otherwise_from_clip_to_clip_are_refused() -> None:
-    from conftest import Uneven
-
     frames = torch.zeros(2, 2, 3, 64, 64, dtype=torch.uint8)
     frames[1] = 3
     features = extract_features(Uneven(), Clips(frames, torch.full((2,), 4.0)))

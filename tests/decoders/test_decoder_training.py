@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CPU, Patches, system_of, training_of
+from tiny_decoders import CPU, Patches, system_of, training_of
 
 from vtok_eval.benchmark import System
 from vtok_eval.decoders import decoder_of
