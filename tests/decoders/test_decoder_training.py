@@ -91,7 +91,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     )
 
     def train(folder: Path, *, die_at: int) -> subprocess.CompletedProcess[str]:
-        arguments = ["train", "decoder", "frames-2", "vtok-mean", "--out", str(folder)]
+        arguments = ["train", "decoder", "frames-2", "frames-1", "--out", str(folder)]
         sizes = ["--clips", "8", "--validation-clips", "2", "--steps", "6", "--batch-size", "4"]
         return subprocess.run(
             [sys.executable, "-c", code, *arguments, *sizes, "--device", "cpu"],
@@ -107,7 +107,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("killed", "whole"):
         done = train(tmp_path / folder, die_at=-1)
         assert done.returncode == 0, done.stderr
-    for name in ("frames-2.safetensors", "vtok-mean.safetensors", "CARD.md", "losses.csv"):
+    for name in ("frames-2.safetensors", "frames-1.safetensors", "CARD.md", "losses.csv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert not list((tmp_path / "killed").glob("*.checkpoint.pt"))
     again = train(tmp_path / "whole", die_at=0)
