@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -219,13 +220,13 @@ def _draw(grid: _Grid, theme: Theme, *, label: str) -> Figure:
     figure.suppressComposite = True
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    style = {"fontsize": SMALL + 0.5, "color": theme.text}
+    write = partial(figure.text, fontsize=SMALL + 0.5, color=theme.text)
     for x, clip in enumerate(grid.clips[:n_clips]):
         at = (left + x * (cell * columns + GAP)) / width
-        figure.text(at, 1 - 0.06 / height, literal(clip), va="top", **style)
+        write(at, 1 - 0.06 / height, literal(clip), va="top")
     for y, line in enumerate(grid.lines):
         bottom = height - top - cell * (y + 1)
-        figure.text(0.06 / width, (bottom + cell / 2) / height, literal(titles[y]), va="center", **style)
+        write(0.06 / width, (bottom + cell / 2) / height, literal(titles[y]), va="center")
         for x, frames in enumerate(line.frames[:n_clips]):
             for i, path in enumerate(frames):
                 at = left + x * (cell * columns + GAP) + cell * i
