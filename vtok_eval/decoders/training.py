@@ -143,6 +143,7 @@ class DecoderTraining:
 
         Raises:
             TokenizerError: the tokenizer fails on every clip, or its tokens lie otherwise from clip to clip.
+            SpecError: it fails on some of the clips.
         """
         tables = [
             collect(system.subject, split.samples, self.runner, description=f"{system.name}: {what} clips")
