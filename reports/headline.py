@@ -15,32 +15,43 @@ from reports.wording import (
 )
 from vtok_eval.results.records import Comparison, Metric
 
+MOST_BENCHMARKS = 6
+"""More would be a list that nobody reads; the tables have them all."""
+
 
 def headline(report: RunReport) -> tuple[str, ...]:
-    """What was found: one sentence per system, each over all headline metrics, in their order.
+    """What was found: one sentence per benchmark and system, each over all headline metrics, in their order.
 
-    Who is spoken of, and in which order, is settled before any number is looked at: the contenders with the
-    baseline's token budget, in the suite's order; the first compared contender where none has it. What is
-    not shown is said to be not shown.
+    Who is spoken of, and in which order, is settled before any number is looked at: the benchmarks in the
+    suite's order; of each the contenders with the baseline's token budget, in the suite's order, or the first
+    compared contender where none has it. What is not shown is said to be not shown.
     """
-    benchmark = compared(report)
-    if benchmark is None or report.baseline is None:
+    benchmarks = compared(report)
+    if not benchmarks or report.baseline is None:
         return (_nothing_compared(report),)
-    return tuple(
-        _sentence(system, benchmark, baseline=report.baseline)
+    sentences = [
+        f"{benchmark.info.title}: {_sentence(system, benchmark, baseline=report.baseline)}"
+        if len(benchmarks) > 1
+        else _sentence(system, benchmark, baseline=report.baseline)
+        for benchmark in benchmarks[:MOST_BENCHMARKS]
         for system in _subjects(benchmark, report.baseline)
+    ]
+    if left := [benchmark.info.title for benchmark in benchmarks[MOST_BENCHMARKS:]]:
+        sentences.append(f"Compared in the tables only: {', '.join(left)}.")
+    return tuple(sentences)
+
+
+def compared(report: RunReport) -> tuple[BenchmarkReport, ...]:
+    """The benchmarks that the headline is about: those that compare contenders on quality."""
+    return tuple(benchmark for benchmark in report.benchmarks if _compares(benchmark))
+
+
+def _compares(benchmark: BenchmarkReport) -> bool:
+    return any(
+        metric.unit == "fraction" and _comparison(benchmark, system.name, metric) is not None
+        for system in benchmark.contenders()
+        for metric in benchmark.headline
     )
-
-
-def compared(report: RunReport) -> BenchmarkReport | None:
-    """The benchmark that the headline is about: the first that compares contenders on quality."""
-    for benchmark in report.benchmarks:
-        contenders = {system.name for system in benchmark.contenders()}
-        for metric in benchmark.headline:
-            of_quality = metric.unit == "fraction"
-            if of_quality and any(_comparison(benchmark, name, metric) for name in contenders):
-                return benchmark
-    return None
 
 
 def _nothing_compared(report: RunReport) -> str:
@@ -92,13 +103,20 @@ def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> s
 
 def how_to_read(report: RunReport) -> str:
     """What the sentences' brackets and p-values are; empty where nothing was compared."""
-    benchmark = compared(report)
-    if benchmark is None:
+    tests = {}
+    for benchmark in compared(report)[:MOST_BENCHMARKS]:
+        found = [cell.comparison for cell in benchmark.cells.values() if cell.comparison is not None]
+        tests[benchmark.info.title] = found[0]
+    if not tests:
         return ""
-    comparison = next(cell.comparison for cell in benchmark.cells.values() if cell.comparison is not None)
+    levels = sorted({comparison.confidence for comparison in tests.values()})
+    said = [
+        f"{title}: {comparison.test}" if len(tests) > 1 else comparison.test
+        for title, comparison in tests.items()
+    ]
     return (
-        f"In brackets: {percent(comparison.confidence)} intervals of the paired difference. p: of the paired "
-        f"test, Holm-corrected over systems and metrics. Test: {comparison.test}."
+        f"In brackets: {' and '.join(map(percent, levels))} intervals of the paired difference. p: of the "
+        f"paired test, Holm-corrected over systems and metrics of a benchmark. Test: {'. '.join(said)}."
     )
 
 

@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from made_up_run import (
 
 from reports.budget import budget_tables
 from reports.gather import gather
-from reports.headline import headline
+from reports.headline import headline, how_to_read
 from reports.html import page
 from reports.latex import latex, latex_text
 from reports.markdown import markdown
@@ -194,6 +195,19 @@ def test_the_finding_says_what_the_comparisons_say(finished_run):
     assert f"Temporal {100 * comparison.difference:.1f} points better" in first
     assert "31 against 32 tokens" in first
     assert "Static: no difference shown" in first
+
+
+def test_the_finding_is_of_every_benchmark_that_compares(finished_run):
+    """Of one alone it needs no name; of many, each sentence has it, and what is left out is named."""
+    report = gather(finished_run.path)
+    alone = headline(report)
+    scenes = report.benchmark("understanding-scenes")
+    copies = tuple(replace(scenes, info=replace(scenes.info, id=f"copy {i}")) for i in range(8))
+    many = headline(replace(report, benchmarks=copies))
+    assert many[: len(alone)] == tuple(f"copy 0: {sentence}" for sentence in alone)
+    assert len(many) == 6 * len(alone) + 1
+    assert many[-1] == "Compared in the tables only: copy 6, copy 7."
+    assert "copy 5: paired sign-flip test" in how_to_read(replace(report, benchmarks=copies))
 
 
 def test_a_loss_is_called_a_loss(small_run):
