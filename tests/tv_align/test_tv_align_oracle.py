@@ -24,6 +24,9 @@ from vtok_eval.systems import Clip
 FRESH = {"split": "test", "seed": 20261126}
 """Drawn once the judge was finished: nothing of it was chosen on clips of this seed, and its weights were
 fitted on none of this split's photos. docs/tv_align.md has the figures of 400 clips in each state."""
+MINUTES = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="minutes; once, under Python 3.11, is enough"
+)
 
 
 def wrong_and_asked(*, degradation: str, per_level: int) -> dict[str, tuple[int, int]]:
@@ -38,6 +41,7 @@ def wrong_and_asked(*, degradation: str, per_level: int) -> dict[str, tuple[int,
 
 
 @pytest.mark.slow
+@MINUTES
 def test_rendered_clips_98_percent_in_every_category() -> None:
     found = wrong_and_asked(degradation="none", per_level=25)
     assert {asked for _, asked in found.values()} == {150}
@@ -46,7 +50,7 @@ def test_rendered_clips_98_percent_in_every_category() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="minutes; once, under Python 3.11, is enough")
+@MINUTES
 @pytest.mark.parametrize("degradation", ["crf28", "blur+noise"])
 def test_degraded_clips_95_percent_in_every_category(degradation: str) -> None:
     found = wrong_and_asked(degradation=degradation, per_level=13)
