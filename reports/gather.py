@@ -131,6 +131,11 @@ class BenchmarkReport:
         """The system that is judged on a benchmark's own clips as they are; None where there is none."""
         return next((system for system in self.systems if system.kind == "originals"), None)
 
+    def ceiling_score(self, metric: str) -> Score | None:
+        """The ceiling's score; None where there is none, or it has no value."""
+        cell = None if self.ceiling is None else self.cell(self.ceiling.name, metric)
+        return None if cell is None or cell.score.value is None else cell.score
+
     def at_budget_of(self, name: str) -> tuple[SystemInfo, ...]:
         """The systems, `name` among them, with as many tokens per clip, within `BUDGET_TOLERANCE`."""
         budget = self.tokens.get(name)

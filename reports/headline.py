@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.wording import (
     Verdict,
@@ -29,10 +31,9 @@ def headline(report: RunReport) -> tuple[str, ...]:
     benchmarks = compared(report)
     if not benchmarks or report.baseline is None:
         return (_nothing_compared(report),)
+    about = _names(benchmarks)
     sentences = [
-        f"{benchmark.info.title}: {_sentence(system, benchmark, baseline=report.baseline)}"
-        if len(benchmarks) > 1
-        else _sentence(system, benchmark, baseline=report.baseline)
+        about[benchmark.info.id] + _sentence(system, benchmark, baseline=report.baseline)
         for benchmark in benchmarks[:MOST_BENCHMARKS]
         for system in _subjects(benchmark, report.baseline)
     ]
@@ -44,6 +45,11 @@ def headline(report: RunReport) -> tuple[str, ...]:
 def compared(report: RunReport) -> tuple[BenchmarkReport, ...]:
     """The benchmarks that the headline is about: those that compare contenders on quality."""
     return tuple(benchmark for benchmark in report.benchmarks if _compares(benchmark))
+
+
+def _names(benchmarks: Sequence[BenchmarkReport]) -> dict[str, str]:
+    """What is said before a sentence about each benchmark, by id; nothing where there is only one."""
+    return {b.info.id: f"{b.info.title}: " if len(benchmarks) > 1 else "" for b in benchmarks}
 
 
 def _compares(benchmark: BenchmarkReport) -> bool:
@@ -103,17 +109,16 @@ def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> s
 
 def how_to_read(report: RunReport) -> str:
     """What the sentences' brackets and p-values are; empty where nothing was compared."""
-    tests = {}
-    for benchmark in compared(report)[:MOST_BENCHMARKS]:
-        found = [cell.comparison for cell in benchmark.cells.values() if cell.comparison is not None]
-        tests[benchmark.info.title] = found[0]
-    if not tests:
+    benchmarks = compared(report)
+    if not benchmarks:
         return ""
+    about = _names(benchmarks)
+    tests = {
+        benchmark.info.id: next(cell.comparison for cell in benchmark.cells.values() if cell.comparison)
+        for benchmark in benchmarks[:MOST_BENCHMARKS]
+    }
     levels = sorted({comparison.confidence for comparison in tests.values()})
-    said = [
-        f"{title}: {comparison.test}" if len(tests) > 1 else comparison.test
-        for title, comparison in tests.items()
-    ]
+    said = [about[name] + comparison.test for name, comparison in tests.items()]
     return (
         f"In brackets: {' and '.join(map(percent, levels))} intervals of the paired difference. p: of the "
         f"paired test, Holm-corrected over systems and metrics of a benchmark. Test: {'. '.join(said)}."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.benchmark import Context, DerivesScores, Outcome
 from vtok_eval.errors import MissingDependencyError, RunFolderError
-from vtok_eval.plan import NotRun, Plan, PlannedJob, job_id, make_plan
+from vtok_eval.plan import NotRun, Plan, PlannedJob, make_plan
 from vtok_eval.results.journal import Job, Journal, check_record
 from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import FAILED_AT, Record, Status
@@ -126,7 +126,9 @@ class Harness:
         folder = self._open(out, plan)
         new_samples = 0
         with folder.journal() as journal:
-            not_run = [entry for entry in plan.not_run if not _is_done(journal, entry)]
+            # What cannot be run here may have been run before, elsewhere.
+            done = {job.id for job in journal.jobs() if job.state == "done"}
+            not_run = [entry for entry in plan.not_run if entry.job not in done]
             pending = [job for job in plan.jobs if self._is_pending(journal, job)]
             if not pending and (folder.path / "scores.json").exists():
                 return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
@@ -270,10 +272,8 @@ class Harness:
     ) -> None:
         run = folder.run()
         run["sessions"][-1] = finish(session)
-        tried = {job.id for job in plan.jobs} | {
-            job_id(entry.benchmark, entry.system) for entry in plan.not_run
-        }
-        earlier = [e for e in run["not_run"] if job_id(e["benchmark"], e["system"]) not in tried]
+        tried = {job.id for job in plan.jobs} | {entry.job for entry in plan.not_run}
+        earlier = [entry for entry in run["not_run"] if NotRun(**entry).job not in tried]
         run["not_run"] = [*earlier, *(asdict(entry) for entry in not_run)]
         folder.write_run(run)
 
@@ -289,12 +289,6 @@ class Harness:
 def _measurable(plan: Plan) -> Mapping[str, Benchmark]:
     """The benchmarks that have anything to measure on this machine, by id."""
     return {name: benchmark for name, benchmark in plan.benchmarks.items() if benchmark.metrics()}
-
-
-def _is_done(journal: Journal, entry: NotRun) -> bool:
-    """Whether what cannot be run here was run before, elsewhere."""
-    wanted = job_id(entry.benchmark, entry.system)
-    return any(job.id == wanted and job.state == "done" for job in journal.jobs())
 
 
 def _say_what_it_takes(pending: Sequence[PlannedJob]) -> None:

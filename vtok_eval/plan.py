@@ -42,6 +42,11 @@ class NotRun:
     benchmark: str
     reason: str
 
+    @property
+    def job(self) -> str:
+        """The job's id, as the journal would have it."""
+        return job_id(self.benchmark, self.system)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -14,7 +14,7 @@ from reports.plots.style import (
     Look,
     Picture,
     Theme,
-    dress,
+    add_axes,
     heading_height,
     label_height,
     literal,
@@ -116,10 +116,14 @@ def _data(
     return pd.DataFrame(rows)
 
 
+def _line_ceiling(benchmark: BenchmarkReport, systems: Sequence[SystemInfo]) -> SystemInfo | None:
+    """The ceiling where it is drawn as a line, being none of the systems drawn as dots."""
+    return None if benchmark.ceiling in systems else benchmark.ceiling
+
+
 def _with_ceiling(benchmark: BenchmarkReport, systems: Sequence[SystemInfo]) -> Sequence[SystemInfo]:
-    if benchmark.ceiling is None or benchmark.ceiling in systems:
-        return systems
-    return [*systems, benchmark.ceiling]
+    ceiling = _line_ceiling(benchmark, systems)
+    return systems if ceiling is None else [*systems, ceiling]
 
 
 def _alt(
@@ -158,10 +162,7 @@ def _draw(
     foot = 0.46 + label_height(below, width)
     height = row * len(metrics) + 0.26 * len(groups) + top + foot
     figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes(
-        (layout.left / width, foot / height, 1 - (layout.left + 0.15) / width, 1 - (top + foot) / height)
-    )
-    dress(axes, theme)
+    axes = add_axes(figure, theme, left=layout.left, right=0.15, top=top, bottom=foot)
     _draw_rows(axes, benchmark, metrics, systems, theme, layout)
     axes.set_xlabel("score (%), with interval")
     axes.grid(visible=False, axis="y")
@@ -189,8 +190,8 @@ def _signs(benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Seque
     signs = []
     if any(metric.chance is not None for metric in metrics):
         signs.append("Upright grey line: chance.")
-    if benchmark.ceiling is not None and benchmark.ceiling not in systems:
-        signs.append(f"Dotted: {benchmark.ceiling.name}.")
+    if (ceiling := _line_ceiling(benchmark, systems)) is not None:
+        signs.append(f"Dotted: {ceiling.name}.")
     if not all(benchmark.discriminates(metric.name) for metric in metrics):
         signs.append(f"{NOT_DISCRIMINATING} tells no systems apart in this run.")
     return " ".join(signs)
@@ -231,7 +232,7 @@ def _draw_rows(
         if metric.chance is not None:
             chance = shown(metric.chance, metric)
             axes.plot([chance, chance], [at + 0.06, at + 0.94], color=theme.faint, linewidth=1.4, zorder=1)
-        if benchmark.ceiling is not None and benchmark.ceiling not in systems:
+        if _line_ceiling(benchmark, systems) is not None:
             _draw_ceiling(axes, benchmark, metric, theme, top=at + 0.06, bottom=at + 0.94)
         for i, system in enumerate(systems):
             _draw_dot(
@@ -255,9 +256,9 @@ def _draw_rows(
 def _draw_ceiling(
     axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: Theme, *, top: float, bottom: float
 ) -> None:
-    cell = None if benchmark.ceiling is None else benchmark.cell(benchmark.ceiling.name, metric.name)
-    if cell is not None and cell.score.value is not None:
-        at = shown(cell.score.value, metric)
+    score = benchmark.ceiling_score(metric.name)
+    if score is not None and score.value is not None:
+        at = shown(score.value, metric)
         axes.plot([at, at], [top, bottom], color=theme.text, linewidth=1.2, linestyle=":", zorder=1)
 
 

@@ -13,7 +13,7 @@ from reports.plots.style import (
     SMALL,
     Picture,
     Theme,
-    dress,
+    add_axes,
     heading_height,
     label_height,
     literal,
@@ -128,8 +128,7 @@ def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -
     foot = 0.46 + label_height(label, width)
     height = top + 0.42 * len(categories) + foot
     figure = new_figure(theme, width=width, height=height)
-    axes = figure.add_axes((left / width, foot / height, 1 - (left + 0.2) / width, 1 - (top + foot) / height))
-    dress(axes, theme)
+    axes = add_axes(figure, theme, left=left, right=0.2, top=top, bottom=foot)
     colors = dict(zip((key for key, _ in RATES), (theme.vtok, theme.frames), strict=True))
     markers = {"yes_if_yes": "o", "no_if_no": "s"}
     for key, name in RATES:

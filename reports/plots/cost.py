@@ -14,7 +14,7 @@ from reports.plots.style import (
     SMALL,
     Picture,
     Theme,
-    dress,
+    add_axes,
     label_height,
     literal,
     looks,
@@ -244,10 +244,7 @@ def _axes(theme: Theme, label: str, *, n_entries: int) -> tuple[Figure, Axes]:
     foot = 0.46 + label_height(label, width)
     height = (2.4 if theme.in_column else 3.0) + above + foot
     figure = new_figure(theme, width=width, height=height)
-    box = (0.62 / width, foot / height, 1 - (0.62 + beside) / width, 1 - (foot + above) / height)
-    axes = figure.add_axes(box)
-    dress(axes, theme)
-    return figure, axes
+    return figure, add_axes(figure, theme, left=0.62, right=beside, top=above, bottom=foot)
 
 
 def _equal_curves(curves: Sequence[Curve]) -> list[list[Curve]]:

@@ -194,11 +194,10 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
 
 def _ceiling(benchmark: BenchmarkReport, metric: Metric) -> tuple[str, float] | None:
     """Name and score of the system that has no tokens because nothing of it was encoded: the ceiling."""
-    system = benchmark.ceiling
-    cell = None if system is None else benchmark.cell(system.name, metric.name)
-    if system is None or cell is None or cell.score.value is None:
+    score = benchmark.ceiling_score(metric.name)
+    if score is None or score.value is None:
         return None
-    return system.name, shown(cell.score.value, metric)
+    return score.system, shown(score.value, metric)
 
 
 def _draw_ceiling(axes: Axes, name: str, value: float, theme: Theme) -> Line:

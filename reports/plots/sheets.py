@@ -162,12 +162,12 @@ def _picture_of_all(found: list[_Found], benchmark: BenchmarkReport, label: str)
 def _side_by_side(found: list[_Found]) -> _Grid:
     """A line for each title; what has one title in two sheets and differs gets the system's name too."""
     clips = tuple(dict.fromkeys(row.clip for one in found for row in one.sheet.rows))
-    first: dict[tuple[str, str], tuple[Path, ...]] = {}
+    first: dict[tuple[str, str], list[bytes]] = {}
     unlike: set[str] = set()
     for one in found:
         for row in one.sheet.rows:
-            known = first.setdefault((row.title, row.clip), _paths(one, row))
-            if _bytes(known) != _bytes(_paths(one, row)):
+            content = _bytes(_paths(one, row))
+            if first.setdefault((row.title, row.clip), content) != content:
                 unlike.add(row.title)
     lines: dict[str, dict[str, tuple[Path, ...]]] = {}
     for one in found:

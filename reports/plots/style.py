@@ -157,6 +157,16 @@ def dress(axes: Axes, theme: Theme, *, title: str = "") -> None:
         text.set_fontsize(SMALL + 1.5)
 
 
+def add_axes(figure: Figure, theme: Theme, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Dressed axes that leave these inches of the figure free around them."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+    )
+    dress(axes, theme)
+    return axes
+
+
 def literal(text: str) -> str:
     """Text that matplotlib must not read as mathematics."""
     return text.replace("$", r"\$")
