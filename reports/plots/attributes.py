@@ -216,12 +216,10 @@ def _draw_rows(
             group = metric.group
             axes.axhline(at, color=theme.faint, linewidth=0.6, alpha=0.6)
             axes.annotate(
-                literal(textwrap.shorten(group.upper() or "OTHER", width=layout.names, placeholder="…")),
-                xy=(0, at + heading / 2),
-                xycoords=("axes fraction", "data"),
-                xytext=(-6, 0),
-                textcoords="offset points",
-                ha="right",
+                literal(group.upper() or "OTHER"),
+                xy=(0.06 / layout.width, at + heading / 2),
+                xycoords=("figure fraction", "data"),
+                ha="left",
                 va="center",
                 fontsize=SMALL,
                 color=theme.faint,
@@ -248,9 +246,7 @@ def _draw_rows(
         at += 1.0
     axes.set_ylim(at, 0.0)
     axes.set_xlim(*_limits(benchmark, metrics, systems))
-    undiscriminating = f"\N{NO-BREAK SPACE}{NOT_DISCRIMINATING}"
-    names = [m.title + ("" if benchmark.discriminates(m.name) else undiscriminating) for m in metrics]
-    axes.set_yticks(centres, [literal(_two_lines(name, layout.names)) for name in names])
+    axes.set_yticks(centres, [literal(_name(benchmark, metric, layout.names)) for metric in metrics])
 
 
 def _draw_ceiling(
@@ -262,9 +258,12 @@ def _draw_ceiling(
         axes.plot([at, at], [top, bottom], color=theme.text, linewidth=1.2, linestyle=":", zorder=1)
 
 
-def _two_lines(name: str, width: int) -> str:
-    """A metric's name as it fits beside its row."""
-    return "\n".join(textwrap.wrap(name, width=width, max_lines=2, placeholder="…"))
+def _name(benchmark: BenchmarkReport, metric: Metric, width: int) -> str:
+    """A metric's name in at most two lines, without its group's; where it is shortened, its mark stays."""
+    mark = "" if benchmark.discriminates(metric.name) else f"\N{NO-BREAK SPACE}{NOT_DISCRIMINATING}"
+    own = metric.title.removeprefix(f"{metric.group}: ")
+    lines = textwrap.wrap(own[:1].upper() + own[1:], width=width - len(mark), max_lines=2, placeholder="…")
+    return "\n".join(lines) + mark
 
 
 def _draw_dot(

@@ -144,7 +144,8 @@ def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -
     axes.set_ylim(len(categories) - 0.5, -0.5)
     axes.set_xlim(-1, 101)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("right (%), with 95 % interval; dashed: a coin")
+    interval = "" if theme.in_column else ", with 95 % interval"
+    axes.set_xlabel(f"right (%){interval}; dashed: a coin")
     write_heading(figure, about, theme)
     legend = figure.legend(
         loc="upper left",

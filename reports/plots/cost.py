@@ -337,7 +337,8 @@ def _draw_cost(
         )
         entries.append((point.system.name, marker))
     _plain_numbers(axes)
-    axes.set_xlabel(f"tokens per clip of {n_frames} frames (log, equal ones side by side)")
+    aside = "log" if theme.in_column else "log, equal ones side by side"
+    axes.set_xlabel(f"tokens per clip of {n_frames} frames ({aside})")
     axes.set_ylabel(axis)
     _legend(axes, entries, theme)
     write_label(figure, label, theme)
