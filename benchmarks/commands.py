@@ -14,7 +14,7 @@ def data(
     decode: Annotated[bool, typer.Option(help="Decode every video to find broken ones.")] = True,
 ) -> None:
     """Say what a benchmark's data are, and check a folder against that before anything runs."""
-    from benchmarks.understanding.data_report import check_data
+    from benchmarks.understanding.questions.data.report import check_data
 
     report = check_data(benchmark, folder, decode=decode)
     typer.echo(report.render())
@@ -29,7 +29,7 @@ def answers(
     system: Annotated[str, typer.Option(help="Whose answers; needed where the run has several.")] = "",
 ) -> None:
     """Write answers whose right ones are not published, as the benchmark's own server wants them."""
-    from benchmarks.understanding.submission import write_answers_of_run
+    from benchmarks.understanding.questions.submission import write_answers_of_run
 
     written, unread = write_answers_of_run(run, benchmark, system or None, out)
     typer.echo(f"{out}: {written:,} answers" + (f", {unread:,} of them unread (-1)" if unread else ""))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from enum import Enum
 
-from reports.best import ALPHA
+from reports.tables.best_systems import ALPHA
 from vtok_eval.results.records import Comparison, Metric, Score
 
 MISSING = "–"

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.budget import budget_tables, needed_table
-from reports.csv_text import csv_text
-from reports.html import page
-from reports.latex import latex
-from reports.markdown import markdown
+from reports.merged_runs import gather_runs
+from reports.page.html import page
 from reports.plots.gallery import write_pictures
-from reports.several import gather_runs
-from reports.terminal import terminal
-from reports.tidy import tidy
+from reports.tables.budget import budget_tables, needed_table
+from reports.tables.csv_text import csv_text
+from reports.tables.latex import latex
+from reports.tables.markdown import markdown
+from reports.tables.score_table import tidy
+from reports.tables.terminal import terminal
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import RunFolder, write_bytes
 

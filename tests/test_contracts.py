@@ -10,19 +10,10 @@ import pytest
 import torch
 
 from vtok_eval import registry
+from vtok_eval.data import Clip, Clips, TokenKind, Tokens, check_tokens
 from vtok_eval.errors import AmbiguousNameError, MissingDependencyError, TokenizerError, UnknownNameError
 from vtok_eval.registry import BACKBONES, BENCHMARKS, TOKENIZERS, Registry
-from vtok_eval.systems import (
-    Clip,
-    Clips,
-    CountingTokenizer,
-    DecodingTokenizer,
-    Tokenizer,
-    TokenKind,
-    Tokens,
-    TrainableTokenizer,
-    check_tokens,
-)
+from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, Tokenizer, TrainableTokenizer
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("vtok_eval", "benchmarks", "tv_align", "reports")
@@ -39,12 +30,12 @@ CHEAP = (
     "vtok_eval.benchmark",
     "vtok_eval.registry",
     "vtok_eval.results.records",
-    "vtok_eval.cache_folder",
-    "vtok_eval.doctor",
-    "vtok_eval.suite",
-    "vtok_eval.plan",
-    "vtok_eval.harness",
-    "vtok_eval.cli",
+    "vtok_eval.files.cache_folder",
+    "vtok_eval.cli.doctor",
+    "vtok_eval.run.suite",
+    "vtok_eval.run.plan",
+    "vtok_eval.run.harness",
+    "vtok_eval.cli.main",
     "benchmarks",
     "benchmarks.efficiency.benchmark",
     "benchmarks.vbench.benchmark",
@@ -111,7 +102,7 @@ def inside(module: str, package: str) -> bool:
 class TestArrows:
     def test_the_walk_sees_the_modules(self):
         assert {"vtok_eval.systems", "benchmarks.efficiency.benchmark", "reports"} <= MODULES.keys()
-        assert "vtok_eval.errors" in imports("vtok_eval.systems")
+        assert "vtok_eval.errors" in imports("vtok_eval.data")
         assert "torch" in imports("vtok_eval.systems")
         assert "torch" not in imports("vtok_eval.systems", loading_only=True)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
 
+    from vtok_eval.data import Clip, Clips
     from vtok_eval.results.records import Metric, Record, Score
-    from vtok_eval.runners.runner import Runner
-    from vtok_eval.systems import Clip, Clips
+    from vtok_eval.run.runners.runner import Runner
 
 
 class ClipSource(Protocol):

@@ -117,27 +117,27 @@ BACKBONES = Registry(
 BENCHMARKS = Registry(
     "benchmark",
     {
-        "understanding-scenes": "benchmarks.understanding.scenes:UnderstandingScenes",
-        "question-answering": "benchmarks.understanding.question_answering:QuestionAnswering",
-        "mvbench": "benchmarks.understanding.named:mvbench",
-        "videomme": "benchmarks.understanding.named:videomme",
-        "nextqa": "benchmarks.understanding.named:nextqa",
-        "egoschema": "benchmarks.understanding.named:egoschema",
-        "perceptiontest": "benchmarks.understanding.named:perceptiontest",
-        "tempcompass": "benchmarks.understanding.named:tempcompass",
-        "mlvu": "benchmarks.understanding.named:mlvu",
-        "longvideobench": "benchmarks.understanding.named:longvideobench",
-        "activitynetqa": "benchmarks.understanding.named:activitynetqa",
-        "msvdqa": "benchmarks.understanding.named:msvdqa",
-        "msrvttqa": "benchmarks.understanding.named:msrvttqa",
-        "tvbench": "benchmarks.understanding.named:tvbench",
-        "tomato": "benchmarks.understanding.named:tomato",
-        "vinoground": "benchmarks.understanding.named:vinoground",
+        "understanding-scenes": "benchmarks.understanding.scenes.benchmark:UnderstandingScenes",
+        "question-answering": "benchmarks.understanding.questions.benchmark:QuestionAnswering",
+        "mvbench": "benchmarks.understanding.questions.named:mvbench",
+        "videomme": "benchmarks.understanding.questions.named:videomme",
+        "nextqa": "benchmarks.understanding.questions.named:nextqa",
+        "egoschema": "benchmarks.understanding.questions.named:egoschema",
+        "perceptiontest": "benchmarks.understanding.questions.named:perceptiontest",
+        "tempcompass": "benchmarks.understanding.questions.named:tempcompass",
+        "mlvu": "benchmarks.understanding.questions.named:mlvu",
+        "longvideobench": "benchmarks.understanding.questions.named:longvideobench",
+        "activitynetqa": "benchmarks.understanding.questions.named:activitynetqa",
+        "msvdqa": "benchmarks.understanding.questions.named:msvdqa",
+        "msrvttqa": "benchmarks.understanding.questions.named:msrvttqa",
+        "tvbench": "benchmarks.understanding.questions.named:tvbench",
+        "tomato": "benchmarks.understanding.questions.named:tomato",
+        "vinoground": "benchmarks.understanding.questions.named:vinoground",
         "efficiency": "benchmarks.efficiency.benchmark:Efficiency",
         "vbench": "benchmarks.vbench.benchmark:VBench",
-        "tv-align": "tv_align.benchmark:TVAlign",
-        "tv-align-read": "tv_align.read.benchmark:TVAlignRead",
-        "tv-align-show": "tv_align.show.benchmark:TVAlignShow",
+        "tv-align": "tv_align.tracks.videos.benchmark:TVAlign",
+        "tv-align-read": "tv_align.tracks.tokens.benchmark:TVAlignRead",
+        "tv-align-show": "tv_align.tracks.reconstructions.benchmark:TVAlignShow",
     },
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
@@ -202,12 +202,14 @@ COMMANDS = Registry(
         "verify": "reports.commands:verify",
         "export": "reports.commands:export",
         "tv-align": "tv_align.commands:app",
-        "train": "vtok_eval.decoders.commands:app",
+        "train": "vtok_eval.cli.train:app",
     },
 )
 """Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""
 
-DETAILS = Registry("listing", {"benchmarks": "benchmarks.understanding.data_report:listing_details"})
+DETAILS = Registry(
+    "listing", {"benchmarks": "benchmarks.understanding.questions.data.report:listing_details"}
+)
 """What `vtok-eval list` says of names beyond a line each; called with where data are looked for."""
 
 DOCTORS = Registry("doctor", {"vbench": "benchmarks.commands:vbench_doctor"})

@@ -14,7 +14,8 @@ from vtok_eval.results.records import Metric
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.systems import Clips, Tokenizer
+    from vtok_eval.data import Clips
+    from vtok_eval.systems import Tokenizer
 
 PAPER_CLIP = 16
 """The clip length nearest to this one stands in the short table."""
@@ -195,7 +196,7 @@ class EfficiencyEvaluator:
             return [self._attempt(sample) for sample in samples]
 
     def _attempt(self, sample: Sample) -> Outcome:
-        from vtok_eval.runners.memory import is_out_of_memory, release_memory
+        from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
 
         n_frames, repeat = sample.meta["n_frames"], sample.meta["repeat"]
         try:
@@ -212,7 +213,7 @@ class EfficiencyEvaluator:
 
         from benchmarks.efficiency.clips import moving_noise
         from benchmarks.efficiency.measure import time_encode
-        from vtok_eval.systems import Clips
+        from vtok_eval.data import Clips
 
         options, device = self._options, self._device
         batch = moving_noise(

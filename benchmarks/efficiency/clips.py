@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clips
+    from vtok_eval.data import Clips
 
 
 def moving_noise(
@@ -21,7 +21,7 @@ def moving_noise(
     import numpy as np
     import torch
 
-    from vtok_eval.systems import Clips
+    from vtok_eval.data import Clips
 
     made = []
     for index in range(n_clips):

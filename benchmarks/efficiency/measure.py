@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from vtok_eval.systems import Clips, Tokenizer, Tokens, check_tokens
+from vtok_eval.data import Clips, Tokens, check_tokens
+from vtok_eval.systems import Tokenizer
 
 MIB = 2**20
 

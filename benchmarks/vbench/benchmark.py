@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.vbench.dimensions import DIMENSIONS, RAFT, Dimension, select
 from benchmarks.vbench.inputs import Inputs
+from benchmarks.vbench.networks.weights import find, missing_modules, needs, why_not
 from benchmarks.vbench.package import SUPPORTED_VERSION, installed_version, require_package
 from benchmarks.vbench.prompts import VIDEOS_PER_PROMPT, read_information
-from benchmarks.vbench.scorer import SCORERS, STILL_ONLY, scorer_class
+from benchmarks.vbench.scorers.scorer import SCORERS, STILL_ONLY, scorer_class
 from benchmarks.vbench.totals import TOTALS, missing_for, total_metrics
-from benchmarks.vbench.weights import find, missing_modules, needs, why_not
 from vtok_eval.benchmark import Context, Sample, System
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
 from vtok_eval.results.records import Metric
@@ -20,7 +20,7 @@ from vtok_eval.video.made import MadeVideos
 
 if TYPE_CHECKING:
     from benchmarks.vbench.evaluator import VBenchEvaluator
-    from benchmarks.vbench.scorer import Scorer
+    from benchmarks.vbench.scorers.scorer import Scorer
 
 MODES = ("custom", "standard")
 
@@ -121,7 +121,7 @@ class VBench:
                 + "; ".join(f"{name}: {reason}" for name, reason in not_run.items())
             )
         from benchmarks.vbench.evaluator import VBenchEvaluator
-        from benchmarks.vbench.networks import Networks
+        from benchmarks.vbench.networks.metric_models import Networks
 
         networks = Networks(device=context.device, batch=self._frames_at_once)
         return VBenchEvaluator(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, WeightFile, select
-from benchmarks.vbench.weights import find, places, why_not
+from benchmarks.vbench.networks.weights import find, places, why_not
 from vtok_eval.errors import UnknownNameError, VtokEvalError
 
 _BLOCK = 1 << 20

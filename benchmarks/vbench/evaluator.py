@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.dimensions import dimension
-from benchmarks.vbench.frames import DecodedAhead, Decoder, Piece, Task, VideoInfo
-from benchmarks.vbench.scorer import Pass, Request, Scorer, VideoResult
+from benchmarks.vbench.frames.decoded_frames import DecodedAhead, Decoder, Piece, Task, VideoInfo
+from benchmarks.vbench.scorers.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import SpecError, VideoError, VtokEvalError
 from vtok_eval.video.folder import VideoEntry
@@ -19,7 +19,7 @@ from vtok_eval.video.made import how_made
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.systems import Clips
+    from vtok_eval.data import Clips
     from vtok_eval.video.made import MadeVideos
 
 _DECODERS: tuple[Decoder, ...] = ("decord", "cv2", "decord384")

@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.csv_text import safe_cell
 from reports.leaderboard.boards import Board, Entry
 from reports.leaderboard.views import board_view, why_unranked
+from reports.tables.csv_text import safe_cell
 from vtok_eval.results.records import Metric
 
 SCHEMA_VERSION = 1

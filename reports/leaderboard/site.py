@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.best import ALPHA
 from reports.leaderboard.badge import badge
 from reports.leaderboard.boards import Board, Entry, make_boards
 from reports.leaderboard.charts import scatter, strip
@@ -31,6 +30,7 @@ from reports.leaderboard.views import (
     session_facts,
 )
 from reports.submission.text import visible
+from reports.tables.best_systems import ALPHA
 from reports.wording import MISSING, count_text, difference_text, p_text, score_text, title_text, tokens_text
 from vtok_eval import __version__
 from vtok_eval.errors import RunFolderError, SubmissionError

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.style import (
     COLUMN_WIDTH,
     SMALL,
@@ -23,6 +22,7 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
+from reports.run import BenchmarkReport, RunReport, SystemInfo
 from reports.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
 from vtok_eval.results.records import Metric
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.gather import BenchmarkReport, RunReport
 from reports.plots.style import (
     COLUMN_WIDTH,
     SMALL,
@@ -21,6 +20,7 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
+from reports.run import BenchmarkReport, RunReport
 
 if TYPE_CHECKING:
     import pandas as pd

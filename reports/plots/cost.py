@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.labels import side_by_side
 from reports.plots.style import (
     COLUMN_WIDTH,
@@ -21,6 +20,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.run import BenchmarkReport, RunReport, SystemInfo
 from reports.wording import score_text, tokens_text
 from vtok_eval.results.records import Score
 

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.labels import Labelled, Line, place_labels, side_by_side
 from reports.plots.style import (
     COLUMN_WIDTH,
@@ -22,6 +21,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.run import BenchmarkReport, RunReport, SystemInfo
 from reports.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 

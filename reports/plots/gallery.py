@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.csv_text import csv_text
-from reports.gather import BenchmarkReport, RunReport
 from reports.plots.attributes import attributes
 from reports.plots.calibration import calibration
 from reports.plots.cost import growth, latency, memory
@@ -15,6 +13,8 @@ from reports.plots.frontier import frontier
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
 from reports.plots.style import COLUMN, DARK, LIGHT, Picture, render
+from reports.run import BenchmarkReport, RunReport
+from reports.tables.csv_text import csv_text
 from vtok_eval.results.store import write_bytes
 
 DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports.gather import BenchmarkReport, RunReport, SystemInfo
 from reports.plots.style import (
     COLUMN_WIDTH,
     SMALL,
@@ -19,6 +18,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.run import BenchmarkReport, RunReport, SystemInfo
 from reports.wording import score_text, shown
 from vtok_eval.results.records import Score
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from reports.gather import BenchmarkReport, RunReport
 from reports.plots.style import (
     COLUMN_WIDTH,
     SMALL,
@@ -28,6 +27,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.run import BenchmarkReport, RunReport
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import folder_name
 

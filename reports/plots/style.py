@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reports.gather import SystemInfo
+from reports.run import SystemInfo
 
 if TYPE_CHECKING:
     import pandas as pd

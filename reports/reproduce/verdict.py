@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reports.best import ALPHA
 from reports.reproduce.claims import Claim, Kind
+from reports.tables.best_systems import ALPHA
 
 PAPER_SETTING = "paper"
 """The `setting` of a run in which numbers have the size of the paper's."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.csv_text import csv_text
-from reports.gather import gather
-from reports.grid import Grid, GridCell, GridRow, RowKind
-from reports.latex import latex_table
-from reports.markdown import escape, markdown_table
 from reports.reproduce.claims import Claims, published_claims
 from reports.reproduce.measure import Row, rows
-from reports.terminal import printable
+from reports.run import gather
+from reports.tables.csv_text import csv_text
+from reports.tables.grid import Grid, GridCell, GridRow, RowKind
+from reports.tables.latex import latex_table
+from reports.tables.markdown import escape, markdown_table
+from reports.tables.terminal import printable
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.store import RunFolder, write_bytes
 
@@ -131,7 +131,7 @@ def as_html(claims: Claims, found: Sequence[Row]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("reports.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     template = environment.get_template("reproduce.html.j2")
     return template.render(paper=claims.paper, rows=found, notes=HOW_TO_READ)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_up_run import SYSTEMS, add_job, run_json, understanding_records, write_whole_run
 
+from tests.reports.made_up_run import SYSTEMS, add_job, run_json, understanding_records, write_whole_run
 from vtok_eval.results.store import RunFolder
 
 

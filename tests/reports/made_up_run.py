@@ -10,7 +10,7 @@ import numpy as np
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import Metric, Record, Status
 from vtok_eval.results.store import RunFolder
-from vtok_eval.scoring import score_run
+from vtok_eval.run.scoring import score_run
 
 LABEL = "embedded default: rendered scenes, EfficientNet-Lite0 features; not the paper's setting"
 BASELINE = "frames-2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.best import Podium, find_best
+from reports.tables.best_systems import Podium, find_best
 from vtok_eval.results.pairs import Pair
 from vtok_eval.results.records import Metric, Score
 

@@ -6,13 +6,13 @@ import csv
 import io
 
 import pytest
-from made_up_run import SYSTEMS, add_job, finish, run_json, understanding_records
 
 from reports.caveats import caveats
-from reports.csv_text import csv_text, safe_cell
-from reports.gather import gather
-from reports.terminal import terminal
+from reports.run import gather
+from reports.tables.csv_text import csv_text, safe_cell
+from reports.tables.terminal import terminal
 from reports.write import write_report
+from tests.reports.made_up_run import SYSTEMS, add_job, finish, run_json, understanding_records
 from vtok_eval.results.store import RunFolder
 
 

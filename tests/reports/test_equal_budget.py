@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_run import LABEL, add_job, finish, made_record, run_json
 
-from reports.budget import (
+from reports.run import gather
+from reports.tables.budget import (
     Needed,
     budget_tables,
     budgets,
@@ -22,8 +22,8 @@ from reports.budget import (
     needed_text,
     tokens_needed,
 )
-from reports.gather import gather
-from reports.markdown import markdown
+from reports.tables.markdown import markdown
+from tests.reports.made_up_run import LABEL, add_job, finish, made_record, run_json
 from vtok_eval.results.store import RunFolder
 
 
@@ -174,6 +174,6 @@ def test_tables_are_labelled_and_stand_in_the_report(report):
 
 
 def _all_attributes():
-    from made_up_run import ALL_METRICS
+    from tests.reports.made_up_run import ALL_METRICS
 
     return [metric.name for metric in ALL_METRICS["understanding-scenes"] if not metric.mean_of]

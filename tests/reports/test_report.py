@@ -12,7 +12,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_up_run import (
+
+from reports.page.headline import headline, how_to_read
+from reports.page.html import page
+from reports.run import gather
+from reports.tables.budget import budget_tables
+from reports.tables.latex import latex, latex_text
+from reports.tables.markdown import markdown
+from reports.tables.score_table import tidy
+from reports.tables.terminal import terminal
+from reports.wording import value_text
+from reports.write import write_report
+from tests.reports.made_up_run import (
     BASELINE,
     LABEL,
     SYSTEMS,
@@ -22,17 +33,6 @@ from made_up_run import (
     run_json,
     understanding_records,
 )
-
-from reports.budget import budget_tables
-from reports.gather import gather
-from reports.headline import headline, how_to_read
-from reports.html import page
-from reports.latex import latex, latex_text
-from reports.markdown import markdown
-from reports.terminal import terminal
-from reports.tidy import tidy
-from reports.wording import value_text
-from reports.write import write_report
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.statistics import compare
 from vtok_eval.results.store import RunFolder

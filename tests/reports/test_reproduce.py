@@ -9,13 +9,13 @@ import subprocess
 
 import pytest
 import typer
-from made_up_run import run_json
 from typer.testing import CliRunner
 
 from reports.reproduce.claims import Claim, Claims, Kind, published_claims
 from reports.reproduce.measure import rows
 from reports.reproduce.verdict import Measured, Verdict, judge
 from reports.reproduce.write import as_text, gather_rows, write_reproduce
+from tests.reports.made_up_run import run_json
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.registry import COMMANDS
 from vtok_eval.results.store import RunFolder

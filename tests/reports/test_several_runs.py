@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made_up_run import LABEL, SYSTEMS, add_job, finish, run_json, understanding_records
 
-from reports.several import gather_runs
-from reports.terminal import terminal
+from reports.merged_runs import gather_runs
+from reports.tables.terminal import terminal
 from reports.write import write_report
+from tests.reports.made_up_run import LABEL, SYSTEMS, add_job, finish, run_json, understanding_records
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.statistics import compare_all
 from vtok_eval.results.store import RunFolder

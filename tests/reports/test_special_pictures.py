@@ -7,18 +7,18 @@ import shutil
 
 import numpy as np
 import pytest
-from made_up_run import add_job, made_record, run_json
 
-from reports.gather import gather
 from reports.plots.calibration import calibration
 from reports.plots.gallery import write_pictures
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
 from reports.plots.style import DARK, LIGHT
+from reports.run import gather
+from tests.reports.made_up_run import add_job, made_record, run_json
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Metric
 from vtok_eval.results.store import RunFolder
-from vtok_eval.scoring import score_run
+from vtok_eval.run.scoring import score_run
 
 RUN = ("subject_consistency", "background_consistency", "temporal_flickering", "imaging_quality", "scene")
 DIMENSIONS = [

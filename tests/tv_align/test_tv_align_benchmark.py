@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tv_align.benchmark import TVAlign
 from tv_align.calibration.report import Calibration, CategoryRow, Rate, write_calibration
 from tv_align.judges.judge import Verdict, check_verdicts
 from tv_align.judges.registry import JUDGES
 from tv_align.prompts.load import load_prompts
 from tv_align.scenes.prompts import reference_clips, scene_prompts
-from tv_align.videos import match_videos
+from tv_align.tracks.videos.benchmark import TVAlign
+from tv_align.tracks.videos.matching import match_videos
 from vtok_eval.errors import SpecError, SuiteError, UnknownNameError, VideoError
-from vtok_eval.harness import Harness, RunSettings
 from vtok_eval.results.store import RunFolder
-from vtok_eval.suite import Suite
+from vtok_eval.run.harness import Harness, RunSettings
+from vtok_eval.run.suite import Suite
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoEntry
 

@@ -23,9 +23,9 @@ from tv_align.calibration.report import (
 )
 from tv_align.judges.constant import AlwaysYes
 from tv_align.judges.judge import Verdict
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VideoError
 from vtok_eval.results.records import Record, Status
-from vtok_eval.systems import Clip
 
 
 @dataclass(frozen=True)

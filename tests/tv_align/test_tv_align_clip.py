@@ -13,8 +13,8 @@ from tv_align.judges.clip.judge import ClipJudge
 from tv_align.judges.clip.statements import caption_of, hard_negatives
 from tv_align.judges.registry import build_judge
 from tv_align.prompts.load import load_prompts
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, UnknownNameError
-from vtok_eval.systems import Clip
 
 open_clip = pytest.importorskip("open_clip")
 

@@ -15,8 +15,8 @@ from tv_align.judges.human.judge import Human
 from tv_align.judges.human.labels import agreement, human_scores, majority_answers, read_labels
 from tv_align.judges.human.sheet import Sheet, sheet_videos, write_sheet
 from tv_align.prompts.load import load_prompts
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
-from vtok_eval.systems import Clip
 from vtok_eval.video.decode import decode
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoFolder

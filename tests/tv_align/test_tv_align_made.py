@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tv_align.scenes.prompts import reference_clips, scene_prompts
-from vtok_eval.harness import Harness, RunSettings
 from vtok_eval.results.store import RunFolder
-from vtok_eval.suite import Suite
+from vtok_eval.run.harness import Harness, RunSettings
+from vtok_eval.run.suite import Suite
 from vtok_eval.video.encode import encode
 
 CODE = """
 import torch
 from tv_align.scenes.prompts import reference_clips, scene_prompts
-from vtok_eval.systems import Clips, Tokens
+from vtok_eval.data import Clips, Tokens
 
 
 class Scenes:

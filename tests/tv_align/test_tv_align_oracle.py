@@ -18,8 +18,8 @@ from tv_align.judges.oracle.judge import Oracle
 from tv_align.judges.oracle.motion import fit_motion
 from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes.prompts import reference_clips, scene_prompts
+from vtok_eval.data import Clip
 from vtok_eval.errors import VideoError
-from vtok_eval.systems import Clip
 
 FRESH = {"split": "test", "seed": 20261126}
 """Drawn once the judge was finished: nothing of it was chosen on clips of this seed, and its weights were

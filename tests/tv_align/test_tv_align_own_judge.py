@@ -13,8 +13,8 @@ from tv_align.calibration.control_set import scenes_control_set
 from tv_align.commands import app
 from tv_align.judges.judge import JudgeError
 from tv_align.judges.registry import build_judge
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, UnknownNameError, VideoError
-from vtok_eval.systems import Clip
 
 CODE = """
 from tv_align.judges.judge import Verdict

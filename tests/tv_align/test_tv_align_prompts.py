@@ -12,7 +12,7 @@ import pytest
 from tv_align.judges.constant import AlwaysYes
 from tv_align.prompts.load import json_schema, load_prompts, read_prompt_file
 from tv_align.prompts.schema import CATEGORIES, LEVELS, PromptSuite
-from tv_align.scores import PROMPTS, QUESTIONS, values
+from tv_align.tracks.scores import PROMPTS, QUESTIONS, values
 from vtok_eval.errors import SpecError
 
 GOOD = """\

@@ -12,21 +12,21 @@ import pytest
 import torch
 
 from tv_align.prompts.schema import CATEGORIES
-from tv_align.read.benchmark import TVAlignRead
-from tv_align.read.probe import QuestionProbe
-from tv_align.read.questions import QuestionTable, bags_of_words, drawn_questions
-from tv_align.read.reading import QuestionReading
-from tv_align.scenes.facts import ask
+from tv_align.scenes.fact_questions import ask
 from tv_align.scenes.prompts import scene_prompts
 from tv_align.scenes.words import VOCABULARY
+from tv_align.tracks.tokens.benchmark import TVAlignRead
+from tv_align.tracks.tokens.probe import QuestionProbe
+from tv_align.tracks.tokens.questions import QuestionTable, bags_of_words, drawn_questions
+from tv_align.tracks.tokens.reading import QuestionReading
 from vtok_eval.benchmark import Context, Outcome, System
+from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.preparation import Split
-from vtok_eval.runners.runner import Failure, Runner
+from vtok_eval.run.runners.runner import Failure, Runner
 from vtok_eval.scenes.dataset import SceneClip, SceneSet
 from vtok_eval.scenes.vocabulary import CAMERA_MOTIONS, DIRECTIONS, PATHS
-from vtok_eval.systems import Clips, Tokens
 
 SMALL: dict[str, Any] = {
     "train_clips": 96, "validation_clips": 24, "per_level": 2, "clip_size": 32, "n_frames": 3,

@@ -11,10 +11,10 @@ import pytest
 
 from tv_align.prompts.load import load_prompts
 from tv_align.prompts.schema import CATEGORIES
-from tv_align.scenes import facts
-from tv_align.scenes.askable import askable
+from tv_align.scenes import fact_questions as facts
+from tv_align.scenes.counterfactuals import askable
 from tv_align.scenes.drafts import DRAFTS
-from tv_align.scenes.facts import Kind, ask, read
+from tv_align.scenes.fact_questions import Kind, ask, read
 from tv_align.scenes.observation import observe_scene
 from tv_align.scenes.prompts import ScenePrompt, reference_clips, scene_prompts
 from tv_align.scenes.truth import holds

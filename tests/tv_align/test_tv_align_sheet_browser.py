@@ -16,7 +16,7 @@ import torch
 from tv_align.judges.human.labels import agreement, human_scores, read_labels
 from tv_align.judges.human.sheet import Sheet, sheet_videos, write_sheet
 from tv_align.prompts.load import load_prompts
-from vtok_eval.systems import Clip
+from vtok_eval.data import Clip
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoFolder
 

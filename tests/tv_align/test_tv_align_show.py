@@ -10,15 +10,15 @@ import pytest
 
 from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes.prompts import scene_prompts
-from tv_align.show.benchmark import TVAlignShow
+from tv_align.tracks.reconstructions.benchmark import TVAlignShow
 from vtok_eval.errors import SuiteError, UnknownNameError
-from vtok_eval.harness import Harness, RunSettings
 from vtok_eval.results.store import RunFolder
-from vtok_eval.suite import Suite
+from vtok_eval.run.harness import Harness, RunSettings
+from vtok_eval.run.suite import Suite
 
 CODE = """
 import torch
-from vtok_eval.systems import Clips, Tokens
+from vtok_eval.data import Clips, Tokens
 
 class Lossless:
     '''Every pixel of a frame is its token's value.'''

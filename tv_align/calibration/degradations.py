@@ -13,7 +13,7 @@ from vtok_eval.benchmark import ClipSource
 from vtok_eval.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 CRF = 28
 """x264's constant rate factor: visibly compressed, as video sites send it."""
@@ -74,7 +74,7 @@ def _blurred_and_noisy(clip: Clip, seed: int) -> Clip:
     import torch
     from scipy import ndimage
 
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
     pixels = clip.frames.cpu().numpy().astype(np.float32)
     width = BLUR_PIXELS * min(pixels.shape[2:]) / 64

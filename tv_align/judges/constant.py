@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tv_align.judges.judge import Verdict
-from vtok_eval.systems import Clip
+from vtok_eval.data import Clip
 
 
 class AlwaysYes:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from tv_align.judges.judge import Reply, Verdict
+from vtok_eval.data import Clip
 from vtok_eval.endpoint.choices import YES_NO, read_choice
 from vtok_eval.endpoint.client import EndpointClient, Question
 from vtok_eval.endpoint.content import frame_parts, system_message
 from vtok_eval.endpoint.errors import EndpointError
-from vtok_eval.systems import Clip
 
 if TYPE_CHECKING:
     from vtok_eval.answerers.endpoint import EndpointAnswerer

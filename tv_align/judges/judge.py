@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from vtok_eval.data import Clip
 from vtok_eval.errors import VtokEvalError
-from vtok_eval.systems import Clip
 
 Reply = Literal["yes", "no", "unsure"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tv_align.judges.judge import Judge, JudgeError, Verdict, check_verdicts
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
-from vtok_eval.systems import Clip
-from vtok_eval.tokenizers.user_code import load_user_class
+from vtok_eval.specs.user_code import load_user_class
 
 
 class OwnJudge:

@@ -64,7 +64,7 @@ def _names_user_class(head: str, rest: str) -> bool:
 
 def _arguments(make: Callable[..., Any], name: str, argument: str) -> dict[str, Any]:
     from vtok_eval.answerers.options import arguments_for
-    from vtok_eval.tokenizers.spec import parse_options
+    from vtok_eval.specs.grammar import parse_options
 
     subject = getattr(make, "subject", "")
     if not subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tv_align.scenes.facts import Kind
+from tv_align.scenes.fact_questions import Kind
 from vtok_eval.scenes.scene import Scene, SceneObject
 
 _CLEARLY = 0.12

@@ -19,7 +19,7 @@ from tv_align.scenes.content import (
     kind_of,
     lasting,
 )
-from tv_align.scenes.facts import (
+from tv_align.scenes.fact_questions import (
     CAMERA_KINDS,
     MANNERS,
     NUMBERS,

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from tv_align.scenes.facts import (
+from tv_align.scenes.fact_questions import (
     CameraDoes,
     CameraKind,
     Count,

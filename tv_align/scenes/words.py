@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, get_args
 
-from tv_align.scenes.facts import CAMERA_KINDS, NUMBERS, RELATIONS, Fact, Happens, Kind
+from tv_align.scenes.fact_questions import CAMERA_KINDS, NUMBERS, RELATIONS, Fact, Happens, Kind
 from vtok_eval.scenes.vocabulary import (
     CAMERA_MOTIONS,
     COLOURS,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from vtok_eval.answerers.options import arguments_for
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
+from vtok_eval.data import Clip
 from vtok_eval.endpoint.choices import read_structured
 from vtok_eval.endpoint.client import EndpointClient, Question
 from vtok_eval.endpoint.content import FrameFormat, Message, frame_parts
 from vtok_eval.endpoint.errors import EndpointError
 from vtok_eval.endpoint.reply import Reply
 from vtok_eval.endpoint.settings import EndpointSettings
-from vtok_eval.systems import Clip
 
 if TYPE_CHECKING:
     import torch
@@ -134,8 +134,8 @@ def _endpoint(
 ) -> EndpointAnswerer:
     import time
 
-    from vtok_eval.cache_folder import cache_folder
     from vtok_eval.endpoint.response_cache import ResponseCache
+    from vtok_eval.files.cache_folder import cache_folder
 
     settings = EndpointSettings(
         url=url,

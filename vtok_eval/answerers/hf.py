@@ -20,7 +20,7 @@ from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.errors import SpecError
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 Scoring = Literal["generate", "labels", "options"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -12,7 +12,7 @@ from vtok_eval.answerers.request import Answer, AnswerRequest, BatchAnswerer
 from vtok_eval.errors import MissingDependencyError, SpecError
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 
 class LoadedWhenAsked:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from vtok_eval.errors import SpecError, UnknownNameError
-from vtok_eval.tokenizers.spec import parse_options, without_parentheses
+from vtok_eval.specs.grammar import parse_options, without_parentheses
 
 _OPTION = re.compile(r"[A-Za-z_]\w*\s*=")
 

@@ -17,7 +17,7 @@ from vtok_eval.errors import SpecError
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 _LMMS_EVAL_NAME = re.compile(r"(?:.*?_)?samples_(?P<task>.+)\.jsonl")
 _SUFFIXES = (".csv", ".json", ".jsonl")

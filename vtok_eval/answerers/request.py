@@ -11,7 +11,7 @@ from vtok_eval.errors import VtokEvalError
 from vtok_eval.systems import Answerer
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 
 class AnswererError(VtokEvalError):

@@ -11,7 +11,7 @@ from vtok_eval.errors import SpecError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,12 @@ from vtok_eval.answerers.options import arguments_for, with_defaults
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.text_prompt import TextPrompt, TextPrompts
 from vtok_eval.answerers.visual_projection import VisualProjection, load_reader
+from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import Clips, Tokenizer, check_tokens
+from vtok_eval.systems import Tokenizer
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 Template = Literal["chat", "vicuna"]
 
@@ -264,7 +265,7 @@ def _matched(spec: str, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _build_tokenizer(spec: str, device: torch.device, names: Mapping[str, str]) -> Tokenizer:
-    from vtok_eval.cache_folder import cache_folder
+    from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 

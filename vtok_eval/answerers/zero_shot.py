@@ -22,7 +22,7 @@ from vtok_eval.tokenizers.backbones.open_clip import (
 )
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 TextOf = Literal["option", "question+option"]
 

@@ -14,7 +14,7 @@ from vtok_eval.scenes.scene import Scene, draw_scene, stream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 VERSION = 1
 """Raised whenever an equal seed could give other pixels."""
@@ -41,8 +41,8 @@ class VariedClip(SceneClip):
         """Render it: frames uint8 `(T, 3, H, W)`."""
         import torch
 
+        from vtok_eval.data import Clip
         from vtok_eval.scenes.render import paint_shapes
-        from vtok_eval.systems import Clip
 
         frames = self.backdrop()
         paint_shapes(frames, self.scene)

@@ -16,7 +16,7 @@ from vtok_eval.probes.features import ClipFeatures, Statistics, build_table, ext
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vtok_eval.systems import Clips
+    from vtok_eval.data import Clips
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vtok_eval.data import TokenKind
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.systems import TokenKind
 
 CELLS = 4
 """Cells a side of the grid in which a frame is decoded."""

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vtok_eval.data import Tokens
 from vtok_eval.decoders.architecture import ClipDecoder, DecoderShape
 from vtok_eval.decoders.layout import Layout
 from vtok_eval.probes.attentive import project
 from vtok_eval.probes.training import new_projection
-from vtok_eval.systems import Tokens
 
 
 class TokenDecoder(nn.Module):

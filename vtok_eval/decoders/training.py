@@ -26,7 +26,7 @@ from vtok_eval.probes.artifact import fingerprint_of, write_atomically
 from vtok_eval.probes.collection import collect
 from vtok_eval.probes.features import FeatureTable, Statistics
 from vtok_eval.probes.training import measure_shape, warm_cosine
-from vtok_eval.runners.runner import Runner
+from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.scene import VERSION as SCENES_VERSION
 

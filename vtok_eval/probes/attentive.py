@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vtok_eval.data import Tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import N_KINDS
-from vtok_eval.systems import Tokens
 
 
 class TokenAttention(nn.Module):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtok_eval.benchmark import Sample
+from vtok_eval.data import Clips
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import ClipFeatures, FeatureTable, build_table, extract_features
-from vtok_eval.runners.runner import Failure, Runner
-from vtok_eval.systems import Clips
+from vtok_eval.run.runners.runner import Failure, Runner
 
 log = logging.getLogger(__name__)
 

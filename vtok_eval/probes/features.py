@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vtok_eval.data import Clips, TokenKind, Tokens, check_tokens
 from vtok_eval.errors import TokenizerError
-from vtok_eval.systems import Clips, TokenKind, Tokens, TrainableTokenizer, check_tokens
+from vtok_eval.systems import TrainableTokenizer
 
 N_KINDS = max(TokenKind) + 1
 _CHUNK_CLIPS = 256

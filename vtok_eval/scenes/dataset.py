@@ -13,7 +13,7 @@ from vtok_eval.scenes.scene import VERSION, Scene, draw_scene
 from vtok_eval.scenes.truth import Label, caption, labels
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 __all__ = ["DEFAULT_FPS", "Label", "SceneClip", "SceneSet", "caption", "labels"]
 
@@ -50,8 +50,8 @@ class SceneClip:
         Raises:
             MissingDependencyError: a photo is missing or another one.
         """
+        from vtok_eval.data import Clip
         from vtok_eval.scenes.render import render
-        from vtok_eval.systems import Clip
 
         frames = render([self.scene], size=self.size, n_frames=self.n_frames)[0]
         return Clip(frames=frames, fps=self.fps)

@@ -14,9 +14,9 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.registry import BACKBONES, TOKENIZERS
+from vtok_eval.specs.grammar import MATCH, TokenizerSpec, parse_spec, without_parentheses
+from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import CountingTokenizer, Generator, Tokenizer
-from vtok_eval.tokenizers.spec import MATCH, TokenizerSpec, parse_spec, without_parentheses
-from vtok_eval.tokenizers.user_code import load_user_class
 
 if TYPE_CHECKING:
     import torch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import Clips, Tokens
 
 
 class Blind:

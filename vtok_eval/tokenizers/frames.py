@@ -7,8 +7,9 @@ from typing import Literal
 
 import torch
 
+from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import Clips, CountingTokenizer, Tokens
+from vtok_eval.systems import CountingTokenizer
 from vtok_eval.tokenizers.backbones.base import Backbone, clip_maps, grid_cells
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
 from vtok_eval.tokenizers.vtok import check_grid

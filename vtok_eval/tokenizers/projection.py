@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import Clips, Tokens
 from vtok_eval.tokenizers.backbones.base import Backbone
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vtok_eval.data import Clips, TokenKind, Tokens
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import Clips, TokenKind, Tokens
 from vtok_eval.tokenizers.backbones.base import Backbone, clip_maps, grid_cells
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
 from vtok_eval.video.sampling import KeyFrame as KeyFrameChoice

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 
 from vtok_eval.benchmark import ClipSource
-from vtok_eval.systems import Clip
+from vtok_eval.data import Clip
 
 
 class ClipCache:

@@ -21,7 +21,7 @@ from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits, FrameStore
 from vtok_eval.video.orientation import Orientation
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 __all__ = ["DecodeLimits", "VideoInfo", "count_frames", "decode", "probe"]
 
@@ -120,7 +120,7 @@ def decode(
             frames, truncated or damaged, beyond a limit, changes its frame size on the way, is turned by
             no multiple of 90 degrees, states no frame rate at all; or an index is out of range.
     """
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
     path = Path(path)
     wanted = None if indices is None else _checked_indices(path, indices)

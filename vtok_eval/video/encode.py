@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.errors import UnknownNameError, VideoError
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 CODECS = ("libx264", "libx264rgb")
 """`libx264`: H.264 in YCbCr, plays everywhere. `libx264rgb`: H.264 in RGB; with crf=0 without any loss."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vtok_eval.data import Clip, Clips, check_tokens
 from vtok_eval.errors import GenerationError
 from vtok_eval.results.store import write_json
-from vtok_eval.systems import Clip, Clips, check_tokens
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoEntry, VideoFolder
 from vtok_eval.video.sources import VideoFile

@@ -19,7 +19,7 @@ from vtok_eval.video.sampling import SAMPLING_RULES, frame_indices
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vtok_eval.systems import Clip
+    from vtok_eval.data import Clip
 
 __all__ = ["VideoFile", "VideoFolder", "shipped_clips"]
 
@@ -74,7 +74,7 @@ class VideoFile:
         Raises:
             VideoError: as `decode`.
         """
-        from vtok_eval.systems import Clip
+        from vtok_eval.data import Clip
 
         clip = decode(self.path, limits=self.limits, indices=self._indices())
         if self.short_side is None or self.short_side == min(clip.frames.shape[2:]):

@@ -10,8 +10,8 @@ from typing import Any
 
 from tv_align.judges.clip.statements import caption_of, hard_negatives
 from tv_align.judges.judge import Verdict
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import Clip
 
 _ALONE = "no other question about this clip, so no caption to set this one against"
 

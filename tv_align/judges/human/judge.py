@@ -9,8 +9,8 @@ from typing import Any, cast
 from tv_align.judges.human.labels import majority_answers, read_labels
 from tv_align.judges.human.sheet import clip_fingerprint
 from tv_align.judges.judge import Reply, Verdict
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
-from vtok_eval.systems import Clip
 
 
 class Human:

@@ -13,7 +13,7 @@ from typing import Any
 from tv_align.judges.human.agreement import krippendorff_alpha, majority
 from tv_align.judges.human.sheet import KEY_VERSION
 from tv_align.prompts.schema import CATEGORIES
-from tv_align.scores import PROMPTS, QUESTIONS, metric_name, metrics
+from tv_align.tracks.scores import PROMPTS, QUESTIONS, metric_name, metrics
 from vtok_eval.errors import SpecError
 from vtok_eval.results.records import Record, Score, Status
 from vtok_eval.results.statistics import score_all

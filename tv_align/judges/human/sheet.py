@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tv_align.prompts.schema import Prompt
-from tv_align.videos import match_videos
+from tv_align.tracks.videos.matching import match_videos
 from vtok_eval.errors import SpecError, VideoError
 from vtok_eval.results.store import write_atomically, write_json
 from vtok_eval.video.folder import VideoFolder

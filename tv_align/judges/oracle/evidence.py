@@ -57,7 +57,7 @@ WEIGHTS = (
     1.8758,  # is a cross
     5.9251,  # is a ring
 )
-"""Of `features`; `python -m tv_align.judges.oracle.fit` prints them. Fitted on clips of the train and
+"""Of `features`; `python -m tools.oracle_fit` prints them. Fitted on clips of the train and
 validation splits alone, of another seed than the prompts', clean, compressed, and blurred and noisy."""
 
 _STILL = 2.0

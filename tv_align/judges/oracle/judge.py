@@ -8,17 +8,17 @@ from typing import Any
 
 from tv_align.judges.judge import Verdict
 from tv_align.judges.oracle.observe import SIDE, observe_pixels
-from tv_align.scenes.facts import read
+from tv_align.scenes.fact_questions import read
 from tv_align.scenes.observation import Observation, SeenShape
 from tv_align.scenes.truth import holds
-from vtok_eval.systems import Clip
+from vtok_eval.data import Clip
 
 _UNKNOWN = "the question is not in the scenes' vocabulary"
 
 
 class Oracle:
     """Reads nothing but a clip's pixels and a question's words; unsure of questions in other words than
-    `tv_align.scenes.facts.ask` uses."""
+    `tv_align.scenes.fact_questions.ask` uses."""
 
     name = "oracle"
     concurrency = 1
@@ -46,7 +46,7 @@ class Oracle:
         return verdicts
 
     def understands(self, question: str) -> bool:
-        """Whether a question is in the words of `tv_align.scenes.facts.ask`."""
+        """Whether a question is in the words of `tv_align.scenes.fact_questions.ask`."""
         return read(question) is not None
 
     def describe(self) -> Mapping[str, Any]:

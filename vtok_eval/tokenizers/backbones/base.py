@@ -14,7 +14,7 @@ from torch import Tensor
 from vtok_eval.errors import TokenizerError
 
 if TYPE_CHECKING:
-    from vtok_eval.systems import Clips
+    from vtok_eval.data import Clips
 
 _CHUNK_FRAMES = {"cpu": 16, "cuda": 64}
 _CHUNK_PIXELS = {"cpu": 2**20, "cuda": 2**24}

@@ -1,1 +1,0 @@
-"""How reports and the leaderboard bear large inputs."""

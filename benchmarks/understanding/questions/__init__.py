@@ -1,0 +1,1 @@
+"""Questions about videos, as fourteen published benchmarks ask them."""

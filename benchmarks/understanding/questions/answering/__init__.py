@@ -1,0 +1,1 @@
+"""Questions put to answerers: prompts, reading the replies, grading."""

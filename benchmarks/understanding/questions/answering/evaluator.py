@@ -1,0 +1,194 @@
+"""Puts questions to an answerer and grades what comes back; questions of one clip go together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.understanding.questions.answering.grading import Grade, grade
+from benchmarks.understanding.questions.answering.prompts import render_prompt, rotated
+from benchmarks.understanding.questions.description import Description
+from benchmarks.understanding.questions.metrics import MetricSet, turns
+from benchmarks.understanding.questions.question import Question
+from vtok_eval.answerers.replay import NamedRequest
+from vtok_eval.answerers.request import Answer, BatchAnswerer
+from vtok_eval.benchmark import Outcome, Sample
+from vtok_eval.data import Clip
+from vtok_eval.errors import VideoError
+from vtok_eval.systems import Answerer
+
+if TYPE_CHECKING:
+    from vtok_eval.benchmark import ClipSource
+    from vtok_eval.data import Clips
+    from vtok_eval.run.runners.runner import Runner
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question as it was put: its options turned by `turn`, and the answer."""
+
+    question: Question
+    prompt: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class QuestionEvaluator:
+    """An answerer on a benchmark's questions.
+
+    questions: by sample id; those of a pair are one sample. sources: their clips, by question id, for pairs
+    only. shows_clips: false for a blind run, and for an answerer that needs none.
+    """
+
+    description: Description
+    metric_set: MetricSet
+    answerer: Answerer
+    runner: Runner
+    questions: Mapping[str, Sequence[Question]]
+    sources: Mapping[str, ClipSource]
+    shows_clips: bool
+    peer: bool = False
+    _last: dict[str, Clip] = field(default_factory=dict, repr=False)
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
+        """One outcome per sample."""
+        if self.description.is_paired:
+            return [self._evaluate_pair(self.questions[sample.id]) for sample in samples]
+        shown = self._clips_of(samples, clips)
+        asked = self._ask([(self.questions[sample.id][0], shown[i]) for i, sample in enumerate(samples)])
+        return [self._outcome(self.questions[sample.id][0], asked[i]) for i, sample in enumerate(samples)]
+
+    def _clips_of(self, samples: Sequence[Sample], clips: Clips | None) -> list[Clip | None]:
+        """Each sample's clip; samples of one clip get one and the same object, so that work can be shared.
+
+        That holds from one batch to the next too, for the clip with which the first ends.
+        """
+        if clips is None or not self.shows_clips:
+            return [None] * len(samples)
+        keys = [sample.clip.key if sample.clip is not None else sample.id for sample in samples]
+        made = dict(self._last)
+        for i, key in enumerate(keys):
+            if key not in made:
+                # The last clip outlives its batch, which must not stay in memory for its sake.
+                frames = clips.frames[i].clone() if key == keys[-1] else clips.frames[i]
+                made[key] = Clip(frames=frames, fps=float(clips.fps[i]))
+        self._last.clear()
+        self._last[keys[-1]] = made[keys[-1]]
+        return [made[key] for key in keys]
+
+    def _ask(self, pairs: Sequence[tuple[Question, Clip | None]]) -> list[list[_Asked]]:
+        """Every rotation of every question, in one call where the answerer takes several."""
+        requests: list[NamedRequest] = []
+        owners: list[tuple[int, Question]] = []
+        for i, (question, clip) in enumerate(pairs):
+            for turn in range(turns(question) if self.metric_set.circular else 1):
+                turned = turned_question(question, turn)
+                requests.append(self._request(turned, question, clip, turn))
+                owners.append((i, turned))
+        answers = self._answers(requests)
+        asked: dict[int, list[_Asked]] = defaultdict(list)
+        for (i, turned), request, answer in zip(owners, requests, answers, strict=True):
+            asked[i].append(_Asked(turned, request.question, answer))
+        return [asked[i] for i in range(len(pairs))]
+
+    def _request(self, turned: Question, question: Question, clip: Clip | None, turn: int) -> NamedRequest:
+        task = self.description.tasks[question.task]
+        n_frames = 0 if clip is None else int(clip.frames.shape[0])
+        return NamedRequest(
+            clip=clip,
+            question=render_prompt(task, turned, n_frames=n_frames),
+            options=(turned.options or turned.labels) if task.shows_options else (),
+            labels=turned.labels if task.shows_options else (),
+            benchmark=self.description.name,
+            id=question.id,
+            peer_task=question.peer_task,
+            peer_row=question.peer_row,
+            rotation=turn,
+            text=question.text,
+        )
+
+    def _answers(self, requests: Sequence[NamedRequest]) -> Sequence[Answer]:
+        if isinstance(self.answerer, BatchAnswerer):
+            answers = self.answerer.answer_batch(requests)
+            if len(answers) != len(requests):
+                raise ValueError(f"gave {len(answers)} answers to {len(requests)} questions")
+            return answers
+        return [_as_answer(self._single(request)) for request in requests]
+
+    def _single(self, request: NamedRequest) -> str | Sequence[float]:
+        return self.answerer.answer(request.clip, request.question, request.options)
+
+    def _outcome(self, question: Question, asked: Sequence[_Asked]) -> Outcome:
+        grades = [self._grade(each) for each in asked]
+        outputs: dict[str, Any] = {
+            "answer": _raw(asked[0].answer),
+            "read": grades[0].read,
+            "expected": _expected(question),
+        }
+        if asked[0].answer.raw:
+            # Which version of a model has answered, and what it really wrote.
+            outputs["raw"] = dict(asked[0].answer.raw)
+        if len(asked) > 1:
+            outputs["rotations"] = [
+                {"answer": _raw(each.answer), "read": found.read}
+                for each, found in zip(asked[1:], grades[1:], strict=True)
+            ]
+        return Outcome(
+            values=self.metric_set.values(question, grades),
+            outputs=outputs,
+            cost=_total_cost([each.answer for each in asked]),
+        )
+
+    def _grade(self, asked: _Asked) -> Grade:
+        task = self.description.tasks[asked.question.task]
+        return grade(task, asked.question, asked.answer.value(), peer=self.peer)
+
+    def _evaluate_pair(self, members: Sequence[Question]) -> Outcome:
+        try:
+            shown = [
+                self.runner.load(self.sources[member.id]) if self.shows_clips else None for member in members
+            ]
+        except VideoError as error:
+            return Outcome(error=str(error))
+        asked = [each[0] for each in self._ask(list(zip(members, shown, strict=True)))]
+        grades = [self._grade(each) for each in asked]
+        answers = [
+            {"id": m.id, "answer": _raw(each.answer), "read": found.read, "expected": _expected(m)}
+            for m, each, found in zip(members, asked, grades, strict=True)
+        ]
+        return Outcome(
+            values=self.metric_set.pair_values(members, grades),
+            outputs={"answers": answers},
+            cost=_total_cost([each.answer for each in asked]),
+        )
+
+
+def turned_question(question: Question, turn: int) -> Question:
+    """The question with its options turned by `turn` places under labels that stay."""
+    if turn == 0:
+        return question
+    answer = None if question.answer is None else (question.answer - turn) % len(question.options)
+    return replace(question, options=rotated(question, turn), answer=answer)
+
+
+def _as_answer(value: str | Sequence[float]) -> Answer:
+    return Answer(text=value) if isinstance(value, str) else Answer(scores=tuple(value))
+
+
+def _raw(answer: Answer) -> Any:
+    value = answer.value()
+    return value if isinstance(value, str) else list(value)
+
+
+def _expected(question: Question) -> str | None:
+    return question.labels[question.answer] if question.answer is not None else question.free_answer
+
+
+def _total_cost(answers: Sequence[Answer]) -> dict[str, float]:
+    total: dict[str, float] = defaultdict(float)
+    for answer in answers:
+        for name, amount in answer.cost.items():
+            total[name] += amount
+    return dict(total)

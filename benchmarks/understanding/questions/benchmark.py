@@ -1,0 +1,386 @@
+"""Benchmarks of questions about videos, on their real data: one class, many YAML files."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from benchmarks.understanding.questions.catalogue import find_description
+from benchmarks.understanding.questions.data.folder import data_folder
+from benchmarks.understanding.questions.data.tables import fingerprint, table_files
+from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
+from benchmarks.understanding.questions.metrics import MetricSet, turns
+from benchmarks.understanding.questions.probe.options import check_probe_options
+from benchmarks.understanding.questions.probe.preparation import TokenizerPath
+from benchmarks.understanding.questions.probe.sentences.encoders import check_spec
+from benchmarks.understanding.questions.probe.training_data import Leakage, TrainingSource
+from benchmarks.understanding.questions.question import Question, load_questions
+from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.errors import DataError, MissingDependencyError, SuiteError, UnknownNameError, VideoError
+from vtok_eval.files.cache_folder import cache_path
+from vtok_eval.results.records import Metric
+from vtok_eval.video.sampling import SAMPLING_RULES
+
+if TYPE_CHECKING:
+    from benchmarks.understanding.questions.answering.evaluator import QuestionEvaluator
+    from benchmarks.understanding.questions.probe.evaluator import ProbeEvaluator
+    from vtok_eval.benchmark import ClipSource
+
+COMPATIBLE = ("lmms-eval",)
+_PAIR_ORDER = (("text", "pos"), ("text", "neg"), ("video", "pos"), ("video", "neg"))
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The questions in the order they are asked, those of one clip together, and their clips by id."""
+
+    questions: Sequence[Question]
+    sources: Mapping[str, ClipSource]
+    library: VideoLibrary
+
+
+class QuestionAnswering:
+    """Questions about videos as a YAML file describes them, for answerers and, by a probe, tokenizers.
+
+    description: a benchmark of the catalogue, by name, or a YAML file. data: the folder its data lie in, or
+    one that holds such a folder under the benchmark's name; without it `$VTOK_EVAL_DATA/NAME`, else the cache
+    folder's `data/NAME`. subsets: those to take, a list or text with commas.
+    frames, sampling, short_side: what is shown of a clip: at most so many frames, by a rule of
+    `SAMPLING_RULES` (not "fps"), at so many pixels; None takes all frames, or pixels as stored.
+    compat: "lmms-eval" reads and scores answers as that peer does. circular: ask every rotation of the
+    options. blind: ask without the clip.
+    For tokenizers, whose tokens a probe reads: train: a file of training questions
+    (`training_data.read_training_file`) in place of the benchmark's training split. leakage: "refuse"
+    training clips that are also under test, or "drop" them. text: what embeds sentences
+    (`sentences.encoders`). probe: see `ProbeOptions`.
+
+    Raises:
+        UnknownNameError: no such description, subset, rule or peer.
+        DescriptionError: the YAML file breaks the schema.
+        SuiteError: an option that this benchmark cannot have.
+    """
+
+    parts_option = "subsets"
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        data: str | None = None,
+        subsets: str | Sequence[str] = (),
+        frames: int | None = 16,
+        sampling: str = "linspace",
+        short_side: int | None = 448,
+        compat: str | None = None,
+        circular: bool = False,
+        blind: bool = False,
+        train: str | None = None,
+        leakage: Leakage = "refuse",
+        text: str = "minilm",
+        probe: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.description = find_description(description)
+        self.name = self.description.name
+        self.version = self.description.version
+        self._folder = data_folder(self.description, data)
+        self._subsets = tuple(subsets.split(",")) if isinstance(subsets, str) else tuple(subsets)
+        self._sampling = Sampling(frames=frames, rule=sampling, short_side=short_side)
+        self._compat, self._circular, self._blind = compat, circular, blind
+        self._leakage, self._text = leakage, text
+        self._probe = check_probe_options(probe, benchmark=self.name)
+        self._training = TrainingSource(
+            self.description, self._folder, None if train is None else Path(train).expanduser()
+        )
+        self._check()
+        reason = self._why_no_tokenizer()
+        self.why_not = {} if reason is None else {"tokenizer": reason}
+        self.accepts = frozenset({"answerer", "tokenizer"} - set(self.why_not))
+
+    def metrics(self) -> Sequence[Metric]:
+        """Headlines, groupings and the rate of unread answers, of the questions in the data's folder.
+
+        Raises:
+            MissingDependencyError: the data are not there; says what to fetch.
+            DataError: they are not what the description says.
+        """
+        return self._metric_set.metrics()
+
+    def samples(self, system: System) -> Sequence[Sample]:
+        """One sample per question (per pair, for pairs), those of one clip next to each other.
+
+        Raises:
+            MissingDependencyError, DataError: as `metrics`.
+        """
+        loaded = self._loaded
+        shows = self._shows_clips(system)
+        if shows:
+            _warn_of_missing(self.name, loaded.sources)
+        if system.kind == "tokenizer":
+            # Clips that are under test and in the training are told before anything runs.
+            self._tokenizer_path.data  # noqa: B018
+        if self.description.is_paired:
+            return [self._pair_sample(name, members) for name, members in self._pairs.items()]
+        return [self._sample(question, shows=shows) for question in loaded.questions]
+
+    def prepare(self, system: System, context: Context) -> QuestionEvaluator | ProbeEvaluator:
+        """Take clips out of their archives, where they lie in such; train a tokenizer's probes.
+
+        Raises:
+            MissingDependencyError: the sentence encoder is not there.
+            TokenizerError: the tokenizer fails on every training clip, or breaks the protocol as a whole.
+        """
+        from benchmarks.understanding.questions.answering.evaluator import QuestionEvaluator
+
+        shows = self._shows_clips(system)
+        if shows:
+            self._unpack()
+        if system.kind == "tokenizer":
+            return self._tokenizer_path.prepare(
+                system,
+                context,
+                metric_set=self._metric_set,
+                questions=self.questions_by_sample,
+                facts={"benchmark": self.name, "version": self.version, "frames": asdict(self._sampling)},
+            )
+        return QuestionEvaluator(
+            description=self.description,
+            metric_set=self._metric_set,
+            answerer=system.subject,
+            runner=context.runner,
+            questions=self.questions_by_sample,
+            sources=self._loaded.sources,
+            shows_clips=shows,
+            peer=self._compat is not None,
+        )
+
+    def describe(self) -> Mapping[str, Any]:
+        """Options, prompts, the data's hash, source and licence, and notes for the report."""
+        description = self.description
+        return {
+            "options": {
+                "subsets": list(self._subsets or description.default_subsets or description.subsets),
+                "frames": self._sampling.frames,
+                "sampling": self._sampling.rule,
+                "short_side": self._sampling.short_side,
+                "compat": self._compat,
+                "circular": self._circular,
+                "blind": self._blind,
+            },
+            "data": {
+                "tables_sha256": fingerprint(self._table_files()),
+                "questions": len(self._loaded.questions),
+            },
+            "protocol": description.summary,
+            "probe": self._usable_path.describe() if self._usable_path else None,
+            "prompts": {name: task.prompt for name, task in description.tasks.items()},
+            "source": f"{description.citation} {description.url}",
+            "licence": description.licence,
+            "notes": self._notes(),
+            "cost": self._cost(),
+        }
+
+    @cached_property
+    def _loaded(self) -> _Loaded:
+        try:
+            questions = load_questions(self.description, self._folder, subsets=self._subsets)
+        except MissingDependencyError as error:
+            raise MissingDependencyError(
+                f"{self.name}: {error}; {self.description.source.fetch} "
+                f"(from {self.description.source.repository}), and name the folder with data="
+            ) from error
+        if not questions:
+            raise DataError(f"{self._folder}: the tables of {self.name} hold no question")
+        library = VideoLibrary(self._folder, self.description.videos, cache=cache_path())
+        sources: dict[str, ClipSource] = {}
+        by_clip: dict[tuple[str, tuple[str, ...]], list[Question]] = defaultdict(list)
+        for question in questions:
+            by_clip[question.video, question.video_folders].append(question)
+        for (video, folders), members in by_clip.items():
+            source = library.source(video, folders=folders, sampling=self._sampling)
+            sources.update({question.id: source for question in members})
+        ordered = [question for members in by_clip.values() for question in members]
+        return _Loaded(ordered, sources, library)
+
+    @cached_property
+    def _tokenizer_path(self) -> TokenizerPath:
+        loaded = self._loaded
+        return TokenizerPath(
+            source=self._training,
+            sampling=self._sampling,
+            tested=loaded.questions,
+            sources=loaded.sources,
+            options=self._probe,
+            text=self._text,
+            leakage=self._leakage,
+        )
+
+    @cached_property
+    def _usable_path(self) -> TokenizerPath | None:
+        """The tokenizers' path, where training questions are there and sound.
+
+        What is wrong with them is told when a tokenizer is tested (`samples`), and is no answerer's concern.
+        """
+        if "tokenizer" not in self.accepts:
+            return None
+        try:
+            self._tokenizer_path.data  # noqa: B018
+        except (SuiteError, DataError, MissingDependencyError):
+            return None
+        return self._tokenizer_path
+
+    @cached_property
+    def _metric_set(self) -> MetricSet:
+        return MetricSet(self.description, self._loaded.questions, circular=self._circular)
+
+    @cached_property
+    def _pairs(self) -> Mapping[str, Sequence[Question]]:
+        pairs: dict[str, dict[tuple[str, str], Question]] = defaultdict(dict)
+        for question in self._loaded.questions:
+            pairs[question.pair][question.subset, question.side] = question
+        for name, members in pairs.items():
+            missing = [f"{kind}/{name}_{side}" for kind, side in _PAIR_ORDER if (kind, side) not in members]
+            if missing:
+                raise DataError(f"{self._folder}: pair {name} lacks the question {missing[0]}")
+        return {name: [members[key] for key in _PAIR_ORDER] for name, members in pairs.items()}
+
+    @cached_property
+    def questions_by_sample(self) -> Mapping[str, Sequence[Question]]:
+        """The questions of each sample id: one, or the four of a pair."""
+        if self.description.is_paired:
+            return {f"pair/{name}": members for name, members in self._pairs.items()}
+        return {question.id: [question] for question in self._loaded.questions}
+
+    def _sample(self, question: Question, *, shows: bool) -> Sample:
+        return Sample(
+            id=question.id,
+            cluster=self._cluster(question),
+            clip=self._loaded.sources[question.id] if shows else None,
+            target={"answer": question.answer, "free_answer": question.free_answer},
+            meta=_meta(question),
+        )
+
+    def _pair_sample(self, name: str, members: Sequence[Question]) -> Sample:
+        target = {"answers": {member.id: member.answer for member in members}}
+        return Sample(id=f"pair/{name}", cluster=name, target=target, meta=_meta(members[0]))
+
+    def _cluster(self, question: Question) -> str:
+        if self.description.cluster == "video":
+            return "/".join((*question.video_folders[:1], question.video))
+        return str(question.meta.get(self.description.cluster))
+
+    def _shows_clips(self, system: System) -> bool:
+        return not self._blind and bool(getattr(system.subject, "needs_clips", True))
+
+    def _unpack(self) -> None:
+        try:
+            self._loaded.library.unpack(self._loaded.sources.values())
+        except VideoError as error:
+            # Each clip that is not there now tries again by itself, and fails by itself.
+            log.warning("%s: %s", self.name, error)
+
+    def _table_files(self) -> list[Path]:
+        chosen = self._subsets or self.description.default_subsets
+        tables = [table for table in self.description.tables if not chosen or table.subset in chosen]
+        return [path for table in tables for path in table_files(self._folder, table)]
+
+    def _notes(self) -> list[str]:
+        notes = list(self.description.notes)
+        notes += [f"{name}: {task.note}" for name, task in self.description.tasks.items() if task.note]
+        if self._compat is not None:
+            notes.append(
+                "scored as lmms-eval scores, its quirks included; its random choices for answers it cannot "
+                "read are replaced by their expectation"
+            )
+        if self._usable_path:
+            notes.append(self._usable_path.note())
+        if self._blind:
+            notes.append("blind: no video was shown; the score is what text alone gives")
+        return notes
+
+    def _cost(self) -> list[str]:
+        questions = self._loaded.questions
+        calls = sum(turns(question) for question in questions) if self._circular else len(questions)
+        clips = len(set(map(id, self._loaded.sources.values())))
+        if self._blind:
+            return [
+                f"{len(questions):,} questions without clips, {calls:,} answers asked for of each answerer"
+            ]
+        frames = "all their" if self._sampling.frames is None else f"at most {self._sampling.frames}"
+        lines = [
+            f"{len(questions):,} questions on {clips:,} clips with {frames} frames, "
+            f"{calls:,} answers asked for of each answerer"
+        ]
+        if self._sampling.frames is not None and self._sampling.short_side is not None:
+            wide = 3 * self._sampling.short_side**2 * 16 // 9 * self._sampling.frames
+            lines.append(f"about {_amount(wide)} of frames for each clip in memory, if it is 16:9")
+        # Not what is left to be taken out: a run that goes on must describe itself as it did before.
+        archived = self._loaded.library.bytes_in_archives(self._loaded.sources.values())
+        if archived:
+            lines.append(f"{_amount(archived)} of clips are taken out of archives into the cache folder")
+        if self._usable_path:
+            lines.append(self._usable_path.cost())
+        return lines
+
+    def _why_no_tokenizer(self) -> str | None:
+        """Why tokenizers cannot be tested with these options and data, in one line; None where they can."""
+        if self._blind:
+            return "blind asks without clips; for tokenizers the control `blind` does that"
+        if self._compat is not None:
+            return f"compat={self._compat} reads texts; a probe writes none"
+        if self._sampling.frames is None:
+            return "a probe needs a bound on the frames of a clip: --set frames=16"
+        return self._training.why_not()
+
+    def _check(self) -> None:
+        if self._sampling.rule not in SAMPLING_RULES or self._sampling.rule == "fps":
+            known = [rule for rule in SAMPLING_RULES if rule != "fps"]
+            raise UnknownNameError(what="sampling rule", name=self._sampling.rule, known=known)
+        for name in ("frames", "short_side"):
+            value = getattr(self._sampling, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise SuiteError(
+                    f"{self.name}: {name} must be a whole number from 1 on, or null, not {value!r}"
+                )
+        for subset in self._subsets:
+            if subset not in self.description.subsets:
+                raise UnknownNameError(
+                    what=f"subset of {self.name}", name=subset, known=self.description.subsets
+                )
+        if self._compat is not None and self._compat not in COMPATIBLE:
+            raise UnknownNameError(what="peer to be compatible with", name=self._compat, known=COMPATIBLE)
+        if self._leakage not in get_args(Leakage):
+            raise UnknownNameError(what="way with leakage", name=str(self._leakage), known=get_args(Leakage))
+        check_spec(self._text)
+        tasks = self.description.tasks
+        judged = [name for name, task in tasks.items() if task.peer is None]
+        if self._compat is not None and len(judged) == len(tasks):
+            raise SuiteError(f"{self.name}: lmms-eval has no rule here that runs without a judge model")
+        if self._circular and not any(task.type == "multiple-choice" for task in tasks.values()):
+            raise SuiteError(f"{self.name}: circular needs multiple-choice questions; it has none")
+
+
+def _amount(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MiB"
+
+
+def _meta(question: Question) -> dict[str, Any]:
+    return {**question.meta, "video": question.video}
+
+
+def _warn_of_missing(name: str, sources: Mapping[str, ClipSource]) -> None:
+    missing = [source for source in sources.values() if isinstance(source, MissingVideo)]
+    if missing:
+        log.warning(
+            "%s: the videos of %d of %d questions are missing, the first is %s",
+            name,
+            len(missing),
+            len(sources),
+            missing[0].name,
+        )

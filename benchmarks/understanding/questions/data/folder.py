@@ -1,0 +1,41 @@
+"""Where the data of a benchmark of questions are looked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from benchmarks.understanding.questions.data.tables import matching_files
+from benchmarks.understanding.questions.description import Description
+from vtok_eval.files.cache_folder import cache_path
+
+DATA_VARIABLE = "VTOK_EVAL_DATA"
+
+
+def data_folder(description: Description, data: str | None = None) -> Path:
+    """Where a benchmark's data are looked for, whether or not they are there.
+
+    `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA` alike; else the cache's. A
+    data set may itself hold a folder of its name, as Video-MME does: of the two, the one whose files fit an
+    earlier pattern of the tables is taken.
+    """
+    named = data or os.environ.get(DATA_VARIABLE)
+    if not named:
+        return cache_path() / "data" / description.name
+    folder = Path(named).expanduser()
+    inside = folder / description.name
+    if not inside.is_dir():
+        return folder
+    return min((inside, folder), key=lambda place: _rank(description, place))
+
+
+def _rank(description: Description, folder: Path) -> int:
+    """The number of the first pattern that any table has files for in the folder; past the last for none."""
+    ranks = [
+        next(
+            (i for i, pattern in enumerate(table.files) if matching_files(folder, [pattern])),
+            len(table.files),
+        )
+        for table in description.tables
+    ]
+    return min(ranks)

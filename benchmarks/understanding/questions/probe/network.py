@@ -1,0 +1,90 @@
+"""A probe that is asked in words: question and options attend to a clip's tokens, and are scored."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from vtok_eval.data import Tokens
+from vtok_eval.probes.attentive import TokenAttention, TokenReader, project
+
+
+class QuestionProbe(TokenAttention):
+    """Scores answers to a question from a clip's tokens and from the sentences' vectors.
+
+    Where options are listed, each asks the tokens by itself: its query is a linear map of the question's
+    vector plus one of its own. What it finds, with the query beside it, is compared with the option by a dot
+    product. All options pass the same weights and none knows its place, so their order cannot matter. An
+    open-ended question asks once, and what it finds is compared with every answer of a vocabulary.
+    Without tokens the null token is all there is, and the score is what the text alone tells.
+    """
+
+    def __init__(
+        self, *, text_width: int, token_width: int, n_slots: int, n_frames: int, width: int, heads: int
+    ) -> None:
+        """Draw the weights from torch's default generator. text_width: of the sentences' vectors."""
+        super().__init__(
+            token_width=token_width,
+            n_slots=n_slots,
+            n_frames=n_frames,
+            width=width,
+            heads=heads,
+            n_queries=0,
+        )
+        self.embed_question = nn.Linear(text_width, width)
+        self.embed_option = nn.Linear(text_width, width, bias=False)
+        self.query_norm = nn.LayerNorm(width)
+        self.embed_candidate = nn.Linear(text_width, width)
+
+    def choose(self, tokens: Tokens, slot: Tensor, question: Tensor, options: Tensor) -> Tensor:
+        """Scores `(B, O)` of listed options. question: `(B, E)`; options: `(B, O, E)`."""
+        asked = self.embed_question(question)[:, None] + self.embed_option(options)
+        return self._compared(self._found(tokens, slot, asked), options)
+
+    def name(self, tokens: Tokens, slot: Tensor, question: Tensor, vocabulary: Tensor) -> Tensor:
+        """Scores `(B, V)` of the answers of a vocabulary. question: `(B, E)`; vocabulary: `(V, E)`."""
+        asked = self.embed_question(question)[:, None]
+        return self._compared(self._found(tokens, slot, asked), vocabulary)
+
+    def _found(self, tokens: Tokens, slot: Tensor, asked: Tensor) -> Tensor:
+        queries = self.query_norm(asked)
+        found: Tensor = self.answer_norm(self.answer(self.gathered(tokens, slot, queries) + queries))
+        return found
+
+    def _compared(self, found: Tensor, candidates: Tensor) -> Tensor:
+        return (found * self.embed_candidate(candidates)).sum(dim=-1) / math.sqrt(found.shape[-1])
+
+
+class QuestionReader(TokenReader):
+    """A tokenizer's projection and the probe, trained as one."""
+
+    probe: QuestionProbe
+
+    def __init__(self, projection: nn.Module, probe: QuestionProbe) -> None:
+        super().__init__(projection, probe)
+
+    def choose(
+        self, groups: tuple[Tokens, ...], slot: Tensor, question: Tensor, options: Tensor, listed: Tensor
+    ) -> Tensor:
+        """Scores `(B, O)`; minus infinity where `listed` `(B, O)` is false."""
+        scores = self.probe.choose(project(self.projection, groups), slot, question, options)
+        return scores.masked_fill(~listed, -math.inf)
+
+    def name(self, groups: tuple[Tokens, ...], slot: Tensor, question: Tensor, vocabulary: Tensor) -> Tensor:
+        """Scores `(B, V)` of a vocabulary's answers."""
+        return self.probe.name(project(self.projection, groups), slot, question, vocabulary)
+
+
+def best(scores: Tensor) -> list[int]:
+    """The position of each row's highest score; of equal ones the first."""
+    # argmax may take any of equal ones on some devices.
+    highest = scores == scores.amax(dim=1, keepdim=True)
+    return [int(row.nonzero()[0]) for row in highest.cpu()] if scores.shape[1] else []
+
+
+def as_rows(vectors: Tensor, index: Tensor) -> Tensor:
+    """Vectors `(..., E)` of the rows `index` `(...)`; zeros where it is -1."""
+    rows: Tensor = vectors[index.clamp_min(0)]
+    return torch.where((index >= 0)[..., None], rows, torch.zeros_like(rows))

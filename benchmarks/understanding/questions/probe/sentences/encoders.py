@@ -1,0 +1,145 @@
+"""From a spec to what embeds sentences: MiniLM, any sentence-transformers model, any open_clip text tower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+ENCODERS = ("minilm", "sentence-transformers", "open_clip")
+
+
+class SentenceEncoder(Protocol):
+    """Embeds sentences. width: of a vector."""
+
+    width: int
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors `(N, width)`, float32, on the CPU."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """What provenance keeps: name and hash of the weights."""
+        ...
+
+
+def check_spec(spec: str) -> None:
+    """Refuse a spec that names no encoder; cheap.
+
+    Raises:
+        UnknownNameError, SpecError: naming what is wrong.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in ENCODERS:
+        raise UnknownNameError(what="sentence encoder", name=name, known=ENCODERS)
+    if name != "minilm" and not argument:
+        raise SpecError(f"text={spec} names no model; write text={name}:MODEL")
+
+
+def build_encoder(spec: str, *, device: torch.device) -> SentenceEncoder:
+    """`minilm`, `minilm:FOLDER`, `sentence-transformers:NAME_OR_FOLDER`, or `open_clip:NAME/PRETRAINED`.
+
+    `minilm:FOLDER` is a folder with the files of all-MiniLM-L6-v2, or of another BERT that pools as it does.
+
+    Raises:
+        UnknownNameError, SpecError: the spec names nothing.
+        MissingDependencyError: its package or weights are not there; says how to get them.
+        DataError: the files are no such model.
+    """
+    check_spec(spec)
+    name, _, argument = spec.partition(":")
+    if name == "minilm":
+        from benchmarks.understanding.questions.probe.sentences.bert import SentenceBert, minilm
+
+        if argument:
+            folder = Path(argument).expanduser()
+            return SentenceBert(folder, name=folder.name, device=device)
+        return minilm(device=device)
+    if name == "open_clip":
+        return OpenClipText(argument, device=device)
+    return SentenceTransformers(argument, device=device)
+
+
+class OpenClipText:
+    """The text tower of an open_clip model; see `vtok_eval.tokenizers.backbones.open_clip.parse_model`."""
+
+    def __init__(self, model: str, *, device: torch.device) -> None:
+        import open_clip
+
+        from vtok_eval.tokenizers.backbones.base import state_sha256
+        from vtok_eval.tokenizers.backbones.open_clip import parse_model, pretrained_model, random_model
+
+        name, pretrained, seed = parse_model(model)
+        loaded = pretrained_model(name, pretrained) if seed is None else random_model(name, seed)
+        if not hasattr(loaded, "encode_text"):
+            raise SpecError(f"text=open_clip:{model}: this model has no text tower")
+        self._model: Any = loaded.to(device).eval().requires_grad_(False)
+        self._tokenize = open_clip.get_tokenizer(name)
+        self._device = device
+        self._description = {
+            "name": f"open_clip:{name}",
+            "weights": f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}",
+            "weights_sha256": state_sha256(loaded.state_dict().items()),
+        }
+        self.width = int(self.encode(["a"]).shape[1])
+
+    def describe(self) -> Mapping[str, Any]:
+        """Name, weights ("random weights" where they are), their hash."""
+        return self._description
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors `(N, width)`; a text beyond the model's context is cut off at its end."""
+        import torch
+
+        with torch.inference_mode():
+            # Every text in a row of the model's full context: 64 rows a pass, whatever the texts are.
+            parts = [
+                self._model.encode_text(
+                    self._tokenize(list(texts[start : start + 64])).to(self._device), normalize=True
+                )
+                for start in range(0, len(texts), 64)
+            ]
+            return torch.cat(parts).float().cpu()
+
+
+class SentenceTransformers:
+    """A model of the package sentence-transformers, from a folder or its hub name."""
+
+    def __init__(self, model: str, *, device: torch.device) -> None:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"text=sentence-transformers:{model} needs the package: pip install sentence-transformers"
+            ) from error
+        try:
+            self._model = SentenceTransformer(model, device=str(device))
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise MissingDependencyError(f"text=sentence-transformers:{model}: {reason}") from error
+        self._name = Path(model).name if Path(model).is_dir() else model
+        self.width = int(self.encode(["a"]).shape[1])
+
+    def describe(self) -> Mapping[str, Any]:
+        """Name and the hash of the weights."""
+        from vtok_eval.tokenizers.backbones.base import state_sha256
+
+        return {
+            "name": f"sentence-transformers:{self._name}",
+            "weights_sha256": state_sha256(self._model.state_dict().items()),
+        }
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors `(N, width)`."""
+        import torch
+
+        vectors = self._model.encode(
+            list(texts), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
+        )
+        return torch.as_tensor(vectors).clone().float().cpu()

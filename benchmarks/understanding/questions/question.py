@@ -1,0 +1,261 @@
+"""Questions about videos as a benchmark's description reads them out of its tables."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.understanding.questions.data.tables import Row, read_rows
+from benchmarks.understanding.questions.description import Description, Fields, Table, Task
+from vtok_eval.errors import DataError, UnknownNameError
+
+_OPTION_LINE = re.compile(
+    r"\s*(?P<lead>(?:(?:Sentence|Caption|Option|Description|Choice)\s+)?)\(?(?P<label>[A-Z]|[1-9])[.):]\s*(?P<text>.*\S)\s*"
+)
+_EMPTY_OPTIONS = (None, "", "N/A")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    id: unique within the benchmark, `SUBSET/ROW_ID`. text: the question alone; options that its text lists
+    are taken out of it. options: their texts, without their labels. labels: how each is called.
+    leads: what stands before each label in the text ("Sentence "); empty but where the text lists options.
+    answer: position of the right option; None where it is free text (`free_answer`) or not published.
+    instruction: what is asked in place of the question. shows_options: whether an answerer may know them.
+    pair, side: of paired questions; the subset says what varies.
+    """
+
+    id: str
+    subset: str
+    task: str
+    video: str
+    video_folders: tuple[str, ...]
+    text: str
+    options: tuple[str, ...]
+    labels: tuple[str, ...]
+    leads: tuple[str, ...] = ()
+    answer: int | None = None
+    free_answer: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    instruction: str = ""
+    shows_options: bool = True
+    pair: str = ""
+    side: str = ""
+    peer_task: str | None = None
+    peer_row: int | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the right answer is known."""
+        return self.answer is not None or self.free_answer is not None
+
+
+def load_questions(description: Description, folder: Path, *, subsets: Sequence[str] = ()) -> list[Question]:
+    """All questions of the chosen subsets, in the tables' order.
+
+    subsets: names; empty takes the default ones.
+
+    Raises:
+        UnknownNameError: there is no such subset.
+        MissingDependencyError: a table is not in the folder.
+        DataError: a row lacks a column, its answer is none of its options, or an id stands twice.
+    """
+    chosen = _chosen(description, subsets)
+    tables = [table for table in description.tables if not chosen or table.subset in chosen]
+    return read_questions(description, folder, tables)
+
+
+def read_questions(description: Description, folder: Path, tables: Sequence[Table]) -> list[Question]:
+    """All questions of some tables, in their order.
+
+    Raises:
+        MissingDependencyError, DataError: as `load_questions`.
+    """
+    found: dict[str, Question] = {}
+    for table in tables:
+        for row in read_rows(folder, table):
+            question = _question(description, table, row)
+            if question.id in found:
+                raise DataError(f"{row.where}: the id {question.id!r} stands twice")
+            found[question.id] = question
+    return list(found.values())
+
+
+def _chosen(description: Description, subsets: Sequence[str]) -> tuple[str, ...]:
+    for name in subsets:
+        if name not in description.subsets:
+            raise UnknownNameError(what=f"subset of {description.name}", name=name, known=description.subsets)
+    return tuple(subsets) or description.default_subsets
+
+
+def _question(description: Description, table: Table, row: Row) -> Question:
+    task = description.tasks[table.task]
+    fields = description.fields_of(task)
+    identity = str(_value(row, fields.id)) if fields.id else str(row.number)
+    text, options, labels, leads = _options(task, fields, row)
+    answer, free_answer = (None, None) if table.unanswered else _answer(task, fields, row, options, labels)
+    meta = {name: _plain(_value(row, columns)) for name, columns in fields.meta.items()}
+    for name, columns in fields.optional_meta.items():
+        if any(column in row.columns for column in columns):
+            meta[name] = _plain(_value(row, columns))
+    if table.subset:
+        meta["subset"] = table.subset
+    pair, side = _pair(fields, identity, row)
+    return Question(
+        id=f"{table.subset}/{identity}" if table.subset else identity,
+        subset=table.subset,
+        task=table.task,
+        video=str(_plain_video(_value(row, fields.video))),
+        video_folders=table.video_folders,
+        text=text,
+        options=options,
+        labels=labels,
+        leads=leads,
+        answer=answer,
+        free_answer=free_answer,
+        meta=meta,
+        instruction=str(_value(row, fields.instruction)).strip() if fields.instruction else "",
+        shows_options=task.shows_options,
+        pair=pair,
+        side=side,
+        peer_task=table.peer_task,
+        peer_row=row.peer_number if table.peer_task else None,
+    )
+
+
+def _value(row: Row, columns: Sequence[str]) -> Any:
+    for name in columns:
+        if name in row.columns:
+            return row.columns[name]
+    raise DataError(f"{row.where}: has no column {' or '.join(columns)}; it has {', '.join(row.columns)}")
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it and tables can group by it."""
+    if isinstance(value, list | tuple):
+        return ";".join(str(item) for item in value)
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _plain_video(value: Any) -> Any:
+    """A clip's name; the `datasets` library keeps a video as an object with its path."""
+    return value.get("path") if isinstance(value, Mapping) else value
+
+
+def _options(
+    task: Task, fields: Fields, row: Row
+) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The question's text without its options; the options' texts, their labels, what leads each label."""
+    text = str(_value(row, fields.question)).strip()
+    if task.options:
+        return text, task.options, task.options, ()
+    listed = _listed(row, fields)
+    if listed is not None:
+        texts = _without_labels(listed)
+        if len(texts) > len(string.ascii_uppercase):
+            raise DataError(f"{row.where}: has {len(texts)} options, more than there are letters")
+        return text, texts, tuple(string.ascii_uppercase[: len(texts)]), ()
+    if fields.options_in_question:
+        return _from_text(text, task)
+    return text, (), task.labels, ()
+
+
+def _listed(row: Row, fields: Fields) -> list[str] | None:
+    if any(name in row.columns for name in fields.option_columns):
+        values = [row.columns.get(name) for name in fields.option_columns]
+        kept = [str(value).strip() for value in values if value not in _EMPTY_OPTIONS]
+        if not kept:
+            raise DataError(f"{row.where}: all of {', '.join(fields.option_columns)} are empty")
+        return kept
+    if fields.options is None:
+        return None
+    if fields.options_in_question and not any(name in row.columns for name in fields.options):
+        return None  # this release of the data lists them in the question
+    value = _value(row, fields.options)
+    if not isinstance(value, list | tuple) or not value:
+        raise DataError(
+            f"{row.where}: {' or '.join(fields.options)} must be a list of options, not {value!r}"
+        )
+    return [str(option).strip() for option in value]
+
+
+def _without_labels(options: Sequence[str]) -> tuple[str, ...]:
+    """Texts without "A. ", "(A) " and the like, where every option has its own in order."""
+    bare = []
+    for letter, option in zip(string.ascii_uppercase, options, strict=False):
+        match = re.fullmatch(rf"\(?{letter}[.):]\s*(.*\S)", option, flags=re.DOTALL)
+        if match is None:
+            return tuple(options)
+        bare.append(match[1])
+    return tuple(bare)
+
+
+def _from_text(text: str, task: Task) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Take the lines that list options off the end of a question's text."""
+    lines = text.splitlines()
+    matches: list[re.Match[str]] = []
+    while lines and (match := _OPTION_LINE.fullmatch(lines[-1])):
+        matches.insert(0, match)
+        lines.pop()
+    if len(matches) < 2 or not lines:
+        return text, (), task.labels, ()
+    texts = tuple(match["text"] for match in matches)
+    labels = tuple(match["label"] for match in matches)
+    return "\n".join(lines).strip(), texts, labels, tuple(match["lead"] for match in matches)
+
+
+def _answer(
+    task: Task, fields: Fields, row: Row, options: Sequence[str], labels: Sequence[str]
+) -> tuple[int | None, str | None]:
+    if fields.answer is None:
+        return None, None
+    value = _value(row, fields.answer)
+    if value is None or value == "":
+        return None, None
+    if task.answer_is == "free-text":
+        return None, str(value).strip()
+    position = _position(task.answer_is, value, options, labels)
+    if position is None:
+        raise DataError(
+            f"{row.where}: the answer {value!r} is none of the options {list(options) or list(labels)} "
+            f"(it is read as: {task.answer_is})"
+        )
+    return position, None
+
+
+def _position(kind: str, value: Any, options: Sequence[str], labels: Sequence[str]) -> int | None:
+    text = str(value).strip()
+    if kind == "index":
+        return int(text) if text.isdigit() and int(text) < len(labels) else None
+    if kind == "letter":
+        match = re.fullmatch(r"\(?([A-Za-z0-9]+)\)?\.?", text)
+        letter = match[1].upper() if match else text
+        return list(labels).index(letter) if letter in labels else None
+    wanted = text
+    if kind == "line" and (line := _OPTION_LINE.fullmatch(text)):
+        if line["label"] in labels:
+            position = list(labels).index(line["label"])
+            return position if not options or options[position] == line["text"] else None
+        wanted = line["text"]
+    lowered = [option.strip().lower() for option in options]
+    return lowered.index(wanted.lower()) if lowered.count(wanted.lower()) == 1 else _exact(wanted, options)
+
+
+def _exact(wanted: str, options: Sequence[str]) -> int | None:
+    """The first option with exactly this text: some data sets list an option twice."""
+    return list(options).index(wanted) if wanted in options else None
+
+
+def _pair(fields: Fields, identity: str, row: Row) -> tuple[str, str]:
+    if fields.pair is None:
+        return "", ""
+    match = re.fullmatch(fields.pair, identity)
+    if match is None:
+        raise DataError(f"{row.where}: the id {identity!r} does not fit the pattern {fields.pair}")
+    return match["pair"], match["side"]

@@ -1,0 +1,1 @@
+"""Attributes of rendered clips, read from frozen tokens by a probe."""

@@ -1,0 +1,93 @@
+"""Reading attributes: a system's probes made ready, then asked about clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchmarks.understanding.scenes.targets import scores_of
+from benchmarks.understanding.scenes.training import AttributeReading, answer_all
+from vtok_eval.benchmark import Context, Outcome, Sample, System
+from vtok_eval.data import Clips
+from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
+from vtok_eval.probes.preparation import ReaderTraining
+from vtok_eval.probes.training import Recipe, TrainedReader
+from vtok_eval.scenes.vocabulary import Attribute
+
+
+@dataclass(frozen=True)
+class ProbeTraining:
+    """Trains the probes of one system on one data set.
+
+    facts: all else that the training depends on (options, data fingerprints), as JSON can hold it.
+    """
+
+    attributes: tuple[Attribute, ...]
+    recipe: Recipe
+    n_probes: int
+    training: Sequence[Sample]
+    validation: Sequence[Sample]
+    facts: Mapping[str, Any]
+
+    def prepare(self, system: System, context: Context) -> ReadingEvaluator:
+        """An evaluator with the readers that `ReaderTraining.prepare` trains or finds on disk.
+
+        Raises:
+            TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
+            RunFolderError: the artifacts cannot be written.
+        """
+        readers = ReaderTraining(
+            task=AttributeReading(self.attributes),
+            recipe=self.recipe,
+            n_probes=self.n_probes,
+            training=self.training,
+            validation=self.validation,
+            facts=self.facts,
+        ).prepare(system, context)
+        return ReadingEvaluator(system.subject, readers, self.attributes, context.device)
+
+
+@dataclass(frozen=True)
+class ReadingEvaluator:
+    """Asks every trained reader about clips. Each clip is read alone, so its company changes nothing."""
+
+    tokenizer: Any
+    readers: tuple[TrainedReader, ...]
+    attributes: tuple[Attribute, ...]
+    device: torch.device
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
+        """One outcome per sample: for each attribute that applies, one score per probe.
+
+        Raises:
+            TokenizerError: the tokens break the protocol or are of another width than in training.
+        """
+        if clips is None:
+            raise ValueError("understanding needs clips")
+        features = extract_features(self.tokenizer, clips)
+        widths = tuple(int(mean.shape[1]) for mean in self.readers[0].statistics.means)
+        names = [sample.id for sample in samples]
+        require_widths(features, names, expected=widths, like="in training")
+        return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
+
+    def _outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        table = build_table([features], [sample.id])
+        answers = [
+            answer_all(
+                trained.reader, trained.statistics.standardise(table), self.attributes, device=self.device
+            )[0]
+            for trained in self.readers
+        ]
+        scores = [scores_of(answer, sample.target, self.attributes) for answer in answers]
+        return Outcome(
+            values={name: tuple(score[name] for score in scores) for name in scores[0]},
+            outputs={name: [_as_json(answer[name]) for answer in answers] for name in answers[0]},
+            cost={"tokens": float(features.n_tokens)},
+        )
+
+
+def _as_json(answer: str | tuple[str, ...]) -> str | list[str]:
+    return answer if isinstance(answer, str) else list(answer)

@@ -1,0 +1,102 @@
+"""The probe's training on attributes: its loss, what it is chosen by, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.understanding.scenes.targets import (
+    Answer,
+    Targets,
+    above_chance,
+    answers_of,
+    loss_of,
+    scores_of,
+)
+from vtok_eval.probes.attentive import AttentiveProbe, TokenReader
+from vtok_eval.probes.features import FeatureTable
+from vtok_eval.probes.preparation import Split
+from vtok_eval.probes.training import ReaderShape, Recipe, new_projection
+from vtok_eval.scenes.vocabulary import Attribute
+
+_EVALUATED_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class AttributeReading:
+    """Reading attributes, each with a query of its own (a `ReadingTask`)."""
+
+    attributes: tuple[Attribute, ...]
+
+    def build(
+        self, tokenizer: Any, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
+    ) -> TokenReader:
+        """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
+        probe = AttentiveProbe(
+            n_classes={attribute.name: len(attribute.labels) for attribute in self.attributes},
+            token_width=shape.token_width,
+            n_slots=shape.n_slots,
+            n_frames=recipe.n_frames,
+            width=recipe.width,
+            heads=recipe.heads,
+        )
+        return TokenReader(new_projection(tokenizer, seed=seed), probe).to(device)
+
+    def objective(self, *, training: Split, validation: Split, device: torch.device) -> AttributeObjective:
+        """The mean loss over attributes; chosen by the mean score above chance."""
+        targets = Targets.of(self.attributes, training.labels)
+        return AttributeObjective(self.attributes, training, validation, targets, device)
+
+
+@dataclass(frozen=True)
+class AttributeObjective:
+    """What readers of attributes are trained for (an `Objective`)."""
+
+    attributes: tuple[Attribute, ...]
+    training: Split
+    validation: Split
+    targets: Targets
+    device: torch.device
+
+    @property
+    def n_clips(self) -> int:
+        """How many training clips there are."""
+        return len(self.training.table)
+
+    def loss(self, reader: TokenReader, index: Tensor) -> Tensor:
+        """See `loss_of`."""
+        groups, slot = self.training.table.select(index, device=self.device)
+        return loss_of(reader(groups, slot), self.targets.select(index, device=self.device))
+
+    def validate(self, reader: TokenReader) -> tuple[float, Mapping[str, Any]]:
+        """The mean over attributes of the score above chance, and each attribute's score."""
+        answers = answer_all(reader, self.validation.table, self.attributes, device=self.device)
+        scores = mean_scores(answers, self.validation.labels, self.attributes)
+        return above_chance(scores, self.attributes), scores
+
+
+def answer_all(
+    reader: TokenReader, table: FeatureTable, attributes: Sequence[Attribute], *, device: torch.device
+) -> list[dict[str, Answer]]:
+    """The reader's answers for every clip of a standardised table."""
+    answers: list[dict[str, Answer]] = []
+    with torch.no_grad():
+        for index in torch.arange(len(table)).split(_EVALUATED_AT_ONCE):
+            logits = reader(*table.select(index, device=device))
+            answers += answers_of(logits, attributes)
+    return answers
+
+
+def mean_scores(
+    answers: Sequence[Mapping[str, Answer]],
+    labels: Sequence[Mapping[str, Any]],
+    attributes: Sequence[Attribute],
+) -> dict[str, float]:
+    """Each attribute's mean score over the clips that it applies to; none, no key."""
+    scored = [scores_of(answer, truth, attributes) for answer, truth in zip(answers, labels, strict=True)]
+    columns = {item.name: [clip[item.name] for clip in scored if item.name in clip] for item in attributes}
+    return {name: sum(column) / len(column) for name, column in columns.items() if column}

@@ -1,0 +1,1 @@
+"""Frames of a video as the dimensions of VBench consume them."""

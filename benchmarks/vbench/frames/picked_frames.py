@@ -1,0 +1,43 @@
+"""One video's picked frames, taken from pieces that may hold others too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+
+
+class PickedFrames:
+    """The frames of these numbers, which may stand repeatedly."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = numbers
+        self._held: dict[int, NDArray] = {}
+
+    def add(self, piece: Piece) -> None:
+        """Keep those of the piece's frames that are wanted."""
+        wanted = set(self._numbers)
+        for place, number in enumerate(piece.numbers):
+            if number in wanted and number not in self._held:
+                self._held[number] = piece.array[place].copy()
+
+    def array(self) -> NDArray:
+        """Uint8 `(n, H, W, 3)`, in order, repeated where they are wanted repeatedly."""
+        import numpy as np
+
+        return np.stack([self._held[number] for number in self._numbers])
+
+
+def length_of(video: VideoInfo) -> int:
+    """How many frames a video has, of which some are to be picked.
+
+    Raises:
+        ValueError: it was opened with a decoder that does not count.
+    """
+    if video.n_frames is None:
+        raise ValueError(f"{video.path}: was opened with a decoder that does not count frames")
+    return video.n_frames

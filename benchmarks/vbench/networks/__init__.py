@@ -1,0 +1,1 @@
+"""The networks behind the dimensions: their weights, and the parts that run faster here."""

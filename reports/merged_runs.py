@@ -1,0 +1,252 @@
+"""Several runs as one report: their systems side by side, compared anew with one baseline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.run import (
+    BenchmarkReport,
+    Cell,
+    RunReport,
+    SystemInfo,
+    gather,
+    make_benchmark_report,
+)
+from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.records import Comparison, Metric, Score
+
+if TYPE_CHECKING:
+    from vtok_eval.results.columns import JobColumns
+
+
+def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunReport:
+    """One run as it is, or several as one; with another baseline than the (first) run's where it is named.
+
+    A system that several runs have stands once for each, with the run's folder behind its name.
+
+    Raises:
+        RunFolderError: no run is named, one cannot be read, two folders have one name, or runs were not
+            measured alike: another label, seed, limit, version or options of a benchmark they share.
+        UnknownNameError: no run has such a baseline.
+    """
+    if not paths:
+        raise RunFolderError("no run folder is named")
+    if len(paths) == 1 and baseline is None:
+        return gather(paths[0])
+    from vtok_eval.results.columns import SampleSets
+
+    _refuse_equal_names(paths)
+    sets = SampleSets()
+    runs = [gather(path, rank=False, sets=sets) for path in paths]
+    for other in runs[1:]:
+        _refuse_unlike(runs[0], other)
+    named = _named_apart(runs)
+    systems = tuple(system for run in named for system in run.systems)
+    chosen = _baseline(named, runs, baseline)
+    identifiers = dict.fromkeys(report.info.id for run in named for report in run.benchmarks)
+    described = {info.id: info for run in reversed(runs) for info in run.described}
+    first = runs[0]
+    return RunReport(
+        paths=tuple(path for run in runs for path in run.paths),
+        name=" + ".join(dict.fromkeys(_folder_name(run) for run in runs)),
+        label=first.label,
+        setting=first.setting,
+        description="; ".join(dict.fromkeys(run.description for run in runs if run.description)),
+        baseline=chosen,
+        systems=systems,
+        benchmarks=tuple(_together(identifier, named, systems, chosen) for identifier in identifiers),
+        described=tuple(described.values()),
+        jobs=tuple(job for run in named for job in run.jobs),
+        columns={key: job for run in named for key, job in run.columns.items()},
+        folders={key: path for run in named for key, path in run.folders.items()},
+        failed=tuple(sample for run in named for sample in run.failed),
+        not_run=tuple(entry for run in named for entry in run.not_run),
+        unfinished=tuple(_unfinished(runs)),
+        run=_provenance(runs),
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What one system has on one benchmark."""
+
+    system: SystemInfo
+    scores: tuple[Score, ...]
+    job: JobColumns | None
+    tokens: float | None
+
+
+def _refuse_equal_names(paths: Sequence[Path]) -> None:
+    names = Counter(Path(path).resolve().name for path in paths)
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        raise RunFolderError(f"two runs lie in folders called {repeated[0]!r}: rename one, or name it once")
+
+
+def _refuse_unlike(first: RunReport, other: RunReport) -> None:
+    pair = f"the runs {_folder_name(first)} and {_folder_name(other)}"
+    for what, ours, theirs in (
+        ("label", first.label, other.label),
+        ("seed", first.run.get("seed"), other.run.get("seed")),
+        ("limit", first.run.get("limit"), other.run.get("limit")),
+    ):
+        if ours != theirs:
+            raise RunFolderError(
+                f"{pair} cannot stand in one table: their {what} differs ({ours!r}, {theirs!r})"
+            )
+    known = {info.id: info for info in first.described}
+    for info in other.described:
+        shared = known.get(info.id)
+        if shared is None:
+            continue
+        for what in ("name", "version", "options"):
+            ours, theirs = getattr(shared, what), getattr(info, what)
+            if ours != theirs:
+                raise RunFolderError(
+                    f"{pair} cannot stand in one table: {what} of {info.id} differs ({ours!r}, {theirs!r})"
+                )
+
+
+def _named_apart(runs: Sequence[RunReport]) -> list[RunReport]:
+    """The runs with their folder's name added to systems that others of them have too."""
+    counts = Counter(system.name for run in runs for system in run.systems)
+    return [_renamed(run, {name for name, count in counts.items() if count > 1}) for run in runs]
+
+
+def _renamed(run: RunReport, names: set[str]) -> RunReport:
+    def new(name: str) -> str:
+        return f"{name} ({_folder_name(run)})" if name in names else name
+
+    def cell(cell: Cell) -> Cell:
+        return Cell(replace(cell.score, system=new(cell.score.system)))
+
+    def systems(found: Sequence[SystemInfo]) -> tuple[SystemInfo, ...]:
+        return tuple(replace(system, name=new(system.name)) for system in found)
+
+    return replace(
+        run,
+        systems=systems(run.systems),
+        benchmarks=tuple(
+            replace(
+                report,
+                systems=systems(report.systems),
+                tokens={new(name): tokens for name, tokens in report.tokens.items()},
+                cells={(new(name), metric): cell(found) for (name, metric), found in report.cells.items()},
+            )
+            for report in run.benchmarks
+        ),
+        jobs=tuple(replace(job, system=new(job.system)) for job in run.jobs),
+        columns={
+            (benchmark, new(name)): replace(job, system=new(name))
+            for (benchmark, name), job in run.columns.items()
+        },
+        folders={(benchmark, new(name)): path for (benchmark, name), path in run.folders.items()},
+        failed=tuple(replace(sample, system=new(sample.system)) for sample in run.failed),
+        not_run=tuple(replace(entry, system=new(entry.system)) for entry in run.not_run),
+    )
+
+
+def _baseline(named: Sequence[RunReport], runs: Sequence[RunReport], wanted: str | None) -> str | None:
+    """The baseline's name in the joint report: of the first run that has it.
+
+    Raises:
+        UnknownNameError: none has the wanted one.
+    """
+    name = wanted or next((run.baseline for run in runs if run.baseline is not None), None)
+    if name is None:
+        return None
+    for renamed, run in zip(named, runs, strict=True):
+        for new, old in zip(renamed.systems, run.systems, strict=True):
+            if name in {old.name, new.name}:
+                return new.name
+    if wanted is None:
+        return None
+    known = [system.name for run in named for system in run.systems]
+    raise UnknownNameError(what="baseline system", name=wanted, known=known)
+
+
+def _together(
+    identifier: str, runs: Sequence[RunReport], systems: Sequence[SystemInfo], baseline: str | None
+) -> BenchmarkReport:
+    """One benchmark over all runs: the scores as they are, everything that compares systems computed anew."""
+    from vtok_eval.results.statistics import compare_all, mark_discriminating
+
+    measured = {found.system.name: found for run in runs for found in _measured(identifier, run)}
+    metrics = _metrics(identifier, measured.values())
+    controls = [system.name for system in systems if system.control]
+    scores = mark_discriminating(
+        [score for found in measured.values() for score in found.scores], controls=controls
+    )
+    jobs = {name: found.job for name, found in measured.items() if found.job is not None}
+    try:
+        comparisons: list[Comparison] = compare_all(jobs, baseline, metrics) if baseline in jobs else []
+        return make_benchmark_report(
+            next(report.info for run in runs for report in run.benchmarks if report.info.id == identifier),
+            metrics=metrics,
+            systems=tuple(found.system for found in measured.values()),
+            scores=scores,
+            comparisons=comparisons,
+            tokens={name: found.tokens for name, found in measured.items() if found.tokens is not None},
+            jobs=jobs,
+        )
+    except ValueError as error:
+        raise RunFolderError(f"the runs cannot stand in one table: {identifier}: {error}") from error
+
+
+def _measured(identifier: str, run: RunReport) -> Iterator[_Measured]:
+    """What the run's systems have on the benchmark; records of finished jobs only."""
+    report = run.benchmark(identifier)
+    if report is None:
+        return
+    done = {job.system for job in run.jobs if job.benchmark == identifier and job.done}
+    scores: dict[str, list[Score]] = {}
+    for (name, _), cell in report.cells.items():
+        scores.setdefault(name, []).append(cell.score)
+    for system in report.systems:
+        yield _Measured(
+            system=system,
+            scores=tuple(scores[system.name]),
+            job=run.columns.get((identifier, system.name)) if system.name in done else None,
+            tokens=report.tokens.get(system.name),
+        )
+
+
+def _metrics(identifier: str, measured: Iterable[_Measured]) -> tuple[Metric, ...]:
+    """Every metric once.
+
+    Raises:
+        RunFolderError: runs mean different things by one name.
+    """
+    found: dict[str, Metric] = {}
+    for system in measured:
+        for score in system.scores:
+            if found.setdefault(score.metric.name, score.metric) != score.metric:
+                raise RunFolderError(
+                    f"the runs cannot stand in one table: they define {identifier}'s metric "
+                    f"{score.metric.name!r} differently"
+                )
+    return tuple(found.values())
+
+
+def _unfinished(runs: Sequence[RunReport]) -> Iterator[str]:
+    if len(runs) == 1:
+        yield from runs[0].unfinished
+        return
+    for run in runs:
+        yield from (f"{_folder_name(run)}: {reason}" for reason in run.unfinished)
+
+
+def _provenance(runs: Sequence[RunReport]) -> Mapping[str, Any]:
+    """The first run's run.json with the sessions of all, each with its run's folder."""
+    sessions = [
+        {**session, "run": str(run.paths[0])} for run in runs for session in run.run.get("sessions", ())
+    ]
+    return {**runs[0].run, "sessions": sessions}
+
+
+def _folder_name(run: RunReport) -> str:
+    return run.paths[0].resolve().name

@@ -1,0 +1,128 @@
+"""One self-contained page of a run: the finding, tables, pictures, failures, notes and provenance."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.page.headline import headline, how_to_read
+from reports.page.notes import status_notes, table_notes
+from reports.plots.gallery import WrittenPicture
+from reports.run import BenchmarkReport, RunReport
+from reports.tables.budget import BudgetTables
+from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
+
+MOST_FAILURES = 200
+"""Failed samples listed on the page; the rest are counted there and stand in samples.parquet."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A benchmark's part of the page.
+
+    budget: tables at equal budget, with titles and notes. scope: what ran and what did not, with the reason.
+    """
+
+    identifier: str
+    title: str
+    comparison: Grid
+    details: Grid | None
+    table_notes: Sequence[str]
+    budget: Sequence[tuple[str, Grid, Sequence[str]]]
+    pictures: Sequence[Mapping[str, str]]
+    notes: Sequence[str]
+    scope: Sequence[tuple[str, str]]
+
+
+def page(
+    report: RunReport,
+    pictures: Sequence[WrittenPicture],
+    budget: Mapping[str, BudgetTables] | None = None,
+) -> str:
+    """The page as HTML: no script, nothing fetched; pictures are inlined in a light and a dark form."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("reports.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        report=report,
+        status=status_notes(report),
+        findings=headline(report),
+        reading=how_to_read(report),
+        parts=[_part(benchmark, report, pictures, budget or {}) for benchmark in report.benchmarks],
+        unscored=[info for info in report.described if report.benchmark(info.id) is None],
+        failed=report.failed[:MOST_FAILURES],
+        n_more_failed=max(0, len(report.failed) - MOST_FAILURES),
+        sessions=[_session(session) for session in report.run.get("sessions", ())],
+        systems=[(system, _pretty(system.description)) for system in report.systems],
+        described=[(info, _pretty({**info.options, **info.description})) for info in report.described],
+        row_kinds=RowKind,
+    )
+
+
+def _part(
+    benchmark: BenchmarkReport,
+    report: RunReport,
+    pictures: Sequence[WrittenPicture],
+    budget: Mapping[str, BudgetTables],
+) -> Part:
+    scope = _scope(benchmark.info.description)
+    in_long_table = set(benchmark.details) - set(benchmark.headline)
+    return Part(
+        identifier=benchmark.info.id,
+        title=benchmark.info.title,
+        comparison=comparison_grid(benchmark, baseline=report.baseline),
+        details=details_grid(benchmark) if in_long_table else None,
+        table_notes=table_notes(benchmark, baseline=report.baseline),
+        budget=budget[benchmark.info.id].grids(benchmark) if benchmark.info.id in budget else [],
+        pictures=[_inlined(written) for written in pictures if written.benchmark == benchmark.info.id],
+        notes=[note for note in benchmark.info.notes if not _said_by(scope, note)],
+        scope=scope,
+    )
+
+
+def _scope(description: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a benchmark of several dimensions ran, and why it did not run the others."""
+    dimensions = description.get("dimensions")
+    if not isinstance(dimensions, Mapping):
+        return []
+    return [(str(name), str(state)) for name, state in dimensions.items()]
+
+
+def _said_by(scope: Sequence[tuple[str, str]], note: str) -> bool:
+    """Whether a note repeats a line of the scope, which the page shows in full."""
+    return any(name in note and note.endswith(state) for name, state in scope)
+
+
+def _inlined(written: WrittenPicture) -> dict[str, str]:
+    return {
+        "title": written.picture.title,
+        "alt": written.picture.alt,
+        "light": _data_uri(written.light),
+        "dark": _data_uri(written.dark),
+        "data": written.picture.data.to_html(index=False, border=0, na_rep="", float_format="%.4g"),
+    }
+
+
+def _data_uri(svg: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.read_bytes()).decode()}"
+
+
+def _session(session: Mapping[str, Any]) -> dict[str, str]:
+    """A session's lines: the command first, the rest as it is recorded."""
+    rest = {key: value for key, value in session.items() if key != "command"}
+    command = session.get("command") or ()
+    return {
+        "command": command if isinstance(command, str) else " ".join(map(str, command)),
+        "rest": _pretty(rest),
+    }
+
+
+def _pretty(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, default=str) if content else ""

@@ -1,0 +1,80 @@
+"""What must be said beside the numbers: whether the run is finished, and how its tables are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reports.caveats import RANDOM_WEIGHTS
+from reports.run import BenchmarkReport, RunReport
+from reports.wording import (
+    BEST_EXPLAINED,
+    CONTROL_EXPLAINED,
+    LEAST_CLUSTERS,
+    MARKS_EXPLAINED,
+    NOT_DISCRIMINATING_EXPLAINED,
+    SECOND_EXPLAINED,
+    percent,
+    testable,
+)
+
+
+def status_notes(report: RunReport) -> tuple[str, ...]:
+    """What keeps the numbers from being final or whole, each as a sentence; empty where nothing does."""
+    notes = [f"Unfinished run: {reason}." for reason in report.unfinished]
+    if report.run.get("limit") is not None:
+        notes.append(
+            f"Limited run: only the first {report.run['limit']} samples of each benchmark were used."
+        )
+    if report.failed:
+        several = "samples" if len(report.failed) > 1 else "sample"
+        notes.append(f"{len(report.failed)} {several} failed; they are listed in report.html.")
+    notes += [f"Not run: {entry.benchmark} on {entry.system}: {entry.reason}" for entry in report.not_run]
+    return tuple(notes)
+
+
+def table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[str, ...]:
+    """How this benchmark's tables are read; only what occurs in them is explained."""
+    return tuple(_table_notes(benchmark, baseline=baseline))
+
+
+def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterator[str]:
+    cells = benchmark.cells.values()
+    scores = [cell.score for cell in cells]
+    confidences = sorted({score.confidence for score in scores})
+    yield "n: samples behind each score; in brackets how many of them failed."
+    levels = " and ".join(percent(level) for level in confidences)
+    yield f"In brackets: {levels} intervals, each for itself (not corrected for how many there are)."
+    replicates = sorted({score.replicates for score in scores if score.value is not None})
+    if replicates == [1]:
+        yield "One training run or measurement per sample: the intervals hold no variance of training."
+    found = [cell.comparison for cell in cells if cell.comparison is not None]
+    compared = [comparison for comparison in found if testable(comparison)]
+    if found and not compared:
+        yield (
+            f"Differences from {baseline} are not shown: with fewer than {LEAST_CLUSTERS} samples "
+            "no paired test can show one."
+        )
+    elif compared:
+        yield f"Second line of a system: its paired difference from {baseline}. {MARKS_EXPLAINED}"
+    elif baseline is not None:
+        yield f"No system here was compared with {baseline}."
+    if any(cell.best for cell in cells):
+        yield BEST_EXPLAINED
+        if any(cell.second for cell in cells):
+            yield SECOND_EXPLAINED
+    elif len(benchmark.contenders()) > 1:
+        yield "No number is bold: on no metric do the paired tests support a best system."
+    if not all(benchmark.discriminates(metric.name) for metric in benchmark.metrics):
+        yield NOT_DISCRIMINATING_EXPLAINED
+    if any(system.control for system in benchmark.systems):
+        yield CONTROL_EXPLAINED
+    if benchmark.info.caveats:
+        yield f"{benchmark.info.id}: {', '.join(benchmark.info.caveats)}."
+    if any(RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
+        yield "(random weights): not trained; its numbers show that the code runs, and nothing of a method."
+    unpaired = max((comparison.n_unpaired for comparison in compared), default=0)
+    if unpaired:
+        yield (
+            f"Up to {unpaired} samples that only one of two compared systems has "
+            "were left out of a comparison."
+        )

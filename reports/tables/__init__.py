@@ -1,0 +1,1 @@
+"""Tables: what is in them, and their forms."""

@@ -1,0 +1,362 @@
+"""At equal token budget: the best system within each budget, and the tokens that others need for a score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from reports.plots.style import family
+from reports.run import BUDGET_TOLERANCE, BenchmarkReport, RunReport, SystemInfo
+from reports.tables.best_systems import find_best
+from reports.tables.grid import Grid, GridCell, GridRow, RowKind, heading
+from reports.wording import MISSING, score_text, tokens_text
+from vtok_eval.results.records import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from vtok_eval.results.columns import JobColumns
+
+RESAMPLES = 1999
+SEED = 20260204
+CONFIDENCE = 0.95
+MOST_RESAMPLED = 4_000_000
+"""Cells of resampling weights held at once, 32 MB."""
+
+LEADERS_EXPLAINED = (
+    "The leading score among the systems that cost no more, controls left out; budgets within "
+    f"{100 * BUDGET_TOLERANCE:g} % count as one. Bold: best in paired tests against every other system "
+    "within the budget (Bonferroni); where none is bold, another may be as good."
+)
+NEEDED_EXPLAINED = (
+    "Each cell: the tokens per clip with which the systems of other families reach this system's score, read "
+    "from their frontier: their best score within each budget, straight between budgets on a log axis, never "
+    "beyond the measured ones. In brackets: 95 % percentile intervals, clips resampled jointly. "
+    "≤: their cheapest system suffices; >: the dearest measured one does not reach it."
+)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Tokens per clip with which the others reach a system's score; infinite where they do not.
+
+    low, high: the interval; None where fewer than two clusters are shared. least, most: the others' cheapest
+    and dearest budget; an amount at `least` means at most that many.
+    """
+
+    system: str
+    metric: str
+    tokens: float
+    low: float | None
+    high: float | None
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The system with the best score among those within a budget; supported: by the paired tests."""
+
+    budget: float
+    metric: str
+    system: str
+    supported: bool
+
+
+@dataclass(frozen=True)
+class BudgetTables:
+    """A benchmark's tables at equal budget; `needed` is empty where all systems are of one family."""
+
+    leaders: tuple[Leader, ...]
+    needed: tuple[Needed, ...]
+
+    def grids(self, benchmark: BenchmarkReport) -> list[tuple[str, Grid, tuple[str, ...]]]:
+        """Each table that has rows, with its title and how it is read."""
+        found: list[tuple[str, Grid, tuple[str, ...]]] = []
+        if self.leaders:
+            grid = leaders_grid(benchmark, self.leaders)
+            found.append(("the best within each token budget", grid, (LEADERS_EXPLAINED,)))
+        if self.needed:
+            grid = needed_grid(benchmark, self.needed)
+            found.append(("tokens that other families need for a score", grid, (NEEDED_EXPLAINED,)))
+        return found
+
+
+def budget_tables(report: RunReport) -> dict[str, BudgetTables]:
+    """The tables at equal budget, by benchmark id, where contenders have several budgets."""
+    return {
+        benchmark.info.id: BudgetTables(
+            leaders=tuple(leaders(benchmark)), needed=tuple(tokens_needed(report, benchmark))
+        )
+        for benchmark in report.benchmarks
+        if len(budgets(benchmark)) > 1
+    }
+
+
+def needed_table(report: RunReport, tables: Mapping[str, BudgetTables]) -> pd.DataFrame:
+    """The tokens needed as a tidy table.
+
+    `bound` is "at most" where the others' cheapest system suffices and "not reached" where none does; an
+    infinite end of an interval is "not reached" too.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "benchmark": identifier,
+            "system": entry.system,
+            "metric": entry.metric,
+            "others_need_tokens": None if math.isinf(entry.tokens) else entry.tokens,
+            "bound": _bound(entry),
+            "low": entry.low,
+            "high": entry.high,
+            "others_least_tokens": entry.least,
+            "others_most_tokens": entry.most,
+            "confidence": CONFIDENCE,
+            "label": report.label,
+        }
+        for identifier, found in tables.items()
+        for entry in found.needed
+    ]
+    columns = (
+        "benchmark system metric others_need_tokens bound low high others_least_tokens others_most_tokens "
+        "confidence label"
+    )
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def _bound(needed: Needed) -> str:
+    if math.isinf(needed.tokens):
+        return "not reached"
+    return "at most" if needed.tokens <= needed.least else ""
+
+
+def leaders(benchmark: BenchmarkReport) -> list[Leader]:
+    """For each budget and headline metric the contender that leads within it."""
+    metrics = _rankable(benchmark)
+    found = []
+    for budget in budgets(benchmark):
+        affordable = [s.name for s in _priced(benchmark) if benchmark.tokens[s.name] <= budget]
+        scores = [
+            cell.score
+            for metric in metrics
+            for name in affordable
+            if (cell := benchmark.cell(name, metric.name)) is not None and cell.score.value is not None
+        ]
+        podiums = find_best(benchmark.pairs, scores, metrics=metrics, contenders=affordable)
+        for metric in metrics:
+            own = [score for score in scores if score.metric.name == metric.name]
+            if own:
+                sign = 1 if metric.higher_is_better else -1
+                leader = max(own, key=lambda score: sign * (score.value or 0.0)).system
+                best = podiums[metric.name].best if metric.name in podiums else None
+                found.append(Leader(budget, metric.name, leader, best == leader))
+    return found
+
+
+def budgets(benchmark: BenchmarkReport) -> list[float]:
+    """The contenders' token counts, those within `BUDGET_TOLERANCE` of each other as one: their largest."""
+    found: list[list[float]] = []
+    for tokens in sorted(benchmark.tokens[system.name] for system in _priced(benchmark)):
+        if found and tokens <= (1 + BUDGET_TOLERANCE) * found[-1][0]:
+            found[-1].append(tokens)
+        else:
+            found.append([tokens])
+    return [group[-1] for group in found]
+
+
+def tokens_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]:
+    """For each contender and headline metric what the contenders of other families need for its score.
+
+    Replicates are averaged first: the intervals hold the variance of the clips, none of training.
+    """
+    systems = _priced(benchmark)
+    families = {system.name: family(system) for system in systems}
+    found: list[Needed] = []
+    if len(set(families.values())) < 2:
+        return found
+    jobs = {
+        system.name: job
+        for system in systems
+        if (job := report.columns.get((benchmark.info.id, system.name))) is not None
+    }
+    for metric in _rankable(benchmark):
+        if not metric.higher_is_better:
+            continue
+        drawn = _resampled(jobs, metric, benchmark.metrics)
+        for kind in dict.fromkeys(families[name] for name in drawn):
+            own = [name for name in drawn if families[name] == kind]
+            others = [name for name in drawn if families[name] != kind]
+            if others:
+                found += _needed(metric.name, own, others, drawn, benchmark.tokens)
+    place = {
+        (system.name, metric.name): i
+        for i, (metric, system) in enumerate(
+            (metric, system) for metric in benchmark.headline for system in systems
+        )
+    }
+    return sorted(found, key=lambda entry: place[entry.system, entry.metric])
+
+
+def frontier_crossings(targets: np.ndarray, prices: Sequence[float], values: np.ndarray) -> np.ndarray:
+    """Tokens at which the frontier of points (in rising price) reaches each target; infinite where never.
+
+    The frontier is the best value within each price; between two prices that raise it, it is straight in the
+    logarithm of the price. The least price where the first point reaches the target already.
+
+    targets: `(S, B)`, S scores in each of B resamples. values: `(P, B)`, the score at each price. Returns
+    `(S, B)`.
+    """
+    import numpy as np
+
+    found = np.where(targets <= values[0], prices[0], np.inf)
+    price, best = np.full(values.shape[1], prices[0]), values[0].copy()
+    for next_price, following in zip(prices[1:], values[1:], strict=True):
+        raises = following > best
+        reached = np.isinf(found) & raises & (following >= targets)
+        rise = np.where(raises, following - best, 1.0)
+        # Elsewhere the share is not used, and may be too large for the power.
+        share = np.where(reached, (targets - best) / rise, 0.0)
+        found = np.where(reached, price * (next_price / price) ** share, found)
+        price, best = np.where(raises, next_price, price), np.where(raises, following, best)
+    return found
+
+
+def leaders_grid(benchmark: BenchmarkReport, found: Sequence[Leader]) -> Grid:
+    """Budgets x headline metrics: who leads, with which score."""
+    metrics = [metric for metric in _rankable(benchmark) if any(f.metric == metric.name for f in found)]
+    by_place = {(entry.budget, entry.metric): entry for entry in found}
+    rows = []
+    for budget in dict.fromkeys(entry.budget for entry in found):
+        cells = [_leader_cell(benchmark, by_place.get((budget, metric.name))) for metric in metrics]
+        rows.append(GridRow(RowKind.VALUES, (GridCell(f"at most {tokens_text(budget)}"), *cells)))
+    columns = ("Tokens per clip", *(heading(benchmark, metric) for metric in metrics))
+    return Grid(columns, tuple(rows))
+
+
+def needed_grid(benchmark: BenchmarkReport, found: Sequence[Needed]) -> Grid:
+    """Systems x headline metrics: the tokens that other families need."""
+    metrics = [metric for metric in benchmark.headline if any(f.metric == metric.name for f in found)]
+    by_place = {(entry.system, entry.metric): entry for entry in found}
+    rows = []
+    for system in dict.fromkeys(entry.system for entry in found):
+        cells = [GridCell(needed_text(by_place.get((system, metric.name)))) for metric in metrics]
+        tokens = GridCell(tokens_text(benchmark.tokens[system]))
+        rows.append(GridRow(RowKind.VALUES, (GridCell(benchmark.title_of(system)), tokens, *cells)))
+    columns = ("System", "Its own tokens per clip", *(heading(benchmark, metric) for metric in metrics))
+    return Grid(columns, tuple(rows), lead=2)
+
+
+def needed_text(needed: Needed | None) -> str:
+    """Tokens with their interval, e.g. "74 [52, > 128]", "≤ 16"."""
+    if needed is None:
+        return MISSING
+    amount = _amount_text(needed.tokens, needed)
+    if needed.low is None or needed.high is None:
+        return amount
+    low, high = _amount_text(needed.low, needed), _amount_text(needed.high, needed)
+    return amount if low == high == amount else f"{amount} [{low}, {high}]"
+
+
+def _amount_text(tokens: float, needed: Needed) -> str:
+    if math.isinf(tokens):
+        return f"> {tokens_text(needed.most)}"
+    return f"≤ {tokens_text(needed.least)}" if tokens <= needed.least else tokens_text(round(tokens))
+
+
+def _leader_cell(benchmark: BenchmarkReport, leader: Leader | None) -> GridCell:
+    if leader is None:
+        return GridCell(MISSING)
+    cell = benchmark.cell(leader.system, leader.metric)
+    text = score_text(cell.score if cell else None)
+    return GridCell(f"{benchmark.title_of(leader.system)}: {text}", leader.supported)
+
+
+def _priced(benchmark: BenchmarkReport) -> list[SystemInfo]:
+    """The contenders with a known number of tokens above 0."""
+    return [system for system in benchmark.contenders() if benchmark.tokens.get(system.name, 0.0) > 0]
+
+
+def _rankable(benchmark: BenchmarkReport) -> list[Metric]:
+    return [metric for metric in benchmark.headline if metric.higher_is_better is not None]
+
+
+def _needed(
+    metric: str,
+    systems: Sequence[str],
+    others: Sequence[str],
+    drawn: Mapping[str, np.ndarray],
+    tokens: Mapping[str, float],
+) -> list[Needed]:
+    """What `others` need for the score of each of `systems`; drawn: scores of all samples (first) and of each
+    resample (rest).
+    """
+    import numpy as np
+
+    ordered = sorted(others, key=lambda other: tokens[other])
+    prices = [tokens[other] for other in ordered]
+    targets = np.stack([drawn[name] for name in systems])
+    crossings = frontier_crossings(targets, prices, np.stack([drawn[other] for other in ordered]))
+    tail = (1 - CONFIDENCE) / 2
+    found = []
+    for name, crossing in zip(systems, crossings, strict=True):
+        low = high = None
+        if len(crossing) > 1:
+            # Not interpolated: between a number and infinity there is nothing.
+            low = float(np.quantile(crossing[1:], tail, method="lower"))
+            high = float(np.quantile(crossing[1:], 1 - tail, method="higher"))
+        found.append(Needed(name, metric, float(crossing[0]), low, high, least=prices[0], most=prices[-1]))
+    return found
+
+
+def _resampled(
+    jobs: Mapping[str, JobColumns], metric: Metric, known: Sequence[Metric]
+) -> dict[str, np.ndarray]:
+    """Each system's score on all samples and on `RESAMPLES` resamples of the clusters, the same for all.
+
+    Systems without a value are left out. With fewer than two clusters there is no resample. A resample in
+    which a component of the mean has no sample is the score on all.
+    """
+    import numpy as np
+
+    from vtok_eval.results.columns import on_common_samples
+    from vtok_eval.results.sample_table import material
+
+    if not jobs:
+        return {}
+    common = dict(zip(jobs, on_common_samples(list(jobs.values())), strict=True))
+    samples = next(iter(common.values())).samples
+    materials = {name: material(job, metric, known).with_replicates(1) for name, job in common.items()}
+    materials = {name: found for name, found in materials.items() if found.whole}
+    size = samples.n_clusters
+    weights = _weights(size)
+    drawn = {}
+    for system, found in materials.items():
+        means = []
+        for values, present in zip(found.values[:, :, 0], found.present, strict=True):
+            sums = np.bincount(samples.clusters, weights=values, minlength=size)
+            counts = np.bincount(samples.clusters, weights=present, minlength=size)
+            whole = sums.sum() / counts.sum()
+            totals = weights @ counts
+            safe = np.where(totals > 0, totals, 1.0)
+            resampled = np.where(totals > 0, (weights @ sums) / safe, whole)
+            means.append(np.concatenate([[whole], resampled]))
+        drawn[system] = np.mean(means, axis=0)
+    return drawn
+
+
+@lru_cache(maxsize=1)
+def _weights(n_clusters: int) -> np.ndarray:
+    """How often each cluster is drawn, `(resamples, n_clusters)`; fewer resamples where there are many."""
+    import numpy as np
+
+    if n_clusters < 2:
+        return np.zeros((0, n_clusters))
+    n_resamples = max(199, min(RESAMPLES, MOST_RESAMPLED // n_clusters))
+    rng = np.random.default_rng([SEED, n_clusters])
+    weights: np.ndarray = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_resamples)
+    return weights.astype(np.float64)

@@ -1,0 +1,172 @@
+"""The runner: every sample comes out once, with its result or with the reason why it has none."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from vtok_eval.benchmark import Sample
+from vtok_eval.data import Clip
+from vtok_eval.errors import MissingDependencyError, VideoError
+from vtok_eval.run.runners.loading import Failure, load_ahead
+from vtok_eval.run.runners.runner import Runner
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A clip whose every pixel is its number."""
+
+    number: int
+    n_frames: int = 2
+    broken: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"numbered/{self.number}/{self.n_frames}"
+
+    def load(self) -> Clip:
+        if self.broken:
+            raise VideoError(f"clip {self.number} is broken")
+        return Clip(torch.full((self.n_frames, 3, 4, 4), self.number, dtype=torch.uint8), fps=4.0)
+
+
+def samples_of(*clips: Numbered) -> list[Sample]:
+    return [Sample(id=str(clip.number), cluster=str(clip.number), clip=clip) for clip in clips]
+
+
+def numbers(samples, clips):
+    return [int(frames.float().mean()) for frames in clips.frames]
+
+
+def run(samples, function, *, batch_size=4):
+    runner = Runner(torch.device("cpu"), batch_size=batch_size)
+    return {sample.id: result for sample, result in runner.map(samples, function, description="test")}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_every_sample_gets_its_own_result_at_every_batch_size(batch_size):
+    samples = samples_of(*(Numbered(i, n_frames=1 + i % 3) for i in range(20)))
+    assert run(samples, numbers, batch_size=batch_size) == {str(i): i for i in range(20)}
+
+
+def test_a_batch_holds_clips_of_one_length_and_at_most_batch_size():
+    seen = []
+
+    def note(samples, clips):
+        seen.append((len(samples), clips.n_frames))
+        return [0] * len(samples)
+
+    run(samples_of(*(Numbered(i, n_frames=1 + i % 2) for i in range(10))), note, batch_size=4)
+    # Five clips of each length: a full batch of 4 and a rest of 1 for each.
+    assert sorted(seen) == [(1, 1), (1, 2), (4, 1), (4, 2)]
+
+
+def test_a_broken_clip_fails_alone():
+    clips = [Numbered(i, broken=i == 3) for i in range(6)]
+    results = run(samples_of(*clips), numbers)
+    assert results.pop("3") == Failure("clip 3 is broken")
+    assert results == {str(i): i for i in (0, 1, 2, 4, 5)}
+
+
+def test_a_system_that_raises_on_one_clip_keeps_the_others_of_the_batch():
+    def refuse_five(samples, clips):
+        if 5 in numbers(samples, clips):
+            raise RuntimeError("no fives\nplease")
+        return numbers(samples, clips)
+
+    results = run(samples_of(*map(Numbered, range(8))), refuse_five, batch_size=8)
+    assert results.pop("5") == Failure("RuntimeError: no fives please")
+    assert results == {str(i): i for i in range(8) if i != 5}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: no")],
+)
+def test_the_batch_is_halved_for_good_when_memory_runs_out(error):
+    sizes = []
+
+    def at_most_three(samples, clips):
+        sizes.append(len(samples))
+        if len(samples) > 3:
+            raise error
+        return numbers(samples, clips)
+
+    assert run(samples_of(*map(Numbered, range(16))), at_most_three, batch_size=8) == {
+        str(i): i for i in range(16)
+    }
+    # 8 fails, 4 fails, then 2 and 2; the other half of the first batch was cut as 4, which fails into
+    # 2 and 2; the second eight are cut by 2 from the start.
+    assert sizes == [8, 4, 2, 2, 4, 2, 2, 2, 2, 2, 2]
+
+
+def test_a_wrong_number_of_results_is_a_failure_of_each_sample():
+    results = run(samples_of(Numbered(0), Numbered(1)), lambda samples, clips: [1, 2, 3])
+    assert set(results.values()) == {Failure("ValueError: gave 3 results for 1 samples")}
+
+
+def test_a_missing_package_ends_the_run():
+    def needs_more(samples, clips):
+        raise MissingDependencyError("needs vbench")
+
+    with pytest.raises(MissingDependencyError):
+        run(samples_of(Numbered(0)), needs_more)
+
+
+def test_samples_without_clips_are_batched_too():
+    samples = [Sample(id=str(i), cluster=str(i)) for i in range(5)]
+    sizes = []
+
+    def note(samples, clips):
+        assert clips is None
+        sizes.append(len(samples))
+        return [sample.id for sample in samples]
+
+    assert run(samples, note, batch_size=2) == {str(i): str(i) for i in range(5)}
+    assert sizes == [2, 2, 1]
+
+
+def test_the_function_runs_under_inference_mode():
+    results = run(samples_of(Numbered(0)), lambda samples, clips: [torch.is_inference_mode_enabled()])
+    assert results == {"0": True}
+
+
+def test_no_more_clips_are_loaded_ahead_than_allowed():
+    loaded = []
+
+    def load(source):
+        loaded.append(source.number)
+        return source.load()
+
+    stream = load_ahead(samples_of(*map(Numbered, range(20))), load, threads=2, ahead=3)
+    next(stream)
+    # The first is out, so at most it and three more can have been asked for.
+    assert len(loaded) <= 4
+    stream.close()
+    assert len(loaded) < 20
+
+
+def test_a_defect_in_loading_is_not_swallowed():
+    def load(source):
+        raise KeyError("a defect")
+
+    with pytest.raises(KeyError):
+        list(load_ahead(samples_of(Numbered(0)), load, threads=1, ahead=1))
+
+
+def test_a_clip_is_loaded_once_for_all_its_samples_and_every_pass():
+    from vtok_eval.video.clip_cache import ClipCache
+
+    loaded = []
+
+    @dataclass(frozen=True)
+    class Counted(Numbered):
+        def load(self) -> Clip:
+            loaded.append(self.number)
+            return super().load()
+
+    samples = [Sample(f"{i}-{k}", str(i), Counted(i)) for i in range(4) for k in range(3)]
+    runner = Runner(torch.device("cpu"), batch_size=2, clip_cache=ClipCache(2**20))
+    for _ in range(2):
+        assert len(list(runner.map(samples, numbers, description="test"))) == 12
+    assert sorted(loaded) == [0, 1, 2, 3]

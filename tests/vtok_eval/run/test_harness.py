@@ -1,0 +1,299 @@
+"""The harness: plan, run, resume after SIGKILL, failures counted, unlike measurements never mixed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vtok_eval.run.mean_colour import MeanColour
+from vtok_eval.errors import MissingDependencyError, RunFolderError, SpecError, SuiteError, UnknownNameError
+from vtok_eval.registry import BENCHMARKS
+from vtok_eval.results.records import Status
+from vtok_eval.results.store import RunFolder
+from vtok_eval.run.harness import Harness, RunSettings
+from vtok_eval.run.plan import render_plan
+from vtok_eval.run.suite import BenchmarkEntry, Suite, SystemEntry
+
+HERE = Path(__file__).parent
+MODULE = HERE / "mean_colour.py"
+FIRST_JOB = "mean-colour/MeanColourTokenizer"
+
+
+@pytest.fixture(autouse=True)
+def _mean_colour_benchmark(monkeypatch):
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "mean_colour:MeanColour")
+
+
+def suite(*classes: str, **options: object) -> Suite:
+    classes = classes or ("MeanColourTokenizer",)
+    return Suite(
+        name="test",
+        label="a test",
+        setting="custom",
+        baseline=classes[0],
+        systems=tuple(SystemEntry(spec=f"{MODULE}:{name}", name=name) for name in classes),
+        benchmarks=(BenchmarkEntry(name="mean-colour", options=options),),
+    )
+
+
+def run(suite: Suite, out: Path, **settings: object):
+    return Harness(suite, RunSettings(device="cpu", **settings), cache=out.parent / "cache").run(out)
+
+
+def results(folder: Path) -> dict[str, object]:
+    """Everything that must not depend on how the run went: records without cost, scores, comparisons."""
+    opened = RunFolder.open(folder)
+    return {
+        "records": [(r.job, r.sample_id, r.status, r.values, r.outputs) for r in opened.raw_records()],
+        "scores": opened.scores(),
+        "comparisons": opened.comparisons(),
+    }
+
+
+def test_a_run_leaves_records_scores_and_provenance(tmp_path):
+    summary = run(suite(), tmp_path / "run")
+    assert summary.complete
+    assert summary.new_samples == 12
+    folder = RunFolder.open(tmp_path / "run")
+    (score,) = folder.scores()
+    # Levels 0, 10, .., 110: the four with level % 3 == 0 (0, 30, 60, 90) are read rightly, of 12.
+    assert score.value == pytest.approx(4 / 12)
+    assert (score.n, score.n_failed) == (12, 0)
+    assert score.label == "a test"
+    (session,) = folder.run()["sessions"]
+    assert session["jobs"].keys() == {"mean-colour/MeanColourTokenizer"}
+    assert session["device"]
+    assert folder.run()["systems"][0]["spec"].endswith("mean_colour.py:MeanColourTokenizer")
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_the_batch_size_changes_nothing(tmp_path, batch_size):
+    run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run", batch_size=batch_size)
+    run(suite("MeanColourTokenizer", "Moody"), tmp_path / "other", batch_size=4)
+    assert results(tmp_path / "run") == results(tmp_path / "other")
+
+
+def test_a_second_run_does_nothing(tmp_path):
+    run(suite(), tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    summary = run(suite(), tmp_path / "run")
+    assert summary.new_samples == 0
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_one_more_system_costs_only_that_system(tmp_path):
+    run(suite(), tmp_path / "run")
+    summary = run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run")
+    assert summary.new_samples == 12
+    folder = RunFolder.open(tmp_path / "run")
+    assert [entry["name"] for entry in folder.run()["systems"]] == ["MeanColourTokenizer", "Moody"]
+    assert len(folder.run()["sessions"]) == 2
+    assert [comparison.system for comparison in folder.comparisons()] == ["Moody"]
+
+
+def test_a_tokenizer_that_misbehaves_fails_on_just_those_samples(tmp_path):
+    summary = run(suite("Moody"), tmp_path / "run")
+    reasons = {record.sample_id: record.reason for record in summary.failed}
+    assert reasons.keys() == {"flat-10", "flat-20", "flat-30", "flat-40"}
+    assert reasons["flat-10"] == "RuntimeError: I do not like ten"
+    assert "NaN" in reasons["flat-20"]
+    assert "must be (1, L, D)" in reasons["flat-30"]
+    assert "mask must be" in reasons["flat-40"]
+    (score,) = RunFolder.open(tmp_path / "run").scores()
+    # Of the four hits 0, 30, 60, 90 the second failed; failures count as wrong and stay in the denominator.
+    assert (score.n, score.n_failed) == (12, 4)
+    assert score.value == pytest.approx(3 / 12)
+    assert not summary.complete
+
+
+def test_a_broken_clip_is_a_failed_sample_with_its_reason(tmp_path):
+    summary = run(suite(broken=50), tmp_path / "run")
+    assert [(record.sample_id, record.reason) for record in summary.failed] == [
+        ("flat-50", "flat clip 50 is broken")
+    ]
+
+
+def test_failed_samples_are_tried_again_only_when_asked(tmp_path):
+    run(suite("Moody"), tmp_path / "run")
+    assert run(suite("Moody"), tmp_path / "run").new_samples == 0
+    assert run(suite("Moody"), tmp_path / "run", retry_failed=True).new_samples == 4
+
+
+def test_a_system_that_cannot_be_prepared_fails_every_sample_and_says_why(tmp_path):
+    summary = run(suite(refuse=True), tmp_path / "run")
+    assert len(summary.failed) == 12
+    assert summary.failed[0].reason == "could not be prepared: ValueError: cannot be prepared"
+
+
+def test_a_benchmark_that_needs_a_missing_package_is_not_run_and_said_so(tmp_path):
+    summary = run(suite(missing=True), tmp_path / "run")
+    (entry,) = summary.not_run
+    assert "colour-science" in entry.reason
+    assert not summary.complete
+    assert RunFolder.open(tmp_path / "run").run()["not_run"][0]["reason"] == entry.reason
+    assert RunFolder.open(tmp_path / "run").jobs() == []
+    assert (summary.new_samples, summary.n_done) == (0, 0)
+    assert run(suite(), tmp_path / "other").n_done == 1
+
+
+def _lacks_its_package(patch: pytest.MonkeyPatch) -> None:
+    """Make this an environment in which the benchmark can measure nothing, as VBench without its package."""
+    describe = MeanColour.describe
+    patch.setattr(MeanColour, "metrics", lambda self: ())
+    patch.setattr(MeanColour, "describe", lambda self: {**describe(self), "package": None})
+
+    def prepare(self, system, context):
+        raise MissingDependencyError("mean-colour needs colour-science")
+
+    patch.setattr(MeanColour, "prepare", prepare)
+
+
+def test_one_folder_is_filled_from_environments_that_can_run_different_things(tmp_path, monkeypatch):
+    run(suite("MeanColourTokenizer", "Moody"), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        _lacks_its_package(patch)
+        assert len(run(suite(), tmp_path / "run").not_run) == 1
+    assert run(suite(), tmp_path / "run").complete
+    assert RunFolder.open(tmp_path / "run").run()["not_run"] == []
+    with monkeypatch.context() as patch:
+        _lacks_its_package(patch)
+        before = results(tmp_path / "run")
+        assert run(suite(), tmp_path / "run").complete  # what was done elsewhere is done
+        (entry,) = run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").not_run
+        assert entry.system == "Moody"
+        assert results(tmp_path / "run") == before
+    assert run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").new_samples == 12
+    assert results(tmp_path / "run") == results(tmp_path / "whole")
+
+
+def test_what_another_command_could_not_run_stays_said(tmp_path):
+    run(suite(), tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        _lacks_its_package(patch)
+        run(suite("Moody"), tmp_path / "run")
+    run(suite("MeanColourTokenizer"), tmp_path / "run", retry_failed=True)
+    assert [entry["system"] for entry in RunFolder.open(tmp_path / "run").run()["not_run"]] == ["Moody"]
+
+
+def test_limit_takes_the_first_samples(tmp_path):
+    assert run(suite(), tmp_path / "run", limit=5).new_samples == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "named"),
+    [
+        ({}, {"seed": 7}, "seed is 0 there, 7 here"),
+        ({}, {"limit": 3}, "limit is None there, 3 here"),
+        ({"n": 5}, {}, "benchmark 'mean-colour': options: n is None there, 5 here"),
+    ],
+)
+def test_a_folder_holds_to_its_settings(tmp_path, options, settings, named):
+    run(suite(), tmp_path / "run")
+    with pytest.raises(RunFolderError) as caught:
+        run(suite(**options), tmp_path / "run", **settings)
+    assert named in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_folder_holds_to_its_label(tmp_path):
+    run(suite(), tmp_path / "run")
+    with pytest.raises(RunFolderError, match="label is 'a test' there, 'another' here"):
+        run(suite().model_copy(update={"label": "another"}), tmp_path / "run")
+
+
+def test_a_changed_system_of_the_same_name_is_refused(tmp_path):
+    run(suite(), tmp_path / "run")
+    changed = SystemEntry(spec=f"{MODULE}:Moody", name="MeanColourTokenizer")
+    with pytest.raises(RunFolderError, match="MeanColourTokenizer"):
+        run(suite().model_copy(update={"systems": (changed,)}), tmp_path / "run")
+
+
+def test_a_wrong_suite_fails_before_anything_is_written(tmp_path):
+    with pytest.raises(UnknownNameError, match="option of benchmark mean-colour 'm'"):
+        run(suite(m=5), tmp_path / "run")
+    with pytest.raises(SpecError, match="no such weights"):
+        run(suite("NeverBuilt"), tmp_path / "run")
+    videos = suite().model_copy(update={"systems": (SystemEntry(spec="videos:shipped"),), "baseline": None})
+    with pytest.raises(SuiteError, match="takes tokenizer"):
+        run(videos, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_plan_says_what_will_be_done_and_what_it_costs(tmp_path):
+    entries = (SystemEntry(spec="frames-2"), SystemEntry(spec=f"{MODULE}:Moody", name="Moody"))
+    changed = suite().model_copy(update={"systems": entries, "baseline": None})
+    text = render_plan(Harness(changed, RunSettings(device="cpu"), cache=tmp_path).plan())
+    # frames-2 on clips of two frames: 2 x 16 tokens, for 12 clips 384.
+    assert "mean-colour/frames-2" in text
+    assert "384" in text
+    assert "2 jobs, 24 samples" in text
+
+
+def _run_and_be_killed(out: Path, at: str) -> int:
+    """Run the suite in another process that SIGKILLs itself when it meets the sample `at`."""
+    script = (
+        "import sys; from pathlib import Path; import test_harness as t\n"
+        "t.BENCHMARKS.built_in['mean-colour'] = 'mean_colour:MeanColour'\n"
+        "t.run(t.suite('MeanColourTokenizer', 'Moody'), Path(sys.argv[1]), batch_size=2)\n"
+    )
+    environment = os.environ | {"MEAN_COLOUR_KILL_AT": at, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
+    return subprocess.run([sys.executable, "-c", script, str(out)], env=environment, check=False).returncode
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_and_ends_with_the_same_numbers(tmp_path):
+    out = tmp_path / "killed"
+    for at in ("flat-0", "flat-50", "flat-100"):
+        assert _run_and_be_killed(out, at) == -signal.SIGKILL
+        done = {record.sample_id for record in RunFolder.open(out).raw_records(FIRST_JOB)}
+        assert at not in done
+    assert len(done) == 10  # flat-0 to flat-90: the batches before flat-100's
+    again = run(suite("MeanColourTokenizer", "Moody"), out)
+    assert again.new_samples == 2 + 12
+    run(suite("MeanColourTokenizer", "Moody"), tmp_path / "whole")
+    assert results(out) == results(tmp_path / "whole")
+    ids = [(record.job, record.sample_id) for record in RunFolder.open(out).raw_records()]
+    assert len(ids) == len(set(ids)) == 24
+
+
+def test_an_unwritable_folder_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunFolderError, match="is a file"):
+        run(suite(), tmp_path / "file")
+    with pytest.raises(RunFolderError, match="cannot make"):
+        run(suite(), tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(tmp_path, monkeypatch):
+    from vtok_eval.results import store
+
+    run(suite(), tmp_path / "run")
+
+    def full(path, write):
+        with open("/dev/full", "wb", buffering=0) as device:
+            try:
+                device.write(b"x")
+            except OSError as error:
+                raise RunFolderError(f"cannot write {path}: {error.strerror}") from error
+
+    monkeypatch.setattr(store, "write_atomically", full)
+    with pytest.raises(RunFolderError, match="No space left"):
+        run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run")
+    monkeypatch.undo()
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "mean_colour:MeanColour")
+    assert run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").new_samples == 12
+
+
+def test_run_json_is_strict_json(tmp_path):
+    run(suite(), tmp_path / "run")
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    json.loads((tmp_path / "run" / "run.json").read_text(), parse_constant=refuse)
+    assert all(record.status is Status.OK for record in RunFolder.open(tmp_path / "run").raw_records())

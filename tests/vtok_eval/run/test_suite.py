@@ -1,0 +1,101 @@
+"""Suites: what a YAML file may say, and what a wrong one is told."""
+
+import pytest
+
+from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
+from vtok_eval.run.suite import (
+    CUSTOM_LABEL,
+    SystemEntry,
+    load_suite,
+    parse_benchmark,
+    parse_suite,
+    shipped_suites,
+)
+
+GOOD = """\
+name: small
+label: a test
+setting: custom
+baseline: frames-2
+systems:
+  - frames-2
+  - {name: mine, spec: "vtok:stride=1", control: true}
+benchmarks:
+  - understanding-scenes
+  - name: efficiency
+    options: {repeats: 2}
+"""
+
+
+def test_a_suite_is_read_with_its_short_forms():
+    suite = parse_suite(GOOD, origin="s.yaml")
+    assert [system.name for system in suite.systems] == ["frames-2", "mine"]
+    assert suite.systems[1].spec == "vtok:stride=1"
+    assert suite.systems[1].control
+    assert suite.benchmarks[1].id == "efficiency"
+    assert suite.benchmarks[1].options == {"repeats": 2}
+    assert suite.seed == 0
+
+
+def test_every_shipped_suite_is_valid_and_described():
+    assert "mini" in shipped_suites()
+    assert all(shipped_suites().values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("baseline: frames-2", "baselin: frames-2"),
+            "s.yaml:4: unknown key 'baselin'; did you mean 'baseline'?",
+        ),
+        (("baseline: frames-2", "baseline: frames-3"), "unknown baseline system 'frames-3'; did you mean"),
+        (("options:", "option:"), "s.yaml:11: unknown key 'option'; did you mean 'options'?"),
+        (("- understanding-scenes", "- understanding-scene"), "did you mean 'understanding-scenes'?"),
+        (("  - frames-2\n", "  - frames-2\n  - frames-2\n"), "system 'frames-2' stands twice"),
+        (("label: a test\n", ""), "s.yaml:1: label: Field required"),
+        (("name: small", "name: [unclosed"), "s.yaml:2: not YAML"),
+        (("setting: custom", "setting: custom\nseed: -1"), "s.yaml:4: seed: Input should be greater"),
+    ],
+)
+def test_a_wrong_suite_is_told_where_and_what(change, message):
+    with pytest.raises(SuiteError) as caught:
+        parse_suite(GOOD.replace(*change), origin="s.yaml")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_suite_that_is_no_mapping():
+    with pytest.raises(SuiteError, match="a suite is a mapping"):
+        parse_suite("- a\n- b\n", origin="s.yaml")
+
+
+def test_an_unknown_suite_and_a_missing_file(tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean 'mini'"):
+        load_suite("mimi")
+    with pytest.raises(SuiteError, match="no suite file"):
+        load_suite(str(tmp_path / "none.yaml"))
+
+
+def test_a_changed_suite_adds_systems_once_and_drops_a_baseline_that_left():
+    suite = parse_suite(GOOD, origin="s.yaml")
+    more = suite.changed(add_systems=[SystemEntry(spec="frames-4"), SystemEntry(spec="frames-2")])
+    assert [system.name for system in more.systems] == ["frames-2", "mine", "frames-4"]
+    alone = suite.changed(add_systems=[SystemEntry(spec="frames-4")], keep_systems=False)
+    assert [system.name for system in alone.systems] == ["frames-4"]
+    assert alone.baseline is None
+    # What was never part of the suite must not carry its label.
+    assert (alone.name, alone.label) == ("custom", CUSTOM_LABEL)
+    assert more.label == suite.label
+    with pytest.raises(UnknownNameError):
+        suite.changed(baseline="frames-3")
+
+
+def test_benchmarks_named_on_the_command_line():
+    suite = parse_suite(GOOD, origin="s.yaml")
+    assert parse_benchmark("efficiency", suite=suite).options == {"repeats": 2}
+    assert parse_benchmark("vbench:a,b", suite=suite).options == {"dimensions": ["a", "b"]}
+    with pytest.raises(UnknownNameError, match="did you mean 'vbench'"):
+        parse_benchmark("vbnch", suite=suite)
+    with pytest.raises(SpecError, match="no parts"):
+        parse_benchmark("understanding-scenes:a", suite=suite)

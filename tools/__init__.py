@@ -1,0 +1,1 @@
+"""Scripts that measure, generate documentation or build stand-ins; not in the wheel."""

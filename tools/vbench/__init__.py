@@ -1,0 +1,1 @@
+"""Scripts around VBench: speed, memory, stand-in weights, the documentation's table."""

@@ -1,0 +1,1 @@
+"""The three tracks of TV-Align: videos, frozen tokens, reconstructions."""

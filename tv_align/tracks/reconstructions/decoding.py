@@ -1,0 +1,79 @@
+"""Clips through a tokenizer and back: by its own `decode`, or by the small decoder trained for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vtok_eval.benchmark import System
+from vtok_eval.data import Clips, check_tokens
+from vtok_eval.errors import GenerationError, MissingDependencyError
+from vtok_eval.systems import DecodingTokenizer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+
+class Decoding(Protocol):
+    """Shows what a tokenizer's tokens hold."""
+
+    def reconstruct(self, clips: Clips) -> tuple[Tensor, Tensor]:
+        """Clips uint8 `(B, T, 3, H, W)`, of any T, H and W, and the tokens each came from, int64 `(B,)`.
+
+        Raises:
+            VtokEvalError: a clip could not be encoded or decoded; one line says why.
+        """
+        ...
+
+
+def decoding_of(system: System, *, device: torch.device, folder: Path | None = None) -> Decoding:
+    """How a tokenizer's tokens are shown: by its own `decode`, else by its decoder in the folder or shipped.
+
+    Raises:
+        MissingDependencyError: it neither decodes by itself nor has a trained decoder; says how to train one.
+    """
+    if isinstance(system.subject, DecodingTokenizer):
+        return OwnDecoding(system.subject)
+    from vtok_eval.decoders import decoder_of
+
+    try:
+        return decoder_of(system, device=device, folder=folder)
+    except MissingDependencyError as error:
+        raise MissingDependencyError(f"{error}; --set decoders=FOLDER then takes it") from error
+
+
+class OwnDecoding:
+    """A tokenizer that decodes by itself."""
+
+    def __init__(self, tokenizer: DecodingTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def reconstruct(self, clips: Clips) -> tuple[Tensor, Tensor]:
+        """As `Decoding`.
+
+        Raises:
+            GenerationError: the tokenizer raised, or decoded something else than as many uint8 clips.
+            TokenizerError: its tokens break the protocol.
+        """
+        import torch
+
+        try:
+            with torch.inference_mode():
+                tokens = self._tokenizer.encode(clips)
+                check_tokens(tokens, n_clips=len(clips))
+                decoded = self._tokenizer.decode(tokens)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise GenerationError(f"could not be reconstructed: {type(error).__name__}: {reason}") from error
+        return _checked(decoded, n_clips=len(clips)), tokens.count().cpu()
+
+
+def _checked(decoded: Any, *, n_clips: int) -> Tensor:
+    frames = decoded.frames if isinstance(decoded, Clips) else None
+    good = frames is not None and frames.ndim == 5 and len(frames) == n_clips and frames.shape[2] == 3
+    if frames is None or not good or str(frames.dtype) != "torch.uint8":
+        form = type(decoded).__name__ if frames is None else f"{frames.dtype} {tuple(frames.shape)}"
+        raise GenerationError(f"decode must give Clips of uint8 ({n_clips}, T, 3, H, W), not {form}")
+    return frames.cpu()

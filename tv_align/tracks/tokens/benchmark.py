@@ -1,0 +1,198 @@
+"""TV-Align's track `read` as a benchmark: do frozen tokens tell true text from its counterfactuals?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tv_align.prompts.schema import CATEGORIES, PromptSuite
+from tv_align.scenes.prompts import reference_samples, scenes_suite
+from tv_align.tracks.scores import metrics
+from tv_align.tracks.tokens.options import ReadOptions
+from vtok_eval.benchmark import Context, Evaluator, Sample, System
+from vtok_eval.errors import SuiteError
+from vtok_eval.probes.options import check_options
+from vtok_eval.results.records import Metric
+from vtok_eval.scenes.dataset import SceneSet
+
+if TYPE_CHECKING:
+    from tv_align.tracks.tokens.questions import QuestionTable
+
+_TRAINED_ON = ("train", "validation")
+
+
+class TVAlignRead:
+    """The prompts of `tv-align-scenes`, whose clips are encoded; a probe on the tokens answers the questions.
+
+    No decoder and no judge: each question is put as words of a closed vocabulary to an attentive probe, which
+    says yes or no. The probe, its training questions, clips and steps are the same for every tokenizer; a
+    tokenizer's own projection is trained with it. The epoch and the learning rate are chosen on the
+    validation split. Splits share no photo. The options are explained in `ReadOptions`.
+    """
+
+    name = "tv-align-read"
+    version = "1"
+    accepts = frozenset({"tokenizer"})
+
+    def __init__(
+        self,
+        *,
+        train_clips: int = 4000,
+        validation_clips: int = 400,
+        data_seed: int = 0,
+        per_level: int = 25,
+        clip_size: int = 64,
+        n_frames: int = 16,
+        probe_seeds: int = 1,
+        questions_per_fact: int = 2,
+        width: int = 128,
+        heads: int = 8,
+        epochs: int = 8,
+        batch_size: int = 128,
+        optimizer: str = "muon",
+        learning_rates: Sequence[float] = (0.1,),
+        weight_decay: float = 0.25,
+    ) -> None:
+        """Check the options.
+
+        Raises:
+            SuiteError: naming the option that is wrong.
+        """
+        given = {
+            "train_clips": train_clips,
+            "validation_clips": validation_clips,
+            "data_seed": data_seed,
+            "per_level": per_level,
+            "clip_size": clip_size,
+            "n_frames": n_frames,
+            "probe_seeds": probe_seeds,
+            "questions_per_fact": questions_per_fact,
+            "width": width,
+            "heads": heads,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimizer": optimizer,
+            "learning_rates": learning_rates,
+            "weight_decay": weight_decay,
+        }
+        self.options = check_options(ReadOptions, given, benchmark=self.name)
+        counts = {"train": train_clips, "validation": validation_clips}
+        try:
+            self._sets = {
+                split: SceneSet(data_seed, split, counts[split], size=clip_size, n_frames=n_frames)
+                for split in _TRAINED_ON
+            }
+        except ValueError as error:
+            raise SuiteError(f"{self.name}: {error}") from error
+
+    def metrics(self) -> Sequence[Metric]:
+        """Question and prompt accuracy, in all and by category."""
+        return metrics(CATEGORIES)
+
+    def samples(self, system: System) -> Sequence[Sample]:
+        """One per prompt, the same for every system: its clip, its category and level."""
+        return self._samples
+
+    @cached_property
+    def _samples(self) -> Sequence[Sample]:
+        options = self.options
+        return reference_samples(
+            per_level=options.per_level, size=options.clip_size, n_frames=options.n_frames
+        )
+
+    @cached_property
+    def _suite(self) -> PromptSuite:
+        return scenes_suite(per_level=self.options.per_level)
+
+    def prepare(self, system: System, context: Context) -> Evaluator:
+        """Train the system's probes, or take from the job's artifacts those already trained.
+
+        Raises:
+            TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
+            RunFolderError: the artifacts cannot be written.
+            MissingDependencyError: the optimizer needs a later torch.
+        """
+        from tv_align.tracks.tokens.evaluator import ReadEvaluator
+        from tv_align.tracks.tokens.reading import QuestionReading
+        from vtok_eval.probes.preparation import ReaderTraining
+
+        training = ReaderTraining(
+            task=QuestionReading(self._questions["train"], self._questions["validation"]),
+            recipe=self.options.recipe(n_frames=self.options.n_frames),
+            n_probes=self.options.probe_seeds,
+            training=self._numbered["train"],
+            validation=self._numbered["validation"],
+            facts={"version": self.version, "data": self._fingerprints(), **self._training_facts()},
+        )
+        return ReadEvaluator(
+            tokenizer=system.subject,
+            readers=training.prepare(system, context),
+            prompts={prompt.id: prompt for prompt in self._suite.prompts},
+            device=context.device,
+        )
+
+    @cached_property
+    def _numbered(self) -> Mapping[str, Sequence[Sample]]:
+        return {
+            split: [
+                Sample(id=clip.key, cluster=clip.key, clip=clip, target={"row": row})
+                for row, clip in enumerate(scenes.clips())
+            ]
+            for split, scenes in self._sets.items()
+        }
+
+    @cached_property
+    def _questions(self) -> Mapping[str, QuestionTable]:
+        """What the probes of all systems are trained with, made once."""
+        from tv_align.tracks.tokens.questions import QuestionTable
+
+        return {
+            split: QuestionTable.of(
+                [clip.scene for clip in scenes.clips()], per_fact=self.options.questions_per_fact
+            )
+            for split, scenes in self._sets.items()
+        }
+
+    def describe(self) -> Mapping[str, Any]:
+        """Options, prompts and data with their hashes, the protocol, notes for the report."""
+        options = self.options
+        suite = self._suite
+        notes = [
+            f"prompts: {suite.name} version {suite.version}, an open re-creation of TV-Align; no judge: a "
+            "probe on the frozen tokens answers, trained on questions of the same vocabulary about "
+            f"{options.train_clips} other clips over other photos, alike for all tokenizers",
+            "measures how easily the answers are read at a fixed training budget, not whether they are there",
+        ]
+        if options.probe_seeds == 1:
+            notes.append("one probe seed: the intervals hold no variance of training")
+        n_clips = options.train_clips + options.validation_clips + len(self._samples)
+        return {
+            "options": options.model_dump(mode="json"),
+            "prompts": {
+                "suite": suite.name,
+                "version": suite.version,
+                "sha256": suite.sha256,
+                "n": len(suite.prompts),
+                "source": suite.source,
+            },
+            "data": self._fingerprints(),
+            "training": self._training_facts(),
+            "protocol": "TV-Align as re-created here, track read: yes-or-no questions, half of them "
+            "counterfactual, answered by an attentive probe on frozen tokens",
+            "source": "after arXiv 2602.04202, whose prompts and judge are not released; "
+            "probe after V-JEPA (arXiv 2404.08471)",
+            "notes": notes,
+            "cost": [
+                f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
+                f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
+                f"{options.epochs} epochs per system"
+            ],
+        }
+
+    def _training_facts(self) -> Mapping[str, Any]:
+        """What the training questions depend on beside the clips."""
+        return {"questions_per_fact": self.options.questions_per_fact, "questions_version": 1}
+
+    def _fingerprints(self) -> dict[str, str]:
+        return {split: scenes.fingerprint() for split, scenes in self._sets.items()}

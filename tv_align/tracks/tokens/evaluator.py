@@ -1,0 +1,68 @@
+"""Asks a tokenizer's trained probes the questions of the prompts that its clips show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tv_align.judges.judge import Verdict
+from tv_align.prompts.schema import Prompt
+from tv_align.tracks.scores import values, verdicts_as_json
+from tv_align.tracks.tokens.questions import bags_of_words
+from vtok_eval.benchmark import Outcome, Sample
+from vtok_eval.data import Clips
+from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
+from vtok_eval.probes.training import TrainedReader
+
+
+@dataclass(frozen=True)
+class ReadEvaluator:
+    """Each clip is read alone, so its company in a batch changes nothing.
+
+    prompts: by id, which a sample's `target["prompt_id"]` names.
+    """
+
+    tokenizer: Any
+    readers: tuple[TrainedReader, ...]
+    prompts: Mapping[str, Prompt]
+    device: torch.device
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
+        """One outcome per sample: for each score one value per probe; the first probe's verdicts are kept.
+
+        Raises:
+            TokenizerError: the tokens break the protocol or are of another width than in training.
+        """
+        if clips is None:
+            raise ValueError("the track read needs clips")
+        features = extract_features(self.tokenizer, clips)
+        widths = tuple(int(mean.shape[1]) for mean in self.readers[0].statistics.means)
+        require_widths(features, [sample.id for sample in samples], expected=widths, like="in training")
+        return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
+
+    def _outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        prompt = self.prompts[sample.target["prompt_id"]]
+        verdicts = [self._verdicts(trained, prompt, features, sample.id) for trained in self.readers]
+        scores = [values(prompt, each) for each in verdicts]
+        return Outcome(
+            values={name: tuple(score[name][0] for score in scores) for name in scores[0]},
+            outputs={"verdicts": verdicts_as_json(prompt, verdicts[0])},
+            cost={"tokens": float(features.n_tokens)},
+        )
+
+    def _verdicts(
+        self, trained: TrainedReader, prompt: Prompt, features: ClipFeatures, name: str
+    ) -> list[Verdict]:
+        """Of all the prompt's questions at once: a query does not see the others."""
+        table = trained.statistics.standardise(build_table([features], [name]))
+        groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
+        asked, claimed = bags_of_words([question.text for question in prompt.questions])
+        reader: Any = trained.reader
+        logits = reader.says_yes(groups, slot, asked.to(self.device), claimed.to(self.device))[0]
+        return [
+            Verdict("yes" if logit > 0 else "no", probability=float(logit.sigmoid()))
+            for logit in logits.double().cpu()
+        ]

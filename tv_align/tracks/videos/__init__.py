@@ -1,0 +1,1 @@
+"""TV-Align's track for videos: a judge answers questions about each video."""

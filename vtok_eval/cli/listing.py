@@ -1,0 +1,36 @@
+"""What `vtok-eval list` prints: every name that can be used, with a line about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from vtok_eval.registry import ANSWERERS, BACKBONES, BENCHMARKS, DETAILS, TOKENIZERS, Registry
+from vtok_eval.run.suite import shipped_suites
+
+
+def _registered(registry: Registry) -> Callable[[], Mapping[str, str]]:
+    return lambda: {name: registry.summaries.get(name, registry.targets()[name]) for name in registry}
+
+
+LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
+    "tokenizers": _registered(TOKENIZERS),
+    "backbones": _registered(BACKBONES),
+    "benchmarks": _registered(BENCHMARKS),
+    "answerers": _registered(ANSWERERS),
+    "suites": shipped_suites,
+}
+
+
+def render_listing(what: str, *, data: str | None = None, details: bool = True) -> str:
+    """The names of one kind under its heading, aligned, each with what else is known of it.
+
+    data: where benchmarks' data are looked for, as their option. details: false leaves a line for each.
+    """
+    entries = LISTINGS[what]()
+    width = max((len(name) for name in entries), default=0)
+    more = DETAILS.resolve(what)(data) if details and what in DETAILS else {}
+    lines = [what]
+    for name, summary in entries.items():
+        lines.append(f"  {name:<{width}}  {summary}")
+        lines += [f"  {'':<{width}}  {line}" for line in more.get(name, ())]
+    return "\n".join(lines)

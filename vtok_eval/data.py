@@ -1,0 +1,135 @@
+"""The data that passes between systems and benchmarks: clips, and the tokens of clips.
+
+Importing this module does not import torch: tensors appear in annotations only, and the functions that
+compute with them work through the tensors' own methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from vtok_eval.errors import TokenizerError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip: `frames` uint8 `(T, 3, H, W)` in RGB, and its frame rate in frames per second."""
+
+    frames: Tensor
+    fps: float
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A batch of clips of one length and size: `frames` uint8 `(B, T, 3, H, W)`; `fps` float64 `(B,)`."""
+
+    frames: Tensor
+    fps: Tensor
+
+    def __len__(self) -> int:
+        return int(self.frames.shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """T, the number of frames of every clip in the batch."""
+        return int(self.frames.shape[1])
+
+    @classmethod
+    def stack(cls, clips: Sequence[Clip]) -> Clips:
+        """Make a batch of clips that share T, H and W."""
+        import torch
+
+        frames = torch.stack([clip.frames for clip in clips])
+        return cls(frames=frames, fps=torch.tensor([clip.fps for clip in clips], dtype=torch.float64))
+
+
+class TokenKind(IntEnum):
+    """What a token stands for."""
+
+    SPATIAL = 0
+    """Part of one frame's picture: a key frame's or a sampled frame's grid cell."""
+    MOTION = 1
+    """A change between frames: VTok's residual token."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a batch of clips.
+
+    values: `(B, L, D)` floating point; what stands under a false mask is ignored.
+    mask: `(B, L)` bool, true where there is a token.
+    kind: `(B, L)` int64, a `TokenKind` each.
+    frame: `(B, L)` int64, the index in the clip of the frame that the token belongs to.
+    """
+
+    values: Tensor
+    mask: Tensor
+    kind: Tensor
+    frame: Tensor
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    @classmethod
+    def of(
+        cls, values: Tensor, *, frame: Tensor | None = None, kind: TokenKind = TokenKind.SPATIAL
+    ) -> Tokens:
+        """Tokens of one kind without padding, from `values` `(B, L, D)`.
+
+        frame: `(L,)` or `(B, L)`; zeros where it is not given.
+        """
+        import torch
+
+        batch, length = values.shape[:2]
+        mask = torch.ones(batch, length, dtype=torch.bool, device=values.device)
+        kinds = torch.full((batch, length), int(kind), dtype=torch.int64, device=values.device)
+        if frame is None:
+            frame = torch.zeros(length, dtype=torch.int64, device=values.device)
+        frames = frame.to(values.device, torch.int64).expand(batch, length)
+        return cls(values=values, mask=mask, kind=kinds, frame=frames)
+
+    @classmethod
+    def concatenate(cls, groups: Sequence[Tokens]) -> Tokens:
+        """Join groups of one width D along the token axis."""
+        import torch
+
+        return cls(
+            values=torch.cat([group.values for group in groups], dim=1),
+            mask=torch.cat([group.mask for group in groups], dim=1),
+            kind=torch.cat([group.kind for group in groups], dim=1),
+            frame=torch.cat([group.frame for group in groups], dim=1),
+        )
+
+    def count(self) -> Tensor:
+        """Tokens per clip, int64 `(B,)`."""
+        return self.mask.sum(dim=1)
+
+
+def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
+    """Refuse tokens that break the protocol.
+
+    Raises:
+        TokenizerError: naming what is wrong and, for a value that is not finite, in which clips of the batch.
+    """
+    values, mask = tokens.values, tokens.mask
+    if values.ndim != 3 or values.shape[0] != n_clips:
+        raise TokenizerError(f"token values must be ({n_clips}, L, D), not {tuple(values.shape)}")
+    if not values.is_floating_point():
+        raise TokenizerError(f"token values must be floating point, not {values.dtype}")
+    for name, field in (("mask", mask), ("kind", tokens.kind), ("frame", tokens.frame)):
+        if field.shape != values.shape[:2]:
+            raise TokenizerError(
+                f"token {name} must be {tuple(values.shape[:2])} like the values, not {tuple(field.shape)}"
+            )
+    if str(mask.dtype) != "torch.bool":
+        raise TokenizerError(f"token mask must be bool, not {mask.dtype}")
+    finite = values.isfinite().all(dim=2) | ~mask
+    if not bool(finite.all()):
+        bad = (~finite.all(dim=1)).nonzero().flatten().tolist()
+        raise TokenizerError(f"token values are NaN or infinite in clips {bad} of the batch")

@@ -1,0 +1,1 @@
+"""Files on disk: the cache folder, YAML checked against a schema."""

@@ -1,0 +1,1 @@
+"""Running a suite: what is run, where, and what may be reused."""

@@ -1,0 +1,174 @@
+"""What a run will do: the suite's systems times its benchmarks, as jobs with stable ids."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vtok_eval.errors import MissingDependencyError, SuiteError, UnknownNameError
+from vtok_eval.registry import BENCHMARKS
+from vtok_eval.specs.systems import build_system, kind_of
+from vtok_eval.systems import CountingTokenizer
+
+if TYPE_CHECKING:
+    from vtok_eval.benchmark import Benchmark, Sample, System
+    from vtok_eval.run.suite import BenchmarkEntry, Suite
+    from vtok_eval.specs.systems import VideoMaking
+    from vtok_eval.tokenizers.build import BuildContext
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One system on one benchmark, with the samples it will be evaluated on."""
+
+    id: str
+    system: System
+    benchmark_id: str
+    benchmark: Benchmark
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A system on a benchmark that this machine cannot run, and why, in one line."""
+
+    system: str
+    benchmark: str
+    reason: str
+
+    @property
+    def job(self) -> str:
+        """The job's id, as the journal would have it."""
+        return job_id(self.benchmark, self.system)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run in the order they are done, and what cannot be run here.
+
+    systems and benchmarks: what provenance keeps of each, by name or id.
+    """
+
+    jobs: tuple[PlannedJob, ...]
+    not_run: tuple[NotRun, ...]
+    systems: Mapping[str, System]
+    benchmarks: Mapping[str, Benchmark]
+
+
+def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit: int | None) -> Plan:
+    """Build every system and benchmark of the suite and pair those that fit.
+
+    making: where videos go that are made for the run; nothing is made yet.
+    limit: the first so many samples of each benchmark; None for all.
+
+    Raises:
+        SpecError, UnknownNameError, SuiteError, VideoError: an entry of the suite is wrong.
+        SuiteError: a benchmark fits no system, or a system no benchmark.
+    """
+    benchmarks = {entry.id: build_benchmark(entry) for entry in suite.benchmarks}
+    _check_every_benchmark_is_met(suite, benchmarks)
+    systems: dict[str, System] = {}
+    missing: dict[str, str] = {}
+    for entry in suite.systems:
+        if not any(kind_of(entry.spec) in benchmark.accepts for benchmark in benchmarks.values()):
+            continue
+        try:
+            systems[entry.name] = build_system(entry, context, making)
+        except MissingDependencyError as error:
+            missing[entry.name] = str(error)
+    jobs = [
+        _plan_job(systems[entry.name], benchmark_id, benchmark, limit)
+        for benchmark_id, benchmark in benchmarks.items()
+        for entry in suite.systems
+        if entry.name in systems and kind_of(entry.spec) in benchmark.accepts
+    ]
+    not_run = [
+        NotRun(entry.name, benchmark_id, missing[entry.name])
+        for benchmark_id, benchmark in benchmarks.items()
+        for entry in suite.systems
+        if entry.name in missing and kind_of(entry.spec) in benchmark.accepts
+    ]
+    return Plan(tuple(jobs), tuple(not_run), systems, benchmarks)
+
+
+def build_benchmark(entry: BenchmarkEntry) -> Benchmark:
+    """The benchmark that a suite's entry names, with its options.
+
+    Raises:
+        UnknownNameError: it has no such option.
+        SuiteError: an option's value is refused.
+    """
+    make = BENCHMARKS.resolve(entry.name)
+    known = inspect.signature(make).parameters
+    for option in entry.options:
+        if option not in known:
+            raise UnknownNameError(what=f"option of benchmark {entry.name}", name=option, known=known)
+    benchmark: Benchmark = make(**entry.options)
+    return benchmark
+
+
+def job_id(benchmark_id: str, system: str) -> str:
+    """What a job is called in the journal."""
+    return f"{benchmark_id}/{system}"
+
+
+def render_plan(plan: Plan) -> str:
+    """The plan and its cost as text: a line per job with its samples, and the tokens each will make."""
+    lines = [f"{'job':<48} {'samples':>8} {'tokens/clip':>12} {'tokens in all':>14}"]
+    for job in plan.jobs:
+        tokens = _tokens(job)
+        per_clip = "-" if tokens is None else f"{tokens / len(job.samples):.1f}"
+        in_all = "-" if tokens is None else f"{tokens:,}"
+        lines.append(f"{job.id:<48} {len(job.samples):>8,} {per_clip:>12} {in_all:>14}")
+    lines += [f"not run: {entry.benchmark}/{entry.system}: {entry.reason}" for entry in plan.not_run]
+    n_samples = sum(len(job.samples) for job in plan.jobs)
+    lines.append(f"{len(plan.jobs)} jobs, {n_samples:,} samples")
+    lines += [
+        f"{benchmark_id}: {note}"
+        for benchmark_id, benchmark in plan.benchmarks.items()
+        for note in benchmark.describe().get("cost", ())
+    ]
+    return "\n".join(lines)
+
+
+def _tokens(job: PlannedJob) -> int | None:
+    """Tokens the system will make of the job's clips, or None where that cannot be told beforehand."""
+    tokenizer = job.system.subject
+    lengths = Counter(sample.meta["n_frames"] for sample in job.samples if "n_frames" in sample.meta)
+    if lengths.total() < len(job.samples) or not isinstance(tokenizer, CountingTokenizer):
+        return None
+    return sum(tokenizer.token_count(n_frames) * times for n_frames, times in lengths.items())
+
+
+def _plan_job(system: System, benchmark_id: str, benchmark: Benchmark, limit: int | None) -> PlannedJob:
+    samples = benchmark.samples(system)
+    if not samples:
+        raise SuiteError(f"benchmark {benchmark_id} has no samples for {system.name}")
+    return PlannedJob(
+        id=job_id(benchmark_id, system.name),
+        system=system,
+        benchmark_id=benchmark_id,
+        benchmark=benchmark,
+        samples=samples[:limit],
+    )
+
+
+def _check_every_benchmark_is_met(suite: Suite, benchmarks: Mapping[str, Benchmark]) -> None:
+    kinds = {kind_of(entry.spec) for entry in suite.systems}
+    for benchmark_id, benchmark in benchmarks.items():
+        why_not = getattr(benchmark, "why_not", {})
+        reasons = [f"no {kind}s: {reason}" for kind, reason in why_not.items() if kind in kinds]
+        if not kinds & benchmark.accepts:
+            taken = (
+                f"benchmark {benchmark_id} takes {' or '.join(sorted(benchmark.accepts))}; "
+                f"the systems under test are {' and '.join(sorted(kinds))}"
+            )
+            raise SuiteError("; ".join([taken, *reasons]))
+        for reason in reasons:
+            log.warning("%s: %s", benchmark_id, reason)

@@ -1,0 +1,177 @@
+"""The in-process runner: batches samples by clip shape, runs a function over them, isolates failures."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from vtok_eval.benchmark import ClipSource, Sample
+from vtok_eval.errors import MissingDependencyError, RunFolderError
+from vtok_eval.run.runners.loading import Failure, load_ahead
+from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
+
+if TYPE_CHECKING:
+    import torch
+
+    from vtok_eval.data import Clip, Clips
+    from vtok_eval.video.clip_cache import ClipCache
+
+__all__ = ["Failure", "Runner"]
+
+Result = TypeVar("Result")
+BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
+_ENDS_THE_RUN = (MissingDependencyError, RunFolderError)
+"""No other sample would fare better: these are raised, not recorded as one sample's failure."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs functions over samples, on one device, batch by batch.
+
+    batch_size: samples handed over at once, at most; halved for good when memory runs out.
+    loader_threads: threads that decode or render ahead of the device.
+    clip_cache: keeps loaded clips in memory for the next system, within its bound.
+    """
+
+    device: torch.device
+    batch_size: int = 16
+    loader_threads: int = 2
+    clip_cache: ClipCache | None = None
+
+    def map(
+        self, samples: Sequence[Sample], function: BatchFunction[Result], *, description: str
+    ) -> Iterator[tuple[Sample, Result | Failure]]:
+        """Yield each sample once, with the function's result for it or the reason why there is none.
+
+        Clips of one shape are batched together, so results may come in another order than the samples.
+        The function runs under inference mode. Where it raises on a batch, the batch is halved if memory
+        ran out, else each of its samples is tried alone, so that one bad sample fails by itself.
+
+        Raises:
+            MissingDependencyError, RunFolderError: these concern the whole run.
+        """
+        from tqdm import tqdm
+
+        with tqdm(total=len(samples), desc=description, unit="clip", leave=False) as progress:
+            for done in _Batches(self, function).run(samples):
+                progress.update()
+                yield done
+
+    def load(self, source: ClipSource) -> Clip:
+        """The source's clip, from memory where it is kept there."""
+        # An empty cache is false by its length.
+        return source.load() if self.clip_cache is None else self.clip_cache.load(source)
+
+
+@dataclass
+class _Batches(Generic[Result]):
+    """One pass over samples: the state of a `Runner.map` call."""
+
+    runner: Runner
+    function: BatchFunction[Result]
+    batch_size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batch_size = self.runner.batch_size
+
+    def run(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | Failure]]:
+        without_clip = [sample for sample in samples if sample.clip is None]
+        for start in range(0, len(without_clip), self.batch_size):
+            yield from self._attempt(without_clip[start : start + self.batch_size], None)
+        yield from self._run_clips([sample for sample in samples if sample.clip is not None])
+
+    def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | Failure]]:
+        by_shape: dict[tuple[int, ...], list[tuple[Sample, Clip]]] = defaultdict(list)
+        loaded = load_ahead(
+            samples,
+            self.runner.load,
+            threads=self.runner.loader_threads,
+            ahead=2 * self.runner.batch_size + self.runner.loader_threads,
+        )
+        for sample, clip in loaded:
+            if isinstance(clip, Failure):
+                yield sample, clip
+                continue
+            batch = by_shape[tuple(clip.frames.shape)]
+            batch.append((sample, clip))
+            if len(batch) >= self.batch_size:
+                del by_shape[tuple(clip.frames.shape)]
+                yield from self._attempt_clips(batch)
+        for batch in by_shape.values():
+            yield from self._attempt_clips(batch)
+
+    def _attempt_clips(
+        self, batch: Sequence[tuple[Sample, Clip]]
+    ) -> Iterator[tuple[Sample, Result | Failure]]:
+        from vtok_eval.data import Clips
+
+        # The batch size may have been halved since this batch was begun.
+        for start in range(0, len(batch), self.batch_size):
+            part = batch[start : start + self.batch_size]
+            clips = Clips.stack([clip for _, clip in part])
+            yield from self._attempt([sample for sample, _ in part], clips)
+
+    def _attempt(
+        self, samples: Sequence[Sample], clips: Clips | None
+    ) -> Iterator[tuple[Sample, Result | Failure]]:
+        outcome = self._call(samples, clips)
+        if not isinstance(outcome, Exception):
+            yield from zip(samples, outcome, strict=True)
+            return
+        if len(samples) == 1:
+            yield samples[0], Failure(_one_line(outcome))
+            return
+        part_size = 1
+        if is_out_of_memory(outcome):
+            part_size = -(-len(samples) // 2)
+            self.batch_size = min(self.batch_size, part_size)
+            log.warning("out of memory with %d samples in a batch; going on with %d", len(samples), part_size)
+        for start in range(0, len(samples), part_size):
+            part = slice(start, start + part_size)
+            yield from self._attempt(samples[part], None if clips is None else _slice(clips, part))
+
+    def _call(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Result] | Exception:
+        """The function's results, or what it raised; the exception's frames are let go with their tensors."""
+        import torch
+
+        try:
+            with torch.inference_mode():
+                results = self.function(samples, None if clips is None else _move(clips, self.runner.device))
+        except _ENDS_THE_RUN:
+            raise
+        except Exception as error:
+            # Whatever a system under test raises is a result about that system.
+            log.debug("a batch of %d samples failed", len(samples), exc_info=True)
+            if is_out_of_memory(error):
+                release_memory(error)
+            return error.with_traceback(None)
+        if len(results) != len(samples):
+            return ValueError(f"gave {len(results)} results for {len(samples)} samples")
+        return results
+
+
+def _move(clips: Clips, device: torch.device) -> Clips:
+    from vtok_eval.data import Clips
+
+    return Clips(frames=clips.frames.to(device), fps=clips.fps.to(device))
+
+
+def _slice(clips: Clips, part: slice) -> Clips:
+    from vtok_eval.data import Clips
+
+    return Clips(frames=clips.frames[part], fps=clips.fps[part])
+
+
+def _one_line(error: Exception) -> str:
+    """The error as one line: its own message for the errors that we word ourselves, else with its type."""
+    from vtok_eval.errors import VtokEvalError
+
+    message = " ".join(str(error).split())
+    if isinstance(error, VtokEvalError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,0 +1,235 @@
+"""A suite: which systems meet which benchmarks, read from YAML and validated."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
+from vtok_eval.files.cache_folder import cache_path
+from vtok_eval.files.yaml_schema import parse_yaml
+from vtok_eval.registry import BENCHMARKS
+from vtok_eval.specs.systems import kind_of
+
+DEFAULT_SUITE = "mini"
+CUSTOM_LABEL = "chosen on the command line; not the paper's setting"
+_FROM_A_FILE = "question-answering"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SystemEntry(_Entry):
+    """A system of the suite. In YAML a plain string is its spec.
+
+    spec: as `system_specs.build_system` takes it: a tokenizer's, `videos:FOLDER`, `generator:...`.
+    name: how tables call it; the spec itself where it is not given. control: a system that is no contender
+    (blind, key frame alone): it cannot be best.
+    """
+
+    spec: str = Field(min_length=1)
+    name: str = ""
+    control: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: object) -> object:
+        return {"spec": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _name_from_spec(self) -> SystemEntry:
+        if not self.name:
+            object.__setattr__(self, "name", self.spec)
+        return self
+
+
+class BenchmarkEntry(_Entry):
+    """A benchmark of the suite with its options. In YAML a plain string is its name.
+
+    name: registered, or the path of a YAML file that describes a benchmark of questions about videos, or the
+    name of such a file in the folder `benchmarks` of the cache folder.
+    id: tells two entries of one benchmark apart; the name where it is not given.
+    """
+
+    name: str
+    id: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: object) -> object:
+        entry = {"name": value} if isinstance(value, str) else value
+        return _described(entry) if isinstance(entry, dict) else entry
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in BENCHMARKS:
+            # pydantic takes ValueErrors only; parse_yaml unwraps it.
+            raise ValueError(str(UnknownNameError(what="benchmark", name=name, known=BENCHMARKS)))
+        return name
+
+    def with_options(self, options: Mapping[str, object]) -> BenchmarkEntry:
+        """The same benchmark with these options set or changed."""
+        return self.model_copy(update={"options": {**self.options, **options}})
+
+    @model_validator(mode="after")
+    def _id_from_name(self) -> BenchmarkEntry:
+        if not self.id:
+            object.__setattr__(self, "id", self.name)
+        return self
+
+
+class Suite(_Entry):
+    """What a run compares, and under which label its numbers may be shown.
+
+    label: stands in every table and picture. setting: "embedded-default", "paper", "custom".
+    baseline: the system that the others are compared with, by name.
+    """
+
+    name: str
+    label: str
+    setting: str
+    description: str = ""
+    seed: int = Field(default=0, ge=0)
+    baseline: str | None = None
+    systems: tuple[SystemEntry, ...] = Field(min_length=1)
+    benchmarks: tuple[BenchmarkEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Suite:
+        _refuse_repeats("system", [system.name for system in self.systems])
+        _refuse_repeats("benchmark", [benchmark.id for benchmark in self.benchmarks])
+        names = [system.name for system in self.systems]
+        if self.baseline is not None and self.baseline not in names:
+            raise ValueError(str(UnknownNameError(what="baseline system", name=self.baseline, known=names)))
+        return self
+
+    def changed(
+        self,
+        *,
+        add_systems: Sequence[SystemEntry] = (),
+        keep_systems: bool = True,
+        without_kinds: Container[str] = (),
+        benchmarks: Sequence[BenchmarkEntry] = (),
+        baseline: str | None = None,
+    ) -> Suite:
+        """This suite with more systems, or only those; with only the named benchmarks; with another baseline.
+
+        A system that the suite has already (same name) is not added again. without_kinds: the suite's own
+        systems of these kinds are left out.
+
+        Raises:
+            UnknownNameError: the baseline is no system of the suite.
+        """
+        kept = self.systems if keep_systems else ()
+        own = tuple(system for system in kept if kind_of(system.spec) not in without_kinds)
+        names = {system.name for system in own}
+        systems = (*own, *(system for system in add_systems if system.name not in names))
+        names |= {system.name for system in add_systems}
+        if baseline is not None and baseline not in names:
+            raise UnknownNameError(what="baseline system", name=baseline, known=names)
+        kept_baseline = self.baseline if self.baseline in names else None
+        changes: dict[str, object] = {"systems": systems, "baseline": baseline or kept_baseline}
+        if benchmarks:
+            changes["benchmarks"] = tuple(benchmarks)
+        if not keep_systems or any(benchmark not in self.benchmarks for benchmark in benchmarks):
+            # The suite's label would not be true of what was never part of it.
+            changes |= {"name": "custom", "setting": "custom", "label": CUSTOM_LABEL, "description": ""}
+        return self.model_copy(update=changes)
+
+    def specs_by_name(self) -> dict[str, str]:
+        """The systems' specs, by the names that `match:NAME` may use."""
+        return {system.name: system.spec for system in self.systems}
+
+
+def shipped_suites() -> dict[str, str]:
+    """The suites that ship with the package: name -> description."""
+    return {name: load_suite(name).description for name in _shipped_names()}
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Read a suite that ships with the package, by name, or a user's YAML file, by path.
+
+    Raises:
+        UnknownNameError: neither a shipped suite nor a file.
+        SuiteError: the file is not YAML or breaks the schema; names file, line and key.
+    """
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise SuiteError(f"no suite file {name_or_path}; shipped suites: {', '.join(_shipped_names())}")
+        return parse_suite(path.read_text(encoding="utf-8"), origin=name_or_path)
+    if name_or_path not in _shipped_names():
+        raise UnknownNameError(what="suite", name=name_or_path, known=_shipped_names())
+    shipped = resources.files("vtok_eval.suites") / f"{name_or_path}.yaml"
+    return parse_suite(shipped.read_text(encoding="utf-8"), origin=f"{name_or_path}.yaml")
+
+
+def parse_suite(text: str, *, origin: str) -> Suite:
+    """Make a suite of YAML text; `origin` names the file in errors.
+
+    Raises:
+        SuiteError: as `load_suite`.
+    """
+    return parse_yaml(text, Suite, origin=origin, what="a suite", error=SuiteError)
+
+
+def parse_benchmark(text: str, *, suite: Suite) -> BenchmarkEntry:
+    """Read a benchmark as the command line names it: `NAME`, or `NAME:part,part` (VBench's dimensions, say).
+
+    The suite's own entry is taken, options and all, where it has one of that name.
+
+    Raises:
+        UnknownNameError: no benchmark has the name.
+        SpecError: the benchmark has no parts to choose from.
+    """
+    for entry in suite.benchmarks:
+        if text == entry.id:
+            return entry
+    name, _, parts = text.partition(":")
+    if _description_file(text) is not None:
+        return BenchmarkEntry.model_validate(text)
+    if name not in BENCHMARKS:
+        raise UnknownNameError(what="benchmark", name=name, known=BENCHMARKS)
+    if not parts:
+        return BenchmarkEntry(name=name)
+    option = getattr(BENCHMARKS.resolve(name), "parts_option", None)
+    if option is None:
+        raise SpecError(f"benchmark {name!r} has no parts to choose from; write just {name!r}")
+    return BenchmarkEntry(name=name, id=text, options={option: parts.split(",")})
+
+
+def _shipped_names() -> list[str]:
+    files = resources.files("vtok_eval.suites").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def _described(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry, one that names a user's YAML file turned into the benchmark that reads such files."""
+    path = _description_file(entry.get("name"))
+    if path is None:
+        return entry
+    options = {"description": str(path), **(entry.get("options") or {})}
+    return {**entry, "name": _FROM_A_FILE, "id": entry.get("id") or path.stem, "options": options}
+
+
+def _description_file(name: object) -> Path | None:
+    """The YAML file that a benchmark's name stands for; None for a registered name."""
+    if not isinstance(name, str) or name in BENCHMARKS:
+        return None
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    shared = cache_path() / "benchmarks" / f"{name}.yaml"
+    return shared if name and shared.is_file() else None
+
+
+def _refuse_repeats(what: str, names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what} {repeated[0]!r} stands twice; give one of them another name")

@@ -1,0 +1,1 @@
+"""Spec strings: how a system is named, and how its name becomes the thing itself."""

@@ -1,0 +1,134 @@
+"""How a suite's system entry becomes a `System`: its kind from the spec, its subject built when needed."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtok_eval.benchmark import System
+from vtok_eval.errors import SpecError
+from vtok_eval.registry import ANSWERERS
+from vtok_eval.systems import DecodingTokenizer
+
+if TYPE_CHECKING:
+    from vtok_eval.run.suite import SystemEntry
+    from vtok_eval.tokenizers.build import BuildContext
+    from vtok_eval.video.folder import VideoFolder
+
+_VIDEOS = "videos:"
+_RECONSTRUCTED = "reconstructed:"
+_GENERATOR = "generator:"
+_ORIGINALS = "originals"
+
+
+@dataclass(frozen=True)
+class VideoMaking:
+    """Where a run puts the videos that are made for it, a folder for each system, and the run's seed."""
+
+    folder: Path
+    seed: int
+
+
+def kind_of(spec: str) -> str:
+    """The kind of system that a spec names: "videos", "generator", "originals", "answerer" or "tokenizer"."""
+    if spec.startswith((_VIDEOS, _RECONSTRUCTED)):
+        return "videos"
+    if spec.startswith(_GENERATOR):
+        return "generator"
+    if spec == _ORIGINALS:
+        return "originals"
+    return "answerer" if spec.partition(":")[0] in ANSWERERS else "tokenizer"
+
+
+def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+    """Build what a suite's entry names: a tokenizer or an answerer by its spec, `videos:FOLDER`,
+    `reconstructed:TOKENIZER@FOLDER`, `generator:FILE.py:Class`, or `originals`: a benchmark's own clips as
+    they are, the ceiling of what is reconstructed from tokens of them.
+
+    Raises:
+        SpecError, UnknownNameError: the spec cannot be read or names nothing.
+        MissingDependencyError: it needs a package or weights that are not there.
+        VideoError: the folder of videos is missing or empty.
+    """
+    if entry.spec.startswith(_VIDEOS):
+        return _build_videos(entry)
+    if entry.spec.startswith(_RECONSTRUCTED):
+        return _build_reconstruction(entry, context, making)
+    if entry.spec.startswith(_GENERATOR):
+        return _build_generator(entry, context, making)
+    if entry.spec == _ORIGINALS:
+        return System(
+            entry.name, entry.spec, "originals", None, {"originals": "clips as they are, the ceiling"}
+        )
+    if kind_of(entry.spec) == "answerer":
+        return _build_answerer(entry, context)
+    from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
+
+    tokenizer = build_tokenizer(entry.spec, context)
+    description = dict(describe_tokenizer(tokenizer))
+    # A spec that matches a system of the suite by name can be built again only with that name's spec.
+    matched = {name: spec for name, spec in context.names.items() if f"match:{name}" in entry.spec}
+    if matched:
+        description["names"] = matched
+    return System(entry.name, entry.spec, "tokenizer", tokenizer, description)
+
+
+def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
+    name, _, argument = entry.spec.partition(":")
+    build = ANSWERERS.resolve(name)
+    # One whose tokenizer may match a system of the suite by name needs those names.
+    given = {"names": context.names} if "names" in inspect.signature(build).parameters else {}
+    answerer = build(argument, device=context.device, **given)
+    describe = getattr(answerer, "describe", dict)
+    return System(entry.name, entry.spec, "answerer", answerer, {"answerer": name, **describe()})
+
+
+def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+    from vtok_eval.results.store import folder_name
+    from vtok_eval.tokenizers.build import build_generator, describe_tokenizer
+    from vtok_eval.video.made import GeneratedVideos
+
+    generator = build_generator(entry.spec.removeprefix(_GENERATOR), context)
+    videos = GeneratedVideos(generator, making.folder / folder_name(entry.name), making.seed)
+    description = {**describe_tokenizer(generator), "seeds": "the run's seed plus the video's index"}
+    return System(entry.name, entry.spec, "generator", videos, description)
+
+
+def _build_reconstruction(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+    from vtok_eval.results.store import folder_name
+    from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
+    from vtok_eval.video.made import ReconstructedVideos
+
+    spec, _, where = entry.spec.removeprefix(_RECONSTRUCTED).rpartition("@")
+    if not spec or not where:
+        raise SpecError(f"{entry.spec!r} must be reconstructed:TOKENIZER@FOLDER (or @shipped)")
+    tokenizer = build_tokenizer(spec, context)
+    if not isinstance(tokenizer, DecodingTokenizer):
+        raise SpecError(f"{spec} cannot decode; a reconstruction needs a method decode(tokens) -> Clips")
+    videos = ReconstructedVideos(
+        tokenizer, _folder(where), making.folder / folder_name(entry.name), context.device
+    )
+    description = {
+        "reconstruction_of": where,
+        "n_videos": len(videos.entries()),
+        "tokenizer": describe_tokenizer(tokenizer),
+    }
+    return System(entry.name, entry.spec, "videos", videos, description)
+
+
+def _folder(where: str) -> VideoFolder:
+    from vtok_eval.video.sources import VideoFolder, shipped_clips
+
+    return shipped_clips() if where == "shipped" else VideoFolder(Path(where))
+
+
+def _build_videos(entry: SystemEntry) -> System:
+    where = entry.spec.removeprefix(_VIDEOS)
+    if not where:
+        raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
+    folder = _folder(where)
+    return System(
+        entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries())}
+    )
