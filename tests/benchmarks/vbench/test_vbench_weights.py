@@ -50,7 +50,7 @@ def test_tensors_are_read_also_from_within(tmp_path: Path) -> None:
 def test_code_in_a_checkpoint_does_not_run_until_asked(tmp_path: Path) -> None:
     path, touched = tmp_path / "x.pth", tmp_path / "touched"
     torch.save({"state_dict": {"a": torch.ones(2)}, "config": Surprise(touched)}, path)
-    with pytest.raises(CheckpointError, match=r"vbench.checkpoints '.*x\.pth' --within state_dict"):
+    with pytest.raises(CheckpointError, match=r"vbench.networks.checkpoints '.*x\.pth' --within state_dict"):
         read_tensors(path, within="state_dict")
     assert not touched.exists()
     checkpoints.main([str(path), "--within", "state_dict"])

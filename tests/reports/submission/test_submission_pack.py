@@ -331,9 +331,8 @@ def test_a_run_of_the_real_harness_can_be_submitted(tmp_path, monkeypatch):
     from vtok_eval.run.harness import Harness, RunSettings
     from vtok_eval.run.suite import BenchmarkEntry, Suite, SystemEntry
 
-    module = Path(__file__).parents[2] / "mean_colour.py"
-    monkeypatch.syspath_prepend(str(module.parent))
-    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "mean_colour:MeanColour")
+    module = Path(__file__).parents[2] / "vtok_eval" / "run" / "mean_colour.py"
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "tests.vtok_eval.run.mean_colour:MeanColour")
     suite = Suite(
         name="test",
         label=LABEL,

@@ -25,7 +25,7 @@ FIRST_JOB = "mean-colour/MeanColourTokenizer"
 
 @pytest.fixture(autouse=True)
 def _mean_colour_benchmark(monkeypatch):
-    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "mean_colour:MeanColour")
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "tests.vtok_eval.run.mean_colour:MeanColour")
 
 
 def suite(*classes: str, **options: object) -> Suite:
@@ -236,11 +236,11 @@ def test_the_plan_says_what_will_be_done_and_what_it_costs(tmp_path):
 def _run_and_be_killed(out: Path, at: str) -> int:
     """Run the suite in another process that SIGKILLs itself when it meets the sample `at`."""
     script = (
-        "import sys; from pathlib import Path; import test_harness as t\n"
-        "t.BENCHMARKS.built_in['mean-colour'] = 'mean_colour:MeanColour'\n"
+        "import sys; from pathlib import Path; import tests.vtok_eval.run.test_harness as t\n"
+        "t.BENCHMARKS.built_in['mean-colour'] = 'tests.vtok_eval.run.mean_colour:MeanColour'\n"
         "t.run(t.suite('MeanColourTokenizer', 'Moody'), Path(sys.argv[1]), batch_size=2)\n"
     )
-    environment = os.environ | {"MEAN_COLOUR_KILL_AT": at, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
+    environment = os.environ | {"MEAN_COLOUR_KILL_AT": at, "PYTHONPATH": str(HERE.parents[2])}
     return subprocess.run([sys.executable, "-c", script, str(out)], env=environment, check=False).returncode
 
 
@@ -285,7 +285,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(tmp_path, monkey
     with pytest.raises(RunFolderError, match="No space left"):
         run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run")
     monkeypatch.undo()
-    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "mean_colour:MeanColour")
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "tests.vtok_eval.run.mean_colour:MeanColour")
     assert run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").new_samples == 12
 
 

@@ -229,7 +229,7 @@ def test_a_users_generator_by_its_spec(tmp_path, context):
     with pytest.raises(SpecError, match=r"no generator; write generator:FILE\.py:Class"):
         build("generator:vtok", context, tmp_path)
     with pytest.raises(SpecError, match=r"needs a method generate\(prompts, seeds\)"):
-        build("generator:tests.mean_colour:MeanColour", context, tmp_path)
+        build("generator:tests.vtok_eval.run.mean_colour:MeanColour", context, tmp_path)
 
 
 @pytest.mark.parametrize("spec", ["reconstructed:", "reconstructed:frames-1", "reconstructed:@shipped"])
