@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from tests.benchmarks.vbench.conftest import write_frames
 
 from benchmarks.vbench.evaluator import VBenchEvaluator, Video
 from benchmarks.vbench.networks.metric_models import Networks
 from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.scorers.scorer import Request, scorer_class
+from tests.benchmarks.vbench.conftest import write_frames
 
 pytestmark = [
     pytest.mark.vbench,

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.benchmarks.vbench.conftest import write_frames
 
 from benchmarks.vbench.dimensions import DIMENSIONS
 from benchmarks.vbench.package import installed_version
+from tests.benchmarks.vbench.conftest import write_frames
 from vtok_eval.results.records import Record, Status
 from vtok_eval.results.store import RunFolder
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.benchmarks.vbench.conftest import write_frames
 
 from benchmarks.vbench.frames.kept_frames import KeptFrames
 from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.scorers.static_filter import Limits, StillFlickering
+from tests.benchmarks.vbench.conftest import write_frames
 from vtok_eval.errors import VideoError
 
 needs_vbench = pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed")
