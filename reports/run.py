@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.caveats import caveats, with_caveats
 from reports.tables.best_systems import Podium, find_best, tested_pairs
+from reports.text.caveats import caveats, with_caveats
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.store import RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.exports.measured import Measured, measured
-from reports.wording import title_text
+from reports.text.wording import title_text
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Score
 

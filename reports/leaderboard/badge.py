@@ -6,7 +6,7 @@ from markupsafe import escape
 
 from reports.leaderboard.boards import Board, Entry
 from reports.leaderboard.views import score_view
-from reports.wording import unit_text
+from reports.text.wording import unit_text
 
 _CHARACTER = 6.6
 """Pixels, at font size 11, of a wide letter; textLength makes every renderer keep to it."""

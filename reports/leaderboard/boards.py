@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from reports.caveats import caveats, with_caveats
 from reports.leaderboard.sources import Source
 from reports.submission.schema import BenchmarkEntry, SystemEntry
 from reports.submission.text import visible
 from reports.tables.best_systems import ALPHA
-from reports.wording import LEAST_CLUSTERS
+from reports.text.caveats import caveats, with_caveats
+from reports.text.wording import LEAST_CLUSTERS
 from vtok_eval.results.columns import JobColumns
 from vtok_eval.results.pairs import Pair, compare_pairs
 from vtok_eval.results.records import Metric, Score

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.leaderboard.boards import Board, Entry
-from reports.wording import score_text, shown, title_text, tokens_text
+from reports.text.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
 WIDTH, HEIGHT = 640, 320

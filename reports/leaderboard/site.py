@@ -31,7 +31,15 @@ from reports.leaderboard.views import (
 )
 from reports.submission.text import visible
 from reports.tables.best_systems import ALPHA
-from reports.wording import MISSING, count_text, difference_text, p_text, score_text, title_text, tokens_text
+from reports.text.wording import (
+    MISSING,
+    count_text,
+    difference_text,
+    p_text,
+    score_text,
+    title_text,
+    tokens_text,
+)
 from vtok_eval import __version__
 from vtok_eval.errors import RunFolderError, SubmissionError
 from vtok_eval.results.columns import SampleSets

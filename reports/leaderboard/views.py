@@ -11,7 +11,7 @@ from typing import Any
 from reports.leaderboard.boards import Board, Entry, significant
 from reports.submission.schema import Session
 from reports.submission.text import visible
-from reports.wording import (
+from reports.text.wording import (
     MISSING,
     count_text,
     interval_text,

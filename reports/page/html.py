@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.page.headline import headline, how_to_read
-from reports.page.notes import status_notes, table_notes
 from reports.plots.gallery import WrittenPicture
 from reports.run import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
 from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
+from reports.text.headline import headline, how_to_read
+from reports.text.notes import status_notes, table_notes
 
 MOST_FAILURES = 200
 """Failed samples listed on the page; the rest are counted there and stand in samples.parquet."""

@@ -23,7 +23,7 @@ from reports.plots.style import (
     write_label,
 )
 from reports.run import BenchmarkReport, RunReport, SystemInfo
-from reports.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
+from reports.text.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
 from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:

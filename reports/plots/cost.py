@@ -21,7 +21,7 @@ from reports.plots.style import (
     write_label,
 )
 from reports.run import BenchmarkReport, RunReport, SystemInfo
-from reports.wording import score_text, tokens_text
+from reports.text.wording import score_text, tokens_text
 from vtok_eval.results.records import Score
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from reports.families import line_of
 from reports.plots.labels import Labelled, Line, place_labels, side_by_side
 from reports.plots.style import (
     COLUMN_WIDTH,
@@ -15,14 +16,13 @@ from reports.plots.style import (
     Theme,
     dress,
     label_height,
-    line_of,
     literal,
     looks,
     new_figure,
     write_label,
 )
 from reports.run import BenchmarkReport, RunReport, SystemInfo
-from reports.wording import score_text, shown, title_text, tokens_text
+from reports.text.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
 if TYPE_CHECKING:

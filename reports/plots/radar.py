@@ -19,7 +19,7 @@ from reports.plots.style import (
     write_label,
 )
 from reports.run import BenchmarkReport, RunReport, SystemInfo
-from reports.wording import score_text, shown
+from reports.text.wording import score_text, shown
 from vtok_eval.results.records import Score
 
 if TYPE_CHECKING:

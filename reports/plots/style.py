@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reports.families import family
 from reports.run import SystemInfo
 
 if TYPE_CHECKING:
@@ -85,28 +85,8 @@ class Look:
     face: str
 
 
-def family(system: SystemInfo) -> str:
-    """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs."""
-    head = re.match(r"[A-Za-z_]*", system.spec or system.name)
-    name = head.group() if head else ""
-    return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
-
-
 def _color_key(system: SystemInfo) -> str:
     return family(system) if system.kind in {"", "tokenizer"} else f"{system.kind} {system.name}"
-
-
-def line_of(system: SystemInfo) -> str:
-    """Names the line that joins systems which differ in their budget only: frames-1, frames-2, ...
-
-    The number of frames and the stride set the budget; a system matched to another's budget is on no line.
-    """
-    head, _, options = (system.spec or system.name).partition(":")
-    head = re.sub(r"-\d+$", "", head)
-    kept = sorted(option for option in options.split(",") if option and not option.startswith("stride="))
-    if any(option.startswith("budget=") for option in kept):
-        return f"{head}:{options} as {system.name}"
-    return f"{head}:{','.join(kept)}"
 
 
 def looks(systems: Sequence[SystemInfo], theme: Theme) -> dict[str, Look]:

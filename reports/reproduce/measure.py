@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.plots.style import family
+from reports.families import family
 from reports.reproduce.claims import Claim, Kind
 from reports.reproduce.verdict import Measured, Verdict, judge
 from reports.run import BenchmarkReport, RunReport, SystemInfo
-from reports.wording import difference_text, difference_unit, interval_text, p_text, tokens_text, value_text
+from reports.text.wording import (
+    difference_text,
+    difference_unit,
+    interval_text,
+    p_text,
+    tokens_text,
+    value_text,
+)
 from vtok_eval.results.records import Metric
 
 BY_LENGTH = "tokens@"

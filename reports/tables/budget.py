@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from reports.plots.style import family
+from reports.families import family
 from reports.run import BUDGET_TOLERANCE, BenchmarkReport, RunReport, SystemInfo
 from reports.tables.best_systems import find_best
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind, heading
-from reports.wording import MISSING, score_text, tokens_text
+from reports.text.wording import MISSING, score_text, tokens_text
 from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from reports.run import BenchmarkReport, Cell, SystemInfo
-from reports.wording import (
+from reports.text.wording import (
     MISSING,
     NOT_DISCRIMINATING,
     count_text,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from reports.page.headline import headline, how_to_read
-from reports.page.notes import status_notes, table_notes
 from reports.run import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind, comparison_grid, details_grid
+from reports.text.headline import headline, how_to_read
+from reports.text.notes import status_notes, table_notes
 
 
 def markdown(report: RunReport, budget: Mapping[str, BudgetTables] | None = None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.run import BenchmarkReport, Cell, RunReport, SystemInfo
-from reports.wording import verdict
+from reports.text.wording import verdict
 from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from reports.page.headline import headline, how_to_read
-from reports.page.notes import status_notes, table_notes
 from reports.run import RunReport
 from reports.tables.grid import Grid, GridCell, comparison_grid
+from reports.text.headline import headline, how_to_read
+from reports.text.notes import status_notes, table_notes
 
 
 def terminal(report: RunReport, *, width: int = 100) -> str:

@@ -7,10 +7,10 @@ import io
 
 import pytest
 
-from reports.caveats import caveats
 from reports.run import gather
 from reports.tables.csv_text import csv_text, safe_cell
 from reports.tables.terminal import terminal
+from reports.text.caveats import caveats
 from reports.write import write_report
 from tests.reports.made_up_run import SYSTEMS, add_job, finish, run_json, understanding_records
 from vtok_eval.results.store import RunFolder

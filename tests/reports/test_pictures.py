@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.families import line_of
 from reports.plots.attributes import MAX_SYSTEMS, shown_systems
 from reports.plots.cost import growth, latency, memory
 from reports.plots.frontier import frontier
 from reports.plots.labels import DODGE, Box, choose_places, side_by_side
-from reports.plots.style import DARK, LIGHT, line_of, looks
+from reports.plots.style import DARK, LIGHT, looks
 from reports.run import SystemInfo, gather
 
 

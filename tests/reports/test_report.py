@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from reports.page.headline import headline, how_to_read
 from reports.page.html import page
 from reports.run import gather
 from reports.tables.budget import budget_tables
@@ -21,7 +20,8 @@ from reports.tables.latex import latex, latex_text
 from reports.tables.markdown import markdown
 from reports.tables.score_table import tidy
 from reports.tables.terminal import terminal
-from reports.wording import value_text
+from reports.text.headline import headline, how_to_read
+from reports.text.wording import value_text
 from reports.write import write_report
 from tests.reports.made_up_run import (
     BASELINE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.run import BenchmarkReport, RunReport, SystemInfo
-from reports.wording import (
+from reports.text.wording import (
     Verdict,
     difference_text,
     difference_unit,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports.caveats import RANDOM_WEIGHTS
 from reports.run import BenchmarkReport, RunReport
-from reports.wording import (
+from reports.text.caveats import RANDOM_WEIGHTS
+from reports.text.wording import (
     BEST_EXPLAINED,
     CONTROL_EXPLAINED,
     LEAST_CLUSTERS,

@@ -1,0 +1,27 @@
+"""Which systems belong together: the family that a spec names, and the line that joins its settings."""
+
+from __future__ import annotations
+
+import re
+
+from reports.run import SystemInfo
+
+
+def family(system: SystemInfo) -> str:
+    """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs."""
+    head = re.match(r"[A-Za-z_]*", system.spec or system.name)
+    name = head.group() if head else ""
+    return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
+
+
+def line_of(system: SystemInfo) -> str:
+    """Names the line that joins systems which differ in their budget only: frames-1, frames-2, ...
+
+    The number of frames and the stride set the budget; a system matched to another's budget is on no line.
+    """
+    head, _, options = (system.spec or system.name).partition(":")
+    head = re.sub(r"-\d+$", "", head)
+    kept = sorted(option for option in options.split(",") if option and not option.startswith("stride="))
+    if any(option.startswith("budget=") for option in kept):
+        return f"{head}:{options} as {system.name}"
+    return f"{head}:{','.join(kept)}"
