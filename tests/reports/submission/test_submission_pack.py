@@ -327,18 +327,18 @@ def test_a_record_line_has_every_field_that_does_not_follow_from_its_job():
 
 
 def test_a_run_of_the_real_harness_can_be_submitted(tmp_path, monkeypatch):
+    from tests.vtok_eval.run.mean_colour_runs import BENCHMARK, MODULE
     from vtok_eval.registry import BENCHMARKS
     from vtok_eval.run.harness import Harness, RunSettings
     from vtok_eval.run.suite import BenchmarkEntry, Suite, SystemEntry
 
-    module = Path(__file__).parents[2] / "vtok_eval" / "run" / "mean_colour.py"
-    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "tests.vtok_eval.run.mean_colour:MeanColour")
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", BENCHMARK)
     suite = Suite(
         name="test",
         label=LABEL,
         setting="custom",
         baseline="one",
-        systems=(SystemEntry(spec=f"{module}:MeanColourTokenizer", name="one"),),
+        systems=(SystemEntry(spec=f"{MODULE}:MeanColourTokenizer", name="one"),),
         benchmarks=(BenchmarkEntry(name="mean-colour"),),
     )
     settings = RunSettings(device="cpu", command=("vtok-eval", "run"))

@@ -227,14 +227,14 @@ class TestMisbehaviour:
 
     def test_nobody_listens(self, tmp_path, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
         cache = ResponseCache(tmp_path / "r.sqlite")
-        settings = EndpointSettings(url=url, model="m", max_attempts=2)
-        client = EndpointClient(settings, cache, sleep=lambda seconds: None)
-        with pytest.raises(EndpointUnavailableError, match=r"after 2 attempts: .*is the server running"):
-            client.ask(question())
+        with socket.socket() as silent:  # bound and not listening: nobody else can take the port meanwhile
+            silent.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+            settings = EndpointSettings(url=url, model="m", max_attempts=2)
+            client = EndpointClient(settings, cache, sleep=lambda seconds: None)
+            with pytest.raises(EndpointUnavailableError, match=r"after 2 attempts: .*is the server running"):
+                client.ask(question())
         client.close()
         cache.close()
 

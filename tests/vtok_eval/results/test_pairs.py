@@ -6,10 +6,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from tests.profiles import drawing
 from vtok_eval.results.columns import SampleSets, from_records
 from vtok_eval.results.pairs import _bound, _spreads, compare_pairs
 from vtok_eval.results.records import Metric, Record, Status
@@ -169,7 +170,7 @@ def test_holm_covers_all_pairs_and_metrics():
     assert [pair.p_holm for pair in pairs.values()] == holm([pair.p for pair in pairs.values()])
 
 
-@settings(max_examples=40, deadline=None)
+@drawing(40)
 @given(seed=st.integers(0, 10_000), size=st.integers(2, 12))
 def test_the_bound_lies_above_every_exact_sign_flip_p(seed, size):
     weights = np.random.default_rng(seed).exponential(size=size)

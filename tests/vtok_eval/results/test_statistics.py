@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.profiles import drawing
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import Metric, Record, Score, Status
@@ -331,7 +332,7 @@ def test_order_company_and_form_of_the_records_change_nothing(tmp_path: Path) ->
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30))
-@settings(max_examples=25, deadline=None)
+@drawing(25)
 def test_intervals_hold_the_score_and_stay_in_range(rows: list[tuple[int, bool]]) -> None:
     result = score([record(i, cluster=f"c{c}", hit=float(v)) for i, (c, v) in enumerate(rows)], HIT)
     assert result.value == pytest.approx(sum(value for _, value in rows) / len(rows))
@@ -483,7 +484,6 @@ def test_holm_by_hand_and_bad_p() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.999))
-@settings(deadline=None)
 def test_holm_rejects_exactly_what_the_step_down_procedure_rejects(
     p_values: list[float], level: float
 ) -> None:

@@ -10,48 +10,21 @@ from pathlib import Path
 import pytest
 
 from tests.vtok_eval.run.mean_colour import MeanColour
+from tests.vtok_eval.run.mean_colour_runs import BENCHMARK, FIRST_JOB, MODULE, results, run, suite
 from vtok_eval.errors import MissingDependencyError, RunFolderError, SpecError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
 from vtok_eval.results.records import Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.harness import Harness, RunSettings
 from vtok_eval.run.plan import render_plan
-from vtok_eval.run.suite import BenchmarkEntry, Suite, SystemEntry
+from vtok_eval.run.suite import SystemEntry
 
-HERE = Path(__file__).parent
-MODULE = HERE / "mean_colour.py"
-FIRST_JOB = "mean-colour/MeanColourTokenizer"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
 def _mean_colour_benchmark(monkeypatch):
-    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "tests.vtok_eval.run.mean_colour:MeanColour")
-
-
-def suite(*classes: str, **options: object) -> Suite:
-    classes = classes or ("MeanColourTokenizer",)
-    return Suite(
-        name="test",
-        label="a test",
-        setting="custom",
-        baseline=classes[0],
-        systems=tuple(SystemEntry(spec=f"{MODULE}:{name}", name=name) for name in classes),
-        benchmarks=(BenchmarkEntry(name="mean-colour", options=options),),
-    )
-
-
-def run(suite: Suite, out: Path, **settings: object):
-    return Harness(suite, RunSettings(device="cpu", **settings), cache=out.parent / "cache").run(out)
-
-
-def results(folder: Path) -> dict[str, object]:
-    """Everything that must not depend on how the run went: records without cost, scores, comparisons."""
-    opened = RunFolder.open(folder)
-    return {
-        "records": [(r.job, r.sample_id, r.status, r.values, r.outputs) for r in opened.raw_records()],
-        "scores": opened.scores(),
-        "comparisons": opened.comparisons(),
-    }
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", BENCHMARK)
 
 
 def test_a_run_leaves_records_scores_and_provenance(tmp_path):
@@ -236,12 +209,15 @@ def test_the_plan_says_what_will_be_done_and_what_it_costs(tmp_path):
 def _run_and_be_killed(out: Path, at: str) -> int:
     """Run the suite in another process that SIGKILLs itself when it meets the sample `at`."""
     script = (
-        "import sys; from pathlib import Path; import tests.vtok_eval.run.test_harness as t\n"
-        "t.BENCHMARKS.built_in['mean-colour'] = 'tests.vtok_eval.run.mean_colour:MeanColour'\n"
-        "t.run(t.suite('MeanColourTokenizer', 'Moody'), Path(sys.argv[1]), batch_size=2)\n"
+        "import sys; from pathlib import Path; from tests.vtok_eval.run import mean_colour_runs as m\n"
+        "from vtok_eval.registry import BENCHMARKS\n"
+        "BENCHMARKS.built_in['mean-colour'] = m.BENCHMARK\n"
+        "m.run(m.suite('MeanColourTokenizer', 'Moody'), Path(sys.argv[1]), batch_size=2)\n"
     )
-    environment = os.environ | {"MEAN_COLOUR_KILL_AT": at, "PYTHONPATH": str(HERE.parents[2])}
-    return subprocess.run([sys.executable, "-c", script, str(out)], env=environment, check=False).returncode
+    environment = os.environ | {"MEAN_COLOUR_KILL_AT": at}
+    return subprocess.run(
+        [sys.executable, "-c", script, str(out)], env=environment, cwd=ROOT, check=False
+    ).returncode
 
 
 @pytest.mark.slow
@@ -285,7 +261,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(tmp_path, monkey
     with pytest.raises(RunFolderError, match="No space left"):
         run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run")
     monkeypatch.undo()
-    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", "tests.vtok_eval.run.mean_colour:MeanColour")
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", BENCHMARK)
     assert run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run").new_samples == 12
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
+from tests.profiles import drawing
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.scenes import layout
 from vtok_eval.scenes.dataset import SceneSet, caption, labels
@@ -160,7 +161,7 @@ def test_json_round_trip(scenes: list[Scene]) -> None:
         assert Scene.from_json(json.loads(json.dumps(scene.to_json()))) == scene
 
 
-@settings(max_examples=40, deadline=None)
+@drawing(40)
 @given(st.integers(0, 2**40), st.sampled_from(SPLITS), st.integers(0, 10**6))
 def test_a_scene_depends_on_its_own_key_only(seed: int, split: str, index: int) -> None:
     scene = draw_scene(seed, split, index)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.profiles import drawing
 from vtok_eval.data import TokenKind
 from vtok_eval.errors import SpecError
 from vtok_eval.tokenizers.controls import Blind
@@ -48,7 +49,7 @@ def test_budget_of_another_tokenizer(pixels, random_clips) -> None:
     assert matched.token_count(1) == 16 == vtok.token_count(1)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@drawing(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(budget=st.integers(1, 300), n_frames=st.integers(1, 40), grid=st.integers(1, 6))
 def test_no_other_choice_spends_more_of_the_budget(pixels, budget: int, n_frames: int, grid: int) -> None:
     count, side = FrameSampling(backbone=pixels, budget=budget, grid=grid).plan(n_frames)

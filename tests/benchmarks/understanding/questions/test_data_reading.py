@@ -17,6 +17,7 @@ from benchmarks.understanding.questions.data.report import check_data
 from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
 from benchmarks.understanding.questions.description import Videos, read_description
 from benchmarks.understanding.questions.question import load_questions
+from tests.benchmarks.understanding.questions.own_description import MINE
 from vtok_eval.errors import (
     DataError,
     DescriptionError,
@@ -26,28 +27,6 @@ from vtok_eval.errors import (
     VideoError,
 )
 
-MINE = """\
-name: mine
-title: Mine
-version: "1"
-summary: My own questions.
-citation: me
-url: https://example.org
-licence: null
-source: {repository: none, split: test, fetch: make it}
-size: null
-fields: {video: clip, question: q, options: choices, answer: right, meta: {kind: kind}}
-tables:
-  - files: [questions.jsonl, questions.json, questions.csv]
-tasks:
-  main:
-    type: multiple-choice
-    prompt: "{question}\\n{options}"
-    answer_is: letter
-    extraction: [letter]
-groupings:
-  - {field: kind, title: Kind}
-"""
 WHOLE = Sampling(frames=None, rule="linspace", short_side=None)
 
 

@@ -18,7 +18,7 @@ from benchmarks.understanding.questions.answering.lmms_eval_extraction import re
 from benchmarks.understanding.questions.benchmark import QuestionAnswering
 from benchmarks.understanding.questions.catalogue import find_description
 from benchmarks.understanding.questions.question import Question
-from tests.benchmarks.understanding.questions.test_data_reading import MINE
+from tests.benchmarks.understanding.questions.own_description import MINE
 from tests.benchmarks.understanding.questions.tiny_answerers import RightAnswerer, evaluate, scores_of
 from vtok_eval.answerers.replay import NamedRequest, build_replay
 from vtok_eval.answerers.request import Answer, AnswererError

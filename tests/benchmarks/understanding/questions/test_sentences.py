@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 
 import pytest
 import torch
@@ -12,16 +13,22 @@ from hypothesis import strategies as st
 
 from benchmarks.understanding.questions.probe.sentences.bert import PACKAGE, SentenceBert, minilm
 from benchmarks.understanding.questions.probe.sentences.encoders import build_encoder, check_spec
-from benchmarks.understanding.questions.probe.sentences.wordpiece import WordPieces
+from benchmarks.understanding.questions.probe.sentences.word_pieces import WordPieces
 from vtok_eval.errors import DataError, MissingDependencyError, SpecError, UnknownNameError
 
 CPU = torch.device("cpu")
+CHARACTERS = st.characters(max_codepoint=0x4FF, exclude_categories=["Cn"])
+"""Latin, Greek and Cyrillic, which Unicode's tables have long had alike."""
 
 
 def pieces(tmp_path, *names: str, max_length: int = 16) -> WordPieces:
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join(["[UNK]", "[CLS]", "[SEP]", *names]))
     return WordPieces(path, max_length=max_length)
+
+
+def without_special_names(text: str) -> bool:
+    return not any(name in text for name in ("[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]"))
 
 
 class TestWordPieces:
@@ -40,21 +47,44 @@ class TestWordPieces:
     def test_long_texts_are_cut_and_keep_their_end(self, tmp_path):
         assert pieces(tmp_path, "a", max_length=5).ids("a " * 50) == [1, 3, 3, 3, 2]
 
-    def test_special_names_in_a_text_are_text(self, tmp_path):
-        assert pieces(tmp_path, "[", "]", "sep").ids("[SEP]") == [1, 3, 5, 4, 2]
+    @pytest.mark.parametrize("name", ["[CLS]", "[SEP]", "[UNK]"])
+    def test_a_special_tokens_name_is_that_token(self, name, tmp_path):
+        names = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}
+        assert pieces(tmp_path, "a").ids(f"a{name} a") == [1, 3, names[name], 3, 2]
 
-    def test_no_vocabulary(self, tmp_path):
-        (tmp_path / "vocab.txt").write_text("a\nb")
-        with pytest.raises(DataError, match=r"\[CLS\] is not in it"):
+    @pytest.mark.parametrize("name", ["[CLS]", "[SEP]", "[UNK]"])
+    def test_a_vocabulary_without_a_special_token_is_refused(self, name, tmp_path):
+        kept = [piece for piece in ("[CLS]", "[SEP]", "[UNK]", "a") if piece != name]
+        (tmp_path / "vocab.txt").write_text("\n".join(kept))
+        with pytest.raises(DataError, match=rf"lacks {re.escape(name)}"):
             WordPieces(tmp_path / "vocab.txt", max_length=8)
 
-    # Tables of later Unicode differ between libraries; Latin, Greek and Cyrillic have long been the same.
-    @given(text=st.text(st.characters(max_codepoint=0x4FF), max_size=40))
-    def test_as_the_tokenizers_library_reads_it(self, text, tiny_bert):
-        tokenizers = pytest.importorskip("tokenizers")
-        theirs = tokenizers.BertWordPieceTokenizer(str(tiny_bert / "vocab.txt"), lowercase=True)
+    def test_files_that_are_not_text_or_not_there(self, tmp_path):
+        (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe[CLS]")
+        for name in ("vocab.txt", "absent.txt"):
+            with pytest.raises(DataError, match=rf"{name}: cannot be read"):
+                WordPieces(tmp_path / name, max_length=8)
+
+    def test_lines_end_at_line_feeds_only(self, tmp_path):
+        path = tmp_path / "vocab.txt"
+        path.write_bytes("[UNK]\r\n[CLS]\r\n[SEP]\r\nx\u2028y\r\na\r\n".encode())
+        assert WordPieces(path, max_length=8).ids("a") == [1, 4, 2]
+
+    def test_half_of_a_surrogate_pair_is_dropped(self, tmp_path):
+        assert pieces(tmp_path, "a").ids("a \ud800a\udc00") == [1, 3, 3, 2]
+
+    # Without what libraries and versions read differently: special tokens' names, code points not assigned.
+    @given(text=st.text(CHARACTERS, max_size=40).filter(without_special_names))
+    def test_as_transformers_reads_it(self, text, tiny_bert, their_bert):
         ours = WordPieces(tiny_bert / "vocab.txt", max_length=1000).ids(text)
-        assert ours == theirs.encode(text).ids
+        assert ours == their_bert(text)["input_ids"]
+
+
+@pytest.fixture(scope="module")
+def their_bert(tiny_bert):
+    """transformers' own tokenizer: in version 4 written in Python, so independent of the library we use."""
+    transformers = pytest.importorskip("transformers")
+    return transformers.BertTokenizer(str(tiny_bert / "vocab.txt"))
 
 
 def test_vectors_equal_those_of_transformers(tiny_bert):

