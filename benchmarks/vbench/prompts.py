@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 
 from benchmarks.vbench.dimensions import Dimension, dimension
 from vtok_eval.errors import MissingDependencyError, SpecError, VtokEvalError
+from vtok_eval.files.strict_json import JsonValue, parse_json
+from vtok_eval.files.text_files import numbered_lines, read_text
 from vtok_eval.video.folder import VIDEO_SUFFIXES, VideoEntry
 
 VIDEOS_PER_PROMPT = 5
@@ -70,10 +71,7 @@ def read_prompts(path: Path) -> list[Prompt]:
         VtokEvalError: it cannot be read or has another form; names the entry.
         UnknownNameError: a dimension that does not exist.
     """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise VtokEvalError(f"{path}: cannot be read as a list of prompts ({error})") from error
+    entries: Any = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
     if not isinstance(entries, list):
         raise VtokEvalError(f"{path}: must be a list of prompts in the form of {INFO_FILE}")
     merged: dict[str, Prompt] = {}
@@ -98,10 +96,7 @@ def read_information(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         VtokEvalError: it cannot be read or has another form.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise VtokEvalError(f"{path}: cannot be read as information on prompts ({error})") from error
+    content: Any = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
     if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
         raise VtokEvalError(f"{path}: must be an object {{prompt: {{dimension: {{...}}}}}}")
     return content
@@ -131,11 +126,12 @@ def read_prompt_list(path: Path) -> list[str]:
     Raises:
         VtokEvalError: it cannot be read, has another form, or holds no prompt.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise VtokEvalError(f"{path}: cannot be read as a list of prompts ({error})") from error
+    text = read_text(path, error=VtokEvalError)
+    content: JsonValue
+    if path.suffix.lower() == ".json":
+        content = parse_json(text, where=str(path), error=VtokEvalError)
+    else:
+        content = [line for _, line in numbered_lines(text)]
     if not isinstance(content, list):
         raise VtokEvalError(f"{path}: must be a list of prompts")
     prompts = []

@@ -212,6 +212,9 @@ def test_a_control_set_of_ones_own(tmp_path: Path) -> None:
         ("path,category,question,truth\na,action,Q?,maybe\n", "line 2: truth must be yes or no"),
         ("path,category,question,truth\na,cooking,Q?,yes\n", "line 2: category must be"),
         ("path,category,question,truth\n", "no question"),
+        ("path,category,question,truth\na,action,Q, really?,yes\n", "line 2: has 5 cells"),
+        ("path,category,question,truth\na,action,Q?,yes\na,action,Q?,no\n", "line 3: question 'Q.' of a is"),
+        ("path,category,question,truth\na,,Q?,yes\n", "line 2: category is empty"),
     ):
         path.write_text(text)
         with pytest.raises(SpecError, match=words):

@@ -186,6 +186,8 @@ class TestLabels:
             ("rater,key,answer\nann,KEY,maybe\n", "line 2: answer must be"),
             ("rater,key,answer\n,KEY,yes\n", "line 2: rater is empty"),
             ("rater,key,answer\nann,KEY,yes\nann,KEY,no\n", "line 3: ann answered"),
+            ("rater,key,answer\nann,KEY\n", "line 2: has 2 cells"),
+            ("rater,key,key,answer\nann,KEY,KEY,yes\n", "line 1: the name 'key' is there twice"),
         ],
     )
     def test_bad_answers_name_the_line(self, sheet: Sheet, tmp_path: Path, text: str, words: str) -> None:

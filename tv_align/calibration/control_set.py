@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -14,10 +11,12 @@ from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes.prompts import SEED, reference_clips, scene_prompts
 from vtok_eval.benchmark import ClipSource
 from vtok_eval.errors import SpecError
+from vtok_eval.files.tables import TableRow, read_table
 from vtok_eval.video.sources import VideoFile
 
 Truth = Literal["yes", "no"]
 COLUMNS = ("path", "category", "question", "truth")
+_ALLOWED: dict[str, tuple[str, ...]] = {"category": tuple(CATEGORIES), "truth": ("yes", "no")}
 
 
 @dataclass(frozen=True)
@@ -60,25 +59,21 @@ def scenes_control_set(
 
 
 def read_control_set(path: Path, *, max_frames: int = 16) -> list[ControlItem]:
-    """A user's own control set: a CSV file with the columns path, category, question and truth (yes or no).
+    """A user's own control set: a table (usually CSV) with the columns path, category, question and truth.
 
-    Paths are relative to the file. Rows of one video and category make one item.
+    Paths are relative to the file; truth is yes or no. Rows of one video and category make one item.
 
     Raises:
-        SpecError: it cannot be read, lacks a column or has a bad value; names the line and the column.
+        SpecError: it cannot be read, lacks a column, has a bad value, or asks one question of a video twice;
+            names the line and the column.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read as a control set ({error})") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise SpecError(f"{path}: has no column {lacking[0]}; it needs {', '.join(COLUMNS)}")
     questions: dict[tuple[str, str], dict[str, Truth]] = {}
-    for row in reader:
-        _check_row(path, reader.line_num, row)
-        questions.setdefault((row["path"], row["category"]), {})[row["question"]] = cast(Truth, row["truth"])
+    for row in read_table(path, error=SpecError, required=COLUMNS).rows:
+        video, category, question, truth = (_cell(row, name) for name in COLUMNS)
+        asked = questions.setdefault((video, category), {})
+        if question in asked:
+            raise SpecError(f"{row.where}: question {question!r} of {video} is there twice")
+        asked[question] = cast(Truth, truth)
     if not questions:
         raise SpecError(f"{path}: holds no question")
     return [
@@ -92,12 +87,13 @@ def read_control_set(path: Path, *, max_frames: int = 16) -> list[ControlItem]:
     ]
 
 
-def _check_row(path: Path, line: int, row: dict[str, str]) -> None:
-    allowed: dict[str, Sequence[str]] = {"category": tuple(CATEGORIES), "truth": ("yes", "no")}
-    for name in COLUMNS:
-        if not row[name]:
-            raise SpecError(f"{path}, line {line}: {name} is empty")
-        if name in allowed and row[name] not in allowed[name]:
-            raise SpecError(
-                f"{path}, line {line}: {name} must be {' or '.join(allowed[name])}, not {row[name]!r}"
-            )
+def _cell(row: TableRow, name: str) -> str:
+    value = row.columns[name]
+    if value is None or value == "":
+        raise SpecError(f"{row.where}: {name} is empty")
+    if not isinstance(value, str):
+        raise SpecError(f"{row.where}: {name} must be a text, not {value!r}")
+    allowed = _ALLOWED.get(name)
+    if allowed and value not in allowed:
+        raise SpecError(f"{row.where}: {name} must be {' or '.join(allowed)}, not {value!r}")
+    return value

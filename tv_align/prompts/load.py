@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from tv_align.prompts.schema import Prompt, PromptFile, PromptSuite, Question
 from vtok_eval.errors import SpecError
+from vtok_eval.files.strict_json import JsonValue, parse_json
+from vtok_eval.files.text_files import decode_text
 
 SUITES = ("open", "scenes")
 """Names that `load_prompts` knows; anything else is the path of a file or of a folder of files."""
@@ -82,22 +84,31 @@ def read_prompt_file(path: Traversable | Path) -> PromptFile:
         SpecError: it cannot be read or breaks the schema; names file, line and field.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise SpecError(f"{path}: cannot be read as prompts ({error})") from error
+    text = decode_text(data, where=str(path), error=SpecError)
     root = _syntax_tree(path, text)
     try:
-        content = json.loads(text) if path.name.endswith(".json") else yaml.load(text, Loader=_LOADER)
+        content = _json(path, text) if _is_json(path) else yaml.load(text, Loader=_LOADER)
         return PromptFile.model_validate(content)
     except ValidationError as error:
         raise SpecError(_explain(path, root, error)) from error
 
 
 def _files(folder: Traversable | Path) -> list[Traversable | Path]:
-    files = [entry for entry in folder.iterdir() if entry.name.endswith(_SUFFIXES)]
+    files = [entry for entry in folder.iterdir() if entry.name.lower().endswith(_SUFFIXES)]
     if not files:
         raise SpecError(f"{folder}: no prompt file in this folder (looked for *{', *'.join(_SUFFIXES)})")
     return sorted(files, key=lambda entry: entry.name)
+
+
+def _is_json(path: Traversable | Path) -> bool:
+    return path.name.lower().endswith(".json")
+
+
+def _json(path: Traversable | Path, text: str) -> JsonValue:
+    return parse_json(text, where=str(path), error=SpecError)
 
 
 def _suite(paths: Sequence[Traversable | Path]) -> PromptSuite:
@@ -137,13 +148,11 @@ def _syntax_tree(path: Traversable | Path, text: str) -> yaml.Node:
     Raises:
         SpecError: the syntax is wrong, or a key stands twice.
     """
-    is_json = path.name.endswith(".json")
+    is_json = _is_json(path)
+    if is_json:
+        _json(path, text)
     try:
-        if is_json:
-            json.loads(text)
         root = yaml.compose(text.replace("\t", " ") if is_json else text, Loader=_LOADER)
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError(f"{path}, line {line}: not YAML ({error.problem})") from error

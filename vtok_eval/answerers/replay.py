@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.answerers.request import Answer, AnswererError, AnswerRequest
 from vtok_eval.errors import SpecError
+from vtok_eval.files.tables import SUFFIXES, TableRow, is_table, read_table
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vtok_eval.data import Clip
 
 _LMMS_EVAL_NAME = re.compile(r"(?:.*?_)?samples_(?P<task>.+)\.jsonl")
-_SUFFIXES = (".csv", ".json", ".jsonl")
+_COLUMNS = ("id", "sample_id", "answer", "benchmark")
 
 Entries = dict[tuple[str, str], "_Entry"]
 
@@ -56,10 +56,11 @@ class _Entry:
 class Replay:
     """Answers from a file (or all the files of a folder); satisfies `BatchAnswerer`.
 
-    A file of ours is CSV, JSON (a list of objects, or one object id -> answer) or JSON Lines with `id` (also
-    `sample_id`, as an exported record has it) and `answer`, and with `benchmark` where ids of several
-    benchmarks stand in one file. lmms-eval's logs are known by their names, `*_samples_TASK.jsonl`; a row is
-    found by `doc_id`, and where the log keeps the prompt, the question must stand in it.
+    A file of answers is CSV, TSV, JSON (a list of objects, or one object id -> answer), JSON Lines or Parquet
+    with the columns `id` (or `sample_id`, as in an exported record) and `answer`, and with `benchmark` where
+    one file has answers to several benchmarks. lmms-eval's logs are known by their names,
+    `*_samples_TASK.jsonl`; a row is found by `doc_id`, and where the log keeps the prompt, the question must
+    be in it.
     """
 
     path: Path
@@ -113,7 +114,7 @@ def build_replay(argument: str, *, device: torch.device) -> Replay:
         raise SpecError(f"replay:{argument}: no such file or folder of answers")
     files = [path] if path.is_file() else sorted(_answer_files(path))
     if not files:
-        raise SpecError(f"{path}: no file of answers in this folder (looked for *{', *'.join(_SUFFIXES)})")
+        raise SpecError(f"{path}: no file of answers in this folder (looked for *{', *'.join(SUFFIXES)})")
     entries: Entries = {}
     digest = hashlib.sha256()
     for file in files:
@@ -127,77 +128,63 @@ def build_replay(argument: str, *, device: torch.device) -> Replay:
 
 def _answer_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if path.suffix in _SUFFIXES and not path.name.endswith("results.json") and path.is_file():
+        if is_table(path) and not path.name.lower().endswith("results.json") and path.is_file():
             yield path
 
 
 def _read(path: Path) -> Iterator[tuple[tuple[str, str], _Entry]]:
     log = _LMMS_EVAL_NAME.fullmatch(path.name)
-    for line, row in _rows(path):
-        where = f"{path}:{line}"
-        if log is not None and "doc_id" in row:
-            yield (f"lmms-eval:{log['task']}", str(row["doc_id"])), _logged(row, where=where)
+    table = read_table(
+        path, error=SpecError, names=_COLUMNS, keyed=("id", "answer"), nan_is_null=log is not None
+    )
+    for row in table.rows:
+        if log is not None and "doc_id" in row.columns:
+            yield (
+                (f"lmms-eval:{log['task']}", _identity(row, "doc_id")),
+                _logged(row.columns, where=row.where),
+            )
             continue
-        identity = row.get("id", row.get("sample_id"))
-        if identity is None or "answer" not in row:
-            raise SpecError(f"{where}: needs id and answer (or doc_id, in lmms-eval's *_samples_TASK.jsonl)")
-        yield (str(row.get("benchmark") or ""), str(identity)), _Entry(_answer(row["answer"], where), where)
+        name = "id" if "id" in row.columns else "sample_id"
+        if name not in row.columns or "answer" not in row.columns:
+            raise SpecError(
+                f"{row.where}: needs id and answer (or doc_id, in lmms-eval's *_samples_TASK.jsonl); it has "
+                f"{', '.join(row.columns)}"
+            )
+        benchmark = str(row.columns.get("benchmark") or "")
+        yield (benchmark, _identity(row, name)), _Entry(_answer(row), row.where)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read ({error})") from error
-    if path.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True))
-        for row in reader:
-            yield reader.line_num, row
-    elif path.suffix == ".jsonl":
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                yield number, _object(_json(line, f"{path}:{number}"), f"{path}:{number}")
-    elif path.suffix == ".json":
-        document = _json(text, str(path))
-        if isinstance(document, Mapping):
-            document = [{"id": key, "answer": value} for key, value in document.items()]
-        if not isinstance(document, list):
-            raise SpecError(f"{path}: must hold a list of answers, or an object id -> answer")
-        for number, row in enumerate(document, start=1):
-            yield number, _object(row, f"{path}:{number}")
-    else:
-        raise SpecError(f"{path}: answers are read from {', '.join(_SUFFIXES)} files")
+def _identity(row: TableRow, column: str) -> str:
+    """The id as text; a whole number that a table keeps as 3.0 is 3."""
+    value = row.columns[column]
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise SpecError(f"{row.where}: {column} must be a text or a whole number, not {value!r}")
+    return str(value)
 
 
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{where}: not JSON ({error.msg})") from error
-
-
-def _object(row: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(row, Mapping):
-        raise SpecError(f"{where}: must be an object with id and answer")
-    return row
-
-
-def _answer(value: Any, where: str) -> Answer:
+def _answer(row: TableRow) -> Answer:
+    value = row.columns["answer"]
     if isinstance(value, str):
         return Answer(text=value)
-    if isinstance(value, list) and value and all(isinstance(score, int | float) for score in value):
+    if isinstance(value, list) and value and all(map(_is_score, value)):
         return Answer(scores=tuple(float(score) for score in value))
-    raise SpecError(f"{where}: an answer is a text, or a list of one score per option, not {value!r}")
+    raise SpecError(f"{row.where}: answer must be a text, or a list of one score per option, not {value!r}")
 
 
-def _logged(row: Mapping[str, Any], *, where: str) -> _Entry:
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _logged(row: Mapping[str, object], *, where: str) -> _Entry:
     """An answer of lmms-eval's: the filtered response, which is the one its metrics saw, else the raw one."""
-    response: Any = row.get("filtered_resps") or row.get("resps")
+    response = row.get("filtered_resps") or row.get("resps")
     while isinstance(response, list) and response:
         response = response[0]
     if not isinstance(response, str):
         raise SpecError(f"{where}: has no text in filtered_resps or resps; other outputs are not replayed")
-    prompt: Any = row.get("input")
+    prompt = row.get("input")
     while isinstance(prompt, list) and prompt:
         prompt = prompt[0]
     return _Entry(Answer(text=response), where, prompt if isinstance(prompt, str) else None)

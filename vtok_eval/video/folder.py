@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vtok_eval.errors import VideoError
+from vtok_eval.files.tables import SUFFIXES, TableRow, read_table
 
 VIDEO_SUFFIXES = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
 FRAME_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """Of the pictures in a folder of frames; those that VBench looks for."""
-MANIFESTS = ("manifest.csv", "manifest.jsonl")
+MANIFESTS = tuple(f"manifest{suffix}" for suffix in SUFFIXES if suffix != ".json")
+"""Tables that list a folder's videos; capitals do not matter. (Other programs write a manifest.json.)"""
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ class VideoFolder:
 
     Files are called `{prompt}-{index}.mp4` as VBench names them, any of `VIDEO_SUFFIXES`; a file called
     otherwise has no prompt. A folder with pictures in it, called `{prompt}-{index}`, is a video by its frames
-    (not every benchmark reads such). Or else the folder holds `manifest.csv` or `manifest.jsonl` with the
-    columns path (relative to the folder), prompt and index, of which the last two may be empty; then it alone
-    counts.
+    (not every benchmark reads such). Or else the folder holds a table called `manifest.csv` (or `.tsv`,
+    `.jsonl`, `.parquet`) with the columns path (relative to the folder), prompt and index, of which
+    the last two may be empty; then only the videos listed there count.
 
     names: only these files, in place of all; None takes all.
     """
@@ -62,9 +60,10 @@ class VideoFolder:
         if not self.path.is_dir():
             what = "is a file, not a folder of videos" if self.path.exists() else "no such folder of videos"
             raise VideoError(f"{self.path}: {what}")
-        manifests = [self.path / name for name in MANIFESTS if (self.path / name).is_file()]
+        manifests = sorted(file for file in self.path.iterdir() if file.name.lower() in MANIFESTS)
         if len(manifests) > 1:
-            raise VideoError(f"{self.path}: has both {' and '.join(MANIFESTS)}; keep one")
+            names = " and ".join(file.name for file in manifests)
+            raise VideoError(f"{self.path}: has {names}; keep one")
         entries = list(_from_manifest(manifests[0]) if manifests else _from_names(self.path))
         if self.names is not None:
             entries = [entry for entry in entries if entry.path.name in self.names]
@@ -103,46 +102,32 @@ def _from_names(folder: Path) -> Iterator[VideoEntry]:
 
 def _from_manifest(manifest: Path) -> Iterator[VideoEntry]:
     seen: set[Path] = set()
-    for line, row in _rows(manifest):
-        if not row.get("path"):
-            raise VideoError(f"{manifest}, line {line}: no path; each line needs path, prompt and index")
-        path = manifest.parent / str(row["path"])
+    for row in read_table(manifest, error=VideoError, names=("path", "prompt", "index")).rows:
+        name = row.columns.get("path")
+        if not isinstance(name, str) or not name:
+            raise VideoError(
+                f"{row.where}: no path; each line has path, prompt and index, not {', '.join(row.columns)}"
+            )
+        path = manifest.parent / name
         if path in seen:
-            raise VideoError(f"{manifest}, line {line}: {row['path']} is listed twice")
+            raise VideoError(f"{row.where}: {name} is listed twice")
         seen.add(path)
-        yield VideoEntry(path=path, prompt=_text(row.get("prompt")), index=_index(row, manifest, line))
+        yield VideoEntry(path=path, prompt=_prompt(row), index=_index(row))
 
 
-def _rows(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        text = manifest.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VideoError(f"{manifest}: cannot be read ({error})") from error
-    if manifest.suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        for row in reader:
-            yield reader.line_num, row
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise VideoError(f"{manifest}, line {number}: not JSON ({error.msg})") from error
-        if not isinstance(row, dict):
-            raise VideoError(f"{manifest}, line {number}: must be an object with path, prompt and index")
-        yield number, row
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
-
-
-def _index(row: Mapping[str, Any], manifest: Path, line: int) -> int | None:
-    text = _text(row.get("index"))
-    if text is None:
+def _prompt(row: TableRow) -> str | None:
+    value = row.columns.get("prompt")
+    if value is None or value == "":
         return None
-    if not re.fullmatch(r"\d+", text):
-        raise VideoError(f"{manifest}, line {line}: index must be a whole number, not {text!r}")
-    return int(text)
+    if not isinstance(value, str):
+        raise VideoError(f"{row.where}: prompt must be a text, not {value!r}")
+    return value
+
+
+def _index(row: TableRow) -> int | None:
+    value = row.columns.get("index")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, bool) and re.fullmatch(r"[0-9]+(\.0+)?", str(value)):
+        return int(str(value).partition(".")[0])
+    raise VideoError(f"{row.where}: index must be a whole number, not {value!r}")

@@ -40,8 +40,9 @@ class Fields(_Part):
 
     video: the clip's name, with or without folder and suffix. id: unique within the table; the row's number
     where it is not given. Options are taken from the first of these that a row has: option_columns (without
-    those that are empty or "N/A"), options (a column with a list), or, with options_in_question, the lines
-    that end the question's text.
+    empty ones at the end), options (a column with a list), or, with options_in_question, the lines that end
+    the question's text. absent_option: texts such as "N/A" that mean, in this data set, that there is no such
+    option.
     answer: see `Task.answer_is`; it may be empty where a server keeps the answers. instruction: what is asked
     instead of the question, for {instruction}. meta: what tables group by, our name -> column; optional_meta:
     the same, for columns that not every release of the data has.
@@ -55,18 +56,26 @@ class Fields(_Part):
     options: Columns | None = None
     option_columns: tuple[str, ...] = ()
     options_in_question: bool = False
+    absent_option: tuple[str, ...] = ()
     answer: Columns | None = None
     instruction: Columns | None = None
     meta: dict[str, Columns] = Field(default_factory=dict)
     optional_meta: dict[str, Columns] = Field(default_factory=dict)
     pair: str | None = None
 
+    @property
+    def column_names(self) -> frozenset[str]:
+        """Every column that is named here."""
+        single = (self.video, self.question, self.id, self.options, self.answer, self.instruction)
+        lists = (*single, self.option_columns, *self.meta.values(), *self.optional_meta.values())
+        return frozenset(name for names in lists if names for name in names)
+
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        single = {"video", "question", "id", "options", "answer", "instruction"}
+        single = {"video", "question", "id", "options", "answer", "instruction", "absent_option"}
         out = {key: _names(item) if key in single else item for key, item in value.items()}
         for name in ("meta", "optional_meta"):
             if isinstance(out.get(name), dict):
@@ -291,6 +300,15 @@ class Description(_Part):
     def subsets(self) -> tuple[str, ...]:
         """Names of the subsets, in the tables' order; empty where there is one unnamed table."""
         return tuple(dict.fromkeys(table.subset for table in self.tables if table.subset))
+
+    @property
+    def column_names(self) -> frozenset[str]:
+        """Every column that the tables are read for."""
+        return frozenset(
+            name
+            for fields in (self.fields, *(task.fields for task in self.tasks.values() if task.fields))
+            for name in fields.column_names
+        )
 
     @property
     def is_paired(self) -> bool:

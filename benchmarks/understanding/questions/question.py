@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 from benchmarks.understanding.questions.data.tables import Row, read_rows
 from benchmarks.understanding.questions.description import Description, Fields, Table, Task
 from vtok_eval.errors import DataError, UnknownNameError
+from vtok_eval.files.text_files import numbered_lines
 
 _OPTION_LINE = re.compile(
     r"\s*(?P<lead>(?:(?:Sentence|Caption|Option|Description|Choice)\s+)?)\(?(?P<label>[A-Z]|[1-9])[.):]\s*(?P<text>.*\S)\s*"
 )
-_EMPTY_OPTIONS = (None, "", "N/A")
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ def read_questions(description: Description, folder: Path, tables: Sequence[Tabl
     """
     found: dict[str, Question] = {}
     for table in tables:
-        for row in read_rows(folder, table):
+        for row in read_rows(folder, table, names=description.column_names):
             question = _question(description, table, row)
             if question.id in found:
-                raise DataError(f"{row.where}: the id {question.id!r} stands twice")
+                raise DataError(f"{row.where}: the id {question.id!r} is there twice")
             found[question.id] = question
     return list(found.values())
 
@@ -97,7 +97,7 @@ def _chosen(description: Description, subsets: Sequence[str]) -> tuple[str, ...]
 def _question(description: Description, table: Table, row: Row) -> Question:
     task = description.tasks[table.task]
     fields = description.fields_of(task)
-    identity = str(_value(row, fields.id)) if fields.id else str(row.number)
+    identity = _whole(_value(row, fields.id)) if fields.id else str(row.number)
     text, options, labels, leads = _options(task, fields, row)
     answer, free_answer = (None, None) if table.unanswered else _answer(task, fields, row, options, labels)
     meta = {name: _plain(_value(row, columns)) for name, columns in fields.meta.items()}
@@ -136,6 +136,12 @@ def _value(row: Row, columns: Sequence[str]) -> Any:
     raise DataError(f"{row.where}: has no column {' or '.join(columns)}; it has {', '.join(row.columns)}")
 
 
+def _whole(value: Any) -> str:
+    """The value as text; a whole number that a table keeps as 3.0 is "3"."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if is_whole else value)
+
+
 def _plain(value: Any) -> Any:
     """A value as JSON can hold it and tables can group by it."""
     if isinstance(value, list | tuple):
@@ -168,8 +174,8 @@ def _options(
 
 def _listed(row: Row, fields: Fields) -> list[str] | None:
     if any(name in row.columns for name in fields.option_columns):
-        values = [row.columns.get(name) for name in fields.option_columns]
-        kept = [str(value).strip() for value in values if value not in _EMPTY_OPTIONS]
+        cells = [(name, row.columns.get(name)) for name in fields.option_columns]
+        kept = given_options(cells, where=row.where, absent=fields.absent_option)
         if not kept:
             raise DataError(f"{row.where}: all of {', '.join(fields.option_columns)} are empty")
         return kept
@@ -178,11 +184,38 @@ def _listed(row: Row, fields: Fields) -> list[str] | None:
     if fields.options_in_question and not any(name in row.columns for name in fields.options):
         return None  # this release of the data lists them in the question
     value = _value(row, fields.options)
+    column = " or ".join(fields.options)
     if not isinstance(value, list | tuple) or not value:
-        raise DataError(
-            f"{row.where}: {' or '.join(fields.options)} must be a list of options, not {value!r}"
-        )
-    return [str(option).strip() for option in value]
+        raise DataError(f"{row.where}: {column} must be a list of options, not {value!r}")
+    items = [(f"{column}[{place}]", item) for place, item in enumerate(value)]
+    return given_options(items, where=row.where, absent=fields.absent_option)
+
+
+def given_options(
+    cells: Sequence[tuple[str, object]], *, where: str, absent: Collection[str] = ()
+) -> list[str]:
+    """The options' texts without the empty cells at the end.
+
+    Args:
+        cells: the column's name and the value, for each option in order.
+        where: the row, for errors.
+        absent: texts that count as an empty cell in this data set.
+
+    Raises:
+        DataError: a cell before the last option is empty, which would shift the positions of those after it.
+
+    Example:
+        >>> given_options([("a", "one"), ("b", "None"), ("c", "")], where="row 1")
+        ['one', 'None']
+    """
+    texts = ["" if value is None else str(value).strip() for _, value in cells]
+    texts = ["" if text in absent else text for text in texts]
+    while texts and not texts[-1]:
+        texts.pop()
+    if "" in texts:
+        name = cells[texts.index("")][0]
+        raise DataError(f"{where}: the option in column {name!r} is empty, but later options are not")
+    return texts
 
 
 def _without_labels(options: Sequence[str]) -> tuple[str, ...]:
@@ -198,7 +231,7 @@ def _without_labels(options: Sequence[str]) -> tuple[str, ...]:
 
 def _from_text(text: str, task: Task) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Take the lines that list options off the end of a question's text."""
-    lines = text.splitlines()
+    lines = [line for _, line in numbered_lines(text)]
     matches: list[re.Match[str]] = []
     while lines and (match := _OPTION_LINE.fullmatch(lines[-1])):
         matches.insert(0, match)
@@ -232,7 +265,8 @@ def _answer(
 def _position(kind: str, value: Any, options: Sequence[str], labels: Sequence[str]) -> int | None:
     text = str(value).strip()
     if kind == "index":
-        return int(text) if text.isdigit() and int(text) < len(labels) else None
+        match = re.fullmatch(r"([0-9]+)(\.0+)?", text)  # 3.0: pandas, where other cells are empty
+        return int(match[1]) if match and int(match[1]) < len(labels) else None
     if kind == "letter":
         match = re.fullmatch(r"\(?([A-Za-z0-9]+)\)?\.?", text)
         letter = match[1].upper() if match else text

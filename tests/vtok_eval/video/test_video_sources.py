@@ -152,9 +152,10 @@ def test_csv_manifest(tmp_path):
     )
 
 
-def test_jsonl_manifest(tmp_path):
-    rows = [{"path": "b.mp4", "prompt": "zebra", "index": 0}, {"path": "a.mp4"}]
-    (tmp_path / "manifest.jsonl").write_text("\n\n".join(json.dumps(row) for row in rows) + "\n")
+@pytest.mark.parametrize("name", ["manifest.jsonl", "Manifest.NDJSON"])
+def test_json_lines_manifest(tmp_path, name):
+    rows = [{"path": "b.mp4", "prompt": "zebra", "index": 0.0}, {" Path": "a.mp4"}]
+    (tmp_path / name).write_text("\n\n".join(json.dumps(row) for row in rows) + "\n")
     assert VideoFolder(tmp_path).entries() == (
         VideoEntry(tmp_path / "a.mp4", None, None),
         VideoEntry(tmp_path / "b.mp4", "zebra", 0),
@@ -172,6 +173,10 @@ def test_jsonl_manifest(tmp_path):
         ({"manifest.csv": "path\na.mp4\na.mp4\n"}, "line 3: a.mp4 is listed twice"),
         ({"manifest.jsonl": '{"path": "a.mp4"}\n{"path": \n'}, "line 2: not JSON"),
         ({"manifest.jsonl": '["a.mp4"]\n'}, "line 1: must be an object"),
+        ({"manifest.csv": "path,prompt\na.mp4,red, blue\n"}, "line 2: has 3 cells"),
+        ({"Manifest.TSV": "Path\tIndex\na.mp4\t1.5\n"}, "line 2: index must be a whole number, not '1.5'"),
+        ({"manifest.jsonl": '{"path": "a.mp4", "index": true}\n'}, "index must be a whole number, not True"),
+        ({"manifest.jsonl": '{"path": "a.mp4", "prompt": ["x"]}\n'}, "line 1: prompt must be a text"),
         ({"manifest.csv": "path\na.mp4\n", "manifest.jsonl": '{"path": "a.mp4"}'}, "keep one"),
     ],
 )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tv_align.judges.human.agreement import krippendorff_alpha, majority
 from tv_align.judges.human.sheet import KEY_VERSION
 from tv_align.prompts.schema import CATEGORIES
 from tv_align.tracks.scores import PROMPTS, QUESTIONS, metric_name, metrics
 from vtok_eval.errors import SpecError
+from vtok_eval.files.strict_json import parse_json
+from vtok_eval.files.tables import read_table
+from vtok_eval.files.text_files import read_text
 from vtok_eval.results.records import Record, Score, Status
 from vtok_eval.results.statistics import score_all
 
@@ -58,27 +58,28 @@ class Agreement:
 
 
 def read_labels(key: Path, files: Sequence[Path]) -> Labels:
-    """Raters' CSV files (columns rater, key, answer) together with the sheet's key.json.
+    """Raters' tables (columns rater, key, answer; usually CSV) together with the sheet's key.json.
 
     Raises:
-        SpecError: a file cannot be read, is of another sheet, or holds a bad value; names the line. One rater
-            answering one question twice is refused too, unless alike.
+        SpecError: a file cannot be read, is of another sheet, or holds a bad value; names the line. Two
+            different answers of one rater to one question are refused too.
     """
     try:
-        content = json.loads(key.read_text(encoding="utf-8"))
+        text = read_text(key, error=SpecError)
+        content = cast(dict[str, Any], parse_json(text, where=str(key), error=SpecError))
         known, failed = dict(content["items"]), list(content["failed"])
         version = content["key_version"]
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
-        raise SpecError(f"{key}: is no key of a labelling sheet ({error})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{key}: is not the key of a labelling sheet ({error})") from error
     if version != KEY_VERSION:
         raise SpecError(f"{key}: the key has version {version}, this vtok-eval reads {KEY_VERSION}")
     votes: dict[str, dict[str, str]] = {name: {} for name in known}
     for path in files:
-        for line, rater, name, answer in _rows(path):
+        for where, rater, name, answer in _rows(path):
             if name not in votes:
-                raise SpecError(f"{path}, line {line}: key {name!r} is not of this sheet ({key})")
+                raise SpecError(f"{where}: key {name!r} is not of this sheet ({key})")
             if votes[name].setdefault(rater, answer) != answer:
-                raise SpecError(f"{path}, line {line}: {rater} answered {name} before, and otherwise")
+                raise SpecError(f"{where}: {rater} answered {name} differently before")
     return Labels(known, failed, votes)
 
 
@@ -124,23 +125,16 @@ def human_scores(labels: Labels, *, label: str = "human raters, majority") -> li
     ]
 
 
-def _rows(path: Path) -> list[tuple[int, str, str, str]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read as answers ({error})") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise SpecError(f"{path}: has no column {lacking[0]}; it needs {', '.join(_COLUMNS)}")
+def _rows(path: Path) -> list[tuple[str, str, str, str]]:
+    """Where each answer is, its rater, the key of its question and the answer."""
     found = []
-    for row in reader:
-        line, rater, answer = reader.line_num, (row["rater"] or "").strip(), row["answer"]
-        if not rater:
-            raise SpecError(f"{path}, line {line}: rater is empty")
+    for row in read_table(path, error=SpecError, required=_COLUMNS).rows:
+        rater, name, answer = (row.columns[column] for column in _COLUMNS)
+        if not isinstance(rater, str) or not rater.strip():
+            raise SpecError(f"{row.where}: rater is empty")
         if answer not in ANSWERS:
-            raise SpecError(f"{path}, line {line}: answer must be {', '.join(ANSWERS)}, not {answer!r}")
-        found.append((line, rater, row["key"], answer))
+            raise SpecError(f"{row.where}: answer must be {', '.join(ANSWERS)}, not {answer!r}")
+        found.append((row.where, rater.strip(), str(name), str(answer)))
     return found
 
 

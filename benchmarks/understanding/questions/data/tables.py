@@ -1,55 +1,54 @@
-"""Rows of a data set's tables: Parquet with its shards, JSON, JSON Lines, CSV; words of text as columns."""
+"""Rows of a data set's tables over all their files, joined with other tables."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.understanding.questions.description import Join, Table
 from vtok_eval.errors import DataError, MissingDependencyError
-
-_FORMATS = (".parquet", ".json", ".jsonl", ".csv", ".tsv", ".txt")
+from vtok_eval.files.tables import TableFile, TableRow, read_table
+from vtok_eval.files.text_files import numbered_lines, read_text
 
 
 @dataclass(frozen=True)
 class Row:
     """One row. number: from 0, over all files of its table. peer_number: lmms-eval's number of it.
 
-    where: file and row, for errors.
+    where: the file and the place in it, for errors.
     """
 
-    columns: Mapping[str, Any]
+    columns: Mapping[str, object]
     number: int
     peer_number: int
     where: str
 
 
-def read_rows(folder: Path, table: Table) -> list[Row]:
+def read_rows(folder: Path, table: Table, *, names: Collection[str] = ()) -> list[Row]:
     """All rows of a table, joined with what it joins, in the order of the files.
+
+    names: columns that are found also where a file writes them in other capitals or with spaces around them.
 
     Raises:
         MissingDependencyError: no file matches; says which were looked for.
         DataError: a file cannot be read, or a row has no match in a joined table; names the place.
     """
-    read = list(_file_rows(folder, table.files, table.rows_at))
-    needed = [join for join in table.join if any(join.unless not in columns for _, columns in read)]
-    joined = [(join, _by_key(folder, join)) for join in needed]
+    read = list(_file_rows(folder, table.files, names, table.rows_at))
+    needed = [join for join in table.join if any(join.unless not in row.columns for row in read)]
+    joined = [(join, _by_key(folder, join, names)) for join in needed]
     rows = []
-    for number, (where, columns) in enumerate(read):
-        merged = {**table.constant, **columns}
+    for number, row in enumerate(read):
+        merged = {**table.constant, **row.columns}
         peer_number = number
         for join, others in joined:
             if join.unless in merged:
                 continue
-            other_number, other = _match(join, others, merged, where)
+            other_number, other = _match(join, others, merged, row.where)
             merged = {**other, **merged}
             peer_number = other_number if join.peer_rows else peer_number
-        rows.append(Row(merged, number, peer_number, where))
+        rows.append(Row(merged, number, peer_number, row.where))
     return rows
 
 
@@ -78,84 +77,46 @@ def table_files(folder: Path, table: Table) -> list[Path]:
 
 
 def _file_rows(
-    folder: Path, patterns: Sequence[str], rows_at: str | None
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    folder: Path, patterns: Sequence[str], names: Collection[str], rows_at: str | None = None
+) -> Iterator[TableRow]:
     files = matching_files(folder, patterns)
     if not files:
         raise MissingDependencyError(f"{folder}: no {' or '.join(patterns)} in it")
     for path in files:
-        for number, row in enumerate(_read(path, rows_at)):
-            where = f"{path}, row {number}"
-            if not isinstance(row, Mapping):
-                raise DataError(f"{where}: must be an object with columns, not {type(row).__name__}")
-            yield where, row
+        if path.suffix.lower() == ".txt":
+            yield from _word_rows(path).rows
+        else:
+            at = rows_at if path.suffix.lower() == ".json" else None
+            yield from read_table(path, error=DataError, names=names, rows_at=at).rows
 
 
-def _read(path: Path, rows_at: str | None) -> Sequence[Any]:
-    try:
-        if path.suffix == ".parquet":
-            return _read_parquet(path)
-        if path.suffix in {".csv", ".tsv"}:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".txt":
-            return [
-                {str(i): word for i, word in enumerate(line.split())} for line in text.splitlines() if line
-            ]
-        if path.suffix == ".jsonl":
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        if path.suffix == ".json":
-            return _json_rows(json.loads(text), path, rows_at)
-    except (OSError, ValueError) as error:  # JSON, UTF-8 and Arrow errors are ValueErrors
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
-    raise DataError(f"{path}: tables are read from {', '.join(_FORMATS)} files")
+def _word_rows(path: Path) -> TableFile:
+    """A text file whose lines are rows and whose words are columns, called "0", "1" and so on."""
+    rows: list[TableRow] = []
+    for line, text in numbered_lines(read_text(path, error=DataError)):
+        if words := text.split():
+            columns = {str(place): word for place, word in enumerate(words)}
+            rows.append(TableRow(columns, len(rows), line, f"{path}, line {line}"))
+    return TableFile(path, tuple(dict.fromkeys(name for row in rows for name in row.columns)), tuple(rows))
 
 
-def _read_parquet(path: Path) -> Sequence[Any]:
-    """Rows without their binary columns, which hold whole videos in some data sets."""
-    import pyarrow.parquet
-
-    columns = [name for field in pyarrow.parquet.read_schema(path) for name in _text_columns(field)]
-    # ParquetFile reads this one file; read_table would make partitions of folders called key=value.
-    rows: Sequence[Any] = pyarrow.parquet.ParquetFile(path).read(columns=columns).to_pylist()
-    return rows
-
-
-def _text_columns(field: Any) -> list[str]:
-    """The column's name, or those of its parts that are not binary; none for a binary column."""
-    import pyarrow.types
-
-    if pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type):
-        return []
-    if not pyarrow.types.is_struct(field.type):
-        return [field.name]
-    parts = [field.type.field(i) for i in range(field.type.num_fields)]
-    return [f"{field.name}.{name}" for part in parts for name in _text_columns(part)]
-
-
-def _json_rows(document: Any, path: Path, rows_at: str | None) -> Sequence[Any]:
-    if rows_at is not None:
-        if not isinstance(document, Mapping) or rows_at not in document:
-            raise DataError(f"{path}: must be an object with the key {rows_at!r}")
-        document = document[rows_at]
-    if not isinstance(document, list):
-        raise DataError(f"{path}: must hold a list of rows, not {type(document).__name__}")
-    return document
-
-
-def _by_key(folder: Path, join: Join) -> dict[str, tuple[int, Mapping[str, Any]]]:
-    found: dict[str, tuple[int, Mapping[str, Any]]] = {}
-    for number, (where, row) in enumerate(_file_rows(folder, join.files, None)):
-        if join.key not in row:
-            raise DataError(f"{where}: has no column {join.key!r} to join by; it has {', '.join(row)}")
-        found[str(row[join.key])] = (number, row)
+def _by_key(folder: Path, join: Join, names: Collection[str]) -> dict[str, tuple[int, Mapping[str, object]]]:
+    found: dict[str, tuple[int, Mapping[str, object]]] = {}
+    for number, row in enumerate(_file_rows(folder, join.files, [join.key, *names])):
+        if join.key not in row.columns:
+            raise DataError(
+                f"{row.where}: has no column {join.key!r} to join by; it has {', '.join(row.columns)}"
+            )
+        key = str(row.columns[join.key])
+        if key in found:
+            raise DataError(f"{row.where}: two rows have {key!r} in column {join.key!r}")
+        found[key] = (number, row.columns)
     return found
 
 
 def _match(
-    join: Join, others: Mapping[str, tuple[int, Mapping[str, Any]]], row: Mapping[str, Any], where: str
-) -> tuple[int, Mapping[str, Any]]:
+    join: Join, others: Mapping[str, tuple[int, Mapping[str, object]]], row: Mapping[str, object], where: str
+) -> tuple[int, Mapping[str, object]]:
     try:
         key = join.match.format(**row)
     except KeyError as error:

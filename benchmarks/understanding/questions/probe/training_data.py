@@ -22,7 +22,7 @@ from benchmarks.understanding.questions.data.tables import (
 )
 from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
 from benchmarks.understanding.questions.description import Description, Table, Videos
-from benchmarks.understanding.questions.question import Question, read_questions
+from benchmarks.understanding.questions.question import Question, given_options, read_questions
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import DataError, SuiteError
 from vtok_eval.files.cache_folder import cache_path
@@ -211,7 +211,8 @@ def read_training_file(path: Path) -> list[Question]:
     Raises:
         DataError: a row lacks a column, or its answer is none of its options; names the row.
     """
-    rows = read_rows(path.parent, Table(files=(glob.escape(path.name),)))
+    names = ("video", "question", "answer", "options", *_OPTION_COLUMNS)
+    rows = read_rows(path.parent, Table(files=(glob.escape(path.name),)), names=names)
     return [_question(row) for row in rows]
 
 
@@ -242,12 +243,14 @@ def _question(row: Row) -> Question:
 def _options(row: Row) -> tuple[str, ...]:
     value: Any = row.columns.get("options")
     if value is None:
-        value = [row.columns[name] for name in _OPTION_COLUMNS if row.columns.get(name) not in (None, "")]
-    if not isinstance(value, list | tuple):
+        cells = [(name, row.columns.get(name)) for name in _OPTION_COLUMNS]
+    elif isinstance(value, list | tuple):
+        cells = [(f"options[{place}]", item) for place, item in enumerate(value)]
+    else:
         raise DataError(
             f"{row.where}: options must be a list of texts, not {value!r}; in CSV write option0, option1"
         )
-    options = tuple(str(option).strip() for option in value)
+    options = tuple(given_options(cells, where=row.where))
     if len(options) == 1 or len(options) > len(_OPTION_COLUMNS):
         raise DataError(
             f"{row.where}: has {len(options)} options; 2 to {len(_OPTION_COLUMNS)}, or none at all"

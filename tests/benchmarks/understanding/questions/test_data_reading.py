@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import zipfile
 
@@ -115,15 +116,67 @@ class TestTables:
     def test_csv(self, mine, tmp_path):
         columns = MINE.replace("options: choices", "option_columns: [c0, c1, c2]")
         mine.write_text(columns)
-        (tmp_path / "questions.csv").write_text('clip,q,c0,c1,c2,right,kind\na,"Q, or?",x,"y, z",N/A,B,k\n')
+        (tmp_path / "questions.csv").write_text('clip,q,c0,c1,c2,right,kind\na,"Q, or?",x,"y, z",,B,k\n')
         (question,) = load_questions(read_description(mine), tmp_path)
         assert question.text == "Q, or?"
         assert question.options == ("x", "y, z")
 
     @pytest.mark.parametrize(
+        ("cells", "options"),
+        [
+            ("one,two,three,,", ("one", "two", "three")),
+            ("None,N/A,nan,,", ("None", "N/A", "nan")),
+            ("one,,two,three,four", "line 2: the option in column 'c1' is empty, but later options are not"),
+            (",two,three,four,five", "line 2: the option in column 'c0' is empty"),
+            (" ,,,,", "line 2: all of c0, c1, c2, c3, c4 are empty"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["questions.csv", "questions.jsonl"])
+    def test_an_empty_option_never_shifts_the_answer(self, mine, tmp_path, cells, options, name):
+        mine.write_text(
+            MINE.replace("options: choices", "option_columns: [c0, c1, c2, c3, c4]").replace(
+                "answer_is: letter", "answer_is: index"
+            )
+        )
+        header = ["clip", "q", "c0", "c1", "c2", "c3", "c4", "right", "kind"]
+        row = ["a", "Q?", *cells.split(","), "2", "k"]
+        if name.endswith(".csv"):
+            text = f"{','.join(header)}\n{','.join(row)}\n"
+        else:
+            given = {key: cell or None for key, cell in zip(header, row, strict=True)}
+            text = "\n" + json.dumps({**given, "right": 2.0})  # None, and 3.0 for 3, as pandas writes them
+        (tmp_path / name).write_text(text)
+        if isinstance(options, str):
+            with pytest.raises(DataError, match=options):
+                load_questions(read_description(mine), tmp_path)
+        else:
+            (question,) = load_questions(read_description(mine), tmp_path)
+            assert (question.options, question.answer) == (options, 2)
+
+    def test_an_empty_option_in_a_list(self, mine, tmp_path):
+        row = {"clip": "a", "q": "Q", "choices": ["x", None, "y"], "right": "A", "kind": "k"}
+        (tmp_path / "questions.jsonl").write_text(json.dumps(row))
+        with pytest.raises(DataError, match=r"line 1: the option in column 'choices\[1\]' is empty"):
+            load_questions(read_description(mine), tmp_path)
+        (tmp_path / "questions.jsonl").write_text(json.dumps({**row, "choices": ["x", "y", ""]}))
+        assert load_questions(read_description(mine), tmp_path)[0].options == ("x", "y")
+
+    def test_a_text_that_means_no_option_is_declared_by_the_data_set(self, mine, tmp_path):
+        mine.write_text(MINE.replace("options: choices", "options: choices, absent_option: N/A"))
+        row = {"clip": "a", "q": "Q", "choices": ["x", "y", "N/A"], "right": "A", "kind": "k"}
+        (tmp_path / "questions.jsonl").write_text(json.dumps(row))
+        assert load_questions(read_description(mine), tmp_path)[0].options == ("x", "y")
+
+    def test_headers_in_other_capitals(self, mine, tmp_path):
+        row = {"Clip": "a", "Q ": "Q?", "CHOICES": ["x", "y"], "right": "A", "Kind": "k"}
+        (tmp_path / "questions.jsonl").write_text(json.dumps(row))
+        (question,) = load_questions(read_description(mine), tmp_path)
+        assert (question.video, question.options, question.meta) == ("a", ("x", "y"), {"kind": "k"})
+
+    @pytest.mark.parametrize(
         ("text", "says"),
         [
-            ('{"clip": "a"}', "row 0: has no column q; it has clip"),
+            ('{"clip": "a"}', "line 1: has no column q; it has clip"),
             (
                 '{"clip": "a", "q": "Q", "choices": ["x", "y"], "right": "C", "kind": "k"}',
                 "the answer 'C' is none",
@@ -133,7 +186,7 @@ class TestTables:
                 "must be a list of options",
             ),
             ("[1]", "must be an object"),
-            ("{", "cannot be read"),
+            ("{", "line 1: not JSON"),
         ],
     )
     def test_bad_rows(self, mine, tmp_path, text, says):
@@ -147,7 +200,7 @@ class TestTables:
         mine.write_text(MINE.replace("video: clip,", "video: clip, id: clip,"))
         row = '{"clip": "a", "q": "Q", "choices": ["x", "y"], "right": "A", "kind": "k"}\n'
         (tmp_path / "questions.jsonl").write_text(row * 2)
-        with pytest.raises(DataError, match="the id 'a' stands twice"):
+        with pytest.raises(DataError, match="the id 'a' is there twice"):
             load_questions(read_description(mine), tmp_path)
 
     def test_a_damaged_parquet_file(self, tmp_path):

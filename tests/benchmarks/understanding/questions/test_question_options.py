@@ -281,6 +281,7 @@ class TestReplay:
             ("a.csv", 'id,answer\nq/1,"B, I think"\n', Answer("B, I think")),
             ("a.json", '{"q/1": "B"}', Answer("B")),
             ("a.json", '[{"sample_id": "q/1", "answer": [0.5, 0.25]}]', Answer(scores=(0.5, 0.25))),
+            ("a.TSV", "ID\tAnswer\nq/1\ta\u2028b\n", Answer("a\u2028b")),
             ("a.jsonl", '{"id": "q/1", "benchmark": "bench", "answer": ""}\n', Answer("")),
             ("m_samples_task.jsonl", '{"doc_id": 4, "filtered_resps": ["B"], "target": "A"}\n', Answer("B")),
             ("2026_samples_task.jsonl", '{"doc_id": 4, "resps": [["B"]], "doc": {}}\n', Answer("B")),
@@ -295,6 +296,15 @@ class TestReplay:
         (tmp_path / name).write_text(text)
         for path in (tmp_path / name, tmp_path):
             assert self.replay(path).answer_batch([self.request(peer_task="task", peer_row=4)]) == [expected]
+
+    def test_whole_numbers_and_a_peers_nan(self, tmp_path):
+        (tmp_path / "a.jsonl").write_text('{"id": 1.0, "answer": "B"}')
+        (tmp_path / "samples_task.jsonl").write_text('{"doc_id": 4.0, "doc": {"x": NaN}, "resps": [["A"]]}')
+        read = self.replay(tmp_path).entries
+        assert {key: entry.answer.text for key, entry in read.items()} == {
+            ("", "1"): "B",
+            ("lmms-eval:task", "4"): "A",
+        }
 
     def test_a_log_of_other_data_is_noticed(self, tmp_path):
         (tmp_path / "x_samples_task.jsonl").write_text(
@@ -316,12 +326,18 @@ class TestReplay:
         ("name", "text", "says"),
         [
             ("a.json", "{", "not JSON"),
-            ("a.json", "3", "must hold a list of answers"),
-            ("a.jsonl", "[1]", "a.jsonl:1: must be an object"),
+            ("a.json", "3", "must hold a list of rows, not a number"),
+            ("a.jsonl", "[1]", "a.jsonl, line 1: must be an object"),
             ("a.jsonl", '{"id": 1}', "needs id and answer"),
-            ("a.jsonl", '{"id": 1, "answer": 3}', "an answer is a text, or a list"),
+            ("a.jsonl", '{"id": 1, "answer": 3}', "answer must be a text, or a list"),
             ("a.jsonl", '{"id": 1, "answer": "a"}\n{"id": 1, "answer": "b"}', "was answered before, at"),
-            ("a.txt", "x", "answers are read from"),
+            ("a.json", '{"q1": "A", "q1": "B"}', "line 1: the key 'q1' is there twice"),
+            ("a.json", '[{"id": 1, "answer": [0.5, true]}]', "line 1: answer must be a text, or a list"),
+            ("a.csv", "id,answer\nq1,A, or B\n", "line 2: has 3 cells, the header has 2 columns"),
+            ("a.csv", "id,answer\n,A\n", "line 2: id must be a text or a whole number, not ''"),
+            ("a.csv", "id,reply\nq1,A\n", "line 2: needs id and answer"),
+            ("a.jsonl", '{"id": 1.5, "answer": "A"}', "id must be a text or a whole number, not 1.5"),
+            ("a.txt", "x", "tables are read from"),
             (
                 "x_samples_t.jsonl",
                 '{"doc_id": 1, "resps": [[[-1.5, true]]]}',
