@@ -312,7 +312,7 @@ def _finish(harness: Harness, out: Path) -> None:
     paths = REPORTS.resolve("folder")(summary.folder, None)
     if summary.new_samples:
         typer.echo(REPORTS.resolve("terminal")(summary.folder))
-    elif summary.not_run:
+    elif summary.not_run or summary.optional_not_run:
         typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")
     else:
         typer.echo(f"nothing to do: all {summary.n_done} jobs of {summary.folder} are done")
@@ -323,6 +323,8 @@ def _finish(harness: Harness, out: Path) -> None:
 
 
 def _print_shortfall(summary: RunSummary, *, shown: int = 20) -> None:
+    for entry in summary.optional_not_run:
+        typer.echo(f"not run (optional): {entry.benchmark} on {entry.system}: {entry.reason}")
     for entry in summary.not_run:
         typer.echo(f"not run: {entry.benchmark} on {entry.system}: {entry.reason}", err=True)
     for record in summary.failed[:shown]:

@@ -55,7 +55,8 @@ class RunSummary:
     """How a run ended.
 
     new_samples: evaluated by this call; 0 means that there was nothing to do. n_done: jobs of the plan that
-    are done, now or before.
+    are done, now or before. not_run: what this machine cannot run. optional_not_run: the same, for what the
+    suite marks as optional.
     """
 
     folder: Path
@@ -63,10 +64,11 @@ class RunSummary:
     n_done: int
     failed: tuple[Record, ...] = ()
     not_run: tuple[NotRun, ...] = ()
+    optional_not_run: tuple[NotRun, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether every planned sample has a result."""
+        """Whether every planned sample has a result, those aside that are optional and cannot be run here."""
         return not self.failed and not self.not_run
 
 
@@ -245,6 +247,7 @@ class Harness:
                     "description": dict(plan.benchmarks[entry.id].describe()),
                 }
                 for entry in self.suite.benchmarks
+                if entry.id in plan.benchmarks
             ],
             "not_run": [],
             "sessions": sessions,
@@ -283,7 +286,9 @@ class Harness:
         failed = tuple(record for record in journal.records() if record.status is Status.FAILED)
         planned = {job.id for job in plan.jobs}
         n_done = sum(job.state == "done" for job in journal.jobs() if job.id in planned)
-        return RunSummary(folder.path, new_samples, n_done, failed, tuple(not_run))
+        optional = [e for e in not_run if self.suite.is_optional(benchmark=e.benchmark, system=e.system)]
+        required = [entry for entry in not_run if entry not in optional]
+        return RunSummary(folder.path, new_samples, n_done, failed, tuple(required), tuple(optional))
 
 
 def _measurable(plan: Plan) -> Mapping[str, Benchmark]:

@@ -71,7 +71,7 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
         SpecError, UnknownNameError, SuiteError, VideoError: an entry of the suite is wrong.
         SuiteError: a benchmark fits no system, or a system no benchmark.
     """
-    benchmarks = {entry.id: build_benchmark(entry) for entry in suite.benchmarks}
+    benchmarks, left_out = _build_benchmarks(suite)
     _check_every_benchmark_is_met(suite, benchmarks)
     systems: dict[str, System] = {}
     missing: dict[str, str] = {}
@@ -88,13 +88,30 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
         for entry in suite.systems
         if entry.name in systems and kind_of(entry.spec) in benchmark.accepts
     ]
-    not_run = [
+    not_run = left_out + [
         NotRun(entry.name, benchmark_id, missing[entry.name])
         for benchmark_id, benchmark in benchmarks.items()
         for entry in suite.systems
         if entry.name in missing and kind_of(entry.spec) in benchmark.accepts
     ]
     return Plan(tuple(jobs), tuple(not_run), systems, benchmarks)
+
+
+def _build_benchmarks(suite: Suite) -> tuple[dict[str, Benchmark], list[NotRun]]:
+    """The suite's benchmarks by id, and what is not run because an optional one cannot be built here.
+
+    Which systems such a benchmark takes is unknown, so every system is listed.
+    """
+    benchmarks: dict[str, Benchmark] = {}
+    left_out: list[NotRun] = []
+    for entry in suite.benchmarks:
+        try:
+            benchmarks[entry.id] = build_benchmark(entry)
+        except MissingDependencyError as error:
+            if not entry.optional:
+                raise
+            left_out += [NotRun(system.name, entry.id, str(error)) for system in suite.systems]
+    return benchmarks, left_out
 
 
 def build_benchmark(entry: BenchmarkEntry) -> Benchmark:

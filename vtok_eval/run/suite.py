@@ -30,11 +30,13 @@ class SystemEntry(_Entry):
     spec: as `system_specs.build_system` takes it: a tokenizer's, `videos:FOLDER`, `generator:...`.
     name: how tables call it; the spec itself where it is not given. control: a system that is no contender
     (blind, key frame alone): it cannot be best.
+    optional: where a machine lacks what the system needs, it is "not run" and the run is complete without it.
     """
 
     spec: str = Field(min_length=1)
     name: str = ""
     control: bool = False
+    optional: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -54,10 +56,12 @@ class BenchmarkEntry(_Entry):
     name: registered, or the path of a YAML file that describes a benchmark of questions about videos, or the
     name of such a file in the folder `benchmarks` of the cache folder.
     id: tells two entries of one benchmark apart; the name where it is not given.
+    optional: where a machine lacks what the benchmark needs, it is "not run" and the run is complete without.
     """
 
     name: str
     id: str = ""
+    optional: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -138,10 +142,23 @@ class Suite(_Entry):
         changes: dict[str, object] = {"systems": systems, "baseline": baseline or kept_baseline}
         if benchmarks:
             changes["benchmarks"] = tuple(benchmarks)
-        if not keep_systems or any(benchmark not in self.benchmarks for benchmark in benchmarks):
+        if not keep_systems or any(not self._measures(benchmark) for benchmark in benchmarks):
             # The suite's label would not be true of what was never part of it.
             changes |= {"name": "custom", "setting": "custom", "label": CUSTOM_LABEL, "description": ""}
         return self.model_copy(update=changes)
+
+    def _measures(self, benchmark: BenchmarkEntry) -> bool:
+        """Whether the benchmark is one of the suite's, optional or not."""
+        return any(
+            entry.model_copy(update={"optional": benchmark.optional}) == benchmark
+            for entry in self.benchmarks
+        )
+
+    def is_optional(self, *, benchmark: str, system: str) -> bool:
+        """Whether the suite can do without this system (by name) on this benchmark (by id)."""
+        return any(entry.optional for entry in self.benchmarks if entry.id == benchmark) or any(
+            entry.optional for entry in self.systems if entry.name == system
+        )
 
     def specs_by_name(self) -> dict[str, str]:
         """The systems' specs, by the names that `match:NAME` may use."""
@@ -183,7 +200,7 @@ def parse_suite(text: str, *, origin: str) -> Suite:
 def parse_benchmark(text: str, *, suite: Suite) -> BenchmarkEntry:
     """Read a benchmark as the command line names it: `NAME`, or `NAME:part,part` (VBench's dimensions, say).
 
-    The suite's own entry is taken, options and all, where it has one of that name.
+    The suite's own entry is taken, options and all, where it has one of that name, but never as optional.
 
     Raises:
         UnknownNameError: no benchmark has the name.
@@ -191,7 +208,7 @@ def parse_benchmark(text: str, *, suite: Suite) -> BenchmarkEntry:
     """
     for entry in suite.benchmarks:
         if text == entry.id:
-            return entry
+            return entry.model_copy(update={"optional": False})
     name, _, parts = text.partition(":")
     if _description_file(text) is not None:
         return BenchmarkEntry.model_validate(text)

@@ -17,7 +17,7 @@ from vtok_eval.results.records import Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.harness import Harness, RunSettings
 from vtok_eval.run.plan import render_plan
-from vtok_eval.run.suite import SystemEntry
+from vtok_eval.run.suite import BenchmarkEntry, SystemEntry
 
 ROOT = Path(__file__).parents[3]
 
@@ -111,6 +111,42 @@ def test_a_benchmark_that_needs_a_missing_package_is_not_run_and_said_so(tmp_pat
     assert RunFolder.open(tmp_path / "run").jobs() == []
     assert (summary.new_samples, summary.n_done) == (0, 0)
     assert run(suite(), tmp_path / "other").n_done == 1
+
+
+@pytest.mark.parametrize("marked", ["benchmark", "system"])
+def test_what_is_optional_and_cannot_be_run_is_no_failure(tmp_path, marked):
+    needs = suite(missing=True)
+    changed = {
+        "benchmark": {"benchmarks": (needs.benchmarks[0].model_copy(update={"optional": True}),)},
+        "system": {"systems": (needs.systems[0].model_copy(update={"optional": True}),)},
+    }
+    summary = run(needs.model_copy(update=changed[marked]), tmp_path / "run")
+    assert summary.complete
+    assert (summary.not_run, summary.n_done) == ((), 0)
+    (entry,) = summary.optional_not_run
+    assert "colour-science" in entry.reason
+    assert RunFolder.open(tmp_path / "run").run()["not_run"][0]["reason"] == entry.reason
+
+
+def test_an_optional_benchmark_whose_failure_is_not_a_missing_package_fails(tmp_path):
+    refusing = suite(refuse=True)
+    optional = refusing.benchmarks[0].model_copy(update={"optional": True})
+    assert not run(refusing.model_copy(update={"benchmarks": (optional,)}), tmp_path / "run").complete
+
+
+def test_an_optional_benchmark_that_cannot_even_be_built_is_not_run(tmp_path, monkeypatch):
+    (tmp_path / "needs_more.py").write_text("import no_such_package")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(BENCHMARKS.built_in, "efficiency", "needs_more:Efficiency")
+    entries = [BenchmarkEntry(name="mean-colour"), BenchmarkEntry(name="efficiency", optional=True)]
+    summary = run(suite().model_copy(update={"benchmarks": tuple(entries)}), tmp_path / "run")
+    assert summary.complete
+    assert [(entry.benchmark, entry.system) for entry in summary.optional_not_run] == [
+        ("efficiency", "MeanColourTokenizer")
+    ]
+    needed = suite().model_copy(update={"benchmarks": (entries[0], BenchmarkEntry(name="efficiency"))})
+    with pytest.raises(MissingDependencyError, match="no_such_package"):
+        run(needed, tmp_path / "other")
 
 
 def _lacks_its_package(patch: pytest.MonkeyPatch) -> None:

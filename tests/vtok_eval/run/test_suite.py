@@ -99,3 +99,13 @@ def test_benchmarks_named_on_the_command_line():
         parse_benchmark("vbnch", suite=suite)
     with pytest.raises(SpecError, match="no parts"):
         parse_benchmark("understanding-scenes:a", suite=suite)
+
+
+def test_what_is_named_on_the_command_line_is_not_optional():
+    suite = parse_suite(
+        GOOD.replace("name: efficiency", "name: efficiency\n    optional: true"), origin="s.yaml"
+    )
+    assert suite.is_optional(benchmark="efficiency", system="mine")
+    named = suite.changed(benchmarks=[parse_benchmark("efficiency", suite=suite)])
+    assert not named.is_optional(benchmark="efficiency", system="mine")
+    assert named.label == suite.label  # still the suite's own benchmark
