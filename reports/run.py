@@ -35,7 +35,7 @@ class SystemInfo:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What must stand beside its name."""
+        """What is shown next to its name."""
         return caveats(self.description, spec=self.spec)
 
     @property
@@ -56,8 +56,8 @@ class BenchmarkInfo:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What must stand beside its name."""
-        return caveats({**self.options, **self.description})
+        """What is shown next to its name."""
+        return caveats(self.description)
 
     @property
     def title(self) -> str:
@@ -66,7 +66,7 @@ class BenchmarkInfo:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the benchmark wants said beside its numbers."""
+        """What the benchmark wants said with its numbers."""
         notes = self.description.get("notes", ())
         return (notes,) if isinstance(notes, str) else tuple(str(note) for note in notes)
 

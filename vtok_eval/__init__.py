@@ -39,9 +39,7 @@ _MODULES = {
 }
 
 
-def __getattr__(
-    name: str,
-) -> Any:  # Any: what a module's __getattr__ gives has the type of the name asked for
+def __getattr__(name: str) -> Any:  # Any: the type is that of the name asked for
     if name not in _MODULES:
         raise AttributeError(f"module 'vtok_eval' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

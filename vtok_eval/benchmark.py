@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vtok_eval.results.description import Description
+
 if TYPE_CHECKING:
     import torch
 
@@ -89,7 +91,7 @@ class System:
     spec: str
     kind: str
     subject: Any
-    description: Mapping[str, Any] = field(default_factory=dict)
+    description: Description = field(default_factory=Description)
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,6 @@ class Benchmark(Protocol):
         """Make the system ready: train a probe, load models. May take long; shows its progress."""
         ...
 
-    def describe(self) -> Mapping[str, Any]:
-        """What provenance keeps: options, data and hash, protocol and source; `notes` for the report."""
+    def describe(self) -> Description:
+        """What provenance keeps: options, data and their hash, protocol and source; notes for the report."""
         ...

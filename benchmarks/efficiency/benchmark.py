@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample, System
 from vtok_eval.errors import MissingDependencyError, RunFolderError, SuiteError, VtokEvalError
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:
@@ -145,9 +146,9 @@ class Efficiency:
             options=self, tokenizer=tokenizer, device=context.device, seed=context.seed
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """The options, and how each quantity is measured."""
-        return {
+        options = {
             "lengths": list(self.lengths),
             "clip_size": self.clip_size,
             "fps": self.fps,
@@ -155,11 +156,12 @@ class Efficiency:
             "passes": self.passes,
             "warmup": self.warmup,
             "batch_size": self.batch_size,
+        }
+        facts = {
             "clips": "noise moving one pixel a frame, from the run's seed",
             "protocol": "vtok-eval's own",
-            "notes": list(NOTES),
-            "cost": [self._cost_in_words()],
         }
+        return Description(options=options, facts=facts, notes=NOTES, cost=(self._cost_in_words(),))
 
     def _cost_in_words(self) -> str:
         """Frames that one system encodes: counting FLOPs and memory, warming up, and the timed passes."""

@@ -5,7 +5,7 @@ Loaded only when a system is prepared: it imports torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -23,7 +23,7 @@ def uncached_tokenizer(system: System, device: torch.device) -> Tokenizer:
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as when the system was built.
     """
-    names = system.description.get("names", {})
+    names = cast("dict[str, str]", system.description.facts.get("names", {}))
     return build_tokenizer(system.spec, _UncachedContext(device=device, cache=None, names=names))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from benchmarks.vbench.scorers.scorer import SCORERS, STILL_ONLY, scorer_class
 from benchmarks.vbench.totals import TOTALS, missing_for, total_metrics
 from vtok_eval.benchmark import Context, Sample, System
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.video.made import MadeVideos
 
@@ -132,7 +133,7 @@ class VBench:
             folder_fps=self._folder_fps,
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Options, versions, and for each of the sixteen dimensions whether it is run or why not.
 
         Of dimensions that were not asked for it says what they need, not what this machine has: a run that is
@@ -140,26 +141,28 @@ class VBench:
         """
         states = {entry.name: self._state(entry) for entry in DIMENSIONS}
         running = {name for name, state in states.items() if state == "run"}
-        return {
-            "options": {
+        return Description(
+            options={
                 "dimensions": [entry.name for entry in self._chosen],
                 "mode": self._inputs.mode,
                 "static_filter": self._filtered,
             },
-            "protocol": f"VBench as in the package vbench {SUPPORTED_VERSION}",
-            "source": "arXiv 2311.17982; https://github.com/Vchitect/VBench",
-            "package_version": installed_version(),
-            "dimensions": states,
+            facts={
+                "protocol": f"VBench as in the package vbench {SUPPORTED_VERSION}",
+                "source": "arXiv 2311.17982; https://github.com/Vchitect/VBench",
+                "package_version": installed_version(),
+                "dimensions": states,
+            },
             # What is said before a run starts: its plan, or its first lines.
-            "cost": [
+            cost=tuple(
                 f"{entry.title}: {state}" for entry in self._chosen if (state := states[entry.name]) != "run"
-            ],
-            "notes": [
+            ),
+            notes=(
                 *(f"VBench {name}: {state}" for name, state in states.items() if state != "run"),
                 *_totals_not_given(running),
                 *self._about_flickering(),
-            ],
-        }
+            ),
+        )
 
     def _about_flickering(self) -> list[str]:
         asked = "temporal_flickering" in {entry.name for entry in self._chosen}

@@ -22,6 +22,7 @@ from reports.tables.best_systems import ALPHA
 from reports.text.caveats import caveats, with_caveats
 from reports.text.wording import LEAST_CLUSTERS
 from vtok_eval.results.columns import JobColumns
+from vtok_eval.results.description import NOT_IDENTITY
 from vtok_eval.results.pairs import Pair, compare_pairs
 from vtok_eval.results.records import Metric, Score
 from vtok_eval.results.sample_table import value_of
@@ -29,9 +30,6 @@ from vtok_eval.results.statistics import discriminates
 
 PORTABLE_UNITS = frozenset({"fraction", "tokens", "dB", "GFLOP", "", "points", "score"})
 """Units of quantities that are the same on every machine; any other makes the machine part of the board."""
-
-NOT_IDENTITY = ("notes", "cost")
-"""Keys of a benchmark's description that say nothing about what is measured."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Entry:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What must stand beside its name: random weights, a stand-in."""
+        """What is shown next to its name: random weights, a stand-in."""
         return caveats(self.system.description, spec=self.system.spec)
 
     @property
@@ -94,8 +92,8 @@ class Board:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What must stand beside the benchmark's name: a re-creation."""
-        return caveats({**self.benchmark.options, **self.benchmark.description})
+        """What is shown next to the benchmark's name: a re-creation."""
+        return caveats(self.benchmark.description)
 
     @property
     def title(self) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from reports.reproduce.claims import Claim, Kind
 from reports.tables.best_systems import ALPHA
+from vtok_eval.results.description import Caveat
 
 PAPER_SETTING = "paper"
 """The `setting` of a run in which numbers have the size of the paper's."""
@@ -24,6 +25,10 @@ class Verdict(StrEnum):
     DISAGREES = "disagrees"
     """The difference has the other sign, or (in the paper's setting) our interval excludes the number."""
     NOT_MEASURED = "not measured"
+
+
+_UNTRUE = (Caveat.RANDOM_WEIGHTS, Caveat.STAND_IN)
+"""With these a number says nothing about a claim."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def judge(claim: Claim, measured: Measured | None) -> tuple[Verdict, str]:
     """
     if measured is None:
         return Verdict.NOT_MEASURED, "no run measured it"
-    untrue = [caveat for caveat in measured.caveats if caveat in ("random weights", "stand-in")]
+    untrue = [caveat for caveat in measured.caveats if caveat in _UNTRUE]
     if untrue:
         return Verdict.NOT_MEASURED, f"{' and '.join(untrue)}: the number says nothing of the claim"
     if measured.value is None:

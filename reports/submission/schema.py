@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
+from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
 
 FORM = "vtok-eval submission"
@@ -16,6 +17,16 @@ FORM_VERSION = 1
 
 Count = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def _checked_caveats(description: dict[str, Any]) -> dict[str, Any]:
+    stated = description.get("caveats", [])
+    if not isinstance(stated, list) or any(caveat not in list(Caveat) for caveat in stated):
+        raise ValueError(f"caveats must be a list of {', '.join(Caveat)}")
+    return description
+
+
+DescriptionJson = Annotated[dict[str, Any], AfterValidator(_checked_caveats)]
 
 
 class Strict(BaseModel):
@@ -66,7 +77,7 @@ class SystemEntry(Strict):
     spec: LongText = ""
     control: bool = False
     kind: ShortText = ""
-    description: dict[str, Any] = Field(default_factory=dict)
+    description: DescriptionJson = Field(default_factory=dict)
 
 
 class BenchmarkEntry(Strict):
@@ -76,7 +87,7 @@ class BenchmarkEntry(Strict):
     name: Name
     options: dict[str, Any] = Field(default_factory=dict)
     version: ShortText = ""
-    description: dict[str, Any] = Field(default_factory=dict)
+    description: DescriptionJson = Field(default_factory=dict)
 
 
 class NotRunEntry(Strict):

@@ -1,4 +1,4 @@
-"""What must stand beside a name wherever its numbers are shown: random weights, a stand-in, a re-creation."""
+"""What is shown next to a name with its numbers: random weights, a stand-in, a re-creation, a smoke test."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-RANDOM_WEIGHTS = "random weights"
-STAND_IN = "stand-in"
-RE_CREATION = "re-creation"
+from vtok_eval.errors import RunFolderError
+from vtok_eval.results.description import Caveat
 
-_SIGNS = {
-    RANDOM_WEIGHTS: re.compile(r"\brandom[- ]weights?\b", re.IGNORECASE),
-    STAND_IN: re.compile(r"\bstand-ins?\b", re.IGNORECASE),
-    RE_CREATION: re.compile(r"\bre-?creat(ion|ed)\b", re.IGNORECASE),
-}
 _RANDOM_SPEC = re.compile(r"\brandom=(?!null\b|none\b|off\b|false\b)", re.IGNORECASE)
+_OLDER_RANDOM_WEIGHTS = re.compile(r"random weights( \(seed -?\d+\))?")
+_OLDER_RE_CREATION = "TV-Align as re-created here"
 
 
 def caveats(description: Mapping[str, Any], *, spec: str = "") -> tuple[str, ...]:
-    """What a system or a benchmark says of itself, anywhere in its description, that a reader must know.
+    """The caveats that a description of run.json states in its field `caveats`; prose is never searched.
 
-    spec: of a system; `random=SEED` in it means random weights, whatever the description holds.
+    description: of a system or a benchmark. spec: of a system; it counts only where the description comes
+        from the previous release, which had no such field (see `_of_older_run`).
+
+    Raises:
+        RunFolderError: the field holds anything but a list of texts.
+
+    Example:
+        >>> caveats({"caveats": ["stand-in"]})
+        ('stand-in',)
+        >>> caveats({"caveats": [], "weights": "pretrained; not random weights, and no stand-in was used"})
+        ()
     """
-    texts = list(_texts(description))
-    found = [name for name, sign in _SIGNS.items() if any(sign.search(text) for text in texts)]
-    if _RANDOM_SPEC.search(spec) and RANDOM_WEIGHTS not in found:
-        found.insert(0, RANDOM_WEIGHTS)
-    return tuple(found)
+    stated = description.get("caveats")
+    if stated is None:
+        return tuple(_of_older_run(description, spec))
+    if not isinstance(stated, list | tuple) or not all(isinstance(caveat, str) for caveat in stated):
+        raise RunFolderError(f"run.json: caveats must be a list of texts, not {stated!r}")
+    return tuple(dict.fromkeys(stated))
 
 
 def with_caveats(name: str, found: tuple[str, ...]) -> str:
@@ -35,15 +42,30 @@ def with_caveats(name: str, found: tuple[str, ...]) -> str:
     return f"{name} ({', '.join(found)})" if found else name
 
 
-def _texts(content: Any) -> Iterator[str]:
-    """Every text among the values; a key whose value is true counts with its underscores as spaces."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, Mapping):
+def _of_older_run(description: Mapping[str, Any], spec: str) -> Iterator[str]:
+    """The caveats of a description from the previous release, which stated them in fixed forms only.
+
+    Random weights: the whole value of an entry `weights` or `projection`, an entry `random_weights: true`, or
+    `random=SEED` in the spec. A re-creation: the beginning of TV-Align's `protocol`. A stand-in: no form.
+    """
+    if _RANDOM_SPEC.search(spec) or any(_says_random(key, value) for key, value in _entries(description)):
+        yield Caveat.RANDOM_WEIGHTS.value
+    if str(description.get("protocol", "")).startswith(_OLDER_RE_CREATION):
+        yield Caveat.RE_CREATION.value
+
+
+def _says_random(key: str, value: object) -> bool:
+    if key in ("weights", "projection") and isinstance(value, str):
+        return _OLDER_RANDOM_WEIGHTS.fullmatch(value) is not None
+    return key == "random_weights" and value is True
+
+
+def _entries(content: object) -> Iterator[tuple[str, object]]:
+    """Every key and value of a description and of the mappings and lists inside it."""
+    if isinstance(content, Mapping):
         for key, value in content.items():
-            if value is True:
-                yield str(key).replace("_", " ")
-            yield from _texts(value)
+            yield str(key), value
+            yield from _entries(value)
     elif isinstance(content, list | tuple):
         for value in content:
-            yield from _texts(value)
+            yield from _entries(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reports.run import BenchmarkReport, RunReport
-from reports.text.caveats import RANDOM_WEIGHTS
 from reports.text.wording import (
     BEST_EXPLAINED,
     CONTROL_EXPLAINED,
@@ -16,6 +15,7 @@ from reports.text.wording import (
     percent,
     testable,
 )
+from vtok_eval.results.description import Caveat
 
 
 def status_notes(report: RunReport) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield CONTROL_EXPLAINED
     if benchmark.info.caveats:
         yield f"{benchmark.info.id}: {', '.join(benchmark.info.caveats)}."
-    if any(RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
+    if any(Caveat.RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
         yield "(random weights): not trained; its numbers show that the code runs, and nothing of a method."
     unpaired = max((comparison.n_unpaired for comparison in compared), default=0)
     if unpaired:

@@ -13,6 +13,8 @@ from reports.tables.terminal import terminal
 from reports.text.caveats import caveats
 from reports.write import write_report
 from tests.reports.made_up_run import SYSTEMS, add_job, finish, run_json, understanding_records
+from vtok_eval.errors import RunFolderError
+from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.store import RunFolder
 
 
@@ -20,19 +22,37 @@ from vtok_eval.results.store import RunFolder
     ("description", "spec", "expected"),
     [
         ({"backbone": {"weights": "random weights (seed 0)"}}, "", ("random weights",)),
-        ({"projection": "Random weights"}, "", ("random weights",)),
+        ({"projection": "random weights"}, "", ("random weights",)),
         ({"parts": ["a", {"random_weights": True}]}, "", ("random weights",)),
         ({"random_weights": False, "weights": "ImageNet"}, "", ()),
         ({}, "vtok:backbone=open_clip:ViT-B-32:random=3", ("random weights",)),
         ({"random": None}, "vtok-llava:random=null,checkpoint=p", ()),
-        ({"weights": "a stand-in for DINO"}, "", ("stand-in",)),
-        ({"notes": ["prompts: an open re-creation of TV-Align"]}, "", ("re-creation",)),
-        ({"protocol": "as re-created here"}, "", ("re-creation",)),
-        ({"recreational": "randomised weights of standing"}, "", ()),
+        ({"protocol": "TV-Align as re-created here, track show: clips are judged"}, "", ("re-creation",)),
+        ({"weights": "pretrained; not random weights, and no stand-in was used"}, "", ()),
+        ({"notes": ["random weights", "stand-in", "a re-creation"]}, "", ()),
     ],
 )
-def test_what_a_description_says(description, spec, expected):
+def test_descriptions_of_the_previous_release_stated_caveats_in_fixed_forms(description, spec, expected):
     assert caveats(description, spec=spec) == expected
+
+
+@pytest.mark.parametrize("words", ["random weights", "random weights (seed 0)", "a stand-in", "smoke test"])
+def test_only_the_typed_field_is_read(words):
+    prose = Description(
+        notes=(words,),
+        cost=(words,),
+        options={"weights": words},
+        facts={"weights": words, "projection": words},
+    ).to_json()
+    assert caveats(prose, spec="vtok:backbone=open_clip:ViT-B-32:random=3") == ()
+    for caveat in Caveat:
+        assert caveats({**prose, "caveats": [caveat.value]}) == (caveat.value,)
+
+
+@pytest.mark.parametrize("stated", ["stand-in", [1], {"stand-in": True}])
+def test_a_damaged_field_is_an_error_not_silence(stated):
+    with pytest.raises(RunFolderError, match="caveats must be a list of texts"):
+        caveats({"caveats": stated})
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +60,13 @@ def marked(tmp_path_factory):
     """Two systems of 40 clips: one with random weights, one named as a formula; a re-created benchmark."""
     path = tmp_path_factory.mktemp("marked") / "run"
     evil = "=cmd()"
-    info = {**run_json()["benchmarks"][0], "description": {"protocol": "as re-created here"}}
+    info = {
+        **run_json()["benchmarks"][0],
+        "description": Description(caveats=(Caveat.RE_CREATION,)).to_json(),
+    }
     systems = [
         {"name": "untrained", "spec": "vtok:random=0", "control": False, "kind": "tokenizer",
-         "description": {"weights": "random weights (seed 0)"}},
+         "description": {"caveats": ["random weights"], "weights": "of seed 0"}},
         {"name": evil, "spec": "frames-2", "control": False, "kind": "tokenizer", "description": {}},
     ]  # fmt: skip
     folder = RunFolder.create(path, run_json(systems=systems, benchmarks=[info], baseline=evil))

@@ -25,6 +25,7 @@ from tv_align.judges.constant import AlwaysYes
 from tv_align.judges.judge import Verdict
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VideoError
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Record, Status
 
 
@@ -50,8 +51,8 @@ class Scripted:
     def judge(self, clip: Clip, questions: Sequence[str]) -> list[Verdict]:
         return [Verdict(question.split()[-1]) for question in questions]  # type: ignore[arg-type]
 
-    def describe(self) -> dict[str, object]:
-        return {}
+    def describe(self) -> Description:
+        return Description()
 
 
 def item(number: int, *asked: tuple[str, str], category: str = "action", broken: bool = False) -> ControlItem:

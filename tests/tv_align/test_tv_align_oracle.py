@@ -62,7 +62,7 @@ def test_the_calibration_that_ships_is_what_calibrate_measures() -> None:
     """Of the judge as it is, for one category again."""
     with resources.as_file(resources.files("tv_align.calibration") / "oracle.json") as path:
         shipped = read_calibration(path)
-    assert dict(shipped.description) == Oracle().describe()
+    assert dict(shipped.description) == Oracle().describe().identity()
     assert {row.category for row in shipped.rows} == set(CATEGORIES)
     assert all(row.near_chance is None for row in shipped.rows)
     items = [item for item in scenes_control_set() if item.category == "order"]

@@ -177,7 +177,7 @@ def test_bad_options(options: dict[str, Any], words: str) -> None:
 
 def test_the_description_names_what_the_numbers_depend_on() -> None:
     about = TVAlignRead(**SMALL).describe()
-    json.dumps(about)
+    json.dumps(about.to_json())
     assert about["prompts"]["suite"] == "tv-align-scenes"
     assert len(about["prompts"]["sha256"]) == 64
     assert set(about["data"]) == {"train", "validation"}

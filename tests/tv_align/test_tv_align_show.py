@@ -187,7 +187,9 @@ def test_a_category_in_which_the_judge_is_near_chance_is_not_shown(tmp_path: Pat
         CategoryRow(name, *((bad,) * 4 if name == "camera" else (good, Rate(1, 100), good, Rate(1, 100))), 50)
         for name in dict.fromkeys(item.category for item in scene_prompts(per_level=1))
     )
-    write_calibration(Calibration("oracle", "made up", rows, Oracle().describe()), tmp_path / "c.json")
+    write_calibration(
+        Calibration("oracle", "made up", rows, Oracle().describe().identity()), tmp_path / "c.json"
+    )
     benchmark = TVAlignShow(per_level=1, calibration=str(tmp_path / "c.json"))
     names = {metric.name for metric in benchmark.metrics()}
     assert "question_accuracy:camera" not in names

@@ -45,7 +45,7 @@ def calibrate(
             for category in CATEGORIES
             if category in present
         ),
-        description=dict(judge.describe()),
+        description=judge.describe().identity(),
         failures={each.item.id: each.failure for each in judged if each.failure is not None},
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tv_align.judges.judge import Verdict
 from vtok_eval.data import Clip
+from vtok_eval.results.description import Description
 
 
 class AlwaysYes:
@@ -19,6 +19,6 @@ class AlwaysYes:
         """Yes to each."""
         return [Verdict("yes", probability=1.0) for _ in questions]
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """That it is a control."""
-        return {"control": True}
+        return Description(facts={"control": True})

@@ -11,6 +11,7 @@ from vtok_eval.endpoint.choices import YES_NO, read_choice
 from vtok_eval.endpoint.client import EndpointClient, Question
 from vtok_eval.endpoint.content import frame_parts, system_message
 from vtok_eval.endpoint.errors import EndpointError
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     from vtok_eval.answerers.endpoint import EndpointAnswerer
@@ -75,9 +76,9 @@ class EndpointJudge:
                 raise each
         return [_verdict(cast("reply.Reply", each)) for each in replies]
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Server, model, frames and instruction; which version has answered stands with each verdict."""
-        return {**self._asked.describe(), "instruction": INSTRUCTION, "version": 1}
+        return self._asked.describe().with_facts({"instruction": INSTRUCTION, "version": 1})
 
 
 def _question(parts: Sequence[Mapping[str, Any]], text: str) -> Question:
@@ -94,4 +95,4 @@ def _verdict(answer: reply.Reply) -> Verdict:
         "usd": answer.usd,
     }
     probability = None if said is None else answer.probability("yes", YES_NO)
-    return Verdict(cast(Reply, said or "unsure"), probability=probability, cost=cost, raw=answer.describe())
+    return Verdict(cast(Reply, said or "unsure"), probability=probability, cost=cost, raw=answer.to_json())

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from vtok_eval.data import Clip
 from vtok_eval.errors import VtokEvalError
+from vtok_eval.results.description import Description
 
 Reply = Literal["yes", "no", "unsure"]
 
@@ -53,7 +54,7 @@ class Judge(Protocol):
         """
         ...
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What provenance keeps: model, version, options, weights and their hashes; no secret."""
         ...
 

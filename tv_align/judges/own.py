@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tv_align.judges.judge import Judge, JudgeError, Verdict, check_verdicts
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
+from vtok_eval.results.description import Description
 from vtok_eval.specs.user_code import load_user_class
 
 
@@ -42,14 +43,17 @@ class OwnJudge:
             raise JudgeError(f"judge {self.name}: {type(error).__name__}: {reason}") from error
         return verdicts
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What the object says of itself, its class, and the SHA-256 of the file with its code."""
         cls = type(self._judge)
-        own = dict(self._judge.describe()) if hasattr(self._judge, "describe") else {}
+        try:
+            own = Description.of(self._judge.describe() if hasattr(self._judge, "describe") else {})
+        except ValueError as error:
+            raise SpecError(f"judge {self.name}: {error}") from error
         source = getattr(sys.modules.get(cls.__module__), "__file__", None)
         if source is not None:
-            own["source_sha256"] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
-        return {"class": cls.__qualname__, **own}
+            own = own.with_facts({"source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()})
+        return Description(facts={"class": cls.__qualname__}) | own
 
 
 def build_own(name: str, arguments: Callable[[Any], dict[str, Any]]) -> Judge:

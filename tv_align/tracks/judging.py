@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from tv_align.calibration.report import Calibration, read_calibration
 from tv_align.judges.judge import Judge
@@ -15,6 +14,7 @@ from tv_align.judges.registry import build_judge
 from tv_align.prompts.schema import Prompt, PromptSuite
 from tv_align.tracks.scores import derived_scores, metrics
 from vtok_eval.errors import MissingDependencyError, SpecError, SuiteError
+from vtok_eval.results.description import Caveat, joined_caveats
 from vtok_eval.results.records import Metric, Record, Score
 
 DEFAULT_JUDGES = {"tv-align-scenes": "oracle"}
@@ -80,7 +80,11 @@ class JudgedPrompts:
         """With a calibration: question accuracies corrected for the judge's errors, beside its rates."""
         return [] if self.calibration is None else derived_scores(records, self.calibration, label=label)
 
-    def describe(self) -> Mapping[str, Any]:
+    def caveats(self) -> tuple[Caveat, ...]:
+        """The judge's, and that this is a re-creation of TV-Align."""
+        return joined_caveats((Caveat.RE_CREATION,), self.judge.describe().caveats)
+
+    def facts(self) -> dict[str, object]:
         """What provenance keeps: prompts and their hash, the judge and its calibration."""
         return {
             "prompts": {
@@ -90,7 +94,7 @@ class JudgedPrompts:
                 "n": len(self.prompts),
                 "source": self.suite.source,
             },
-            "judge": {"spec": self.judge_spec, "name": self.judge.name, **self.judge.describe()},
+            "judge": {"spec": self.judge_spec, "name": self.judge.name, **self.judge.describe().identity()},
             "calibration": None if self.calibration is None else self.calibration.to_json(),
         }
 
@@ -153,7 +157,8 @@ def _blanked(calibration: Calibration, judge: Judge) -> dict[str, str]:
     """
     if calibration.judge != judge.name:
         raise SpecError(f"the calibration is of the judge {calibration.judge!r}, not of {judge.name!r}")
-    measured, now = dict(calibration.description), json.loads(json.dumps(dict(judge.describe())))
+    measured = dict(calibration.description)
+    now = json.loads(json.dumps(judge.describe().identity()))
     for key in sorted(measured.keys() & now.keys()):
         if measured[key] != now[key]:
             raise SpecError(

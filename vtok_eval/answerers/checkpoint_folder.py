@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from vtok_eval.errors import MissingDependencyError, SpecError
+from vtok_eval.results.description import Description
 
 _CHUNK_BYTES = 2**24
 
@@ -73,7 +72,7 @@ def weights_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_checkpoint(model: str, folder: Path) -> Mapping[str, Any]:
+def describe_checkpoint(model: str, folder: Path) -> Description:
     """What provenance keeps of a model, from its files: name, revision, classes, hash of the weights.
 
     Raises:
@@ -83,12 +82,13 @@ def describe_checkpoint(model: str, folder: Path) -> Mapping[str, Any]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise SpecError(f"{folder}/config.json is not JSON: {error}") from error
-    return {
+    facts = {
         "model": model,
         "snapshot": folder.name if folder != Path(model).expanduser() else None,
         "architectures": config.get("architectures"),
         "weights_sha256": weights_sha256(folder),
     }
+    return Description(facts=facts)
 
 
 def _snapshot(model: str, revision: str | None) -> Path:

@@ -15,6 +15,7 @@ from vtok_eval.endpoint.content import FrameFormat, Message, frame_parts
 from vtok_eval.endpoint.errors import EndpointError
 from vtok_eval.endpoint.reply import Reply
 from vtok_eval.endpoint.settings import EndpointSettings
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +38,14 @@ class EndpointAnswerer:
         self.rule = rule
         self.frame_format = frame_format
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What provenance keeps; which version of the model has answered stands with each answer."""
-        return {
-            **self.client.settings.describe(),
-            **self.rule.describe(),
+        facts = {
+            **self.client.settings.to_json(),
+            **self.rule.to_json(),
             "frame_format": self.frame_format,
         }
+        return Description(facts=facts)
 
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str:
         """The label of the option that was chosen, or the model's words.
@@ -88,7 +90,7 @@ class EndpointAnswerer:
         return Answer(
             text=read_structured(reply.text, request.labels) or reply.text,
             cost={**cost, **shown.cost()} if shown is not None else cost,
-            raw=reply.describe(),
+            raw=reply.to_json(),
         )
 
 

@@ -18,6 +18,7 @@ from vtok_eval.answerers.shared_prefix import SharedPrefix
 from vtok_eval.answerers.shared_vision import SharedVision
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.errors import SpecError
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
@@ -99,9 +100,9 @@ class TransformersAnswerer:
         self.prefix = SharedPrefix(self.model, self._placeholders) if share_prefix else None
         self._last: tuple[Clip, ShownFrames] | None = None
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What provenance keeps; hashing the weights takes seconds per 10 GB."""
-        return {**describe_checkpoint(self.model_name, self.folder), **self._options}
+        return describe_checkpoint(self.model_name, self.folder).with_facts(self._options)
 
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """The model's text, or one log-likelihood per option; see `scoring`."""
@@ -285,5 +286,5 @@ def build_hf(argument: str, *, device: torch.device) -> LoadedWhenAsked:
     need_transformers()
     folder = checkpoint_folder(arguments["model"], revision=arguments.get("revision"))
     options = with_defaults(TransformersAnswerer, arguments, leave_out=("model", "device"))
-    description = {**describe_checkpoint(arguments["model"], folder), **options}
+    description = describe_checkpoint(arguments["model"], folder).with_facts(options)
     return LoadedWhenAsked(lambda: TransformersAnswerer(**arguments), description)

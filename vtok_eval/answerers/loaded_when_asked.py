@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.answerers.request import Answer, AnswerRequest, BatchAnswerer
 from vtok_eval.errors import MissingDependencyError, SpecError
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
@@ -26,12 +27,12 @@ class LoadedWhenAsked:
 
     _in_memory: weakref.ref[LoadedWhenAsked] | None = None
 
-    def __init__(self, load: Callable[[], BatchAnswerer], description: Mapping[str, Any]) -> None:
+    def __init__(self, load: Callable[[], BatchAnswerer], description: Description) -> None:
         self._load = load
-        self._description = dict(description)
+        self._description = description
         self._answerer: BatchAnswerer | None = None
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What provenance keeps."""
         return self._description
 

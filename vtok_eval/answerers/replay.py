@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.answerers.request import Answer, AnswererError, AnswerRequest
 from vtok_eval.errors import SpecError
 from vtok_eval.files.tables import SUFFIXES, TableRow, is_table, read_table
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     import torch
@@ -84,9 +85,11 @@ class Replay:
         """
         return [self._find(request) for request in requests]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """The file, its hash and how many answers it holds."""
-        return {"file": str(self.path), "sha256": self.sha256, "n_answers": len(self.entries)}
+        return Description(
+            facts={"file": str(self.path), "sha256": self.sha256, "n_answers": len(self.entries)}
+        )
 
     def _find(self, request: AnswerRequest) -> Answer:
         if not isinstance(request, NamedRequest):

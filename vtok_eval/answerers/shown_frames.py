@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from vtok_eval.errors import SpecError
 
@@ -35,7 +35,7 @@ class FrameRule:
         if self.max_pixels is not None and self.max_pixels < 1:
             raise SpecError(f"max_pixels must be at least 1, not {self.max_pixels}")
 
-    def describe(self) -> Mapping[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """What provenance keeps."""
         return {
             "frames": self.count,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from vtok_eval.answerers.text_prompt import TextPrompt, TextPrompts
 from vtok_eval.answerers.visual_projection import VisualProjection, load_reader
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import SpecError
+from vtok_eval.results.description import Caveat, joined_caveats
 from vtok_eval.systems import Tokenizer
 
 if TYPE_CHECKING:
@@ -194,13 +196,18 @@ def build_vtok_llava(
     language_model = arguments["language_model"]
     arguments["folder"] = checkpoint_folder(language_model, revision=arguments.get("revision"))
     arguments["source"] = _build_tokenizer(options["tokenizer"], device, names or {})
-    description = {
-        **describe_checkpoint(language_model, arguments["folder"]),
+    tokenizer = describe_tokenizer(arguments["source"])
+    facts = {
         **options,
-        "tokenizer": {"spec": options["tokenizer"], **describe_tokenizer(arguments["source"])},
+        "tokenizer": {"spec": options["tokenizer"], **tokenizer.identity()},
         **_matched(options["tokenizer"], names or {}),
         "projection": "random weights" if checkpoint is None else _sha256(checkpoint),
     }
+    drawn = (Caveat.RANDOM_WEIGHTS,) if checkpoint is None else ()
+    description = replace(
+        describe_checkpoint(language_model, arguments["folder"]).with_facts(facts),
+        caveats=joined_caveats(drawn, tokenizer.caveats),
+    )
     return LoadedWhenAsked(lambda: _token_reader(**arguments), description)
 
 

@@ -12,6 +12,7 @@ from vtok_eval.answerers.options import arguments_for
 from vtok_eval.answerers.request import Answer, AnswererError, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, show
 from vtok_eval.errors import SpecError
+from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import state_sha256
 from vtok_eval.tokenizers.backbones.open_clip import (
     parse_model,
@@ -19,6 +20,7 @@ from vtok_eval.tokenizers.backbones.open_clip import (
     preprocessing,
     pretrained_model,
     random_model,
+    weights_in_words,
 )
 
 if TYPE_CHECKING:
@@ -45,19 +47,19 @@ class ZeroShot:
         *,
         rule: FrameRule,
         text: TextOf = "option",
-        description: Mapping[str, Any] | None = None,
+        description: Description | None = None,
     ) -> None:
         self.model = model
         self.text_tokenizer = text_tokenizer
         self.rule = rule
         self.text = text
         self._preprocessing = preprocessing(model.visual)  # type: ignore[arg-type]
-        self._description = dict(description or {})
+        self._description = description or Description()
         self._last: tuple[Clip, Tensor, Mapping[str, float]] | None = None
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What provenance keeps."""
-        return {**self._description, **self.rule.describe(), "text": self.text}
+        return self._description.with_facts({**self.rule.to_json(), "text": self.text})
 
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> Sequence[float]:
         """One score per option.
@@ -148,10 +150,12 @@ def _zero_shot(
     if not (hasattr(loaded, "encode_text") and hasattr(loaded, "logit_scale")):
         raise SpecError(f"zero-shot:{model}: this open_clip model has no text tower to compare with")
     loaded = loaded.to(device).eval().requires_grad_(False)
-    description = {
+    weights, caveats = weights_in_words(pretrained, seed)
+    facts = {
         "model": f"open_clip:{name}",
-        "weights": f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}",
+        "weights": weights,
         "weights_sha256": state_sha256(loaded.state_dict().items()),
     }
+    description = Description(caveats=caveats, facts=facts)
     rule = FrameRule(count=frames, sampling=sampling, fps=fps)
     return ZeroShot(loaded, open_clip.get_tokenizer(name), rule=rule, text=text, description=description)

@@ -213,7 +213,7 @@ class _Steps:
             "version": [VERSION, CLIPS_VERSION, SCENES_VERSION],
             "recipe": asdict(job.recipe),
             "shape": asdict(network.decoder.shape),
-            "system": dict(system.description),
+            "system": system.description.identity(),
         }
         self.path = job.folder / f".{fingerprint_of(facts)[:16]}.checkpoint.pt"
 

@@ -55,7 +55,7 @@ class Reply:
             return mass[choice.lower()] / sum(mass.values()) if sum(mass.values()) > 0 else None
         return None
 
-    def describe(self) -> Mapping[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The raw output as a record keeps it."""
         return {
             "text": self.text,

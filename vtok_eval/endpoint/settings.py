@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from vtok_eval.endpoint.errors import EndpointUnavailableError
@@ -83,7 +82,7 @@ class EndpointSettings:
             raise EndpointUnavailableError(f"the key in ${self.key_variable} holds a line break or odd signs")
         return key
 
-    def describe(self) -> Mapping[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """What provenance keeps: everything but the key."""
         return {
             "url": self.url,

@@ -155,7 +155,7 @@ class ReaderTraining:
 
     def _fingerprint(self, system: System, context: Context, number: int) -> str:
         facts = {
-            "system": [system.spec, dict(system.description)],
+            "system": [system.spec, system.description.identity()],
             "seed": [context.seed, number],
             "recipe": asdict(self.recipe),
             "benchmark": dict(self.facts),

@@ -16,7 +16,7 @@ from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import FAILED_AT, Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.identity import check_same_run, merged_entries
-from vtok_eval.run.plan import NotRun, Plan, PlannedJob, make_plan
+from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
 from vtok_eval.run.runners.loading import Failure
 from vtok_eval.run.scoring import score_run
 from vtok_eval.specs.systems import VideoMaking
@@ -233,7 +233,7 @@ class Harness:
                     "spec": entry.spec,
                     "control": entry.control,
                     "kind": plan.systems[entry.name].kind,
-                    "description": dict(plan.systems[entry.name].description),
+                    "description": plan.systems[entry.name].description.to_json(),
                 }
                 for entry in self.suite.systems
                 if entry.name in plan.systems
@@ -244,7 +244,7 @@ class Harness:
                     "name": entry.name,
                     "options": entry.options,
                     "version": plan.benchmarks[entry.id].version,
-                    "description": dict(plan.benchmarks[entry.id].describe()),
+                    "description": described(plan.benchmarks[entry.id]).to_json(),
                 }
                 for entry in self.suite.benchmarks
                 if entry.id in plan.benchmarks
@@ -299,7 +299,7 @@ def _measurable(plan: Plan) -> Mapping[str, Benchmark]:
 def _say_what_it_takes(pending: Sequence[PlannedJob]) -> None:
     """What the benchmarks of these jobs will need, before the first begins."""
     for benchmark_id, benchmark in {job.benchmark_id: job.benchmark for job in pending}.items():
-        for line in benchmark.describe().get("cost", ()):
+        for line in described(benchmark).cost:
             log.info("%s: %s", benchmark_id, line)
 
 

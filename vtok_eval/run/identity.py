@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.description import NOT_IDENTITY
 from vtok_eval.results.store import RunFolder
 
 Entry = Mapping[str, Any]
@@ -33,7 +34,15 @@ def check_same_run(folder: RunFolder, now: Mapping[str, Any], *, measurable: Col
         known = {entry[key]: entry for entry in before.get(kind, [])}
         for entry in now[kind]:
             if entry[key] in known and entry[key] in held:
-                _check_same(folder, f"{kind[:-1]} {entry[key]!r}", known[entry[key]], entry)
+                what = f"{kind[:-1]} {entry[key]!r}"
+                _check_same(folder, what, _measured_with(known[entry[key]]), _measured_with(entry))
+
+
+def _measured_with(entry: Entry) -> Entry:
+    """An entry of run.json without the parts of its description that say nothing about what is measured."""
+    description = entry.get("description") or {}
+    kept = {key: value for key, value in description.items() if key not in NOT_IDENTITY}
+    return {**entry, "description": kept}
 
 
 def merged_entries(

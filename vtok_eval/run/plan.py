@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vtok_eval.errors import MissingDependencyError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
+from vtok_eval.results.description import Description
 from vtok_eval.specs.systems import build_system, kind_of
 from vtok_eval.systems import CountingTokenizer
 
@@ -130,6 +131,18 @@ def build_benchmark(entry: BenchmarkEntry) -> Benchmark:
     return benchmark
 
 
+def described(benchmark: Benchmark) -> Description:
+    """What a benchmark says about itself; a plain mapping is read as a description's JSON form.
+
+    Raises:
+        SuiteError: it is neither.
+    """
+    try:
+        return Description.of(benchmark.describe())
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SuiteError(f"benchmark {benchmark.name}: describe(): {error}") from error
+
+
 def job_id(benchmark_id: str, system: str) -> str:
     """What a job is called in the journal."""
     return f"{benchmark_id}/{system}"
@@ -149,7 +162,7 @@ def render_plan(plan: Plan) -> str:
     lines += [
         f"{benchmark_id}: {note}"
         for benchmark_id, benchmark in plan.benchmarks.items()
-        for note in benchmark.describe().get("cost", ())
+        for note in described(benchmark).cost
     ]
     return "\n".join(lines)
 

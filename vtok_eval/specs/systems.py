@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vtok_eval.benchmark import System
 from vtok_eval.errors import SpecError
 from vtok_eval.registry import ANSWERERS
+from vtok_eval.results.description import Describes, Description
 from vtok_eval.systems import DecodingTokenizer
 
 if TYPE_CHECKING:
@@ -60,18 +61,22 @@ def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking)
         return _build_generator(entry, context, making)
     if entry.spec == _ORIGINALS:
         return System(
-            entry.name, entry.spec, "originals", None, {"originals": "clips as they are, the ceiling"}
+            entry.name,
+            entry.spec,
+            "originals",
+            None,
+            Description(facts={"originals": "clips as they are, the ceiling"}),
         )
     if kind_of(entry.spec) == "answerer":
         return _build_answerer(entry, context)
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
 
     tokenizer = build_tokenizer(entry.spec, context)
-    description = dict(describe_tokenizer(tokenizer))
+    description = describe_tokenizer(tokenizer)
     # A spec that matches a system of the suite by name can be built again only with that name's spec.
     matched = {name: spec for name, spec in context.names.items() if f"match:{name}" in entry.spec}
     if matched:
-        description["names"] = matched
+        description = description.with_facts({"names": matched})
     return System(entry.name, entry.spec, "tokenizer", tokenizer, description)
 
 
@@ -81,8 +86,9 @@ def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
     # One whose tokenizer may match a system of the suite by name needs those names.
     given = {"names": context.names} if "names" in inspect.signature(build).parameters else {}
     answerer = build(argument, device=context.device, **given)
-    describe = getattr(answerer, "describe", dict)
-    return System(entry.name, entry.spec, "answerer", answerer, {"answerer": name, **describe()})
+    own = answerer.describe() if isinstance(answerer, Describes) else Description()
+    description = Description(facts={"answerer": name}) | Description.of(own)
+    return System(entry.name, entry.spec, "answerer", answerer, description)
 
 
 def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
@@ -92,7 +98,8 @@ def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMak
 
     generator = build_generator(entry.spec.removeprefix(_GENERATOR), context)
     videos = GeneratedVideos(generator, making.folder / folder_name(entry.name), making.seed)
-    description = {**describe_tokenizer(generator), "seeds": "the run's seed plus the video's index"}
+    seeds = {"seeds": "the run's seed plus the video's index"}
+    description = describe_tokenizer(generator).with_facts(seeds)
     return System(entry.name, entry.spec, "generator", videos, description)
 
 
@@ -110,11 +117,13 @@ def _build_reconstruction(entry: SystemEntry, context: BuildContext, making: Vid
     videos = ReconstructedVideos(
         tokenizer, _folder(where), making.folder / folder_name(entry.name), context.device
     )
-    description = {
+    about = describe_tokenizer(tokenizer)
+    facts = {
         "reconstruction_of": where,
         "n_videos": len(videos.entries()),
-        "tokenizer": describe_tokenizer(tokenizer),
+        "tokenizer": about.identity(),
     }
+    description = Description(caveats=about.caveats, facts=facts)
     return System(entry.name, entry.spec, "videos", videos, description)
 
 
@@ -129,6 +138,5 @@ def _build_videos(entry: SystemEntry) -> System:
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
     folder = _folder(where)
-    return System(
-        entry.name, entry.spec, "videos", folder, {"videos": where, "n_videos": len(folder.entries())}
-    )
+    description = Description(facts={"videos": where, "n_videos": len(folder.entries())})
+    return System(entry.name, entry.spec, "videos", folder, description)

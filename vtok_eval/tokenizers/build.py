@@ -14,6 +14,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.registry import BACKBONES, TOKENIZERS
+from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.grammar import MATCH, TokenizerSpec, parse_spec, without_parentheses
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import CountingTokenizer, Generator, Tokenizer
@@ -102,29 +103,49 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     return generator
 
 
-def describe_tokenizer(tokenizer: Tokenizer | Generator) -> dict[str, Any]:
-    """What provenance keeps of a tokenizer or a generator, as JSON can hold it.
+def describe_tokenizer(tokenizer: Tokenizer | Generator) -> Description:
+    """What provenance keeps of a tokenizer or a generator.
 
     class; options: the constructor's parameters, as far as the object keeps them as attributes; backbone: its
     description with the weights' hash; sampling_rule; checkpoint_sha256; source_sha256 of a user's file.
+    caveats: its backbone's and those of its own `describe() -> Description`, where it has that method; what
+    else this says goes into the description too.
+
+    Raises:
+        SpecError: what its `describe` gives is not a description.
     """
     cls = type(tokenizer)
-    description: dict[str, Any] = {"class": f"{cls.__module__}:{cls.__qualname__}", "options": {}}
+    own = _own_description(tokenizer)
+    facts: dict[str, object] = {"class": f"{cls.__module__}:{cls.__qualname__}"}
+    options: dict[str, object] = {}
+    caveats = own.caveats
     for name in inspect.signature(cls).parameters:
         value = getattr(tokenizer, name, None)
-        if name == "backbone" and value is not None:
-            description["backbone"] = dict(value.describe())
+        if name == "backbone" and isinstance(value, Describes):
+            part = Description.of(value.describe())
+            facts["backbone"] = part.identity()
+            caveats = joined_caveats(caveats, part.caveats)
         elif hasattr(tokenizer, name):
-            description["options"][name] = _as_json(value)
+            options[name] = _as_json(value)
     checkpoint = getattr(tokenizer, "checkpoint", None)
     if isinstance(checkpoint, str | Path) and Path(checkpoint).is_file():
-        description["checkpoint_sha256"] = _sha256(Path(checkpoint))
+        facts["checkpoint_sha256"] = _sha256(Path(checkpoint))
     if isinstance(tokenizer, Tokenizer):
-        description["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
+        facts["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
     source = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if source is not None and not cls.__module__.startswith("vtok_eval.tokenizers."):
-        description["source_sha256"] = _sha256(Path(source))
-    return description
+        facts["source_sha256"] = _sha256(Path(source))
+    return own | Description(caveats=caveats, options=options, facts=facts)
+
+
+def _own_description(subject: object) -> Description:
+    """What a tokenizer's or generator's own method `describe` says; empty where it has none."""
+    if not isinstance(subject, Describes):
+        return Description()
+    try:
+        return Description.of(subject.describe())
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SpecError(f"{type(subject).__qualname__}.describe(): {error}") from error
 
 
 def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tokenizer:
@@ -231,7 +252,7 @@ def _as_json(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Tokenizer):
-        return describe_tokenizer(value)
+        return describe_tokenizer(value).identity()
     return str(value)
 
 

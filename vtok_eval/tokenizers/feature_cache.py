@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
 
 _log = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ class CachedBackbone(Backbone):
         """The inner backbone's."""
         return self.inner.fingerprint
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """The inner backbone's description."""
         return self.inner.describe()
 

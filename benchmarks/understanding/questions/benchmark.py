@@ -23,6 +23,7 @@ from benchmarks.understanding.questions.question import Question, load_questions
 from vtok_eval.benchmark import Context, Sample, System
 from vtok_eval.errors import DataError, MissingDependencyError, SuiteError, UnknownNameError, VideoError
 from vtok_eval.files.cache_folder import cache_path
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.video.sampling import SAMPLING_RULES
 
@@ -160,11 +161,11 @@ class QuestionAnswering:
             peer=self._compat is not None,
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Options, prompts, the data's hash, source and licence, and notes for the report."""
         description = self.description
-        return {
-            "options": {
+        return Description(
+            options={
                 "subsets": list(self._subsets or description.default_subsets or description.subsets),
                 "frames": self._sampling.frames,
                 "sampling": self._sampling.rule,
@@ -173,18 +174,21 @@ class QuestionAnswering:
                 "circular": self._circular,
                 "blind": self._blind,
             },
-            "data": {
+            data={
                 "tables_sha256": fingerprint(self._table_files()),
                 "questions": len(self._loaded.questions),
             },
-            "protocol": description.summary,
-            "probe": self._usable_path.describe() if self._usable_path else None,
-            "prompts": {name: task.prompt for name, task in description.tasks.items()},
-            "source": f"{description.citation} {description.url}",
-            "licence": description.licence,
-            "notes": self._notes(),
-            "cost": self._cost(),
-        }
+            facts={
+                "protocol": description.summary,
+                "probe": self._usable_path.facts() if self._usable_path else None,
+                "prompts": {name: task.prompt for name, task in description.tasks.items()},
+                "source": f"{description.citation} {description.url}",
+                "licence": description.licence,
+            },
+            caveats=self._usable_path.caveats() if self._usable_path else (),
+            notes=tuple(self._notes()),
+            cost=tuple(self._cost()),
+        )
 
     @cached_property
     def _loaded(self) -> _Loaded:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from benchmarks.understanding.scenes.options import ScenesOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample, System
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import check_options
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
@@ -113,7 +113,7 @@ class UnderstandingScenes:
         )
         return training.prepare(system, context)
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Options, fingerprints of the three splits, the protocol, and notes for the report."""
         options = self.options
         n_clips = options.train_clips + options.validation_clips + options.test_clips
@@ -125,19 +125,22 @@ class UnderstandingScenes:
         ]
         if options.probe_seeds == 1:
             notes.append("one probe seed: the intervals hold no variance of training")
-        return {
-            "options": options.model_dump(mode="json"),
-            "data": self._fingerprints(),
-            "protocol": "attentive probe, one learned query per attribute, closed vocabulary; "
-            "own data (rendered scenes), probe after V-JEPA (arXiv 2404.08471)",
-            "chance": {item.name: item.chance for item in ATTRIBUTES},
-            "notes": notes,
-            "cost": [
-                f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
-                f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
-                f"{options.epochs} epochs per system"
-            ],
-        }
+        cost = (
+            f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
+            f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
+            f"{options.epochs} epochs per system"
+        )
+        return Description(
+            options=options.model_dump(mode="json"),
+            data=self._fingerprints(),
+            facts={
+                "protocol": "attentive probe, one learned query per attribute, closed vocabulary; "
+                "own data (rendered scenes), probe after V-JEPA (arXiv 2404.08471)",
+                "chance": {item.name: item.chance for item in ATTRIBUTES},
+            },
+            notes=tuple(notes),
+            cost=(cost,),
+        )
 
     def _scene_set(self, split: str) -> SceneSet:
         options = self.options

@@ -9,6 +9,7 @@ from benchmarks.efficiency.benchmark import QUANTITIES, Efficiency
 from vtok_eval.benchmark import Context, System
 from vtok_eval.data import Tokens
 from vtok_eval.errors import MissingDependencyError, SuiteError
+from vtok_eval.results.description import Description
 
 CPU = torch.device("cpu")
 FAKE = """
@@ -37,7 +38,7 @@ def fake(tmp_path):
     path = tmp_path / "fake_tokenizer.py"
     path.write_text(FAKE)
     spec = f"{path}:PerFrame"
-    return System("fake", spec, "tokenizer", subject=None, description={"names": {}})
+    return System("fake", spec, "tokenizer", subject=None, description=Description())
 
 
 def context(tmp_path, *, seed=0):
@@ -187,7 +188,7 @@ class TestMeasurements:
             "            tokens.mask[i, 1 + i :] = False\n"
             "        return tokens\n"
         )
-        system = System("ragged", f"{path}:Ragged", "tokenizer", None, {})
+        system = System("ragged", f"{path}:Ragged", "tokenizer", None)
         outcomes, _ = measured(small(lengths=[2], batch_size=3), system, tmp_path)
         # clips of the batch keep 1, 2 and 3 tokens
         assert outcomes["frames-2/repeat-0"].values["tokens@2"] == (2.0,)
@@ -282,7 +283,7 @@ class TestRealTokenizers:
     )
     def test_tokens(self, spec, expected, tmp_path):
         benchmark = small(lengths=list(expected), clip_size=64, repeats=1, passes=1, batch_size=1)
-        outcomes, _ = measured(benchmark, System(spec, spec, "tokenizer", None, {"names": {}}), tmp_path)
+        outcomes, _ = measured(benchmark, System(spec, spec, "tokenizer", None), tmp_path)
         tokens = {n: outcomes[f"frames-{n}/repeat-0"].values[f"tokens@{n}"][0] for n in expected}
         assert tokens == expected
 
@@ -290,7 +291,7 @@ class TestRealTokenizers:
         benchmark = small(lengths=[4, 8], clip_size=64, repeats=1, passes=1, batch_size=1)
 
         def gflop(spec):
-            outcomes, _ = measured(benchmark, System(spec, spec, "tokenizer", None, {}), tmp_path)
+            outcomes, _ = measured(benchmark, System(spec, spec, "tokenizer", None), tmp_path)
             return {n: outcomes[f"frames-{n}/repeat-0"].values[f"gflop@{n}"][0] for n in (4, 8)}
 
         every, two, blind = gflop("frames-64"), gflop("frames-2"), gflop("blind")
@@ -306,20 +307,22 @@ class TestRealTokenizers:
 
         clips = moving_noise(n_clips=2, n_frames=5, size=64, fps=4.0, seeds=(0,))
         own = build_tokenizer("vtok", BuildContext(CPU)).encode(clips)
-        system = System("vtok", "vtok", "tokenizer", None, {})
+        system = System("vtok", "vtok", "tokenizer", None)
         measured_one = uncached_tokenizer(system, CPU).encode(clips)
         assert torch.equal(measured_one.mask, own.mask)
         torch.testing.assert_close(measured_one.values, own.values, rtol=1e-2, atol=1e-2)
 
     def test_a_feature_cache_behind_the_system_is_not_used(self, tmp_path):
         used = SimpleNamespace(encode=lambda clips: pytest.fail("encoded through the system's own tokenizer"))
-        system = System("keyframe", "keyframe", "tokenizer", used, {})
+        system = System("keyframe", "keyframe", "tokenizer", used)
         outcomes, _ = measured(small(lengths=[2], clip_size=64), system, tmp_path)
         assert outcomes["frames-2/repeat-0"].values["gflop@2"][0] > 0
 
     def test_a_budget_matched_to_another_system_finds_it_by_name(self, tmp_path):
         names = {"ours": "vtok:stride=1"}
-        system = System("matched", "frames:budget=match:ours", "tokenizer", None, {"names": names})
+        system = System(
+            "matched", "frames:budget=match:ours", "tokenizer", None, Description(facts={"names": names})
+        )
         benchmark = small(lengths=[16], clip_size=64, repeats=1, passes=1, batch_size=1)
         outcomes, _ = measured(benchmark, system, tmp_path)
         # VTok: 16 + 15 = 31 tokens. Whole frames of g^2 tokens within 31: g=4 pays for 1 frame (16 tokens),

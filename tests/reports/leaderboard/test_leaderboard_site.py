@@ -508,8 +508,8 @@ def test_json_for_scripts_is_the_same_json():
 
 def test_random_weights_and_re_creations_are_marked_wherever_their_numbers_are(tmp_path):
     content = run_json()
-    content["systems"][0]["description"] = {"weights": "random weights (seed 0)"}
-    content["benchmarks"][0]["description"] = {"protocol": "as re-created here"}
+    content["systems"][0]["description"] = {"caveats": ["random weights"]}
+    content["benchmarks"][0]["description"] = {"caveats": ["re-creation"]}
     write_run(tmp_path / "runs" / "marked", **{key: content[key] for key in ("systems", "benchmarks")})
     build_site(find_runs(tmp_path / "runs"), tmp_path / "site")
     (page,) = (tmp_path / "site" / "systems").glob("*good*.html")

@@ -254,7 +254,7 @@ def test_mean_per_token(answerer, random_clip):
 
 def test_description(answerer, folders):
     description = answerer("qwen3-vl", scoring="labels", max_pixels=999).describe()
-    assert json.loads(json.dumps(description)) == description
+    assert json.loads(json.dumps(dict(description))) == description
     assert description["architectures"] == ["Qwen3VLForConditionalGeneration"]
     assert (description["frames"], description["max_pixels"], description["scoring"]) == (4, 999, "labels")
     assert description["weights_sha256"] != answerer("qwen2.5-vl").describe()["weights_sha256"]
@@ -266,7 +266,7 @@ def test_from_a_spec(folders, random_clip):
         for name in ("qwen2.5-vl", "llava-onevision")
     ]
     assert isinstance(lazy[0], BatchAnswerer)
-    assert lazy[0].describe() == {**lazy[0].loaded().describe(), "revision": None}
+    assert lazy[0].describe() == lazy[0].loaded().describe().with_facts({"revision": None})
     request = AnswerRequest(random_clip(1), "Who?", ("a", "b"))
     first = weakref.ref(lazy[0].loaded().model)
     scores = lazy[0].answer_batch([request])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 import torch
@@ -20,6 +18,7 @@ from vtok_eval.answerers.visual_projection import VisualProjection, save_reader
 from vtok_eval.answerers.vtok_llava import TokenReader, build_vtok_llava
 from vtok_eval.data import Tokens
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError, UnknownNameError
+from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.frames import FrameSampling
 from vtok_eval.tokenizers.vtok import VTok
@@ -35,8 +34,8 @@ class Pixels(Backbone):
     def __init__(self) -> None:
         self.device = CPU
 
-    def describe(self) -> Mapping[str, Any]:
-        return {"name": "pixels"}
+    def describe(self) -> Description:
+        return Description(facts={"name": "pixels"})
 
     def _forward(self, frames: Tensor) -> Tensor:
         return frames.float() / 255
@@ -267,7 +266,7 @@ class TestFromASpec:
     def test_description(self, folder, tmp_path):
         save_reader(tmp_path / "p.safetensors", VisualProjection(16, 32, seed=0), {})
         description = self.build_lazily(folder, f"checkpoint={tmp_path}/p.safetensors").describe()
-        assert json.loads(json.dumps(description)) == description
+        assert json.loads(json.dumps(dict(description))) == description
         digest = hashlib.sha256((tmp_path / "p.safetensors").read_bytes()).hexdigest()
         assert description["projection"] == digest
         assert description["tokenizer"]["options"]["stride"] == 4

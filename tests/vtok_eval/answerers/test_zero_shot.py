@@ -88,7 +88,7 @@ def test_what_it_cannot_answer(answerer, random_clip):
 
 def test_description_says_random(answerer):
     description = answerer.describe()
-    assert json.loads(json.dumps(description)) == description
+    assert json.loads(json.dumps(dict(description))) == description
     assert description["weights"] == "random weights (seed 0)"
 
 

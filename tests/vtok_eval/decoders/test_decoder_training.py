@@ -23,6 +23,7 @@ from vtok_eval.decoders.files import SHIPPED, decoder_files, save_decoder
 from vtok_eval.decoders.losses import agreement
 from vtok_eval.decoders.training import Recipe
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError
+from vtok_eval.results.description import Description
 from vtok_eval.run.suite import load_suite
 from vtok_eval.scenes.dataset import SceneSet
 
@@ -51,7 +52,7 @@ def test_a_handful_of_clips_is_learnt_by_heart(tmp_path: Path) -> None:
     recipe = Recipe(
         clips=8, validation_clips=1, steps=60, batch_size=8, frames=2, n_frames=2, learning_rate=4e-3
     )
-    system = System("patches", "patches", "tokenizer", Patches(), {"class": "Patches"})
+    system = System("patches", "patches", "tokenizer", Patches(), Description(facts={"class": "Patches"}))
     training = training_of(recipe, tmp_path)
     found = training.train(system, shown=lambda step, parts: None)
     losses = found.history["losses"]

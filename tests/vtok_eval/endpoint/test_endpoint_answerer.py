@@ -106,7 +106,7 @@ def test_a_ceiling_ends_the_run(build):
 
 def test_description_is_json_without_the_key(build):
     description = build(",temperature=none,fps=2,sampling=fps").describe()
-    assert KEY not in json.dumps(description)
+    assert KEY not in json.dumps(dict(description))
     assert description["model"] == "some-model"
     assert description["temperature"] is None
     assert (description["sampling_rule"], description["fps"]) == ("fps", 2.0)

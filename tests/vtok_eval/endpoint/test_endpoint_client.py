@@ -324,7 +324,7 @@ class TestTheKeyStaysSecret:
             fails(418, echo),
         ]
         one = asking(max_attempts=2)
-        shown = [str(one.client.ask(question("kept")).describe()), str(one.client.settings.describe())]
+        shown = [str(one.client.ask(question("kept")).to_json()), str(one.client.settings.to_json())]
         errors = []
         for text in ("b", "c", "d", "e"):
             with pytest.raises((EndpointError, EndpointUnavailableError)) as caught:

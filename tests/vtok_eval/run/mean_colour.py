@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from vtok_eval.benchmark import Context, Outcome, Sample, System
 from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.errors import MissingDependencyError, VideoError
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 
 KILL_AT = "MEAN_COLOUR_KILL_AT"
@@ -98,8 +98,8 @@ class MeanColour:
             raise ValueError("cannot be prepared")
         return MeanColourEvaluator(system)
 
-    def describe(self) -> Mapping[str, Any]:
-        return {"n": self.n}
+    def describe(self) -> Description:
+        return Description(facts={"n": self.n})
 
 
 @dataclass(frozen=True)

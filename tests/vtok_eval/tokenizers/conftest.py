@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from vtok_eval.data import Clips
+from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.build import BuildContext
 
@@ -21,8 +21,8 @@ class PixelBackbone(Backbone):
         self.device = torch.device("cpu")
         self.frames_seen = 0
 
-    def describe(self) -> Mapping[str, Any]:
-        return {"name": "pixels"}
+    def describe(self) -> Description:
+        return Description(facts={"name": "pixels"})
 
     def maps(self, frames: Tensor) -> Tensor:
         self.frames_seen += len(frames)

@@ -12,6 +12,7 @@ from tv_align.judges.clip.statements import caption_of, hard_negatives
 from tv_align.judges.judge import Verdict
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError
+from vtok_eval.results.description import Description
 
 _ALONE = "no other question about this clip, so no caption to set this one against"
 
@@ -60,14 +61,14 @@ class ClipJudge:
             for index, rival in enumerate(hard_negatives(questions))
         ]
 
-    def describe(self) -> Mapping[str, Any]:
-        """Model, weights ("random weights" where they are) and their hash, and how captions are made."""
-        return {
-            **self._model.describe(),
+    def describe(self) -> Description:
+        """Model, weights and their hash, how captions are made; a caveat where the weights are random."""
+        facts = {
             "captions": "the question without its opening verb, against the most alike question's",
             "template": self._template,
             "version": 1,
         }
+        return self._model.describe().with_facts(facts)
 
 
 def _verdict(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from tv_align.judges.human.labels import majority_answers, read_labels
 from tv_align.judges.human.sheet import clip_fingerprint
 from tv_align.judges.judge import Reply, Verdict
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
+from vtok_eval.results.description import Description
 
 
 class Human:
@@ -55,9 +56,9 @@ class Human:
             verdicts.append(Verdict(cast(Reply, reply), probability=probability, raw=votes))
         return verdicts
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """How many raters, and of which files."""
-        return {"raters": len(self._raters), "files": [path.name for path in self._files]}
+        return Description(facts={"raters": len(self._raters), "files": [path.name for path in self._files]})
 
 
 def _files(labels: str) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tv_align.judges.judge import Verdict
@@ -12,6 +12,7 @@ from tv_align.scenes.fact_questions import read
 from tv_align.scenes.observation import Observation, SeenShape
 from tv_align.scenes.truth import holds
 from vtok_eval.data import Clip
+from vtok_eval.results.description import Description
 
 _UNKNOWN = "the question is not in the scenes' vocabulary"
 
@@ -49,9 +50,9 @@ class Oracle:
         """Whether a question is in the words of `tv_align.scenes.fact_questions.ask`."""
         return read(question) is not None
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """How it measures."""
-        return {"measured_at_pixels": SIDE, "version": 3}
+        return Description(facts={"measured_at_pixels": SIDE, "version": 3})
 
 
 def _as_json(seen: Observation) -> dict[str, Any]:

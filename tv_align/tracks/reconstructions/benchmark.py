@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.tracks.evaluator import JudgeEvaluator
@@ -13,6 +13,7 @@ from tv_align.tracks.judging import JudgedPrompts
 from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample, System
 from vtok_eval.data import Clip, Clips
 from vtok_eval.errors import SuiteError, VtokEvalError
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric, Record, Score
 
 if TYPE_CHECKING:
@@ -94,24 +95,27 @@ class TVAlignShow:
         """As `JudgedPrompts.derived_scores`."""
         return self._judged.derived_scores(records, label=label)
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Options, prompts, judge and calibration, the decoders and their hashes, the protocol, notes."""
         from vtok_eval.decoders.files import SHIPPED, decoder_files
 
         decoders = decoder_files(self._decoders or SHIPPED)
-        return {
-            "options": {
+        return Description(
+            caveats=self._judged.caveats(),
+            options={
                 "per_level": self._per_level,
                 "clip_size": self._clip_size,
                 "n_frames": self._n_frames,
             },
-            **self._judged.describe(),
-            "decoders": {one.system: {"spec": one.spec, "sha256": one.sha256()} for one in decoders},
-            "protocol": "TV-Align as re-created here, track show: clips are encoded and decoded, then judged "
-            "by yes-or-no questions, half of them counterfactual",
-            "source": "after arXiv 2602.04202, whose prompts and judge are not released",
-            "notes": [*self._judged.notes(), _CEILING, _DRAWN, _LEGIBLE],
-        }
+            facts={
+                **self._judged.facts(),
+                "decoders": {one.system: {"spec": one.spec, "sha256": one.sha256()} for one in decoders},
+                "protocol": "TV-Align as re-created here, track show: clips are encoded and decoded, then "
+                "judged by yes-or-no questions, half of them counterfactual",
+                "source": "after arXiv 2602.04202, whose prompts and judge are not released",
+            },
+            notes=(*self._judged.notes(), _CEILING, _DRAWN, _LEGIBLE),
+        )
 
 
 class ShowEvaluator:

@@ -13,6 +13,7 @@ from tv_align.tracks.tokens.options import ReadOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample, System
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import check_options
+from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.records import Metric
 from vtok_eval.scenes.dataset import SceneSet
 
@@ -154,7 +155,7 @@ class TVAlignRead:
             for split, scenes in self._sets.items()
         }
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Options, prompts and data with their hashes, the protocol, notes for the report."""
         options = self.options
         suite = self._suite
@@ -167,8 +168,7 @@ class TVAlignRead:
         if options.probe_seeds == 1:
             notes.append("one probe seed: the intervals hold no variance of training")
         n_clips = options.train_clips + options.validation_clips + len(self._samples)
-        return {
-            "options": options.model_dump(mode="json"),
+        facts = {
             "prompts": {
                 "suite": suite.name,
                 "version": suite.version,
@@ -176,19 +176,25 @@ class TVAlignRead:
                 "n": len(suite.prompts),
                 "source": suite.source,
             },
-            "data": self._fingerprints(),
             "training": self._training_facts(),
             "protocol": "TV-Align as re-created here, track read: yes-or-no questions, half of them "
             "counterfactual, answered by an attentive probe on frozen tokens",
             "source": "after arXiv 2602.04202, whose prompts and judge are not released; "
             "probe after V-JEPA (arXiv 2404.08471)",
-            "notes": notes,
-            "cost": [
-                f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
-                f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
-                f"{options.epochs} epochs per system"
-            ],
         }
+        cost = (
+            f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
+            f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
+            f"{options.epochs} epochs per system"
+        )
+        return Description(
+            caveats=(Caveat.RE_CREATION,),
+            options=options.model_dump(mode="json"),
+            data=self._fingerprints(),
+            facts=facts,
+            notes=tuple(notes),
+            cost=(cost,),
+        )
 
     def _training_facts(self) -> Mapping[str, Any]:
         """What the training questions depend on beside the clips."""

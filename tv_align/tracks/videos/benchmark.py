@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tv_align.prompts.load import load_prompts
 from tv_align.tracks.evaluator import JudgeEvaluator
@@ -12,6 +11,7 @@ from tv_align.tracks.judging import JudgedPrompts
 from tv_align.tracks.videos.matching import Expected, Matched, match_videos
 from vtok_eval.benchmark import ClipSource, Context, Sample, System
 from vtok_eval.errors import SuiteError
+from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric, Record, Score
 from vtok_eval.results.store import write_json
 from vtok_eval.video.folder import VideoEntry
@@ -117,19 +117,22 @@ class TVAlign:
         """With a calibration: question accuracies corrected for the judge's errors, beside its rates."""
         return self._judged.derived_scores(records, label=label)
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Prompts and their hash, the judge, its calibration, how frames are taken."""
-        return {
-            "options": {
+        return Description(
+            caveats=self._judged.caveats(),
+            options={
                 "videos_per_prompt": self._videos_per_prompt,
                 "max_frames": self._max_frames,
                 "short_side": self._short_side,
             },
-            **self._judged.describe(),
-            "protocol": "TV-Align as re-created here: yes-or-no questions, half of them counterfactual",
-            "source": "after arXiv 2602.04202, whose prompts and judge are not released",
-            "notes": [*self._judged.notes(), _CEILING],
-        }
+            facts={
+                **self._judged.facts(),
+                "protocol": "TV-Align as re-created here: yes-or-no questions, half of them counterfactual",
+                "source": "after arXiv 2602.04202, whose prompts and judge are not released",
+            },
+            notes=(*self._judged.notes(), _CEILING),
+        )
 
     def _match(self, system: System) -> Matched:
         prompts, videos = self._judged.prompts, system.subject

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from vtok_eval.errors import TokenizerError
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clips
@@ -39,8 +40,8 @@ class Backbone(ABC):
         """C, the channels of its maps."""
 
     @abstractmethod
-    def describe(self) -> Mapping[str, Any]:
-        """What provenance keeps: `name`, `weights` in words, `weights_sha256`, `preprocessing`."""
+    def describe(self) -> Description:
+        """What provenance keeps: `name`, `weights` in words, `weights_sha256`, `preprocessing`; caveats."""
 
     @abstractmethod
     def _forward(self, frames: Tensor) -> Tensor:
@@ -49,7 +50,12 @@ class Backbone(ABC):
     @property
     def fingerprint(self) -> str:
         """Equal for two backbones only if they give equal maps: weights, preprocessing, code, device kind."""
-        facts = [type(self).__qualname__, dict(self.describe()), torch.__version__, self.device.type]
+        facts = [
+            type(self).__qualname__,
+            Description.of(self.describe()).identity(),
+            torch.__version__,
+            self.device.type,
+        ]
         return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def maps(self, frames: Tensor) -> Tensor:

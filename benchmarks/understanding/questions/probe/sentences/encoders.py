@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ class SentenceEncoder(Protocol):
         """Unit vectors `(N, width)`, float32, on the CPU."""
         ...
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """What provenance keeps: name and hash of the weights."""
         ...
 
@@ -73,7 +74,12 @@ class OpenClipText:
         import open_clip
 
         from vtok_eval.tokenizers.backbones.base import state_sha256
-        from vtok_eval.tokenizers.backbones.open_clip import parse_model, pretrained_model, random_model
+        from vtok_eval.tokenizers.backbones.open_clip import (
+            parse_model,
+            pretrained_model,
+            random_model,
+            weights_in_words,
+        )
 
         name, pretrained, seed = parse_model(model)
         loaded = pretrained_model(name, pretrained) if seed is None else random_model(name, seed)
@@ -82,15 +88,17 @@ class OpenClipText:
         self._model: Any = loaded.to(device).eval().requires_grad_(False)
         self._tokenize = open_clip.get_tokenizer(name)
         self._device = device
-        self._description = {
+        weights, caveats = weights_in_words(pretrained, seed)
+        facts = {
             "name": f"open_clip:{name}",
-            "weights": f"random weights (seed {seed})" if seed is not None else f"pretrained: {pretrained}",
+            "weights": weights,
             "weights_sha256": state_sha256(loaded.state_dict().items()),
         }
+        self._description = Description(caveats=caveats, facts=facts)
         self.width = int(self.encode(["a"]).shape[1])
 
-    def describe(self) -> Mapping[str, Any]:
-        """Name, weights ("random weights" where they are), their hash."""
+    def describe(self) -> Description:
+        """Name, weights and their hash; a caveat where the weights are random."""
         return self._description
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -126,14 +134,15 @@ class SentenceTransformers:
         self._name = Path(model).name if Path(model).is_dir() else model
         self.width = int(self.encode(["a"]).shape[1])
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Description:
         """Name and the hash of the weights."""
         from vtok_eval.tokenizers.backbones.base import state_sha256
 
-        return {
+        facts = {
             "name": f"sentence-transformers:{self._name}",
             "weights_sha256": state_sha256(self._model.state_dict().items()),
         }
+        return Description(facts=facts)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors `(N, width)`."""
