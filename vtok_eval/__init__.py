@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark
     from vtok_eval.data import Clip, Clips, TokenKind, Tokens
+    from vtok_eval.results.description import Caveat, Description
     from vtok_eval.systems import Answerer, Generator, Tokenizer
 
 __version__ = "0.1.0"
@@ -18,8 +19,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Answerer",
     "Benchmark",
+    "Caveat",
     "Clip",
     "Clips",
+    "Description",
     "Generator",
     "TokenKind",
     "Tokenizer",
@@ -30,8 +33,10 @@ __all__ = [
 _MODULES = {
     "Answerer": "vtok_eval.systems",
     "Benchmark": "vtok_eval.benchmark",
+    "Caveat": "vtok_eval.results.description",
     "Clip": "vtok_eval.data",
     "Clips": "vtok_eval.data",
+    "Description": "vtok_eval.results.description",
     "Generator": "vtok_eval.systems",
     "TokenKind": "vtok_eval.data",
     "Tokenizer": "vtok_eval.systems",

@@ -257,15 +257,16 @@ class TestOptions:
 
     def test_provenance_keeps_every_option(self):
         described = small(warmup=0, fps=8).describe()
-        assert {key: described[key] for key in ("lengths", "clip_size", "fps", "repeats", "passes")} == {
+        options = described.options
+        assert {key: options[key] for key in ("lengths", "clip_size", "fps", "repeats", "passes")} == {
             "lengths": [2, 4],
             "clip_size": 8,
             "fps": 8.0,
             "repeats": 2,
             "passes": 2,
         }
-        assert (described["warmup"], described["batch_size"]) == (0, 3)
-        assert all(note.endswith(".") for note in described["notes"])
+        assert (options["warmup"], options["batch_size"]) == (0, 3)
+        assert all(note.endswith(".") for note in described.notes)
 
 
 class TestRealTokenizers:
