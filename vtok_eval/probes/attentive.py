@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,16 @@ class TokenAttention(nn.Module):
         self.merge_heads = nn.Linear(width, width)
         self.answer = ResidualBlock(width, hidden=2 * width)
         self.answer_norm = nn.LayerNorm(width)
+
+    def tables(self) -> Iterator[nn.Parameter]:
+        """Parameters that are look-up tables or outputs; a subclass adds its own.
+
+        They are never decayed, and Muon, which is for the matrices between them, leaves them to AdamW.
+        """
+        yield from self.embed_place.parameters()
+        yield self.null_token
+        if self.queries is not None:
+            yield self.queries
 
     def gathered(self, tokens: Tokens, slot: Tensor, queries: Tensor) -> Tensor:
         """What the queries find among the tokens, `(B, Q, width)`.
@@ -111,6 +121,11 @@ class AttentiveProbe(TokenAttention):
         )
         self.classifiers = nn.ModuleDict({name: nn.Linear(width, n) for name, n in n_classes.items()})
 
+    def tables(self) -> Iterator[nn.Parameter]:
+        """Also the classifiers."""
+        yield from super().tables()
+        yield from self.classifiers.parameters()
+
     def forward(self, tokens: Tokens, slot: Tensor) -> dict[str, Tensor]:
         """Logits `(B, n_classes)` for each attribute.
 
@@ -146,7 +161,7 @@ class JoinGroups(nn.Module):
 class TokenReader(nn.Module):
     """A tokenizer's projection and the probe, trained as one."""
 
-    def __init__(self, projection: nn.Module, probe: nn.Module) -> None:
+    def __init__(self, projection: nn.Module, probe: TokenAttention) -> None:
         super().__init__()
         self.projection = projection
         self.probe = probe

@@ -25,16 +25,6 @@ _WARM_UP = 0.1
 _ADAMW_BETAS = (0.9, 0.98)
 _ADAMW_SHARE = 0.25
 """AdamW's learning rate beside Muon's, as a share of it."""
-_LEARNT_BY_ADAMW = (
-    "probe.classifiers.",
-    "probe.embed_place.",
-    "probe.embed_asked.",
-    "probe.embed_claimed.",
-    "probe.lean.",
-    "probe.queries",
-    "probe.null_token",
-)
-"""Look-up tables and outputs: Muon is for the matrices between them."""
 
 
 @dataclass(frozen=True)
@@ -234,12 +224,11 @@ def make_optimizers(
     Raises:
         MissingDependencyError: the recipe asks for Muon and this torch has none.
     """
-    parameters = [(name, value) for name, value in reader.named_parameters() if value.requires_grad]
-    matrices = [
-        value for name, value in parameters if value.ndim == 2 and not name.startswith(_LEARNT_BY_ADAMW)
-    ]
+    tables = {id(table) for table in reader.probe.tables()}
+    parameters = [value for value in reader.parameters() if value.requires_grad]
+    matrices = [value for value in parameters if value.ndim == 2 and id(value) not in tables]
     chosen = {id(value) for value in matrices}
-    others = [value for _, value in parameters if id(value) not in chosen]
+    others = [value for value in parameters if id(value) not in chosen]
     if recipe.optimizer == "adamw":
         groups = [
             {"params": matrices, "weight_decay": recipe.weight_decay},

@@ -155,3 +155,28 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert factors[55] == pytest.approx(0.5)  # half of the remaining 90 steps
     assert factors[100] == pytest.approx(0.0, abs=1e-12)
     assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
+
+
+def test_a_probe_names_its_own_tables():
+    probe = probe_of()
+    tables = {id(table) for table in probe.tables()}
+    names = {name for name, value in probe.named_parameters() if id(value) in tables}
+    heads = {name for name, _ in probe.named_parameters() if name.startswith("classifiers.")}
+    assert names == {"embed_place.weight", "queries", "null_token"} | heads
+
+
+def test_a_table_of_a_probe_outside_the_core_is_learnt_by_adamw_and_never_decayed():
+    class Worded(type(probe_of())):
+        def tables(self):
+            yield from super().tables()
+            yield self.words
+
+    probe = probe_of()
+    probe.words = torch.nn.Parameter(torch.ones(5, 16))
+    for kind, expected in ((type(probe), True), (Worded, False)):
+        probe.__class__ = kind
+        reader = TokenReader(JoinGroups(), probe)
+        muon, adamw = make_optimizers(reader, recipe=RECIPE, learning_rate=0.01)
+        by_muon = [value for group in muon.param_groups for value in group["params"]]
+        assert any(value is probe.words for value in by_muon) is expected
+        assert all(group["weight_decay"] == 0 for group in adamw.param_groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
@@ -42,6 +43,12 @@ class QuestionProbe(TokenAttention):
         for table in (self.embed_asked, self.embed_claimed):
             nn.init.normal_(table.weight, std=_SPREAD)
         self.query_norm = nn.LayerNorm(width)
+
+    def tables(self) -> Iterator[nn.Parameter]:
+        """Also the embeddings of words, and the words' own lean towards yes."""
+        yield from super().tables()
+        for table in (self.embed_asked, self.embed_claimed, self.lean):
+            yield from table.parameters()
 
     def find(self, tokens: Tokens, slot: Tensor, asked: Tensor) -> Tensor:
         """What the questions find, `(B, Q, width)`.
