@@ -38,7 +38,11 @@ class TrainableTokenizer(Tokenizer, Protocol):
         ...
 
     def new_projection(self, *, seed: int) -> torch.nn.Module:
-        """A fresh projection, drawn from `seed`: called with the groups, it gives `Tokens` of one width."""
+        """A fresh projection, drawn from `seed`: called with the groups, it gives `Tokens` of one width.
+
+        One that also takes `widths`, a number of channels for each group, can be given groups that a reader
+        has reduced; without that parameter the groups are as `features` gives them.
+        """
         ...
 
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +18,96 @@ from torch import Tensor
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.probes.features import Statistics
+from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.training import ReaderShape
 
 log = logging.getLogger(__name__)
 
-_WEIGHTS, _MEANS, _DEVIATIONS = "weights.", "means.", "deviations."
+_WEIGHTS, _MEANS, _DEVIATIONS, _DIRECTIONS = "weights.", "means.", "deviations.", "directions."
 
 
 def save_reader(
     path: Path,
     *,
     weights: Mapping[str, Tensor],
-    statistics: Statistics,
+    preprocessing: Preprocessing,
     shape: ReaderShape,
     history: Mapping[str, Any],
     fingerprint: str,
+    training: str,
 ) -> None:
     """Write a trained reader to `path` in one step.
 
-    fingerprint: of all that the training depended on; `load_reader` gives the reader back for no other.
+    fingerprint: of the system and all else that the training depended on, known before a clip is encoded;
+    `load_reader` gives the reader back for no other. training: the same with the tokens themselves in the
+    place of the system; `load_equal_reader` finds the reader by it.
 
     Raises:
         RunFolderError: the folder cannot be written or the disk is full.
     """
     tensors = {_WEIGHTS + name: tensor for name, tensor in weights.items()}
+    statistics = preprocessing.statistics
     tensors |= {f"{_MEANS}{index}": mean for index, mean in enumerate(statistics.means)}
     tensors |= {f"{_DEVIATIONS}{index}": std for index, std in enumerate(statistics.deviations)}
+    reduced = enumerate(preprocessing.directions)
+    tensors |= {f"{_DIRECTIONS}{index}": matrix for index, matrix in reduced if matrix is not None}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {
         "fingerprint": fingerprint,
-        "digest": _digest(tensors),
+        "training": training,
+        "digest": digest_of(tensors),
         "shape": json.dumps(asdict(shape)),
         "history": json.dumps(history),
     }
     write_atomically(path, save(tensors, metadata=metadata))
 
 
-def load_reader(
-    path: Path, *, fingerprint: str
-) -> tuple[dict[str, Tensor], Statistics, ReaderShape, dict[str, Any]] | None:
-    """The weights, statistics, shape and history that `save_reader` wrote; None where they must be made anew.
+@dataclass(frozen=True)
+class KeptReader:
+    """A trained reader as `save_reader` wrote it: its weights and what is needed to build it."""
+
+    weights: dict[str, Tensor]
+    preprocessing: Preprocessing
+    shape: ReaderShape
+    history: dict[str, Any]
+
+
+def load_reader(path: Path, *, fingerprint: str) -> KeptReader | None:
+    """What `save_reader` wrote; None where it must be made anew.
 
     That is where there is no file, or (with a warning) where it is damaged or of another training.
     """
+    read = _read(path)
+    if read is None:
+        return None
+    metadata, kept = read
+    if metadata.get("fingerprint") != fingerprint:
+        log.warning("%s is of a training with other settings: training again", path)
+        return None
+    return kept
+
+
+def load_equal_reader(paths: Iterable[Path], *, training: str) -> tuple[Path, KeptReader] | None:
+    """The first intact reader among files whose training was of equal tokens by equal settings, and its file.
+
+    training: as given to `save_reader`. None where there is no such reader.
+    """
+    for path in paths:
+        if _training_of(path) == training and (read := _read(path)) is not None:
+            return path, read[1]
+    return None
+
+
+def _training_of(path: Path) -> str | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("training")
+    except (SafetensorError, OSError):
+        return None  # its own job reports the damage
+
+
+def _read(path: Path) -> tuple[dict[str, str], KeptReader] | None:
+    """The metadata and the reader of a file; None, with a warning if it is damaged, where there is none."""
     if not path.is_file():
         return None
     try:
@@ -70,16 +117,19 @@ def load_reader(
     except (SafetensorError, OSError) as error:
         log.warning("%s is damaged (%s): training again", path, error)
         return None
-    if metadata.get("digest") != _digest(tensors):
+    if metadata.get("digest") != digest_of(tensors):
         log.warning("%s is damaged (its digest is wrong): training again", path)
-        return None
-    if metadata.get("fingerprint") != fingerprint:
-        log.warning("%s is of a training with other settings: training again", path)
         return None
     weights = {name.removeprefix(_WEIGHTS): t for name, t in tensors.items() if name.startswith(_WEIGHTS)}
     statistics = Statistics(means=numbered(tensors, _MEANS), deviations=numbered(tensors, _DEVIATIONS))
-    shape = ReaderShape(**json.loads(metadata["shape"]))
-    return weights, statistics, shape, json.loads(metadata["history"])
+    directions = tuple(tensors.get(f"{_DIRECTIONS}{index}") for index in range(len(statistics.means)))
+    shape = json.loads(metadata["shape"])
+    return metadata, KeptReader(
+        weights=weights,
+        preprocessing=Preprocessing(statistics, directions),
+        shape=ReaderShape(**{**shape, "group_widths": tuple(shape["group_widths"])}),
+        history=json.loads(metadata["history"]),
+    )
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -111,10 +161,11 @@ def numbered(tensors: Mapping[str, Tensor], prefix: str) -> tuple[Tensor, ...]:
     return tuple(tensors[f"{prefix}{index}"] for index in range(count))
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of named tensors: their names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = tensors[name]
+        tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

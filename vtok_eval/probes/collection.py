@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from vtok_eval.benchmark import Sample
@@ -26,6 +28,16 @@ class Collection:
     table: FeatureTable
     labels: Sequence[Mapping[str, Any]]
     failures: Mapping[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the features and of which clips they are missing for."""
+        digest = hashlib.sha256(repr(sorted(self.failures)).encode())
+        for group in self.table.groups:
+            for part in (group.values, group.mask, group.kind, group.frame):
+                digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
+                digest.update(part.contiguous().numpy())
+        return digest.hexdigest()
 
 
 def collect(tokenizer: Any, samples: Sequence[Sample], runner: Runner, *, description: str) -> Collection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,18 +13,30 @@ import numpy as np
 import torch
 
 from vtok_eval.benchmark import Context, Sample, System
-from vtok_eval.probes.artifact import fingerprint_of, load_reader, save_reader, write_atomically
+from vtok_eval.probes.artifact import (
+    KeptReader,
+    digest_of,
+    fingerprint_of,
+    load_equal_reader,
+    load_reader,
+    save_reader,
+    write_atomically,
+)
 from vtok_eval.probes.attentive import TokenReader
-from vtok_eval.probes.collection import collect
-from vtok_eval.probes.features import FeatureTable, Statistics
+from vtok_eval.probes.collection import Collection, collect
+from vtok_eval.probes.features import FeatureTable
+from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.training import (
     Objective,
     ReaderShape,
     Recipe,
     TrainedReader,
+    may_be_reduced,
     measure_shape,
+    new_projection,
     train_reader,
 )
+from vtok_eval.probes.training_facts import TRAINING_FILE, training_facts
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,30 @@ class ReadingTask(Protocol):
 
 
 @dataclass(frozen=True)
+class _Collected:
+    """A system's features of the training and validation clips, and what was fitted to them."""
+
+    training: Collection
+    validation: Collection
+    preprocessing: Preprocessing
+    device: torch.device
+
+    @cached_property
+    def splits(self) -> tuple[Split, Split]:
+        """Training and validation clips as readers see them."""
+        first, second = (
+            Split(self.preprocessing.apply(part.table), part.labels)
+            for part in (self.training, self.validation)
+        )
+        return first, second
+
+    @cached_property
+    def tokens(self) -> str:
+        """SHA-256 (hex) of the features of both splits: equal for systems whose tokens are the same."""
+        return fingerprint_of({"features": [self.training.digest, self.validation.digest]})
+
+
+@dataclass(frozen=True)
 class ReaderTraining:
     """Trains the readers of one system on one data set.
 
@@ -65,8 +102,8 @@ class ReaderTraining:
     def prepare(self, system: System, context: Context) -> tuple[TrainedReader, ...]:
         """One trained reader per probe seed; those that an earlier process finished are taken from disk.
 
-        Leaves `probe-N.safetensors` for each and `training.json` (losses, validation scores, clips that
-        failed) in the job's artifacts.
+        Systems of a run with equal tokens and equal settings share one training, whatever they are called.
+        Leaves `probe-N.safetensors` for each and `training.json` (`TrainingFacts`) in the job's artifacts.
 
         Raises:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
@@ -81,51 +118,65 @@ class ReaderTraining:
         kept = load_reader(
             self._path(context, number), fingerprint=self._fingerprint(system, context, number)
         )
-        if kept is None:
-            return None
-        weights, statistics, shape, history = kept
+        return None if kept is None else self._rebuilt(kept, system, context, number)
+
+    def _rebuilt(self, kept: KeptReader, system: System, context: Context, number: int) -> TrainedReader:
         seed = probe_seed(context.seed, number)
-        reader = self.task.build(system.subject, shape, recipe=self.recipe, seed=seed, device=context.device)
-        reader.load_state_dict(weights)
-        return TrainedReader(reader.eval(), statistics, shape, history)
+        reader = self.task.build(
+            system.subject, kept.shape, recipe=self.recipe, seed=seed, device=context.device
+        )
+        reader.load_state_dict(kept.weights)
+        return TrainedReader(reader.eval(), kept.preprocessing, kept.shape, kept.history)
 
     def _train_missing(
         self, readers: Sequence[TrainedReader | None], system: System, context: Context
     ) -> list[TrainedReader | None]:
-        training = collect(
-            system.subject, self.training, context.runner, description=f"{system.name}: training clips"
-        )
-        validation = collect(
-            system.subject, self.validation, context.runner, description=f"{system.name}: validation clips"
-        )
-        statistics = Statistics.of(training.table)
-        splits = [Split(statistics.standardise(part.table), part.labels) for part in (training, validation)]
+        collected = self._collect(system, context)
         complete = [
-            reader or self._train(system, context, number, splits=splits, statistics=statistics)
+            reader
+            or self._shared(collected, system, context, number)
+            or self._train(collected, system, context, number)
             for number, reader in enumerate(readers)
         ]
-        account = {
-            "system": system.name,
-            "recipe": asdict(self.recipe),
-            "training_clips": len(training.table),
-            "validation_clips": len(validation.table),
-            "failed_training_clips": training.failures,
-            "failed_validation_clips": validation.failures,
-            "probes": [reader.history for reader in complete],
-        }
-        write_atomically(context.artifacts / "training.json", json.dumps(account, indent=1).encode())
+        facts = training_facts(
+            system.name,
+            recipe=self.recipe,
+            training=collected.training,
+            validation=collected.validation,
+            preprocessing=collected.preprocessing,
+            tokens=collected.tokens,
+            histories=[reader.history for reader in complete],
+        )
+        write_atomically(context.artifacts / TRAINING_FILE, json.dumps(facts, indent=1).encode())
         return list(complete)
 
-    def _train(
-        self,
-        system: System,
-        context: Context,
-        number: int,
-        *,
-        splits: Sequence[Split],
-        statistics: Statistics,
-    ) -> TrainedReader:
-        training, validation = splits
+    def _collect(self, system: System, context: Context) -> _Collected:
+        training, validation = (
+            collect(system.subject, samples, context.runner, description=f"{system.name}: {what} clips")
+            for samples, what in ((self.training, "training"), (self.validation, "validation"))
+        )
+        widest = self.recipe.max_channels if may_be_reduced(system.subject) else None
+        return _Collected(
+            training, validation, Preprocessing.of(training.table, max_channels=widest), context.device
+        )
+
+    def _shared(
+        self, collected: _Collected, system: System, context: Context, number: int
+    ) -> TrainedReader | None:
+        """The reader that another system of this run, with equal tokens, was given; kept for this one too."""
+        paths = sorted(context.artifacts.parent.glob(f"*/{self._path(context, number).name}"))
+        training = self._training_key(collected, system, context, number)
+        found = load_equal_reader(paths, training=training)
+        if found is None:
+            return None
+        path, kept = found
+        history = {"taken_from": path.parent.name, **kept.history}
+        shared = self._rebuilt(replace(kept, history=history), system, context, number)
+        self._save(shared, training, system, context, number)
+        return shared
+
+    def _train(self, collected: _Collected, system: System, context: Context, number: int) -> TrainedReader:
+        training, validation = collected.splits
         seed = probe_seed(context.seed, number)
         shape = measure_shape(system.subject, training.table, seed=seed, device=context.device)
         trained = train_reader(
@@ -133,34 +184,54 @@ class ReaderTraining:
                 system.subject, shape, recipe=self.recipe, seed=seed, device=context.device
             ),
             self.task.objective(training=training, validation=validation, device=context.device),
-            statistics=statistics,
+            held_out=self.task.objective(training=validation, validation=validation, device=context.device),
+            preprocessing=collected.preprocessing,
             shape=shape,
             recipe=self.recipe,
             seed=seed,
             device=context.device,
             description=f"{system.name}: probe {number + 1} of {self.n_probes}",
         )
+        self._save(trained, self._training_key(collected, system, context, number), system, context, number)
+        return trained
+
+    def _save(
+        self, trained: TrainedReader, training: str, system: System, context: Context, number: int
+    ) -> None:
         save_reader(
             self._path(context, number),
             weights=trained.reader.state_dict(),
-            statistics=statistics,
+            preprocessing=trained.preprocessing,
             shape=trained.shape,
             history=trained.history,
             fingerprint=self._fingerprint(system, context, number),
+            training=training,
         )
-        return trained
 
     def _path(self, context: Context, number: int) -> Path:
         return context.artifacts / f"probe-{number}.safetensors"
 
     def _fingerprint(self, system: System, context: Context, number: int) -> str:
+        facts = {"system": [system.spec, system.description.identity()], **self._settings(context, number)}
+        return fingerprint_of(facts)
+
+    def _training_key(self, collected: _Collected, system: System, context: Context, number: int) -> str:
+        """What the weights depend on: the tokens, not what the system that made them is called."""
+        seed = probe_seed(context.seed, number)
+        projection = new_projection(system.subject, seed=seed, widths=collected.preprocessing.widths)
         facts = {
-            "system": [system.spec, system.description.identity()],
+            "tokens": collected.tokens,
+            "projection": [repr(projection), digest_of(projection.state_dict())],
+            **self._settings(context, number),
+        }
+        return fingerprint_of(facts)
+
+    def _settings(self, context: Context, number: int) -> dict[str, Any]:  # as JSON can hold it
+        return {
             "seed": [context.seed, number],
             "recipe": asdict(self.recipe),
             "benchmark": dict(self.facts),
         }
-        return fingerprint_of(facts)
 
 
 def probe_seed(run_seed: int, number: int) -> int:

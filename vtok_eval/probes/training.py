@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vtok_eval.errors import MissingDependencyError, TokenizerError
+from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
-from vtok_eval.probes.features import FeatureTable, Statistics, is_trained_with_probe
+from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
+from vtok_eval.probes.muon import StackedMuon
+from vtok_eval.probes.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
 
+_VALIDATED_AT_ONCE = 256
 _WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from zero."""
 _ADAMW_BETAS = (0.9, 0.98)
@@ -33,6 +37,7 @@ class Recipe:
 
     optimizer: "muon" (matrices by Muon, the rest by AdamW) or "adamw".
     learning_rates: each is tried, the one with the best validation score is kept.
+    max_channels: groups of features with more are reduced to as many by a PCA of the training split.
     """
 
     width: int
@@ -43,14 +48,19 @@ class Recipe:
     optimizer: str
     learning_rates: tuple[float, ...]
     weight_decay: float
+    max_channels: int | None = None
 
 
 @dataclass(frozen=True)
 class ReaderShape:
-    """What must be known to build an untrained `TokenReader`. n_slots: embeddings for places in a frame."""
+    """What must be known to build an untrained `TokenReader`.
+
+    n_slots: embeddings for places in a frame. group_widths: channels of each group of features, reduced.
+    """
 
     token_width: int
     n_slots: int
+    group_widths: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class TrainedReader:
     """A trained reader, in evaluation mode, and how it came about (as JSON can hold it)."""
 
     reader: TokenReader
-    statistics: Statistics
+    preprocessing: Preprocessing
     shape: ReaderShape
     history: Mapping[str, Any]
 
@@ -84,7 +94,8 @@ def train_reader(
     build: Callable[[], TokenReader],
     objective: Objective,
     *,
-    statistics: Statistics,
+    held_out: Objective,
+    preprocessing: Preprocessing,
     shape: ReaderShape,
     recipe: Recipe,
     seed: int,
@@ -95,11 +106,11 @@ def train_reader(
 
     build: makes an untrained reader on `device`, drawn from torch's default generator. An epoch sees every
     training clip once, in an order that depends on the seed only; of all epochs the one with the best
-    validation score is kept. The same inputs give the same numbers on the same device with the same number of
-    threads.
+    validation score is kept. held_out: the same objective with the validation clips in the place of the
+    training clips; its loss after each epoch is kept in the history. The same inputs give the same numbers on
+    the same device with the same number of threads.
 
     Raises:
-        MissingDependencyError: the recipe asks for Muon and this torch has none.
         TokenizerError: training diverges at every learning rate.
     """
     runs = []
@@ -108,7 +119,7 @@ def train_reader(
         for learning_rate in recipe.learning_rates:
             torch.manual_seed(seed)
             reader = build()
-            runs.append(_Run(reader, objective, recipe, learning_rate, seed).train(progress))
+            runs.append(_Run(reader, objective, held_out, recipe, learning_rate, seed).train(progress))
     best = max(runs, key=lambda run: run["validation_score"])
     if "state" not in best:
         raise TokenizerError(
@@ -116,29 +127,47 @@ def train_reader(
         )
     reader.load_state_dict(best.pop("state"))
     tried = {str(run["learning_rate"]): run["validation_score"] for run in runs}
-    history = {"chosen": best, "learning_rates_tried": tried}
-    return TrainedReader(reader.eval(), statistics, shape, history)
+    steps = recipe.epochs * -(-objective.n_clips // recipe.batch_size)
+    history = {"seed": seed, "steps": steps, "chosen": best, "learning_rates_tried": tried}
+    return TrainedReader(reader.eval(), preprocessing, shape, history)
 
 
-def new_projection(tokenizer: Any, *, seed: int) -> nn.Module:
-    """The tokenizer's own projection where it is to be trained, else one that leaves the tokens alone."""
+def new_projection(tokenizer: Any, *, seed: int, widths: tuple[int, ...] | None = None) -> nn.Module:
+    """The tokenizer's own projection where it is to be trained, else one that leaves the tokens alone.
+
+    widths: of the groups of features, where they may have been reduced.
+    """
     if not is_trained_with_probe(tokenizer):
         return JoinGroups()
-    projection: nn.Module = tokenizer.new_projection(seed=seed)
+    chosen = {"widths": widths} if widths is not None and _takes_widths(tokenizer) else {}
+    projection: nn.Module = tokenizer.new_projection(seed=seed, **chosen)
     return projection
 
 
+def may_be_reduced(tokenizer: Any) -> bool:
+    """Whether groups of features may reach the tokenizer's projection in another width than its own.
+
+    So it is where nothing is projected, and where `new_projection` has a parameter `widths`.
+    """
+    return not is_trained_with_probe(tokenizer) or _takes_widths(tokenizer)
+
+
+def _takes_widths(tokenizer: Any) -> bool:
+    return "widths" in inspect.signature(tokenizer.new_projection).parameters
+
+
 def measure_shape(tokenizer: Any, table: FeatureTable, *, seed: int, device: torch.device) -> ReaderShape:
-    """The reader's shape for features like the table's.
+    """The reader's shape for features like the table's, which has been reduced.
 
     Raises:
         TokenizerError: the tokenizer's projection breaks the protocol.
     """
     groups, _ = table.select(torch.arange(1), device=device)
+    widths = tuple(int(group.values.shape[2]) for group in groups)
     with torch.no_grad():
-        tokens = project(new_projection(tokenizer, seed=seed).to(device), groups)
+        tokens = project(new_projection(tokenizer, seed=seed, widths=widths).to(device), groups)
     n_slots = int(table.slot.max()) + 1 if table.slot.numel() else 1
-    return ReaderShape(token_width=tokens.values.shape[2], n_slots=n_slots)
+    return ReaderShape(token_width=tokens.values.shape[2], n_slots=n_slots, group_widths=widths)
 
 
 @contextmanager
@@ -156,6 +185,7 @@ class _Run:
 
     reader: TokenReader
     objective: Objective
+    held_out: Objective
     recipe: Recipe
     learning_rate: float
     seed: int
@@ -172,6 +202,7 @@ class _Run:
         order = torch.Generator().manual_seed(self.seed)
         best: dict[str, Any] = {"validation_score": -math.inf}
         losses: list[float] = []
+        held_out_losses: list[float] = []
         for epoch in range(self.recipe.epochs):
             self.reader.train()
             total = 0.0
@@ -187,7 +218,13 @@ class _Run:
                 break
             losses.append(round(total / n_clips, 6))
             best = self._better(best, epoch + 1)
-        return {**best, "learning_rate": self.learning_rate, "training_losses": losses}
+            held_out_losses.append(round(self._held_out_loss(), 6))
+        return {
+            **best,
+            "learning_rate": self.learning_rate,
+            "training_losses": losses,
+            "validation_losses": held_out_losses,
+        }
 
     def _step(self, index: Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> float:
         loss = self.objective.loss(self.reader, index)
@@ -197,6 +234,15 @@ class _Run:
         for optimizer in optimizers:
             optimizer.step()
         return float(loss.detach())
+
+    def _held_out_loss(self) -> float:
+        """The loss of the reader in evaluation mode on all validation clips."""
+        self.reader.eval()
+        n_clips, total = self.held_out.n_clips, 0.0
+        with torch.no_grad():
+            for index in torch.arange(n_clips).split(_VALIDATED_AT_ONCE):
+                total += float(self.held_out.loss(self.reader, index)) * len(index)
+        return total / n_clips
 
     def _better(self, best: dict[str, Any], epoch: int) -> dict[str, Any]:
         self.reader.eval()
@@ -220,9 +266,6 @@ def make_optimizers(
     With Muon, the learning rate and the weight decay are those of the matrices between the probe's tables and
     its classifiers; the rest is AdamW's, at a quarter of the rate. Tables, classifiers, biases and gains are
     never decayed.
-
-    Raises:
-        MissingDependencyError: the recipe asks for Muon and this torch has none.
     """
     tables = {id(table) for table in reader.probe.tables()}
     parameters = [value for value in reader.parameters() if value.requires_grad]
@@ -235,13 +278,9 @@ def make_optimizers(
             {"params": others, "weight_decay": 0.0},
         ]
         return [torch.optim.AdamW(groups, lr=learning_rate, betas=_ADAMW_BETAS)]
-    if not hasattr(torch.optim, "Muon"):
-        raise MissingDependencyError(
-            f"optimizer 'muon' needs torch 2.9 or later, not {torch.__version__}; set optimizer to 'adamw'"
-        )
     by_muon = [_muon_group(value, recipe, learning_rate) for value in matrices]
     return [
-        torch.optim.Muon(by_muon, lr=learning_rate),
+        StackedMuon(by_muon, lr=learning_rate),
         torch.optim.AdamW(others, lr=_ADAMW_SHARE * learning_rate, betas=_ADAMW_BETAS, weight_decay=0.0),
     ]
 

@@ -65,13 +65,17 @@ class ProjectedTokenizer(ABC):
     def features(self, clips: Clips) -> tuple[Tokens, ...]:
         """The frozen part: groups of tokens, float32, each of its own width."""
 
-    def new_projection(self, *, seed: int) -> LinearProjection:
+    def new_projection(self, *, seed: int, widths: Sequence[int] | None = None) -> LinearProjection:
         """A fresh projection drawn from `seed`, or the checkpoint's where one was given.
 
+        widths: of the groups that it will be given, where they are not those of `features`: a reader may
+            reduce the features first.
+
         Raises:
-            SpecError: the checkpoint is missing or belongs to another tokenizer.
+            SpecError: the checkpoint is missing or belongs to another tokenizer, or to other widths.
         """
-        projection = LinearProjection(self._group_widths, self.width, seed=seed)
+        group_widths = self._group_widths if widths is None else widths
+        projection = LinearProjection(group_widths, self.width, seed=seed)
         if self.checkpoint is not None:
             load_projection(projection, self.checkpoint)
             projection.requires_grad_(False)

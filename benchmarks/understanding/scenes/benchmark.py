@@ -46,6 +46,7 @@ class UnderstandingScenes:
         optimizer: str = "muon",
         learning_rates: Sequence[float] = (0.1,),
         weight_decay: float = 0.25,
+        max_channels: int | None = 152,
     ) -> None:
         """Check the options.
 
@@ -67,6 +68,7 @@ class UnderstandingScenes:
             "optimizer": optimizer,
             "learning_rates": learning_rates,
             "weight_decay": weight_decay,
+            "max_channels": max_channels,
         }
         self.options = check_options(ScenesOptions, given, benchmark=self.name)
         try:
@@ -99,7 +101,6 @@ class UnderstandingScenes:
         Raises:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
             RunFolderError: the artifacts cannot be written.
-            MissingDependencyError: the optimizer needs a later torch.
         """
         from benchmarks.understanding.scenes.reading import ProbeTraining
 

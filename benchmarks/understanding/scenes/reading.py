@@ -68,7 +68,7 @@ class ReadingEvaluator:
         if clips is None:
             raise ValueError("understanding needs clips")
         features = extract_features(self.tokenizer, clips)
-        widths = tuple(int(mean.shape[1]) for mean in self.readers[0].statistics.means)
+        widths = self.readers[0].preprocessing.input_widths
         names = [sample.id for sample in samples]
         require_widths(features, names, expected=widths, like="in training")
         return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
@@ -77,7 +77,7 @@ class ReadingEvaluator:
         table = build_table([features], [sample.id])
         answers = [
             answer_all(
-                trained.reader, trained.statistics.standardise(table), self.attributes, device=self.device
+                trained.reader, trained.preprocessing.apply(table), self.attributes, device=self.device
             )[0]
             for trained in self.readers
         ]

@@ -44,7 +44,7 @@ class AttributeReading:
             width=recipe.width,
             heads=recipe.heads,
         )
-        return TokenReader(new_projection(tokenizer, seed=seed), probe).to(device)
+        return TokenReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(device)
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> AttributeObjective:
         """The mean loss over attributes; chosen by the mean score above chance."""

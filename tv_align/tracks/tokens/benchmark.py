@@ -54,6 +54,7 @@ class TVAlignRead:
         optimizer: str = "muon",
         learning_rates: Sequence[float] = (0.1,),
         weight_decay: float = 0.25,
+        max_channels: int | None = 152,
     ) -> None:
         """Check the options.
 
@@ -76,6 +77,7 @@ class TVAlignRead:
             "optimizer": optimizer,
             "learning_rates": learning_rates,
             "weight_decay": weight_decay,
+            "max_channels": max_channels,
         }
         self.options = check_options(ReadOptions, given, benchmark=self.name)
         counts = {"train": train_clips, "validation": validation_clips}
@@ -112,7 +114,6 @@ class TVAlignRead:
         Raises:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
             RunFolderError: the artifacts cannot be written.
-            MissingDependencyError: the optimizer needs a later torch.
         """
         from tv_align.tracks.tokens.evaluator import ReadEvaluator
         from tv_align.tracks.tokens.reading import QuestionReading

@@ -39,7 +39,7 @@ class ReadEvaluator:
         if clips is None:
             raise ValueError("the track read needs clips")
         features = extract_features(self.tokenizer, clips)
-        widths = tuple(int(mean.shape[1]) for mean in self.readers[0].statistics.means)
+        widths = self.readers[0].preprocessing.input_widths
         require_widths(features, [sample.id for sample in samples], expected=widths, like="in training")
         return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
 
@@ -57,7 +57,7 @@ class ReadEvaluator:
         self, trained: TrainedReader, prompt: Prompt, features: ClipFeatures, name: str
     ) -> list[Verdict]:
         """Of all the prompt's questions at once: a query does not see the others."""
-        table = trained.statistics.standardise(build_table([features], [name]))
+        table = trained.preprocessing.apply(build_table([features], [name]))
         groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
         asked, claimed = bags_of_words([question.text for question in prompt.questions])
         reader: Any = trained.reader

@@ -44,7 +44,9 @@ class QuestionReading:
             width=recipe.width,
             heads=recipe.heads,
         )
-        return QuestionReader(new_projection(tokenizer, seed=seed), probe).to(device)
+        return QuestionReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(
+            device
+        )
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> QuestionObjective:
         """Binary cross-entropy; chosen by how often the true one of two questions gets the higher logit."""

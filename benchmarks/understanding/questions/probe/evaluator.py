@@ -84,7 +84,7 @@ class ProbeEvaluator:
         index = torch.tensor(rows, device=clips.frames.device)
         chosen = Clips(frames=clips.frames[index], fps=clips.fps[index.to(clips.fps.device)])
         features = extract_features(self.tokenizer, chosen)
-        widths = tuple(int(mean.shape[1]) for mean in self.readers[0].statistics.means)
+        widths = self.readers[0].preprocessing.input_widths
         require_widths(features, [keys[row] for row in rows], expected=widths, like="in training")
         for row, found in zip(rows, features, strict=True):
             self._kept[keys[row]] = found
@@ -98,7 +98,7 @@ class ProbeEvaluator:
         self._kept.move_to_end(key)
         features = self._kept[key]
         table = build_table([features], [key])
-        return features.n_tokens, [reader.statistics.standardise(table) for reader in self.readers]
+        return features.n_tokens, [reader.preprocessing.apply(table) for reader in self.readers]
 
     def _outcome(self, question: Question, clip: tuple[int, list[FeatureTable]]) -> Outcome:
         n_tokens, tables = clip

@@ -123,7 +123,9 @@ class QuestionReading:
             width=recipe.width,
             heads=recipe.heads,
         )
-        return QuestionReader(new_projection(tokenizer, seed=seed), probe).to(device)
+        return QuestionReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(
+            device
+        )
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> Objective:
         """Cross-entropy over a question's options, or over the vocabulary; chosen by accuracy.

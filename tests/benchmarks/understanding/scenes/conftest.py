@@ -124,7 +124,7 @@ def make_context(tmp_path):
 
     def make(*, batch_size: int = 16, seed: int = 0, folder: str = "artifacts") -> Context:
         artifacts = tmp_path / folder
-        artifacts.mkdir(exist_ok=True)
+        artifacts.mkdir(parents=True, exist_ok=True)
         cpu = torch.device("cpu")
         runner = Runner(device=cpu, batch_size=batch_size)
         return Context(runner=runner, device=cpu, seed=seed, artifacts=artifacts, cache=tmp_path / "cache")

@@ -121,13 +121,107 @@ def test_same_seed_same_weights_and_another_seed_others(fakes, make_context):
     training = training_of(fakes, epochs=2, n_probes=2)
     runs = [
         training.prepare(fakes.system(fakes.Planted()), make_context(seed=seed, folder=folder))
-        for seed, folder in ((0, "first"), (0, "second"), (1, "third"))
+        for seed, folder in ((0, "run a/job"), (0, "run b/job"), (1, "run c/job"))
     ]
     first, second, third = ([weights_of(run, number) for number in (0, 1)] for run in runs)
     for number in (0, 1):
         assert all(torch.equal(a, b) for a, b in zip(first[number], second[number], strict=True))
         assert not all(torch.equal(a, b) for a, b in zip(first[number], third[number], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first[0], first[1], strict=True))
+
+
+def accounts_of(context):
+    return json.loads((context.artifacts / "training.json").read_text())
+
+
+def test_systems_with_equal_tokens_share_one_training_and_agree_to_the_last_digit(
+    fakes, make_context, monkeypatch
+):
+    training, samples = training_of(fakes, epochs=2, n_probes=2), fakes.samples("test", 24)
+    one, other = make_context(folder="run/one"), make_context(folder="run/other")
+    first = training.prepare(fakes.system(fakes.Planted(), "one"), one)
+
+    def untrained(*args, **options):
+        raise AssertionError("these tokens have a probe already")
+
+    monkeypatch.setattr("vtok_eval.probes.preparation.train_reader", untrained)
+    second = training.prepare(fakes.system(fakes.Planted(), "other"), other)
+    assert evaluate(first, samples, one.runner) == evaluate(second, samples, other.runner)
+    facts = [accounts_of(context) for context in (one, other)]
+    assert facts[0]["tokens"] == facts[1]["tokens"]
+    assert [each["taken_from"] for each in facts] == [[None, None], ["one", "one"]]
+    # The other's job is whole by itself: it is found again when the first is gone.
+    (one.artifacts / "probe-0.safetensors").unlink()
+    again = training.prepare(fakes.system(fakes.Planted(), "other"), other)
+    assert evaluate(again, samples, other.runner) == evaluate(second, samples, other.runner)
+
+
+@pytest.mark.parametrize("change", ["tokens", "recipe", "run seed", "failed clips", "damaged file"])
+def test_nothing_is_shared_where_anything_differs(fakes, make_context, change):
+    training = training_of(fakes, epochs=2)
+    one = make_context(folder="run/one")
+    training.prepare(fakes.system(fakes.Planted(), "one"), one)
+
+    class Shifted(fakes.Planted):
+        def encode(self, clips):
+            tokens = super().encode(clips)
+            tokens.values[:, 0, 0] += 0.5
+            return tokens
+
+    tokenizer = Shifted() if change == "tokens" else fakes.Planted()
+    if change == "failed clips":
+        tokenizer.bad_numbers = frozenset({5})
+    if change == "damaged file":
+        path = one.artifacts / "probe-0.safetensors"
+        path.write_bytes(path.read_bytes()[:-9] + b"x" * 9)
+    if change == "recipe":
+        training = training_of(fakes, epochs=3)
+    other = make_context(folder="run/other", seed=int(change == "run seed"))
+    training.prepare(fakes.system(tokenizer, "other"), other)
+    assert accounts_of(other)["taken_from"] == [None]
+
+
+def test_training_facts_say_how_training_went(fakes, make_context):
+    context = make_context()
+    training_of(fakes, epochs=3, n_probes=2, batch_size=50).prepare(fakes.system(fakes.Planted()), context)
+    facts = accounts_of(context)
+    assert facts["steps"] == 12  # 192 clips in 4 batches, 3 times
+    assert facts["seeds"] == [probe_seed(0, 0), probe_seed(0, 1)]
+    for name in ("training_loss", "validation_loss", "validation_score"):
+        assert len(facts[name]) == 2
+    for number, probe in enumerate(facts["probes"]):
+        chosen = probe["chosen"]
+        assert len(chosen["training_losses"]) == len(chosen["validation_losses"]) == 3
+        assert facts["training_loss"][number] == chosen["training_losses"][-1]
+        assert facts["validation_loss"][number] == chosen["validation_losses"][-1]
+        assert 0 < facts["validation_loss"][number] < 1  # a guess without knowledge costs 1
+    assert facts["input_widths"] == facts["widths"] == [12]
+
+
+def test_wide_tokens_are_reduced_and_a_projection_that_cannot_follow_is_left_alone(fakes, make_context):
+    samples = fakes.samples("test", 96)
+    context = make_context(folder="run/reduced")
+    evaluator = training_of(fakes, max_channels=11).prepare(fakes.system(fakes.Planted()), context)
+    assert (accounts_of(context)["input_widths"], accounts_of(context)["widths"]) == ([12], [11])
+    assert mean_of(evaluate(evaluator, samples, context.runner), "tone") > 0.9
+    # Read back with its reduction.
+    again = training_of(fakes, max_channels=11).prepare(fakes.system(fakes.Planted()), context)
+    assert evaluate(again, samples, context.runner) == evaluate(evaluator, samples, context.runner)
+
+    own = make_context(folder="run/own")  # its projection has maps of 12 and 10 channels
+    training_of(fakes, max_channels=11, epochs=1).prepare(fakes.system(_Projected(fakes)), own)
+    assert accounts_of(own)["widths"] == [12, 10]
+
+    class Following(_Projected):
+        def new_projection(self, *, seed, widths=(12, 10)):
+            torch.manual_seed(seed)
+            module = _TwoMaps()
+            module.maps = torch.nn.ModuleList([torch.nn.Linear(width, 8) for width in widths])
+            return module
+
+    following = make_context(folder="run/following")
+    training_of(fakes, max_channels=11, epochs=1).prepare(fakes.system(Following(fakes)), following)
+    assert accounts_of(following)["widths"] == [11, 10]
 
 
 def test_training_leaves_torchs_generator_alone(fakes, make_context):

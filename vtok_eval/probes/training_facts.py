@@ -1,0 +1,83 @@
+"""What a job keeps of its probes' training, in `training.json`: for convergence checks and for readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypedDict
+
+from vtok_eval.probes.collection import Collection
+from vtok_eval.probes.preprocessing import Preprocessing
+from vtok_eval.probes.training import Recipe
+
+TRAINING_FILE = "training.json"
+
+
+class TrainingFacts(TypedDict):
+    """The content of `training.json`.
+
+    system: the name of the job's system. tokens: SHA-256 of its features of the training and validation
+    clips; systems whose tokens are the same have the same, and share one training. input_widths, widths:
+    channels of each group of features as the tokenizer gives them and as the probe reads them.
+
+    With one entry per seed, in the order of the records' replicates: seeds (each fixes a probe's weights and
+    the order of its data), training_loss (mean over the last epoch), validation_loss (after the last epoch),
+    validation_score (of the epoch that was kept), taken_from (the job's folder of the equal system that it
+    was trained for, None where it was trained here) and probes (all there is: losses after every epoch,
+    scores of each attribute or category, learning rates tried).
+
+    steps: of the optimizer, per probe and learning rate. ridge_validation_score: of kernel ridge on the same
+    clips, by the same measure as validation_score; None where the benchmark has no such reader.
+    """
+
+    system: str
+    tokens: str
+    recipe: dict[str, Any]  # a `Recipe` as JSON can hold it
+    input_widths: list[int]
+    widths: list[int]
+    training_clips: int
+    validation_clips: int
+    failed_training_clips: dict[str, str]
+    failed_validation_clips: dict[str, str]
+    steps: int
+    seeds: list[int]
+    training_loss: list[float]
+    validation_loss: list[float]
+    validation_score: list[float]
+    ridge_validation_score: float | None
+    taken_from: list[str | None]
+    probes: list[dict[str, Any]]  # histories as `train_reader` leaves them
+
+
+def training_facts(
+    system: str,
+    *,
+    recipe: Recipe,
+    training: Collection,
+    validation: Collection,
+    preprocessing: Preprocessing,
+    tokens: str,
+    histories: Sequence[Mapping[str, Any]],
+    ridge_validation_score: float | None = None,
+) -> TrainingFacts:
+    """The facts of one system's probes, from their histories as `train_reader` leaves them."""
+    chosen = [history["chosen"] for history in histories]
+    return TrainingFacts(
+        system=system,
+        tokens=tokens,
+        recipe=asdict(recipe),
+        input_widths=list(preprocessing.input_widths),
+        widths=list(preprocessing.widths),
+        training_clips=len(training.table),
+        validation_clips=len(validation.table),
+        failed_training_clips=dict(training.failures),
+        failed_validation_clips=dict(validation.failures),
+        steps=histories[0]["steps"],
+        seeds=[history["seed"] for history in histories],
+        training_loss=[run["training_losses"][-1] for run in chosen],
+        validation_loss=[run["validation_losses"][-1] for run in chosen],
+        validation_score=[run["validation_score"] for run in chosen],
+        ridge_validation_score=ridge_validation_score,
+        taken_from=[history.get("taken_from") for history in histories],
+        probes=[dict(history) for history in histories],
+    )
