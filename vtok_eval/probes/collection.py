@@ -36,7 +36,7 @@ class Collection:
         for group in self.table.groups:
             for part in (group.values, group.mask, group.kind, group.frame):
                 digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
-                digest.update(part.contiguous().numpy())
+                digest.update(part.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
 

@@ -77,12 +77,14 @@ class StackedMuon(torch.optim.Optimizer):
 
     def _momentum(self, matrix: Tensor, momentum: float) -> Tensor:
         """Nesterov's look-ahead of the running mean of gradients."""
+        gradient = matrix.grad
+        assert gradient is not None
         state = self.state[matrix]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(matrix)
         running: Tensor = state["momentum"]
-        running.lerp_(matrix.grad, 1 - momentum)
-        return matrix.grad.lerp(running, momentum)
+        running.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(running, momentum)
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
