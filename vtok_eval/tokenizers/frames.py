@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from vtok_eval.data import Clips, Tokens
+from vtok_eval.data import TokenKind
 from vtok_eval.errors import SpecError
 from vtok_eval.systems import CountingTokenizer
-from vtok_eval.tokenizers.backbones.base import Backbone, clip_maps, grid_cells
+from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
+from vtok_eval.tokenizers.reading import Reading
 from vtok_eval.tokenizers.vtok import check_grid
 from vtok_eval.video.sampling import frame_indices
 
@@ -74,13 +73,11 @@ class FrameSampling(ProjectedTokenizer):
         count, grid = self.plan(n_frames)
         return count * grid**2
 
-    def features(self, clips: Clips) -> tuple[Tokens]:
-        """Spatial tokens `(B, K * g^2, C)`, frame after frame; float32 on the backbone's device."""
-        count, grid = self.plan(clips.n_frames)
-        frames = frame_indices(clips.n_frames, count, rule=self.sampling)
-        cells = grid_cells(clip_maps(self.backbone, clips, frames), grid)
-        frame_of_token = torch.tensor(frames).repeat_interleave(grid**2)
-        return (Tokens.of(cells.flatten(1, 2), frame=frame_of_token),)
+    def readings(self, n_frames: int) -> tuple[Reading]:
+        """The cells of the sampled frames, `(B, K * g^2, C)`, frame after frame."""
+        count, grid = self.plan(n_frames)
+        frames = frame_indices(n_frames, count, rule=self.sampling)
+        return (Reading(TokenKind.SPATIAL, frames=frames, grid=grid),)
 
     def _tokens_to_spend(self, n_frames: int) -> int:
         if isinstance(self.budget, CountingTokenizer):

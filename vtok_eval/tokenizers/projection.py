@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SpecError
 from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.reading import VERSION, Reading, TokenFacts, read_clips, readings_as_json
 
 
 class LinearProjection(nn.Module):
@@ -62,8 +64,22 @@ class ProjectedTokenizer(ABC):
         self._projection = self.new_projection(seed=0).eval()
 
     @abstractmethod
+    def readings(self, n_frames: int) -> tuple[Reading, ...]:
+        """What is read of a clip of `n_frames` frames: one reading for each group of features."""
+
     def features(self, clips: Clips) -> tuple[Tokens, ...]:
-        """The frozen part: groups of tokens, float32, each of its own width."""
+        """The frozen part: groups of tokens, float32 on the backbone's device, each of its own width."""
+        return read_clips(self.backbone, clips, self.readings(clips.n_frames))
+
+    def token_facts(self, n_frames: int) -> TokenFacts:
+        """All that the tokens of clips of `n_frames` frames depend on: equal facts, equal tokens."""
+        return {
+            "version": VERSION,
+            "readings": readings_as_json(self.readings(n_frames)),
+            "width": self.width,
+            "backbone": dict(self.backbone.describe()),
+            "checkpoint_sha256": None if self.checkpoint is None else file_sha256(self.checkpoint),
+        }
 
     def new_projection(self, *, seed: int, widths: Sequence[int] | None = None) -> LinearProjection:
         """A fresh projection drawn from `seed`, or the checkpoint's where one was given.
@@ -99,6 +115,11 @@ def save_projection(projection: LinearProjection, path: Path) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_projection(projection: LinearProjection, path: Path) -> None:

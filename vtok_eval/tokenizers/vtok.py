@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor
-
-from vtok_eval.data import Clips, TokenKind, Tokens
+from vtok_eval.data import TokenKind
 from vtok_eval.errors import SpecError
-from vtok_eval.tokenizers.backbones.base import Backbone, clip_maps, grid_cells
+from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
-from vtok_eval.video.sampling import KeyFrame as KeyFrameChoice
-from vtok_eval.video.sampling import every_nth
+from vtok_eval.tokenizers.reading import Reading
+from vtok_eval.video.sampling import KeyFrameChoice, every_nth
 
 Pool = Literal["mean", "grid"]
 
@@ -65,22 +62,21 @@ class VTok(ProjectedTokenizer):
         """S spatial tokens and one for each other sampled frame."""
         return self.grid**2 + len(every_nth(n_frames, self.stride, self.key)) - 1
 
-    def features(self, clips: Clips) -> tuple[Tokens, Tokens]:
-        """Spatial `(B, S, C)` and motion `(B, K-1, C)`, or `(B, K-1, S*C)` for pool=grid, cell after cell.
+    def readings(self, n_frames: int) -> tuple[Reading, Reading]:
+        """The key frame's cells, `(B, S, C)`, and the residuals of the other K-1 sampled frames.
 
-        K is the number of sampled frames; both are float32 on the backbone's device.
+        Residuals are `(B, K-1, C)`, or `(B, K-1, S*C)` for pool=grid, cell after cell.
         """
-        frames = every_nth(clips.n_frames, self.stride, self.key)
-        maps = clip_maps(self.backbone, clips, frames)
-        key_map, others = maps[:, 0], maps[:, 1:]
-        change = others - key_map[:, None] if self.residual else others
-        motion = Tokens.of(self._pooled(change), frame=torch.tensor(frames[1:]), kind=TokenKind.MOTION)
-        return key_frame_tokens(key_map, self.grid, frames[0]), motion
-
-    def _pooled(self, change: Tensor) -> Tensor:
-        if self.pool == "grid":
-            return grid_cells(change, self.grid).flatten(2)
-        return change.mean((-2, -1))
+        key, *others = every_nth(n_frames, self.stride, self.key)
+        spatial = Reading(TokenKind.SPATIAL, frames=(key,), grid=self.grid)
+        motion = Reading(
+            TokenKind.MOTION,
+            frames=tuple(others),
+            grid=self.grid if self.pool == "grid" else 1,
+            minus=key if self.residual else None,
+            joined=True,
+        )
+        return spatial, motion
 
 
 class KeyFrame(ProjectedTokenizer):
@@ -111,16 +107,10 @@ class KeyFrame(ProjectedTokenizer):
         del n_frames
         return self.grid**2
 
-    def features(self, clips: Clips) -> tuple[Tokens]:
-        """Spatial tokens `(B, S, C)`, float32 on the backbone's device."""
-        key_frame = every_nth(clips.n_frames, clips.n_frames, self.key)[0]
-        key_map = clip_maps(self.backbone, clips, (key_frame,))[:, 0]
-        return (key_frame_tokens(key_map, self.grid, key_frame),)
-
-
-def key_frame_tokens(key_map: Tensor, grid: int, frame: int) -> Tokens:
-    """Spatial tokens `(B, grid^2, C)` of the key frame's map `(B, C, gh, gw)`."""
-    return Tokens.of(grid_cells(key_map, grid), frame=torch.full((grid**2,), frame))
+    def readings(self, n_frames: int) -> tuple[Reading]:
+        """The key frame's cells, `(B, S, C)`."""
+        key = every_nth(n_frames, n_frames, self.key)[0]
+        return (Reading(TokenKind.SPATIAL, frames=(key,), grid=self.grid),)
 
 
 def check_grid(grid: int) -> None:

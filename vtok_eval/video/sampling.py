@@ -12,7 +12,7 @@ SAMPLING_RULES = ("linspace", "interior", "fps")
 """`linspace`: as lmms-eval, first and last frame included. `interior`: as VLMEvalKit, the inner points that
 divide the clip in count + 1 parts. `fps`: frames per second of time, as VLMEvalKit's fps mode."""
 
-KeyFrame = Literal["first", "middle"] | int
+KeyFrameChoice = Literal["first", "middle"] | int
 
 
 def frame_indices(
@@ -66,7 +66,7 @@ def fps_indices(n_frames: int, fps: float, target_fps: float) -> tuple[int, ...]
     return tuple(int(i * step) for i in range(count))
 
 
-def every_nth(n_frames: int, stride: int, key: KeyFrame = "first") -> tuple[int, ...]:
+def every_nth(n_frames: int, stride: int, key: KeyFrameChoice = "first") -> tuple[int, ...]:
     """The frames that VTok samples: the key frame's index first, then every other sampled frame's, ascending.
 
     Frames are sampled every `stride` frames, counted from the key frame: for the first frame 0, stride,
@@ -85,7 +85,7 @@ def every_nth(n_frames: int, stride: int, key: KeyFrame = "first") -> tuple[int,
     return (index, *(frame for frame in range(index % stride, n_frames, stride) if frame != index))
 
 
-def _key_index(n_frames: int, key: KeyFrame) -> int:
+def _key_index(n_frames: int, key: KeyFrameChoice) -> int:
     if key == "first":
         return 0
     if key == "middle":

@@ -1,0 +1,113 @@
+"""What the built-in tokenizers read of a clip, declared before any clip is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol, TypedDict, runtime_checkable
+
+from vtok_eval.data import TokenKind, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from vtok_eval.data import Clips
+    from vtok_eval.tokenizers.backbones.base import Backbone
+
+VERSION = 1
+"""Raised whenever equal readings could give other tokens."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One group of features: the cells of some frames' maps, as they are or as a change from another frame.
+
+    kind: of the tokens. frames: indices in the clip, one or more tokens each, in this order. grid: each map
+    is averaged over grid x grid cells. minus: the frame whose cells are subtracted; None for none.
+    joined: all cells of a frame stand next to each other in the width of one token; else one token a cell.
+
+    Example:
+        >>> Reading(TokenKind.SPATIAL, frames=(0, 8), grid=4).n_tokens
+        32
+        >>> Reading(TokenKind.MOTION, frames=(1, 2), grid=4, minus=0, joined=True).width(152)
+        2432
+    """
+
+    kind: TokenKind
+    frames: tuple[int, ...]
+    grid: int
+    minus: int | None = None
+    joined: bool = False
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """1 where cells are joined, else grid^2."""
+        return 1 if self.joined else self.grid**2
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of a clip."""
+        return len(self.frames) * self.tokens_per_frame
+
+    def width(self, channels: int) -> int:
+        """The width of each token, for maps of so many channels."""
+        return channels * self.grid**2 if self.joined else channels
+
+
+class TokenFacts(TypedDict):
+    """All that the tokens of clips of one length depend on, as JSON can hold it."""
+
+    version: int
+    readings: list[Mapping[str, object]]
+    width: int
+    backbone: Mapping[str, object]
+    checkpoint_sha256: str | None
+
+
+@runtime_checkable
+class ReadingTokenizer(Protocol):
+    """A tokenizer that can say what it reads before it sees a clip."""
+
+    def readings(self, n_frames: int) -> tuple[Reading, ...]:
+        """One for each group of its features, for a clip of `n_frames` frames."""
+        ...
+
+
+def read_clips(backbone: Backbone, clips: Clips, readings: Sequence[Reading]) -> tuple[Tokens, ...]:
+    """The groups of features that `readings` declare; float32, on the backbone's device.
+
+    Every frame passes through the backbone once, however many readings want it.
+    """
+    from vtok_eval.tokenizers.backbones.base import clip_maps, grid_cells
+
+    frames = tuple(dict.fromkeys(frame for reading in readings for frame in frames_of(reading)))
+    maps = clip_maps(backbone, clips, frames)
+    row = {frame: index for index, frame in enumerate(frames)}
+    cells = {grid: grid_cells(maps, grid) for grid in {reading.grid for reading in readings}}
+    return tuple(_tokens(reading, cells[reading.grid], row) for reading in readings)
+
+
+def frames_of(reading: Reading) -> tuple[int, ...]:
+    """The frames whose maps are needed, the one that is subtracted first."""
+    return reading.frames if reading.minus is None else (reading.minus, *reading.frames)
+
+
+def _tokens(reading: Reading, cells: Tensor, row: Mapping[int, int]) -> Tokens:
+    """Tokens from cells `(B, F, grid^2, C)`, where frame f is at `row[f]` of F."""
+    import torch
+
+    values = cells[:, [row[frame] for frame in reading.frames]]
+    if reading.minus is not None:
+        values = values - cells[:, row[reading.minus], None]
+    values = values.flatten(2) if reading.joined else values.flatten(1, 2)
+    frame = torch.tensor(reading.frames, dtype=torch.int64).repeat_interleave(reading.tokens_per_frame)
+    return Tokens.of(values, frame=frame, kind=reading.kind)
+
+
+def readings_as_json(readings: Sequence[Reading]) -> list[Mapping[str, object]]:
+    """Plain data that is equal for equal readings."""
+    return [
+        {**asdict(reading), "kind": int(reading.kind), "frames": list(reading.frames)} for reading in readings
+    ]
