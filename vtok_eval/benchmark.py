@@ -57,6 +57,8 @@ class Outcome:
 
     `error` is set where just this sample failed though its batch went well; it is recorded as a failure.
     failed_at: the metrics that it failed at, where that is known; then `values` may hold the others.
+    training_seeds: how many seeds trained what gave the values, each of which then has one value per seed; 0
+    where nothing was trained for the run.
     """
 
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Outcome:
     cost: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     failed_at: tuple[str, ...] = ()
+    training_seeds: int = 0
 
 
 class Evaluator(Protocol):

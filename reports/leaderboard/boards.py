@@ -330,7 +330,10 @@ def _untestable(entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequ
     testable = {
         pair.metric
         for pair in pairs
-        if pair.n_clusters >= LEAST_CLUSTERS and pair.a in contenders and pair.b in contenders
+        if pair.no_test is None
+        and pair.n_clusters >= LEAST_CLUSTERS
+        and pair.a in contenders
+        and pair.b in contenders
     }
     return frozenset(metric.name for metric in headline_metrics(metrics)) - testable
 
@@ -338,14 +341,18 @@ def _untestable(entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequ
 def _ranks(
     entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequence[Pair], *, unranked: frozenset[str]
 ) -> dict[tuple[str, str], int]:
-    """1 + the number of contenders that are better at `ALPHA` after Holm's correction."""
+    """1 + the number of contenders that are better at `ALPHA` after the correction over the board.
+
+    A system that no other can be tested against, having one training seed, has no rank.
+    """
     better_end = {metric.name: metric.higher_is_better for metric in headline_metrics(metrics)}
+    tested = {(key, pair.metric) for pair in pairs if pair.no_test is None for key in (pair.a, pair.b)}
     ranks = {
         (entry.key, metric): 1
         for metric, end in better_end.items()
         if end is not None and metric not in unranked
         for entry in entries
-        if not entry.control and not entry.reasons
+        if not entry.control and not entry.reasons and (entry.key, metric) in tested
         if metric in entry.scores and entry.scores[metric].value is not None
     }
     for pair in pairs:
@@ -360,7 +367,12 @@ def _ranks(
 
 def significant(pair: Pair, *, higher_is_better: bool | None) -> tuple[str, str] | None:
     """The better and the worse system of a pair; None where the test does not tell them apart."""
-    if pair.p_holm >= ALPHA or not pair.difference or higher_is_better is None:
+    if (
+        pair.p_corrected is None
+        or pair.p_corrected >= ALPHA
+        or not pair.difference
+        or higher_is_better is None
+    ):
         return None
     a_wins = (pair.difference > 0) is higher_is_better
     return (pair.a, pair.b) if a_wins else (pair.b, pair.a)

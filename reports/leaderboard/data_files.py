@@ -41,13 +41,16 @@ SCORE_COLUMNS = (
     "n",
     "n_failed",
     "n_clusters",
-    "replicates",
+    "seeds",
+    "seed_deviation",
     "rank",
     "why_unranked",
     "method",
     "label",
 )
-PAIR_COLUMNS = ("metric", "a", "b", "difference", "low", "high", "p", "p_holm", "n", "n_clusters")
+PAIR_COLUMNS = (
+    *("metric", "a", "b", "difference", "low", "high", "p", "p_corrected", "no_test", "n", "n_clusters"),
+)
 
 
 def as_json(content: object) -> str:
@@ -112,7 +115,8 @@ def _score_row(board: Board, entry: Entry, metric: Metric) -> list[Any]:
         score.n,
         score.n_failed,
         score.n_clusters,
-        score.replicates,
+        score.seeds,
+        score.seed_deviation,
         board.ranks.get((entry.key, metric.name)),
         why if headline else why or "no headline metric",
         score.method,

@@ -33,9 +33,9 @@ from reports.submission.text import visible
 from reports.tables.best_systems import ALPHA
 from reports.text.wording import (
     MISSING,
+    corrected_p_text,
     count_text,
     difference_text,
-    p_text,
     score_text,
     title_text,
     tokens_text,
@@ -372,10 +372,11 @@ def _difference(pair: Pair | None, entry: Entry, metric: Metric) -> str:
         low=low,
         high=high,
         p=pair.p,
-        p_holm=pair.p_holm,
+        p_corrected=pair.p_corrected,
         n_clusters=pair.n_clusters,
+        no_test=pair.no_test,
     )
-    return f"{difference_text(comparison, metric)}, {p_text(pair.p_holm)}"
+    return f"{difference_text(comparison, metric)}, {corrected_p_text(comparison)}"
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -132,7 +132,10 @@ def pairs_view(board: Board) -> dict[str, Any]:
     place = {entry.key: number for number, entry in enumerate(compared)}
     by_name = {metric.name: metric for metric in board.headline}
     found: dict[str, dict[str, list[Any]]] = {
-        name: {key: [] for key in ("i", "j", "difference", "low", "high", "p", "p_holm", "winner", "n")}
+        name: {
+            key: []
+            for key in ("i", "j", "difference", "low", "high", "p", "p_corrected", "no_test", "winner", "n")
+        }
         for name in by_name
     }
     for pair in board.pairs:
@@ -143,7 +146,8 @@ def pairs_view(board: Board) -> dict[str, Any]:
         for key in ("difference", "low", "high"):
             columns[key].append(_digits(getattr(pair, key), 6))
         columns["p"].append(_digits(pair.p, 3))
-        columns["p_holm"].append(_digits(pair.p_holm, 3))
+        columns["p_corrected"].append(_digits(pair.p_corrected, 3))
+        columns["no_test"].append("" if pair.no_test is None else pair.no_test.value)
         columns["winner"].append(0 if better is None else 1 if better[0] == pair.a else -1)
         columns["n"].append(pair.n)
     return {

@@ -10,10 +10,10 @@ from reports.reproduce.claims import Claim, Kind
 from reports.reproduce.verdict import Measured, Verdict, judge
 from reports.run import BenchmarkReport, RunReport, SystemInfo
 from reports.text.wording import (
+    corrected_p_text,
     difference_text,
     difference_unit,
     interval_text,
-    p_text,
     tokens_text,
     value_text,
 )
@@ -111,14 +111,14 @@ def _metric_rows(
         comparison.difference,
         comparison.low,
         comparison.high,
-        p=comparison.p_holm,
+        p=comparison.p_corrected,
         setting=report.setting,
         caveats=tuple(dict.fromkeys((*caveats, *base.caveats))),
     )
     value, _, interval = difference_text(comparison, metric).partition(" ")
     where = _where(report, benchmark, system, metric=metric, n=comparison.n, base=base)
     value = f"{value} {difference_unit(metric)}"
-    interval = f"{interval}, {p_text(comparison.p_holm)}".lstrip(", ")
+    interval = f"{interval}, {corrected_p_text(comparison)}".lstrip(", ")
     yield _row(claim, measured, value, interval, where, system, report)
 
 

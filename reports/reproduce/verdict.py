@@ -35,8 +35,9 @@ _UNTRUE = (Caveat.RANDOM_WEIGHTS, Caveat.STAND_IN)
 class Measured:
     """Our number for a claim; value, low, high as fractions, or tokens.
 
-    p: Holm-corrected, of a difference. expected: of a token count, what the claim predicts; of a token share,
-    1. setting: of the run. caveats: of the system, its baseline and the benchmark.
+    p: of a difference, corrected over its family; None without a test. expected: of a token count, what the
+    claim predicts; of a token share, 1. setting: of the run. caveats: of the system, its baseline and the
+    benchmark.
     """
 
     value: float | None

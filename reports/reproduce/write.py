@@ -154,7 +154,7 @@ def as_frame(found: Sequence[Row]) -> pd.DataFrame:
             "value": None if row.measured is None else row.measured.value,
             "low": None if row.measured is None else row.measured.low,
             "high": None if row.measured is None else row.measured.high,
-            "p_holm": None if row.measured is None else row.measured.p,
+            "p_corrected": None if row.measured is None else row.measured.p,
             "predicted": None if row.measured is None else row.measured.expected,
             "setting": None if row.measured is None else row.measured.setting,
             "caveats": None if row.measured is None else "; ".join(row.measured.caveats),

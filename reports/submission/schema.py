@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
 from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
+from vtok_eval.results.store import comparison_of
 
 FORM = "vtok-eval submission"
 FORM_VERSION = 1
@@ -181,11 +182,24 @@ class ScoreEntry(Strict):
     n: Count
     n_failed: Count
     n_clusters: Count
-    replicates: Annotated[int, Field(ge=1, le=1_000)]
+    seeds: Annotated[int, Field(ge=0, le=1_000)] = 0
+    seed_deviation: Annotated[float, Field(ge=0)] | None = None
     confidence: Annotated[float, Field(gt=0, lt=1)]
     method: LongText
     label: LongText
     discriminates: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_0_1_0(cls, entry: Any) -> Any:
+        """Version 0.1.0 counted replicates, of which 1 may be no training."""
+        if not isinstance(entry, dict) or "replicates" not in entry or "seeds" in entry:
+            return entry
+        replicates = entry["replicates"]
+        if type(replicates) is not int or not 1 <= replicates <= 1_000:
+            raise ValueError(f"replicates must be a whole number from 1 to 1,000, not {replicates!r}")
+        kept = {key: value for key, value in entry.items() if key != "replicates"}
+        return {**kept, "seeds": replicates if replicates > 1 else 0}
 
     def score(self) -> Score:
         """The score."""
@@ -202,17 +216,43 @@ class ComparisonEntry(Strict):
     difference: float | None
     low: float | None
     high: float | None
-    p: Probability
-    p_holm: Probability
+    p: Probability | None
+    p_corrected: Probability | None
     n_clusters: Count
     confidence: Annotated[float, Field(gt=0, lt=1)]
     test: LongText
     n: Count
     n_unpaired: Count
+    seeds: Annotated[int, Field(ge=0, le=1_000)] = 0
+    baseline_seeds: Annotated[int, Field(ge=0, le=1_000)] = 0
+    correction: Literal["max-T", "Holm"] = "max-T"
+    no_test: (
+        Literal[
+            "no shared sample",
+            "one training seed",
+            "different numbers of training seeds",
+            "reader not sound here",
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_0_1_0(cls, entry: Any) -> Any:
+        """Version 0.1.0 corrected by Holm's method and called the result `p_holm`."""
+        if not isinstance(entry, dict) or "p_holm" not in entry or "p_corrected" in entry:
+            return entry
+        kept = {key: value for key, value in entry.items() if key != "p_holm"}
+        return {**kept, "p_corrected": entry["p_holm"], "correction": "Holm"}
+
+    @model_validator(mode="after")
+    def _p_or_reason(self) -> Self:
+        self.comparison()
+        return self
 
     def comparison(self) -> Comparison:
         """The comparison."""
-        return Comparison(**self.model_dump())
+        return comparison_of(self.model_dump())
 
 
 class RecordEntry(Strict):

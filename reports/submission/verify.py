@@ -39,7 +39,10 @@ MAX_LINE_BYTES = 1 * 2**20
 TOLERANCE = 1e-9
 """Relative and absolute, of a number that was computed again: sums differ in their last bits by machine."""
 
-RESAMPLED = frozenset({"low", "high", "p", "p_holm", "method", "test", "discriminates"})
+RESAMPLED = frozenset(
+    {"low", "high", "p", "p_corrected", "correction", "no_test", "method", "test", "discriminates"}
+    | {"seeds", "baseline_seeds", "seed_deviation"}
+)
 """What another version of vtok-eval may compute in another way from the same records."""
 
 Document = TypeVar("Document", bound=Strict)

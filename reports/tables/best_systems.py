@@ -108,7 +108,7 @@ def _beats(
     n_tests: int,
 ) -> bool:
     pair = tests.get((metric.name, system, other)) or tests.get((metric.name, other, system))
-    if pair is None or not pair.difference:
+    if pair is None or pair.p is None or not pair.difference:
         return False
     difference = pair.difference if pair.a == system else -pair.difference
     return (difference > 0) is bool(metric.higher_is_better) and pair.p * n_tests < ALPHA

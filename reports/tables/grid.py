@@ -10,6 +10,7 @@ from reports.run import BenchmarkReport, Cell, SystemInfo
 from reports.text.wording import (
     MISSING,
     NOT_DISCRIMINATING,
+    corrected_p_text,
     count_text,
     difference_text,
     p_text,
@@ -187,7 +188,12 @@ def _difference_row(
             continue
         mark = verdict(comparison, metric).value
         difference = difference_text(comparison, metric, interval=False)
-        texts.append(f"{difference}, {p_text(comparison.p_holm).replace(' ', '')} {mark}".rstrip())
+        p = (
+            corrected_p_text(comparison)
+            if comparison.p_corrected is None
+            else p_text(comparison.p_corrected).replace(" ", "")
+        )
+        texts.append(f"{difference}, {p} {mark}".rstrip())
     if not any(texts):
         return
     tokens = (GridCell(""),) if benchmark.tokens else ()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from reports.run import BenchmarkReport, RunReport, SystemInfo
 from reports.text.wording import (
     Verdict,
+    corrected_p_text,
     difference_text,
     difference_unit,
-    p_text,
     percent,
     testable,
     tokens_text,
@@ -93,7 +93,8 @@ def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> s
     """One metric's finding, e.g. "temporal 23.0 points better [+19.0, +27.0], p < 0.001"."""
     number, _, interval = difference_text(comparison, metric).partition(" ")
     unit = difference_unit(metric)
-    evidence = f"{interval}, {p_text(comparison.p_holm)}" if interval else p_text(comparison.p_holm)
+    p = corrected_p_text(comparison)
+    evidence = f"{interval}, {p}" if interval else p
     doubt = "" if discriminates else " (a metric that does not discriminate in this run)"
     size = f"{number.lstrip('+−')} {unit}"
     match verdict(comparison, metric):
@@ -103,6 +104,8 @@ def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> s
             return f"{metric.title} {size} worse {evidence}{doubt}"
         case Verdict.DIFFERENT:
             return f"{metric.title} different by {number} {unit} {evidence}{doubt}"
+        case _ if comparison.no_test is not None:
+            return f"{metric.title}: not tested, {number} {unit} {evidence}{doubt}"
         case _:
             return f"{metric.title}: no difference shown, {number} {unit} {evidence}{doubt}"
 
@@ -118,10 +121,12 @@ def how_to_read(report: RunReport) -> str:
         for benchmark in benchmarks[:MOST_BENCHMARKS]
     }
     levels = sorted({comparison.confidence for comparison in tests.values()})
+    corrections = sorted({comparison.correction.value for comparison in tests.values()})
     said = [about[name] + comparison.test for name, comparison in tests.items()]
     return (
         f"In brackets: {' and '.join(map(percent, levels))} intervals of the paired difference. p: of the "
-        f"paired test, Holm-corrected over systems and metrics of a benchmark. Test: {'. '.join(said)}."
+        f"paired test, corrected ({' and '.join(corrections)}) over systems and metrics of a benchmark. "
+        f"Test: {'. '.join(said)}."
     )
 
 

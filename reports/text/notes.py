@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reports.run import BenchmarkReport, RunReport
 from reports.text.wording import (
@@ -16,6 +16,7 @@ from reports.text.wording import (
     testable,
 )
 from vtok_eval.results.description import Caveat
+from vtok_eval.results.records import Score
 
 
 def status_notes(report: RunReport) -> tuple[str, ...]:
@@ -44,9 +45,7 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
     yield "n: samples behind each score; in brackets how many of them failed."
     levels = " and ".join(percent(level) for level in confidences)
     yield f"In brackets: {levels} intervals, each for itself (not corrected for how many there are)."
-    replicates = sorted({score.replicates for score in scores if score.value is not None})
-    if replicates == [1]:
-        yield "One training run or measurement per sample: the intervals hold no variance of training."
+    yield from _seed_notes(scores)
     found = [cell.comparison for cell in cells if cell.comparison is not None]
     compared = [comparison for comparison in found if testable(comparison)]
     if found and not compared:
@@ -77,4 +76,20 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield (
             f"Up to {unpaired} samples that only one of two compared systems has "
             "were left out of a comparison."
+        )
+
+
+def _seed_notes(scores: Sequence[Score]) -> Iterator[str]:
+    """How many training seeds are behind the numbers, and what follows from that."""
+    seeds = sorted({score.seeds for score in scores if score.value is not None})
+    several = [number for number in seeds if number > 1]
+    if several:
+        yield (
+            f"Training seeds behind each number: {' or '.join(map(str, several))}; intervals and tests are "
+            "over clips and seeds."
+        )
+    if 1 in seeds:
+        yield (
+            "One training seed: the intervals are over clips alone, and no trained system is tested against "
+            "another, since how much a score varies with training is unknown."
         )

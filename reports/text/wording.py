@@ -13,7 +13,7 @@ MISSING = "–"
 MINUS = "−"
 
 MARKS_EXPLAINED = (
-    "▲ better, ▼ worse than the baseline: Holm-corrected p of the paired test below "
+    "▲ better, ▼ worse than the baseline: corrected p of the paired test below "
     f"{ALPHA:g}; no mark: no difference shown, which does not mean that there is none."
 )
 BEST_EXPLAINED = (
@@ -45,8 +45,9 @@ class Verdict(Enum):
 
 
 def verdict(comparison: Comparison, metric: Metric) -> Verdict:
-    """The verdict at `ALPHA` after Holm's correction."""
-    if comparison.p_holm >= ALPHA or not comparison.difference or not testable(comparison):
+    """The verdict at `ALPHA` after the correction over the comparison's family."""
+    p = comparison.p_corrected
+    if p is None or p >= ALPHA or not comparison.difference or not testable(comparison):
         return Verdict.NOT_SHOWN
     if metric.higher_is_better is None:
         return Verdict.DIFFERENT
@@ -119,6 +120,13 @@ def p_text(p: float, *, name: str = "p") -> str:
     if p < 0.001:
         return f"{name} < 0.001"
     return f"{name} = {p:.3f}" if p < 0.0995 else f"{name} = {p:.2f}"
+
+
+def corrected_p_text(comparison: Comparison) -> str:
+    """The corrected p, or why there is no test: "p = 0.034", "no test: one training seed"."""
+    if comparison.p_corrected is None:
+        return "no test" if comparison.no_test is None else f"no test: {comparison.no_test.value}"
+    return p_text(comparison.p_corrected)
 
 
 def tokens_text(tokens: float | None) -> str:

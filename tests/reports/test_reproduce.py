@@ -49,7 +49,7 @@ def measured(value, low, high, p=0.001, *, setting="paper", **more):
         (GAIN, measured(0.03, 0.01, 0.05, setting="paper-like"), Verdict.SIGN),
         (GAIN, measured(0.02, -0.01, 0.05, p=0.2, setting="custom"), Verdict.UNDECIDED),
         (GAIN, measured(-0.03, -0.05, -0.01, setting="custom"), Verdict.DISAGREES),
-        # The interval is clear of 0, but Holm's correction leaves p above 0.05.
+        # The interval is clear of 0, but the correction leaves p above 0.05.
         (GAIN, measured(0.03, 0.01, 0.05, p=0.08, setting="custom"), Verdict.UNDECIDED),
         # The paper's setting with a re-created benchmark is not the paper's setting.
         (GAIN, measured(0.03, 0.01, 0.05, caveats=("re-creation",)), Verdict.SIGN),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.records import Record, Status
+from vtok_eval.results.records import TRAINING_SEEDS, Record, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,8 @@ class JobColumns:
 
     values: measured metric -> `(N, R)`, a row of NaN where the metric does not apply, NaN at a row's end
     where it has fewer replicates than others. failed: `(N,)`. failed_meta: what the records of failed samples
-    say under `meta`, by the sample's place.
+    say under `meta`, by the sample's place. training_seeds: how many seeds trained what gave the values; 0
+    where nothing was trained, or an older version wrote the records.
     """
 
     system: str
@@ -74,6 +75,7 @@ class JobColumns:
     failed: Bools
     values: Mapping[str, Floats]
     failed_meta: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    training_seeds: int = 0
 
 
 class SampleSets:
@@ -122,7 +124,14 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
         failed=np.array([record.status is Status.FAILED for record in ordered]),
         values={name: _matrix(ordered, name) for name in names},
         failed_meta={i: record.meta for i, record in enumerate(ordered) if record.status is Status.FAILED},
+        training_seeds=max((seeds_in(record.meta) for record in ordered), default=0),
     )
+
+
+def seeds_in(meta: Mapping[str, Any]) -> int:
+    """How many training seeds a record's meta states; 0 where it states none, or no count."""
+    found = meta.get(TRAINING_SEEDS, 0)
+    return found if type(found) is int and found > 0 else 0
 
 
 def job_columns(records: Iterable[Record] | pd.DataFrame | JobColumns) -> JobColumns:
@@ -167,7 +176,7 @@ def _moved(job: JobColumns, union: SampleSet) -> JobColumns:
         values[name] = np.full((len(union), matrix.shape[1]), np.nan)
         values[name][rows] = matrix
     meta = {int(rows[i]): found for i, found in job.failed_meta.items()}
-    return JobColumns(job.system, job.benchmark, union, failed, values, meta)
+    return JobColumns(job.system, job.benchmark, union, failed, values, meta, job.training_seeds)
 
 
 def _check_one_job(records: Sequence[Record]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.columns import Floats, JobColumns, SampleSets
-from vtok_eval.results.records import Status
+from vtok_eval.results.records import TRAINING_SEEDS, Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,8 @@ _COLUMNS = ["job", "system", "benchmark", "sample_id", "cluster", "status", "met
 _TEXTS = [*_COLUMNS[:7]]
 _TOKENS = r'"tokens": ?(?P<tokens>-?[0-9][0-9.eE+-]*)'
 """In the JSON text of a record's cost. A quote inside a key is escaped, so that this is always the key."""
+_SEEDS = rf'"{TRAINING_SEEDS}": ?(?P<seeds>[0-9]{{1,9}})[,}}]'
+"""The same in the JSON text of a record's meta."""
 
 
 FailedMeta = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
@@ -29,11 +32,16 @@ FailedMeta = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
 
 
 def read_parquet(
-    path: Path, sets: SampleSets, *, failed_meta: FailedMeta | None = None
+    path: Path,
+    sets: SampleSets,
+    *,
+    failed_meta: FailedMeta | None = None,
+    training_seeds: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[JobColumns]:
     """The jobs of a run's records.parquet, one at a time; memory is that of a row group and a job.
 
-    failed_meta: from `read_failed_meta`; records.parquet itself does not hold it.
+    failed_meta, training_seeds: from `read_failed_meta` and `read_training_seeds`; records.parquet itself
+    does not hold them.
 
     Raises:
         RunFolderError: the file is no export of records, or the records of a job lie apart in it.
@@ -43,7 +51,9 @@ def read_parquet(
 
     try:
         with pq.ParquetFile(path, read_dictionary=_TEXTS) as file:
-            yield from _jobs(_pieces(file), sets, path, failed_meta or {})
+            for job in _jobs(_pieces(file), sets, path, failed_meta or {}):
+                seeds = (training_seeds or {}).get((job.benchmark, job.system), 0)
+                yield replace(job, training_seeds=seeds)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
 
@@ -80,6 +90,35 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
     return {key: total / count for key, (total, count) in totals.items() if count}
+
+
+def read_training_seeds(path: Path) -> dict[tuple[str, str], int]:
+    """By benchmark and system: the training seeds that its records state, from a run's samples.parquet.
+
+    Jobs whose records state none have no key.
+
+    Raises:
+        RunFolderError: the file is no export of samples.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found: dict[tuple[str, str], int] = {}
+    try:
+        with pq.ParquetFile(path, read_dictionary=["system", "benchmark"]) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["system", "benchmark", "meta"])
+                if not table.num_rows:
+                    continue
+                seeds = pc.struct_field(pc.extract_regex(table["meta"], _SEEDS), "seeds")
+                table = table.set_column(2, "seeds", pc.cast(seeds, pa.int64())).filter(pc.is_valid(seeds))
+                for row in table.group_by(["benchmark", "system"]).aggregate([("seeds", "max")]).to_pylist():
+                    key = (row["benchmark"], row["system"])
+                    found[key] = max(found.get(key, 0), row["seeds_max"])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
+    return found
 
 
 def count_samples(path: Path) -> dict[str, tuple[int, int]]:

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import Bools, Floats, JobColumns
-from vtok_eval.results.records import Metric
+from vtok_eval.results.columns import Bools, Floats, JobColumns, SampleSet
+from vtok_eval.results.records import Metric, NoTest
 from vtok_eval.results.resampling import (
     RARE,
     Interval,
     bootstrap,
-    crossed_t_p,
     few_differences_interval,
     proportion_interval,
-    resamples_for,
-    sign_flip_p,
 )
 from vtok_eval.results.sample_table import (
     ClusterSums,
@@ -39,7 +36,10 @@ class Quantity:
 
     sums: None where a component has no sample. n, n_failed: samples, and failed ones among them. n_out:
     samples that only one side of a difference has. values: all that `sums` adds up. missing: components
-    without samples. note: what the method's description must add.
+    without samples. note: what the method's description must add. seeds: training seeds behind the values, of
+    each side where it is a difference; 0 where nothing was trained. Of a difference alone, key: names it
+    among the differences of a benchmark; samples: whose clusters `sums.places` counts; no_test: why there can
+    be no test of it.
     """
 
     metric: Metric
@@ -50,6 +50,26 @@ class Quantity:
     values: Floats
     missing: str = ""
     note: str = ""
+    seeds: tuple[int, ...] = (0,)
+    key: str = ""
+    samples: SampleSet | None = None
+    no_test: NoTest | None = None
+
+
+def seeds_behind(job: JobColumns, replicates: int) -> int:
+    """How many training seeds are behind values with this many replicates; 0 where nothing was trained.
+
+    Several replicates are taken for training seeds, whether the records state a number or not.
+
+    Example:
+        >>> import numpy as np
+        >>> from vtok_eval.results.columns import JobColumns, SampleSet
+        >>> samples = SampleSet(("a",), ("a",), np.zeros(1, dtype=np.intp))
+        >>> job = JobColumns("vtok", "scenes", samples, np.zeros(1, dtype=bool), {}, training_seeds=1)
+        >>> seeds_behind(job, 1), seeds_behind(job, 3)
+        (1, 3)
+    """
+    return replicates if replicates > 1 else min(job.training_seeds, 1)
 
 
 def score_quantity(job: JobColumns, metric: Metric, metrics: Sequence[Metric]) -> Quantity:
@@ -68,6 +88,7 @@ def score_quantity(job: JobColumns, metric: Metric, metrics: Sequence[Metric]) -
         values=found.values[found.present].ravel(),
         missing=_missing(measured, found.present),
         note=f"; {n_failed} failed samples left out" if left_out else "",
+        seeds=(seeds_behind(job, found.replicates),),
     )
 
 
@@ -78,6 +99,7 @@ def difference_quantity(a: JobColumns, b: JobColumns, metric: Metric, metrics: S
     whole_a, whole_b = material(a, metric, metrics), material(b, metric, metrics)
     found_a, found_b = whole_a.taken(rows_a), whole_b.taken(rows_b)
     note = ""
+    seeds = (seeds_behind(a, whole_a.replicates), seeds_behind(b, whole_b.replicates))
     if found_a.replicates != found_b.replicates:
         sizes = (found_a.replicates, found_b.replicates)
         if 1 not in sizes:
@@ -101,7 +123,33 @@ def difference_quantity(a: JobColumns, b: JobColumns, metric: Metric, metrics: S
         values=apart.values[both].ravel(),
         missing=_missing(measured, both),
         note=note,
+        seeds=seeds,
+        key=pair_key(metric.name, a.system, b.system),
+        samples=a.samples,
+        no_test=NoTest.NOTHING_SHARED if not apart.whole else untestable(*seeds),
     )
+
+
+def pair_key(metric: str, a: str, b: str) -> str:
+    """Names the comparison of two systems on a metric, in either order."""
+    return "\n".join((metric, *sorted((a, b))))
+
+
+def untestable(seeds_a: int, seeds_b: int) -> NoTest | None:
+    """Why the seeds of two systems allow no test of their difference; None where they do.
+
+    One training seed shows nothing of how much training varies. Sides with different numbers of seeds cannot
+    be paired seed by seed.
+
+    Example:
+        >>> untestable(0, 0), untestable(3, 3), untestable(0, 3)
+        (None, None, None)
+        >>> untestable(1, 0).value
+        'one training seed'
+    """
+    if 1 in (seeds_a, seeds_b):
+        return NoTest.ONE_SEED
+    return NoTest.UNEQUAL_SEEDS if seeds_a and seeds_b and seeds_a != seeds_b else None
 
 
 def _missing(measured: Sequence[Metric], present: Bools) -> str:
@@ -204,27 +252,3 @@ def _bounds(metric: Metric, difference: bool) -> tuple[float, float]:
     if not metric.bounded:
         return (-np.inf, np.inf)
     return (-1.0, 1.0) if difference else (0.0, 1.0)
-
-
-def quantity_p_values(quantities: Sequence[Quantity], *, seed: int) -> list[tuple[float, str]]:
-    """The p of each difference being 0, and the test in words."""
-    found: list[tuple[float, str]] = [(1.0, "no test: no shared sample")] * len(quantities)
-    by_clusters: dict[int, list[int]] = {}
-    for i, quantity in enumerate(quantities):
-        if quantity.sums is not None:
-            by_clusters.setdefault(quantity.sums.n_clusters, []).append(i)
-    for members in _handfuls(by_clusters):
-        groups = [sums for i in members if (sums := quantities[i].sums) is not None]
-        n_clusters = groups[0].n_clusters
-        flips = sign_flip_p(np.stack([sums.parts() for sums in groups], axis=1), seed=seed)
-        for i, sums, p in zip(members, groups, flips, strict=True):
-            found[i] = _strictest(sums, float(p), n_clusters)
-    return found
-
-
-def _strictest(sums: ClusterSums, p: float, n_clusters: int) -> tuple[float, str]:
-    test = f"paired sign-flip test over {n_clusters} clusters, up to {resamples_for(n_clusters)} flips"
-    if sums.replicates == 1 or n_clusters == 1:
-        return p, test
-    crossed = f"t-test over clusters x {sums.replicates} replicates"
-    return max(p, crossed_t_p(sums)), f"larger p of: {test}; {crossed}"

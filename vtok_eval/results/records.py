@@ -18,6 +18,10 @@ FAILED_AT = "failed_at"
 """Key in the meta of a failed record: the metrics that it failed at, parted by ";". It may have others."""
 
 
+TRAINING_SEEDS = "training_seeds"
+"""Key in a record's meta: how many seeds trained what gave the values; absent where nothing was trained."""
+
+
 class Status(StrEnum):
     """How a sample ended."""
 
@@ -116,7 +120,9 @@ class Score:
 
     n: samples the metric applies to, failed ones included; n_failed: how many of them failed.
     n_clusters: how many clips (or other clusters) the interval resamples.
-    replicates: training seeds behind each value; with 1 the interval holds no variance of training.
+    seeds: training seeds behind each value; 0 where nothing was trained for the run. The variance of training
+        is part of the interval from 2 seeds on.
+    seed_deviation: standard deviation of the score between the seeds; None below 2 seeds.
     low, high: the interval at `confidence`; both None where n is too small for one.
     method: how the interval was computed, in words.
     label: what must stand wherever the number is shown ("embedded default, not the paper's setting").
@@ -132,11 +138,32 @@ class Score:
     n: int
     n_failed: int
     n_clusters: int
-    replicates: int = 1
+    seeds: int = 0
+    seed_deviation: float | None = None
     confidence: float = 0.95
     method: str = ""
     label: str = ""
     discriminates: bool = True
+
+
+class NoTest(StrEnum):
+    """Why a comparison has no p-value; the value is the reason in words."""
+
+    NOTHING_SHARED = "no shared sample"
+    ONE_SEED = "one training seed"
+    """A side was trained with one seed: how much its score varies with training is unknown."""
+    UNEQUAL_SEEDS = "different numbers of training seeds"
+    NOT_SOUND = "reader not sound here"
+    """A self-check of the run found that the benchmark's reader misses what the tokens hold."""
+
+
+class Correction(StrEnum):
+    """How p-values were corrected over their family."""
+
+    MAX_T = "max-T"
+    """Step-down max-T over joint sign flips; see `vtok_eval.results.max_t`."""
+    HOLM = "Holm"
+    """Holm's method, in run folders that earlier versions wrote."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +171,19 @@ class Comparison:
     """A paired comparison of one system with the baseline on one metric, over the samples both have.
 
     difference: system minus baseline, in the metric's unit; low, high: its interval. `difference` is None
-        where no sample is shared, the interval also where the shared samples lie in one cluster.
-    p: two-sided p of the paired test; p_holm: corrected by Holm over its family on this benchmark, which is
-        all systems x all headline metrics, or all systems x all other metrics.
-    n, n_clusters: shared samples, and the clusters they lie in; n_unpaired: samples that only one of the two
-        has a value for, left out.
+        where no sample is shared, the interval also where the shared samples are all in one cluster.
+    p: two-sided p of the paired test; p_corrected: corrected by `correction` over its family on this
+        benchmark, which is all systems x all headline metrics, or all systems x all other metrics. Both are
+        None where there is no test; `no_test` says why.
+    n, n_clusters: shared samples, and the clusters that hold them; n_unpaired: samples that only one of the
+        two has a value for, left out.
+    seeds, baseline_seeds: training seeds behind each side's values; 0 where nothing was trained.
     test: the interval and the test in words.
+
+    Example:
+        >>> Comparison("b", "hit", "vtok", "frames-2", 0.02, 0.01, 0.03, None, None, 100,
+        ...            no_test=NoTest.ONE_SEED).no_test.value
+        'one training seed'
     """
 
     benchmark: str
@@ -159,10 +193,22 @@ class Comparison:
     difference: float | None
     low: float | None
     high: float | None
-    p: float
-    p_holm: float
+    p: float | None
+    p_corrected: float | None
     n_clusters: int
     confidence: float = 0.95
     test: str = ""
     n: int = 0
     n_unpaired: int = 0
+    seeds: int = 0
+    baseline_seeds: int = 0
+    correction: Correction = Correction.MAX_T
+    no_test: NoTest | None = None
+
+    def __post_init__(self) -> None:
+        tested = self.no_test is None
+        if (self.p is not None) is not tested or (self.p_corrected is not None) is not tested:
+            raise ValueError(
+                f"{self.system} on {self.metric}: either both p-values or a reason in `no_test`, "
+                f"not p={self.p}, p_corrected={self.p_corrected}, no_test={self.no_test}"
+            )

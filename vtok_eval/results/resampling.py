@@ -45,10 +45,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard error of a score over clusters and replicates, and its degrees of freedom."""
+    """The standard error of a score over clusters and replicates, and its degrees of freedom.
+
+    seed_error: the part that the replicates add to it; its square is the rest that the clusters leave.
+    """
 
     standard_error: float
     degrees_of_freedom: float
+    seed_error: float = 0.0
 
 
 def spread(sums: ClusterSums) -> Spread:
@@ -73,7 +77,7 @@ def spread(sums: ClusterSums) -> Spread:
     df = total**2 / (
         ms_clusters**2 / (n_clusters - 1) + ms_replicates**2 / (replicates - 1) + ms_rest**2 / df_rest
     )
-    return Spread(float(np.sqrt(total / cells.size)), df)
+    return Spread(float(np.sqrt(total / cells.size)), df, float(np.sqrt((total - ms_clusters) / cells.size)))
 
 
 def bootstrap(
@@ -162,16 +166,6 @@ def sign_flip_p(parts: Floats, *, seed: int) -> Floats:
     if many.any():
         p[many] = _random_p(parts[:, many], seed)
     return p
-
-
-def crossed_t_p(sums: ClusterSums) -> float:
-    """Two-sided p of a difference being 0, by the t-test whose error is `spread`; 1 where nothing spreads."""
-    from scipy.stats import t
-
-    error = spread(sums)
-    if error.standard_error == 0:
-        return 1.0
-    return float(2 * t.sf(abs(sums.value()) / error.standard_error, error.degrees_of_freedom))
 
 
 def _exact_p(parts: Floats) -> float:

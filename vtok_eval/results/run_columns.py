@@ -12,6 +12,7 @@ from vtok_eval.results.parquet_columns import (
     read_failed_meta,
     read_parquet,
     read_tokens,
+    read_training_seeds,
 )
 from vtok_eval.results.store import RunFolder
 
@@ -100,7 +101,12 @@ def _is_current(folder: RunFolder, states: tuple[JobState, ...]) -> bool:
 
 def _from_parquet(folder: RunFolder, states: tuple[JobState, ...] | None, sets: SampleSets) -> RunRecords:
     samples = folder.path / "samples.parquet"
-    found = read_parquet(folder.path / "records.parquet", sets, failed_meta=read_failed_meta(samples))
+    found = read_parquet(
+        folder.path / "records.parquet",
+        sets,
+        failed_meta=read_failed_meta(samples),
+        training_seeds=read_training_seeds(samples),
+    )
     jobs = {(job.benchmark, job.system): job for job in found}
     failures = tuple(Failure(*row) for row in read_failed(samples))
     return RunRecords(

@@ -66,10 +66,12 @@ class ClusterSums:
 
     sums: `(K, C, R)`, the sum of the samples' values. counts: `(K, C)`, how many samples. The score is the
     mean over components and replicates of `sums.sum(C) / counts.sum(C)`: clusters weigh by their samples.
+    places: `(C,)`, which clusters of the sample set these are; None where it does not matter.
     """
 
     sums: Floats
     counts: Floats
+    places: NDArray[np.intp] | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -88,6 +90,12 @@ class ClusterSums:
     def value(self) -> float:
         """The score, to twelve digits: what the order of a sum changes is beyond them."""
         return float(f"{self.means().mean():.12g}")
+
+    def seed_deviation(self) -> float | None:
+        """Standard deviation of the score between the replicates, to twelve digits; None below two."""
+        if self.replicates < 2:
+            return None
+        return float(f"{self.means().mean(axis=0).std(ddof=1):.12g}")
 
     def influence(self) -> Floats:
         """`(C, R)`: how each cell moves the score; the cells' mean is 0, and their spread is the score's.
@@ -186,7 +194,7 @@ def cluster_sums(found: Material, *, clusters: NDArray[np.intp], n_clusters: int
         for r in range(replicates):
             sums[k, :, r] = np.bincount(clusters, weights=found.values[k, :, r], minlength=n_clusters)
     used = counts.any(axis=0)
-    return ClusterSums(sums=sums[:, used], counts=counts[:, used])
+    return ClusterSums(sums=sums[:, used], counts=counts[:, used], places=np.flatnonzero(used))
 
 
 def job_sums(job: JobColumns, found: Material) -> ClusterSums:

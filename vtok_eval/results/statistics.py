@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.columns import JobColumns, job_columns
+from vtok_eval.results.difference_tests import PValues, quantity_p_values
 from vtok_eval.results.quantities import (
     Quantity,
     difference_quantity,
     quantity_intervals,
-    quantity_p_values,
     score_quantity,
 )
 from vtok_eval.results.records import Comparison, Metric, Record, Score
@@ -100,7 +100,8 @@ def score_systems(
             n=quantity.n,
             n_failed=quantity.n_failed,
             n_clusters=0 if quantity.sums is None else quantity.sums.n_clusters,
-            replicates=1 if quantity.sums is None else quantity.sums.replicates,
+            seeds=quantity.seeds[0],
+            seed_deviation=None if quantity.sums is None else quantity.sums.seed_deviation(),
             confidence=confidence,
             method=interval.method + quantity.note,
             label=label,
@@ -118,12 +119,13 @@ def compare(
     confidence: float = 0.95,
     seed: int = SEED,
 ) -> Comparison:
-    """System a minus baseline b on one metric, over the samples both have; `p_holm` is `p`, a family of one.
+    """System a minus baseline b on one metric, over the samples both have; a family of one for `p_corrected`.
 
     Interval: as for a score, of the paired differences. p: sign flips of whole clusters (two-sided, exact for
-    few differing clusters). With several replicates the sign flips hold the trained weights fixed, so p is
-    the larger of theirs and a t-test over clusters and replicates. Replicates are paired by number where both
-    have equally many, else each side's are averaged first and the interval holds no variance of training.
+    few differing clusters); with several training seeds a part for their spread is added to every flip, see
+    `max_t`. Replicates are paired by number where both have equally many, else each side's are averaged first
+    and there is no test. There is none either where a side was trained with one seed: how much training
+    varies is then unknown. `no_test` says so.
     A sample that failed on one side counts as `failed_as` there if the other side has the metric; what only
     one side has a value for is left out and counted in `n_unpaired`.
 
@@ -145,8 +147,8 @@ def compare_all(
 ) -> list[Comparison]:
     """Every other system of one benchmark against the baseline, on every metric with an end that is better.
 
-    p-values are corrected by Holm's method in two families: all systems x all headline metrics, which is what
-    a run claims, and all systems x the other metrics, which explain it.
+    p-values are corrected by step-down max-T (see `max_t`) in two families: all systems x all headline
+    metrics, which is what a run claims, and all systems x the other metrics, which explain it.
 
     Raises:
         UnknownNameError: there is no such baseline.
@@ -157,28 +159,7 @@ def compare_all(
     tested = [metric for metric in metrics if metric.higher_is_better is not None]
     base = _not_empty(by_system[baseline])
     others = [_not_empty(records) for system, records in by_system.items() if system != baseline]
-    found = _compared(others, base, tested, known=(*metrics, *known), confidence=confidence, seed=seed)
-    headline = {metric.name for metric in tested if metric.headline}
-    for family in (True, False):
-        members = [i for i, comparison in enumerate(found) if (comparison.metric in headline) is family]
-        for i, corrected in zip(members, holm([found[i].p for i in members]), strict=True):
-            found[i] = replace(found[i], p_holm=corrected)
-    return found
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979), in the order given.
-
-    Raises:
-        ValueError: one lies outside [0, 1].
-    """
-    if not all(0 <= p <= 1 for p in p_values):
-        raise ValueError(f"p-values must lie between 0 and 1: {list(p_values)}")
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = largest
-    return corrected
+    return _compared(others, base, tested, known=(*metrics, *known), confidence=confidence, seed=seed)
 
 
 def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence[str] = ()) -> bool:
@@ -239,7 +220,7 @@ def _compared(
         asked += [(job, difference_quantity(job, base, metric, (*metrics, *known))) for metric in metrics]
     quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=True)
-    tests = quantity_p_values(quantities, seed=seed)
+    tests = _tests(quantities, seed=seed)
     return [
         Comparison(
             benchmark=job.benchmark,
@@ -249,16 +230,29 @@ def _compared(
             difference=None if quantity.sums is None else quantity.sums.value(),
             low=interval.low,
             high=interval.high,
-            p=p,
-            p_holm=p,
+            p=test.p,
+            p_corrected=test.corrected,
             n_clusters=0 if quantity.sums is None else quantity.sums.n_clusters,
             confidence=confidence,
-            test=f"{test}; {interval.method}{quantity.note}",
+            test=f"{test.test}; {interval.method}{quantity.note}",
             n=quantity.n,
             n_unpaired=quantity.n_out,
+            seeds=quantity.seeds[0],
+            baseline_seeds=quantity.seeds[-1],
+            no_test=quantity.no_test,
         )
-        for (job, quantity), interval, (p, test) in zip(asked, intervals, tests, strict=True)
+        for (job, quantity), interval, test in zip(asked, intervals, tests, strict=True)
     ]
+
+
+def _tests(quantities: Sequence[Quantity], *, seed: int) -> list[PValues]:
+    """Each difference's p-values; those on headline metrics are one family, the others another."""
+    found: dict[int, PValues] = {}
+    for headline in (True, False):
+        members = [i for i, quantity in enumerate(quantities) if quantity.metric.headline is headline]
+        tests = quantity_p_values([quantities[i] for i in members], seed=seed)
+        found |= zip(members, tests, strict=True)
+    return [found[i] for i in range(len(quantities))]
 
 
 def _not_empty(records: JobRecords) -> JobColumns:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.journal import Job, Journal, check_version
-from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score, Status
+from vtok_eval.results.records import (
+    SCHEMA_VERSION,
+    Comparison,
+    Correction,
+    Metric,
+    NoTest,
+    Record,
+    Score,
+    Status,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +171,7 @@ class RunFolder:
         Raises:
             RunFolderError: the run has no scores yet.
         """
-        return [_score(entry) for entry in self._entries("scores")]
+        return [score_of(entry) for entry in self._entries("scores")]
 
     def write_scores(self, scores: Sequence[Score]) -> None:
         """Write scores.json anew."""
@@ -174,7 +183,7 @@ class RunFolder:
         Raises:
             RunFolderError: the run has no comparisons yet.
         """
-        return [Comparison(**entry) for entry in self._entries("comparisons")]
+        return [comparison_of(entry) for entry in self._entries("comparisons")]
 
     def write_comparisons(self, comparisons: Sequence[Comparison]) -> None:
         """Write comparisons.json anew."""
@@ -328,7 +337,35 @@ def _dump(content: Mapping[str, Any]) -> str:
     return json.dumps(dict(content), allow_nan=False, ensure_ascii=False)
 
 
-def _score(entry: dict[str, Any]) -> Score:
+def score_of(entry: Mapping[str, Any]) -> Score:
+    """The score that an entry of scores.json holds; 0.1.0 counted replicates, of which 1 may be no training.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
     metric = entry["metric"]
     lists = {name: tuple(metric[name]) for name in ("mean_of", "weights") if name in metric}
-    return Score(**{**entry, "metric": Metric(**{**metric, **lists})})
+    fields = {**entry, "metric": Metric(**{**metric, **lists})}
+    replicates = fields.pop("replicates", 1)
+    return Score(**{"seeds": replicates if replicates > 1 else 0, **fields})
+
+
+def comparison_of(entry: Mapping[str, Any]) -> Comparison:
+    """The comparison that an entry of comparisons.json holds, as this version or 0.1.0 (with Holm) wrote it.
+
+    Raises:
+        TypeError, ValueError: a field is missing, unknown or of no known value.
+
+    Example:
+        >>> old = {"benchmark": "b", "metric": "hit", "system": "a", "baseline": "c", "difference": 0.1,
+        ...        "low": 0.0, "high": 0.2, "p": 0.01, "p_holm": 0.04, "n_clusters": 50}
+        >>> found = comparison_of(old)
+        >>> found.p_corrected, found.correction.value
+        (0.04, 'Holm')
+    """
+    fields = dict(entry)
+    if "p_holm" in fields:
+        fields |= {"p_corrected": fields.pop("p_holm"), "correction": Correction.HOLM}
+    fields["correction"] = Correction(fields.get("correction", Correction.MAX_T))
+    no_test = fields.get("no_test")
+    return Comparison(**{**fields, "no_test": None if no_test is None else NoTest(no_test)})

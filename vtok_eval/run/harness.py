@@ -13,7 +13,7 @@ from vtok_eval.benchmark import Context, DerivesScores, Outcome
 from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.results.journal import Job, Journal, check_record
 from vtok_eval.results.provenance import finish, provenance
-from vtok_eval.results.records import FAILED_AT, Record, Status
+from vtok_eval.results.records import FAILED_AT, TRAINING_SEEDS, Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.identity import check_same_run, merged_entries
 from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
@@ -318,9 +318,12 @@ def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Recor
     )
     if isinstance(result, Failure) or (result.error is not None and not result.failed_at):
         return failed
-    record = replace(failed, values=result.values, outputs=result.outputs, cost=result.cost)
+    meta = dict(sample.meta)
+    if result.training_seeds:
+        meta[TRAINING_SEEDS] = result.training_seeds
+    record = replace(failed, values=result.values, outputs=result.outputs, cost=result.cost, meta=meta)
     if result.failed_at:
-        record = replace(record, meta={**sample.meta, FAILED_AT: ";".join(result.failed_at)})
+        record = replace(record, meta={**meta, FAILED_AT: ";".join(result.failed_at)})
     else:
         record = replace(record, status=Status.OK)
     try:

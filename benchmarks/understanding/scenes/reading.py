@@ -86,6 +86,7 @@ class ReadingEvaluator:
             values={name: tuple(score[name] for score in scores) for name in scores[0]},
             outputs={name: [_as_json(answer[name]) for answer in answers] for name in answers[0]},
             cost={"tokens": float(features.n_tokens)},
+            training_seeds=len(self.readers),
         )
 
 

@@ -339,7 +339,7 @@
         const sign = same ? 1 : -1;
         const ends = [columns.low[k], columns.high[k]];
         const bounds = ends.includes(null) ? null : same ? ends : [-ends[1], -ends[0]];
-        return { difference: sign * columns.difference[k], bounds, p: columns.p_holm[k], winner: sign * columns.winner[k], n: columns.n[k] };
+        return { difference: sign * columns.difference[k], bounds, p: columns.p_corrected[k], noTest: columns.no_test[k], winner: sign * columns.winner[k], n: columns.n[k] };
       }
       return null;
     }
@@ -356,9 +356,9 @@
       const bounds = found.bounds ? " [" + found.bounds.map((end) => number(end, metric, true)).join(", ") + "]" : "";
       cells.push(
         element("td", { class: "num" }, number(found.difference, metric, true) + bounds + " " + unit),
-        element("td", { class: "num" }, chance(found.p)),
+        element("td", { class: "num" }, found.p === null ? "–" : chance(found.p)),
         element("td", { class: "num" }, found.n.toLocaleString("en")),
-        element("td", { class: found.winner ? "win" : "" }, found.winner ? names[found.winner > 0 ? 0 : 1] + " is better" : "no difference shown"),
+        element("td", { class: found.winner ? "win" : "" }, found.winner ? names[found.winner > 0 ? 0 : 1] + " is better" : found.noTest ? "no test: " + found.noTest : "no difference shown"),
       );
       return element("tr", {}, ...cells);
     }
@@ -374,7 +374,7 @@
       } else {
         const systems = [pairs.systems[a], pairs.systems[b]];
         const names = systems.map((system) => system.name);
-        const headings = ["Measure", ...names, "Difference A − B", "p (Holm)", "n shared", "The test says"];
+        const headings = ["Measure", ...names, "Difference A − B", "p (corrected)", "n shared", "The test says"];
         byId("compare-table").tHead.replaceChildren(
           element("tr", {}, ...headings.map((text, i) => element("th", { scope: "col", class: i > 0 && i < 6 ? "num" : "" }, text))),
         );

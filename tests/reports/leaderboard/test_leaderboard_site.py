@@ -32,8 +32,8 @@ from tests.reports.leaderboard.small_runs import (
     write_run,
 )
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import SampleSets
-from vtok_eval.results.statistics import compare, holm
+from vtok_eval.results.columns import SampleSets, from_records
+from vtok_eval.results.pairs import compare_pairs
 from vtok_eval.results.store import RunFolder
 
 
@@ -56,15 +56,11 @@ def by_name(board):
 
 def test_a_rank_is_one_plus_the_contenders_that_are_significantly_better(finished):
     board = quiz(boards_of(finished.path))
-    records = {name: finished.raw_records(f"quiz/{name}") for name in SYSTEMS}
-    names = list(SYSTEMS)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    found = [compare(records[a], records[b], METRICS[0], METRICS) for a, b in pairs]
-    corrected = holm([comparison.p for comparison in found])
-    expected = {name: 1 for name in names if name != "blind"}
-    for (a, b), comparison, p in zip(pairs, found, corrected, strict=True):
-        if p < 0.05 and "blind" not in (a, b):
-            expected[b if comparison.difference > 0 else a] += 1
+    jobs = {name: from_records(finished.raw_records(f"quiz/{name}")) for name in SYSTEMS}
+    expected = {name: 1 for name in SYSTEMS if name != "blind"}
+    for pair in compare_pairs(jobs, metrics=METRICS[:1], known=METRICS):
+        if pair.p_corrected < 0.05 and "blind" not in (pair.a, pair.b):
+            expected[pair.b if pair.difference > 0 else pair.a] += 1
     entries = by_name(board)
     assert {name: board.ranks[entries[name].key, "both"] for name in expected} == expected
     # What the made-up probabilities say: 0.9 leads, and two systems of 0.6 share what is left.

@@ -193,7 +193,7 @@ CLAIMS = {
     "a score left out": (remove("scores.json/scores/0"), "scores.json lacks"),
     "a score twice": (repeat("scores.json/scores"), "twice"),
     "a metric defined twice": (put("scores.json/scores/3/metric/failed_as", None), "defined in two ways"),
-    "a smaller p": (put("comparisons.json/comparisons/1/p_holm", 0.0001), "p_holm of"),
+    "a smaller p": (put("comparisons.json/comparisons/1/p_corrected", 0.0001), "p_corrected of"),
     "a larger difference": (put("comparisons.json/comparisons/0/difference", 0.9), "difference of"),
     "a comparison left out": (remove("comparisons.json/comparisons/0"), "comparisons.json lacks"),
     "another answer": (
@@ -285,7 +285,7 @@ def test_another_versions_intervals_are_replaced_and_its_values_are_not(packed, 
     def older(files: Files) -> None:
         files["run.json"]["sessions"] = [session(vtok_eval="0.0.1", folder=None)]
         files["scores.json"]["scores"][0]["low"] = 0.0
-        files["comparisons.json"]["comparisons"][0]["p_holm"] = 1e-9
+        files["comparisons.json"]["comparisons"][0]["p_corrected"] = 1e-9
 
     verified = verify(changed(packed, tmp_path / "old.zip", older))
     assert list(verified.scores) == list(verify(packed).scores)

@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from tests.profiles import drawing
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.journal import Job
-from vtok_eval.results.records import Metric, Record, Score, Status
-from vtok_eval.results.resampling import bootstrap, crossed_t_p, sign_flip_p, spread
+from vtok_eval.results.records import TRAINING_SEEDS, Metric, NoTest, Record, Score, Status
+from vtok_eval.results.resampling import bootstrap, sign_flip_p, spread
 from vtok_eval.results.sample_table import ClusterSums
 from vtok_eval.results.statistics import (
     compare,
     compare_all,
     discriminates,
-    holm,
     mark_discriminating,
     score,
     score_all,
@@ -218,9 +217,8 @@ def test_spread_of_a_hand_worked_two_way_layout() -> None:
     # df = 12^2 / (8^2 / 2 + 6^2 / 1 + 2^2 / 2) = 144 / 70.
     assert found.standard_error == pytest.approx(math.sqrt(2))
     assert found.degrees_of_freedom == pytest.approx(144 / 70)
-    # t = 3 / sqrt(2).
-    expected = 2 * scipy.stats.t.sf(3 / math.sqrt(2), 144 / 70)
-    assert crossed_t_p(ClusterSums(cells[None], np.ones((1, 3)))) == pytest.approx(expected)
+    # Of the variance (6 - 2) / 6 are the seeds'.
+    assert found.seed_error == pytest.approx(math.sqrt(2 / 3))
 
 
 def test_training_seeds_that_disagree_widen_the_interval() -> None:
@@ -231,7 +229,9 @@ def test_training_seeds_that_disagree_widen_the_interval() -> None:
     unbounded = replace(HIT, unit="points")
     narrow, wide = score(agree, unbounded), score(apart, unbounded)
     assert narrow.value == pytest.approx(wide.value)
-    assert narrow.replicates == wide.replicates == 3
+    assert narrow.seeds == wide.seeds == 3
+    # 0.1, 0 and -0.1 about the score: (0.01 + 0 + 0.01) / 2 = 0.01.
+    assert (narrow.seed_deviation, wide.seed_deviation) == pytest.approx((0.0, 0.1))
     assert narrow.low is not None
     assert narrow.high is not None
     assert wide.low is not None
@@ -353,7 +353,8 @@ def test_a_comparison_by_hand() -> None:
     # (5, 7, -7, -5), so p = 1.
     assert (found.system, found.baseline, found.n, found.n_clusters) == ("a", "b", 3, 2)
     assert found.difference == pytest.approx(5 / 3)
-    assert found.p == found.p_holm == 1.0
+    assert found.p == found.p_corrected == 1.0
+    assert found.no_test is None
 
 
 def test_the_sign_flip_p_is_that_of_full_enumeration_and_of_scipy() -> None:
@@ -438,7 +439,8 @@ def test_failures_and_missing_samples_in_a_pair() -> None:
 
 def test_nothing_shared_is_said() -> None:
     found = compare([record(0, "a", hit=1.0)], [record(1, "b", hit=1.0)], HIT)
-    assert (found.difference, found.low, found.p, found.n, found.n_unpaired) == (None, None, 1.0, 0, 2)
+    assert (found.difference, found.low, found.p, found.n, found.n_unpaired) == (None, None, None, 0, 2)
+    assert found.no_test is NoTest.NOTHING_SHARED
     with pytest.raises(ValueError, match="another cluster"):
         compare([record(0, "a", "x", hit=1.0)], [record(0, "b", "y", hit=1.0)], HIT)
     with pytest.raises(ValueError, match="records of both"):
@@ -469,30 +471,39 @@ def test_replicates_that_do_not_match_are_averaged_and_it_is_said() -> None:
     found = compare(a, b, LAG)
     assert found.difference == 1.0
     assert "2 and 3 replicates, averaged" in found.test
+    assert (found.p, found.p_corrected, found.no_test) == (None, None, NoTest.UNEQUAL_SEEDS)
+    assert (found.seeds, found.baseline_seeds) == (2, 3)
     single = compare(a, [record(i, "b", lag=1.0) for i in range(20)], LAG)
     assert single.difference == 1.0
     assert "averaged" not in single.test
 
 
-def test_holm_by_hand_and_bad_p() -> None:
-    # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1: 0.04, 0.06, 0.06, 0.04 -> running maximum.
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        holm([0.5, float("nan")])
+def test_one_training_seed_gives_an_interval_and_no_p() -> None:
+    def trained(records: list[Record], seeds: int) -> list[Record]:
+        return [replace(r, meta={TRAINING_SEEDS: seeds}) for r in records]
+
+    better, worse = hits([1.0] * 40, "a"), hits([1.0, 0.0] * 20, "b")
+    for a, b in ((trained(better, 1), trained(worse, 1)), (trained(better, 1), worse)):
+        found = compare(a, b, HIT)
+        assert (found.difference, found.p, found.p_corrected) == (0.5, None, None)
+        assert found.low is not None
+        assert found.low > 0
+        assert found.no_test is NoTest.ONE_SEED
+        assert found.test.startswith("no test: one training seed; ")
+    assert compare(better, worse, HIT).p == 1 / 10_000  # nothing was trained
+    assert score(trained(better, 1), HIT).seeds == 1
+    assert score(better, HIT).seeds == 0
+    assert score(better, HIT).seed_deviation is None
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.999))
-def test_holm_rejects_exactly_what_the_step_down_procedure_rejects(
-    p_values: list[float], level: float
-) -> None:
-    rejected = set()
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        if p_values[i] * (len(p_values) - rank) > level:
-            break
-        rejected.add(i)
-    assert {i for i, p in enumerate(holm(p_values)) if p <= level} == rejected
+def test_untestable_comparisons_are_no_part_of_the_family() -> None:
+    rng = np.random.default_rng(12)
+    by_system = {name: hits((rng.random(60) < p).round(), name) for name, p in (("base", 0.4), ("a", 0.7))}
+    once = [replace(r, meta={TRAINING_SEEDS: 1}) for r in hits((rng.random(60) < 0.7).round(), "once")]
+    alone = compare_all(by_system, "base", [HIT])
+    found = compare_all({**by_system, "once": once}, "base", [HIT])
+    assert found[0] == alone[0]
+    assert found[1].no_test is NoTest.ONE_SEED
 
 
 def test_compare_all_corrects_headlines_apart_from_the_rest() -> None:
@@ -513,8 +524,8 @@ def test_compare_all_corrects_headlines_apart_from_the_rest() -> None:
         ("b", "detail"),
     ]
     for metric in ("hit", "detail"):
-        family = [c for c in found if c.metric == metric]
-        assert [c.p_holm for c in family] == holm([c.p for c in family])
+        only = compare_all(by_system, "base", [HIT if metric == "hit" else detail])
+        assert [c for c in found if c.metric == metric] == only
     assert compare(by_system["a"], by_system["base"], HIT).difference == found[0].difference
     with pytest.raises(UnknownNameError, match="did you mean 'base'"):
         compare_all(by_system, "bsae", [HIT])

@@ -15,7 +15,16 @@ import pytest
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.journal import Job
-from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score, Status
+from vtok_eval.results.records import (
+    SCHEMA_VERSION,
+    Comparison,
+    Correction,
+    Metric,
+    NoTest,
+    Record,
+    Score,
+    Status,
+)
 from vtok_eval.results.store import RECORD_COLUMNS, SAMPLE_COLUMNS, RunFolder, folder_name, write_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,13 +99,43 @@ def test_scores_and_comparisons_come_back_equal(folder: RunFolder) -> None:
         Score("vtok", "scenes", group, 0.54, 0.5, 0.58, 600, 2, 600, 3, label="embedded default"),
         Score("vtok", "scenes", Metric("lag", "Lag", "ms", False), None, None, None, 0, 0, 0),
     ]
-    comparisons = [Comparison("scenes", "temporal", "vtok", "frames-4", None, None, None, 1.0, 1.0, 0)]
+    comparisons = [
+        Comparison("scenes", "temporal", "vtok", "frames-4", None, None, None, 1.0, 1.0, 0, seeds=3),
+        Comparison("scenes", "lag", "vtok", "b", 0.1, None, None, None, None, 9, no_test=NoTest.ONE_SEED),
+    ]
     folder.write_scores(scores)
     folder.write_comparisons(comparisons)
     opened = RunFolder.open(folder.path)
     assert opened.scores() == scores
     assert opened.comparisons() == comparisons
     assert opened.run() == {"seed": 7, "schema_version": SCHEMA_VERSION}
+
+
+def test_what_version_0_1_0_wrote_is_read(folder: RunFolder) -> None:
+    """It counted replicates, 1 of which may be no training, and corrected by Holm's method."""
+    score = {
+        "system": "vtok", "benchmark": "scenes", "metric": {"name": "hit", "title": "Hit"}, "value": 0.5,
+        "low": 0.4, "high": 0.6, "n": 9, "n_failed": 0, "n_clusters": 9,
+    }  # fmt: skip
+    comparison = {
+        "benchmark": "scenes", "metric": "hit", "system": "vtok", "baseline": "frames-4", "difference": 0.1,
+        "low": 0.0, "high": 0.2, "p": 0.01, "p_holm": 0.03, "n_clusters": 9,
+    }  # fmt: skip
+    entries = [{**score, "replicates": 1}, {**score, "replicates": 3}]
+    write_json(folder.path / "scores.json", {"scores": entries, "schema_version": 1})
+    write_json(folder.path / "comparisons.json", {"comparisons": [comparison], "schema_version": 1})
+    assert [found.seeds for found in folder.scores()] == [0, 3]
+    (found,) = folder.comparisons()
+    assert (found.p, found.p_corrected, found.correction) == (0.01, 0.03, Correction.HOLM)
+    # What is written back is of this version.
+    folder.write_comparisons([found])
+    assert folder.comparisons() == [found]
+
+
+def test_a_comparison_has_both_p_or_a_reason() -> None:
+    for p, corrected, reason in ((0.1, None, None), (None, None, None), (0.1, 0.1, NoTest.ONE_SEED)):
+        with pytest.raises(ValueError, match="either both p-values or a reason"):
+            Comparison("b", "m", "a", "c", 0.1, None, None, p, corrected, 9, no_test=reason)
 
 
 def test_scores_that_are_not_there_yet_are_said(folder: RunFolder) -> None:

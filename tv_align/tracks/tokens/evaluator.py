@@ -51,6 +51,7 @@ class ReadEvaluator:
             values={name: tuple(score[name][0] for score in scores) for name in scores[0]},
             outputs={"verdicts": verdicts_as_json(prompt, verdicts[0])},
             cost={"tokens": float(features.n_tokens)},
+            training_seeds=len(self.readers),
         )
 
     def _verdicts(

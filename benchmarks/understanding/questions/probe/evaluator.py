@@ -113,7 +113,12 @@ class ProbeEvaluator:
         if n_turns > 1:
             outputs["rotations"] = [found.read for found in grades[0][1:]]
         values = [self.metric_set.values(question, each) for each in grades]
-        return Outcome(values=_joined(values), outputs=outputs, cost={"tokens": float(n_tokens)})
+        return Outcome(
+            values=_joined(values),
+            outputs=outputs,
+            cost={"tokens": float(n_tokens)},
+            training_seeds=len(self.readers),
+        )
 
     def _pair(self, members: Sequence[Question]) -> Outcome:
         try:
@@ -145,6 +150,7 @@ class ProbeEvaluator:
             values=_joined([self.metric_set.pair_values(members, each) for each in grades]),
             outputs={"answers": answers},
             cost={"tokens": float(n_tokens)},
+            training_seeds=len(self.readers),
         )
 
     def _grade(self, trained: TrainedReader, table: FeatureTable, question: Question) -> Grade:

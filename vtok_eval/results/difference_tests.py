@@ -1,0 +1,115 @@
+"""The tests of a family of differences: a p-value for each, by itself and corrected over the family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtok_eval.results.columns import Floats
+from vtok_eval.results.max_t import Block, family_p
+from vtok_eval.results.quantities import Quantity
+from vtok_eval.results.records import NoTest
+from vtok_eval.results.resampling import resamples_for, sign_flip_p, spread
+from vtok_eval.results.sample_table import ClusterSums
+
+
+@dataclass(frozen=True)
+class PValues:
+    """The p of one difference, by itself and corrected over its family, and the test in words.
+
+    Both are None where there is no test; then `test` is the reason.
+    """
+
+    p: float | None
+    corrected: float | None
+    test: str
+
+
+def quantity_p_values(family: Sequence[Quantity], *, seed: int) -> list[PValues]:
+    """The p of each difference being 0, by itself and corrected over all of the family that can be tested."""
+    tested = [i for i, quantity in enumerate(family) if quantity.no_test is None]
+    alone = _alone([family[i] for i in tested], seed=seed)
+    together = _together([family[i] for i in tested], seed=seed)
+    found = [_not_tested(quantity.no_test) for quantity in family]
+    for i, p, corrected in zip(tested, alone, together, strict=True):
+        found[i] = PValues(float(p), float(max(p, corrected)), _test_text(_sums(family[i])))
+    return found
+
+
+def _not_tested(reason: NoTest | None) -> PValues:
+    return PValues(None, None, "" if reason is None else f"no test: {reason.value}")
+
+
+def _sums(quantity: Quantity) -> ClusterSums:
+    if quantity.sums is None:
+        raise ValueError(f"{quantity.metric.name}: a difference without a shared sample cannot be tested")
+    return quantity.sums
+
+
+def _alone(quantities: Sequence[Quantity], *, seed: int) -> Floats:
+    """The p of each, over its own clusters; those over equally many clusters share their draws."""
+    found = np.ones(len(quantities))
+    by_kind: dict[tuple[int, bool], list[int]] = {}
+    for i, quantity in enumerate(quantities):
+        sums = _sums(quantity)
+        by_kind.setdefault((sums.n_clusters, sums.replicates > 1), []).append(i)
+    for (n_clusters, trained), members in by_kind.items():
+        group = [quantities[i] for i in members]
+        parts = np.stack([_sums(quantity).parts() for quantity in group], axis=1)
+        if trained and n_clusters > 1:
+            block = _block(group, parts, np.arange(n_clusters, dtype=np.intp))
+            found[members] = family_p([block], n_clusters=n_clusters, seed=seed)[0]
+        else:
+            found[members] = sign_flip_p(parts, seed=seed)
+    return found
+
+
+def _together(quantities: Sequence[Quantity], *, seed: int) -> Floats:
+    """The p of each, corrected over all of them, with one draw of signs for the clusters of all."""
+    names = sorted({name for quantity in quantities for name in _cluster_names(quantity)})
+    place = {name: i for i, name in enumerate(names)}
+    by_clusters: dict[bytes, tuple[NDArray[np.intp], list[int]]] = {}
+    for i, quantity in enumerate(quantities):
+        places = np.array([place[name] for name in _cluster_names(quantity)], dtype=np.intp)
+        by_clusters.setdefault(places.tobytes(), (places, []))[1].append(i)
+    blocks, order = [], []
+    for places, members in by_clusters.values():
+        group = [quantities[i] for i in members]
+        parts = np.stack([_sums(quantity).parts() for quantity in group], axis=1)
+        blocks.append(_block(group, parts, places))
+        order += members
+    corrected = np.empty(len(quantities))
+    corrected[order] = family_p(blocks, n_clusters=len(names), seed=seed)[1]
+    return corrected
+
+
+def _cluster_names(quantity: Quantity) -> list[str]:
+    sums = _sums(quantity)
+    if quantity.samples is None or sums.places is None:
+        raise ValueError("only the difference of two jobs can be tested")
+    return [quantity.samples.names[place] for place in sums.places]
+
+
+def _block(quantities: Sequence[Quantity], parts: Floats, places: NDArray[np.intp]) -> Block:
+    spreads = [spread(_sums(quantity)) for quantity in quantities] if len(parts) > 1 else []
+    return Block(
+        parts=parts,
+        places=places,
+        left=np.arange(parts.shape[1], dtype=np.intp),
+        right=None,
+        keys=tuple(quantity.key for quantity in quantities),
+        seed_errors=np.array([found.seed_error for found in spreads] or np.zeros(parts.shape[1])),
+        freedoms=np.array([found.degrees_of_freedom for found in spreads] or np.ones(parts.shape[1])),
+    )
+
+
+def _test_text(sums: ClusterSums) -> str:
+    flips = (
+        f"paired sign-flip test over {sums.n_clusters} clusters, up to {resamples_for(sums.n_clusters)} flips"
+    )
+    if sums.replicates == 1 or sums.n_clusters == 1:
+        return flips
+    return f"{flips}, with a t-distributed part for {sums.replicates} training seeds"
