@@ -31,9 +31,11 @@ def tokens_key(system: System, *, n_frames: int) -> str:
     its class, options, backbone, weights and source file.
 
     Example:
+        >>> from vtok_eval.results.description import Description
         >>> from vtok_eval.tokenizers.controls import Blind
-        >>> one = System("a", "blind", "tokenizer", Blind(), {"class": "Blind"})
-        >>> other = System("b", "blind", "tokenizer", Blind(), {"class": "Blind"})
+        >>> blind = Description(facts={"class": "vtok_eval.tokenizers.controls:Blind"})
+        >>> one = System("a", "blind", "tokenizer", Blind(), blind)
+        >>> other = System("b", "blind", "tokenizer", Blind(), blind)
         >>> tokens_key(one, n_frames=16) == tokens_key(other, n_frames=16)
         True
     """

@@ -77,7 +77,7 @@ class ProjectedTokenizer(ABC):
             "version": VERSION,
             "readings": readings_as_json(self.readings(n_frames)),
             "width": self.width,
-            "backbone": dict(self.backbone.describe()),
+            "backbone": self.backbone.describe().identity(),
             "checkpoint_sha256": None if self.checkpoint is None else file_sha256(self.checkpoint),
         }
 
