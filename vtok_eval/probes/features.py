@@ -54,6 +54,13 @@ class FeatureTable:
     def __len__(self) -> int:
         return int(self.slot.shape[0])
 
+    def first(self, n: int) -> FeatureTable:
+        """The first `n` clips."""
+        groups = tuple(
+            Tokens(group.values[:n], group.mask[:n], group.kind[:n], group.frame[:n]) for group in self.groups
+        )
+        return FeatureTable(groups=groups, slot=self.slot[:n])
+
     def select(self, index: Tensor, *, device: torch.device) -> tuple[tuple[Tokens, ...], Tensor]:
         """The groups of the clips `index` `(B,)` in float32, and their slots, on `device`."""
         groups = tuple(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,31 +18,19 @@ from vtok_eval.probes.artifact import (
     load_equal_reader,
     load_reader,
     save_reader,
-    write_atomically,
 )
 from vtok_eval.probes.attentive import TokenReader
-from vtok_eval.probes.collection import Collection, collect
-from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.preprocessing import Preprocessing
+from vtok_eval.probes.splits import Collected, Split
 from vtok_eval.probes.training import (
     Objective,
     ReaderShape,
     Recipe,
     TrainedReader,
-    may_be_reduced,
     measure_shape,
     new_projection,
     train_reader,
 )
-from vtok_eval.probes.training_facts import TRAINING_FILE, training_facts
-
-
-@dataclass(frozen=True)
-class Split:
-    """Clips with standardised features and truth; `labels` as the samples' targets give them."""
-
-    table: FeatureTable
-    labels: Sequence[Mapping[str, Any]]
+from vtok_eval.probes.training_facts import training_facts, write_facts
 
 
 class ReadingTask(Protocol):
@@ -60,29 +46,9 @@ class ReadingTask(Protocol):
         """What a reader is trained for."""
         ...
 
-
-@dataclass(frozen=True)
-class _Collected:
-    """A system's features of the training and validation clips, and what was fitted to them."""
-
-    training: Collection
-    validation: Collection
-    preprocessing: Preprocessing
-    device: torch.device
-
-    @cached_property
-    def splits(self) -> tuple[Split, Split]:
-        """Training and validation clips as readers see them."""
-        first, second = (
-            Split(self.preprocessing.apply(part.table), part.labels)
-            for part in (self.training, self.validation)
-        )
-        return first, second
-
-    @cached_property
-    def tokens(self) -> str:
-        """SHA-256 (hex) of the features of both splits: equal for systems whose tokens are the same."""
-        return fingerprint_of({"features": [self.training.digest, self.validation.digest]})
+    def ridge_score(self, training: Split, validation: Split) -> float | None:
+        """Kernel ridge's validation score, by the measure that probes are chosen by; None without one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -131,7 +97,13 @@ class ReaderTraining:
     def _train_missing(
         self, readers: Sequence[TrainedReader | None], system: System, context: Context
     ) -> list[TrainedReader | None]:
-        collected = self._collect(system, context)
+        collected = Collected.of(
+            system,
+            context,
+            training=self.training,
+            validation=self.validation,
+            max_channels=self.recipe.max_channels,
+        )
         complete = [
             reader
             or self._shared(collected, system, context, number)
@@ -141,27 +113,15 @@ class ReaderTraining:
         facts = training_facts(
             system.name,
             recipe=self.recipe,
-            training=collected.training,
-            validation=collected.validation,
-            preprocessing=collected.preprocessing,
-            tokens=collected.tokens,
+            collected=collected,
             histories=[reader.history for reader in complete],
+            ridge_validation_score=self.task.ridge_score(*collected.splits),
         )
-        write_atomically(context.artifacts / TRAINING_FILE, json.dumps(facts, indent=1).encode())
+        write_facts(context.artifacts, facts)
         return list(complete)
 
-    def _collect(self, system: System, context: Context) -> _Collected:
-        training, validation = (
-            collect(system.subject, samples, context.runner, description=f"{system.name}: {what} clips")
-            for samples, what in ((self.training, "training"), (self.validation, "validation"))
-        )
-        widest = self.recipe.max_channels if may_be_reduced(system.subject) else None
-        return _Collected(
-            training, validation, Preprocessing.of(training.table, max_channels=widest), context.device
-        )
-
     def _shared(
-        self, collected: _Collected, system: System, context: Context, number: int
+        self, collected: Collected, system: System, context: Context, number: int
     ) -> TrainedReader | None:
         """The reader that another system of this run, with equal tokens, was given; kept for this one too."""
         paths = sorted(context.artifacts.parent.glob(f"*/{self._path(context, number).name}"))
@@ -175,7 +135,7 @@ class ReaderTraining:
         self._save(shared, training, system, context, number)
         return shared
 
-    def _train(self, collected: _Collected, system: System, context: Context, number: int) -> TrainedReader:
+    def _train(self, collected: Collected, system: System, context: Context, number: int) -> TrainedReader:
         training, validation = collected.splits
         seed = probe_seed(context.seed, number)
         shape = measure_shape(system.subject, training.table, seed=seed, device=context.device)
@@ -215,7 +175,7 @@ class ReaderTraining:
         facts = {"system": [system.spec, system.description.identity()], **self._settings(context, number)}
         return fingerprint_of(facts)
 
-    def _training_key(self, collected: _Collected, system: System, context: Context, number: int) -> str:
+    def _training_key(self, collected: Collected, system: System, context: Context, number: int) -> str:
         """What the weights depend on: the tokens, not what the system that made them is called."""
         seed = probe_seed(context.seed, number)
         projection = new_projection(system.subject, seed=seed, widths=collected.preprocessing.widths)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypedDict
 
-from vtok_eval.probes.collection import Collection
-from vtok_eval.probes.preprocessing import Preprocessing
+from vtok_eval.probes.artifact import write_atomically
+from vtok_eval.probes.splits import Collected
 from vtok_eval.probes.training import Recipe
 
 TRAINING_FILE = "training.json"
@@ -32,7 +34,7 @@ class TrainingFacts(TypedDict):
 
     system: str
     tokens: str
-    recipe: dict[str, Any]  # a `Recipe` as JSON can hold it
+    recipe: dict[str, Any] | None  # a `Recipe` as JSON can hold it; None for kernel ridge
     input_widths: list[int]
     widths: list[int]
     training_clips: int
@@ -52,27 +54,28 @@ class TrainingFacts(TypedDict):
 def training_facts(
     system: str,
     *,
-    recipe: Recipe,
-    training: Collection,
-    validation: Collection,
-    preprocessing: Preprocessing,
-    tokens: str,
+    recipe: Recipe | None,
+    collected: Collected,
     histories: Sequence[Mapping[str, Any]],
-    ridge_validation_score: float | None = None,
+    ridge_validation_score: float | None,
 ) -> TrainingFacts:
-    """The facts of one system's probes, from their histories as `train_reader` leaves them."""
+    """The facts of one system's probes, from their histories as `train_reader` leaves them.
+
+    recipe, histories: None and empty for a reader that is not trained in steps.
+    """
+    training, validation = collected.training, collected.validation
     chosen = [history["chosen"] for history in histories]
     return TrainingFacts(
         system=system,
-        tokens=tokens,
-        recipe=asdict(recipe),
-        input_widths=list(preprocessing.input_widths),
-        widths=list(preprocessing.widths),
+        tokens=collected.tokens,
+        recipe=None if recipe is None else asdict(recipe),
+        input_widths=list(collected.preprocessing.input_widths),
+        widths=list(collected.preprocessing.widths),
         training_clips=len(training.table),
         validation_clips=len(validation.table),
         failed_training_clips=dict(training.failures),
         failed_validation_clips=dict(validation.failures),
-        steps=histories[0]["steps"],
+        steps=histories[0]["steps"] if histories else 0,
         seeds=[history["seed"] for history in histories],
         training_loss=[run["training_losses"][-1] for run in chosen],
         validation_loss=[run["validation_losses"][-1] for run in chosen],
@@ -81,3 +84,12 @@ def training_facts(
         taken_from=[history.get("taken_from") for history in histories],
         probes=[dict(history) for history in histories],
     )
+
+
+def write_facts(artifacts: Path, facts: TrainingFacts) -> None:
+    """Write `training.json` into a job's artifacts, whole or not at all.
+
+    Raises:
+        RunFolderError: the folder cannot be written or the disk is full.
+    """
+    write_atomically(artifacts / TRAINING_FILE, json.dumps(facts, indent=1).encode())

@@ -14,6 +14,10 @@ from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
 
 GROUPS = ("static", "temporal", "camera")
+_RIDGE_NOTES = (
+    "measures what kernel ridge regression reads from the tokens of as many training clips; for each "
+    "attribute the kernel and the penalty are chosen on validation clips, the same way for every tokenizer",
+)
 _GROUP_TITLES = {"static": "Static", "temporal": "Temporal", "camera": "Camera"}
 
 
@@ -21,8 +25,9 @@ class UnderstandingScenes:
     """Closed-vocabulary attributes of rendered clips, read from frozen tokens by an attentive probe.
 
     The probe, its training and its data are the same for every tokenizer; a tokenizer's own projection is
-    trained with it. All choices (epoch, learning rate) are made on the validation split. The options are
-    explained in `ScenesOptions`.
+    trained with it. All choices (epoch, learning rate) are made on the validation split. `reader=ridge` reads
+    the same clips by kernel ridge regression instead, which has one solution and no seed: a second opinion
+    about the sign of a difference. The options are explained in `ScenesOptions`.
     """
 
     name = "understanding-scenes"
@@ -38,6 +43,7 @@ class UnderstandingScenes:
         data_seed: int = 0,
         clip_size: int = 64,
         n_frames: int = 16,
+        reader: str = "probe",
         probe_seeds: int = 1,
         width: int = 128,
         heads: int = 8,
@@ -60,6 +66,7 @@ class UnderstandingScenes:
             "data_seed": data_seed,
             "clip_size": clip_size,
             "n_frames": n_frames,
+            "reader": reader,
             "probe_seeds": probe_seeds,
             "width": width,
             "heads": heads,
@@ -96,14 +103,22 @@ class UnderstandingScenes:
         return self._samples("test")
 
     def prepare(self, system: System, context: Context) -> Evaluator:
-        """Train the system's probes, or take from the job's artifacts those already trained.
+        """Train the system's probes, or take from the job's artifacts those already trained; or fit ridge.
 
         Raises:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
             RunFolderError: the artifacts cannot be written.
         """
-        from benchmarks.understanding.scenes.reading import ProbeTraining
+        from benchmarks.understanding.scenes.reading import ProbeTraining, RidgeTraining
 
+        if self.options.reader == "ridge":
+            ridge = RidgeTraining(
+                attributes=ATTRIBUTES,
+                max_channels=self.options.max_channels,
+                training=self._samples("train"),
+                validation=self._samples("validation"),
+            )
+            return ridge.prepare(system, context)
         training = ProbeTraining(
             attributes=ATTRIBUTES,
             recipe=self.options.recipe(n_frames=self.options.n_frames),
@@ -118,30 +133,42 @@ class UnderstandingScenes:
         """Options, fingerprints of the three splits, the protocol, and notes for the report."""
         options = self.options
         n_clips = options.train_clips + options.validation_clips + options.test_clips
-        notes = [
-            "measures how easily a small probe reads the tokens at a fixed training budget, "
-            "not how much information they hold",
-            f"all tokenizers share one recipe and the same {options.train_clips} training clips; "
-            f"epoch and learning rate are chosen on {options.validation_clips} validation clips",
-        ]
-        if options.probe_seeds == 1:
-            notes.append("one probe seed: the intervals hold no variance of training")
-        cost = (
-            f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
-            f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
-            f"{options.epochs} epochs per system"
-        )
+        data = f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each system"
+        if options.reader == "ridge":
+            protocol = "kernel ridge regression on all tokens of a clip, closed vocabulary; own data"
+            cost = f"{data}, one kernel ridge per system"
+            notes = _RIDGE_NOTES
+        else:
+            protocol = (
+                "attentive probe, one learned query per attribute, closed vocabulary; "
+                "own data (rendered scenes), probe after V-JEPA (arXiv 2404.08471)"
+            )
+            trainings = options.probe_seeds * len(options.learning_rates)
+            cost = f"{data}, {trainings} probe training(s) of {options.epochs} epochs per system"
+            notes = self._probe_notes()
         return Description(
             options=options.model_dump(mode="json"),
             data=self._fingerprints(),
             facts={
-                "protocol": "attentive probe, one learned query per attribute, closed vocabulary; "
-                "own data (rendered scenes), probe after V-JEPA (arXiv 2404.08471)",
+                "reader": options.reader,
+                "protocol": protocol,
                 "chance": {item.name: item.chance for item in ATTRIBUTES},
             },
-            notes=tuple(notes),
+            notes=notes,
             cost=(cost,),
         )
+
+    def _probe_notes(self) -> tuple[str, ...]:
+        options = self.options
+        notes = (
+            "measures how easily a small probe reads the tokens at a fixed training budget, "
+            "not how much information they hold",
+            f"all tokenizers share one recipe and the same {options.train_clips} training clips; "
+            f"epoch and learning rate are chosen on {options.validation_clips} validation clips",
+        )
+        if options.probe_seeds > 1:
+            return notes
+        return (*notes, "one probe seed: the intervals hold no variance of training")
 
     def _scene_set(self, split: str) -> SceneSet:
         options = self.options

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vtok_eval.probes.options import Count, Seed, TrainingOptions
 
@@ -14,6 +14,7 @@ class ScenesOptions(TrainingOptions):
 
     train_clips, validation_clips, test_clips: scenes rendered for each split. data_seed: of the scenes, apart
     from the run's seed. clip_size: side in pixels; n_frames: frames per clip.
+    reader: "probe", or "ridge" for kernel ridge regression, which takes none of the probe's options.
     probe_seeds: how many probes are trained, each with weights and data order of its own.
     """
 
@@ -23,4 +24,11 @@ class ScenesOptions(TrainingOptions):
     data_seed: Seed
     clip_size: Annotated[int, Field(ge=16, strict=True)]
     n_frames: Annotated[int, Field(ge=2, strict=True)]
+    reader: Literal["probe", "ridge"]
     probe_seeds: Count
+
+    @model_validator(mode="after")
+    def _ridge_has_no_seeds(self) -> Self:
+        if self.reader == "ridge" and self.probe_seeds > 1:
+            raise ValueError("reader ridge has one solution: leave out probe_seeds")
+        return self

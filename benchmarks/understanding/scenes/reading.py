@@ -8,13 +8,17 @@ from typing import Any
 
 import torch
 
+from benchmarks.understanding.scenes.ridge import RidgeReader
 from benchmarks.understanding.scenes.targets import scores_of
 from benchmarks.understanding.scenes.training import AttributeReading, answer_all
 from vtok_eval.benchmark import Context, Outcome, Sample, System
 from vtok_eval.data import Clips
 from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
 from vtok_eval.probes.preparation import ReaderTraining
+from vtok_eval.probes.preprocessing import Preprocessing
+from vtok_eval.probes.splits import Collected
 from vtok_eval.probes.training import Recipe, TrainedReader
+from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.scenes.vocabulary import Attribute
 
 
@@ -87,6 +91,73 @@ class ReadingEvaluator:
             outputs={name: [_as_json(answer[name]) for answer in answers] for name in answers[0]},
             cost={"tokens": float(features.n_tokens)},
             training_seeds=len(self.readers),
+        )
+
+
+@dataclass(frozen=True)
+class RidgeTraining:
+    """Fits kernel ridge to one system's clips: anew in every process, since that takes seconds."""
+
+    attributes: tuple[Attribute, ...]
+    max_channels: int | None
+    training: Sequence[Sample]
+    validation: Sequence[Sample]
+
+    def prepare(self, system: System, context: Context) -> RidgeEvaluator:
+        """An evaluator; leaves `training.json` in the job's artifacts.
+
+        Raises:
+            TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
+            RunFolderError: the artifacts cannot be written.
+        """
+        collected = Collected.of(
+            system,
+            context,
+            training=self.training,
+            validation=self.validation,
+            max_channels=self.max_channels,
+        )
+        reader = RidgeReader.fit(self.attributes, *collected.splits)
+        facts = training_facts(
+            system.name,
+            recipe=None,
+            collected=collected,
+            histories=(),
+            ridge_validation_score=reader.validation_score,
+        )
+        write_facts(context.artifacts, facts)
+        return RidgeEvaluator(system.subject, reader, collected.preprocessing)
+
+
+@dataclass(frozen=True)
+class RidgeEvaluator:
+    """Asks a fitted kernel ridge about clips. Each clip is read alone, so its company changes nothing."""
+
+    tokenizer: Any  # satisfies `Tokenizer`
+    reader: RidgeReader
+    preprocessing: Preprocessing
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
+        """One outcome per sample: for each attribute that applies, one score.
+
+        Raises:
+            TokenizerError: the tokens break the protocol or are of another width than in training.
+        """
+        if clips is None:
+            raise ValueError("understanding needs clips")
+        features = extract_features(self.tokenizer, clips)
+        names = [sample.id for sample in samples]
+        require_widths(features, names, expected=self.preprocessing.input_widths, like="in training")
+        return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
+
+    def _outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        table = self.preprocessing.apply(build_table([features], [sample.id]))
+        answer = self.reader.answer(table)[0]
+        scores = scores_of(answer, sample.target, self.reader.attributes)
+        return Outcome(
+            values={name: (score,) for name, score in scores.items()},
+            outputs={name: [_as_json(each)] for name, each in answer.items()},
+            cost={"tokens": float(features.n_tokens)},
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.understanding.scenes.ridge import RidgeReader
 from benchmarks.understanding.scenes.targets import (
     Answer,
     Targets,
@@ -19,11 +20,13 @@ from benchmarks.understanding.scenes.targets import (
 )
 from vtok_eval.probes.attentive import AttentiveProbe, TokenReader
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.preparation import Split
+from vtok_eval.probes.splits import Split
 from vtok_eval.probes.training import ReaderShape, Recipe, new_projection
 from vtok_eval.scenes.vocabulary import Attribute
 
 _EVALUATED_AT_ONCE = 256
+_FITTED = 2_000
+"""Training clips of the kernel ridge that probes are compared with: its cost grows with their cube."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class AttributeReading:
             heads=recipe.heads,
         )
         return TokenReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(device)
+
+    def ridge_score(self, training: Split, validation: Split) -> float:
+        """The validation score of `RidgeReader`, fitted to at most 2,000 training clips."""
+        return RidgeReader.fit(self.attributes, training.first(_FITTED), validation).validation_score
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> AttributeObjective:
         """The mean loss over attributes; chosen by the mean score above chance."""

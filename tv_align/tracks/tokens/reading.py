@@ -16,7 +16,7 @@ from tv_align.scenes.words import VOCABULARY
 from tv_align.tracks.tokens.probe import QuestionProbe, QuestionReader
 from tv_align.tracks.tokens.questions import QuestionTable
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.preparation import Split
+from vtok_eval.probes.splits import Split
 from vtok_eval.probes.training import ReaderShape, Recipe, new_projection
 
 _EVALUATED_AT_ONCE = 128
@@ -47,6 +47,9 @@ class QuestionReading:
         return QuestionReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(
             device
         )
+
+    def ridge_score(self, training: Split, validation: Split) -> None:
+        """None: kernel ridge on clips has no answer to questions."""
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> QuestionObjective:
         """Binary cross-entropy; chosen by how often the true one of two questions gets the higher logit."""

@@ -17,7 +17,7 @@ from benchmarks.understanding.questions.probe.network import QuestionProbe, Ques
 from benchmarks.understanding.questions.question import Question
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.preparation import Split
+from vtok_eval.probes.splits import Split
 from vtok_eval.probes.training import Objective, ReaderShape, Recipe, new_projection
 
 _EVALUATED_AT_ONCE = 128
@@ -126,6 +126,9 @@ class QuestionReading:
         return QuestionReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(
             device
         )
+
+    def ridge_score(self, training: Split, validation: Split) -> None:
+        """None: kernel ridge on clips has no answer to questions."""
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> Objective:
         """Cross-entropy over a question's options, or over the vocabulary; chosen by accuracy.
