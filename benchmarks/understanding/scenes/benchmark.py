@@ -137,7 +137,7 @@ class UnderstandingScenes:
         if options.reader == "ridge":
             protocol = "kernel ridge regression on all tokens of a clip, closed vocabulary; own data"
             cost = f"{data}, one kernel ridge per system"
-            notes = _RIDGE_NOTES
+            notes: tuple[str, ...] = _RIDGE_NOTES
         else:
             protocol = (
                 "attentive probe, one learned query per attribute, closed vocabulary; "
