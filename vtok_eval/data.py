@@ -6,6 +6,7 @@ compute with them work through the tensors' own methods.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +16,8 @@ from vtok_eval.errors import TokenizerError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from vtok_eval.inputs.fit import EncodedAs
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,29 @@ class Tokens:
     mask: `(B, L)` bool, true where there is a token.
     kind: `(B, L)` int64, a `TokenKind` each.
     frame: `(B, L)` int64, the index in the clip of the frame that the token belongs to.
+    latent_shape: (t, h, w) where the L tokens of every clip are a latent volume, row by row, so that `decode`
+        needs no memory of `encode`.
+    encoded_as: set by the harness where clips were fitted to an input contract.
     """
 
     values: Tensor
     mask: Tensor
     kind: Tensor
     frame: Tensor
+    latent_shape: tuple[int, int, int] | None = None
+    encoded_as: EncodedAs | None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
 
     @classmethod
     def of(
-        cls, values: Tensor, *, frame: Tensor | None = None, kind: TokenKind = TokenKind.SPATIAL
+        cls,
+        values: Tensor,
+        *,
+        frame: Tensor | None = None,
+        kind: TokenKind = TokenKind.SPATIAL,
+        latent_shape: tuple[int, int, int] | None = None,
     ) -> Tokens:
         """Tokens of one kind without padding, from `values` `(B, L, D)`.
 
@@ -92,7 +105,7 @@ class Tokens:
         if frame is None:
             frame = torch.zeros(length, dtype=torch.int64, device=values.device)
         frames = frame.to(values.device, torch.int64).expand(batch, length)
-        return cls(values=values, mask=mask, kind=kinds, frame=frames)
+        return cls(values=values, mask=mask, kind=kinds, frame=frames, latent_shape=latent_shape)
 
     @classmethod
     def concatenate(cls, groups: Sequence[Tokens]) -> Tokens:
@@ -127,6 +140,11 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
             raise TokenizerError(
                 f"token {name} must be {tuple(values.shape[:2])} like the values, not {tuple(field.shape)}"
             )
+    shape = tokens.latent_shape
+    if shape is not None and (len(shape) != 3 or math.prod(shape) != values.shape[1]):
+        raise TokenizerError(
+            f"latent_shape {tuple(shape)} must be (t, h, w) with t * h * w = {values.shape[1]} tokens"
+        )
     if str(mask.dtype) != "torch.bool":
         raise TokenizerError(f"token mask must be bool, not {mask.dtype}")
     finite = values.isfinite().all(dim=2) | ~mask

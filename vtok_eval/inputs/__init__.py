@@ -1,0 +1,1 @@
+"""Input contracts: which clips a tokenizer takes, and how other clips are fitted to it."""

@@ -1,0 +1,200 @@
+"""A tokenizer behind its input contract: clips are fitted before `encode`, the fit undone after `decode`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from vtok_eval.data import Clips, Tokens, check_tokens
+from vtok_eval.errors import SpecError, TokenizerError
+from vtok_eval.inputs.accepts import Accepts
+from vtok_eval.inputs.fit import EncodedAs, Fit
+from vtok_eval.inputs.fitting import fit_clips, plan_fit, undo_fit
+from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, Tokenizer, TrainableTokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def fitted(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer behind its own contract, `tokenizer.accepts`; itself where it declares none.
+
+    What is returned has `decode`, `token_count`, or `features` and `new_projection` where the tokenizer does.
+
+    Raises:
+        SpecError: `accepts` is not an `Accepts`.
+    """
+    accepts = getattr(tokenizer, "accepts", None)
+    if accepts is None:
+        return tokenizer
+    if not isinstance(accepts, Accepts):
+        raise SpecError(f"{type(tokenizer).__name__}.accepts must be vtok_eval.Accepts(...), not {accepts!r}")
+    protocols = (DecodingTokenizer, CountingTokenizer, TrainableTokenizer)
+    return _class_for(tuple(isinstance(tokenizer, protocol) for protocol in protocols))(tokenizer, accepts)
+
+
+def unfitted(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer that a user wrote, without the contract around it."""
+    return tokenizer.inner if isinstance(tokenizer, FittedTokenizer) else tokenizer
+
+
+class FittedTokenizer:
+    """Encodes clips of any length, size and frame rate with a tokenizer that has an input contract.
+
+    Windows of a clip are encoded one by one and their tokens joined; tokens name the frames of the clip as it
+    was given. Tokens of repeated frames are kept: they were encoded and are paid for.
+    """
+
+    def __init__(self, inner: Tokenizer, accepts: Accepts) -> None:
+        self.inner, self.accepts = inner, accepts
+
+    def fit_of(self, clips: Clips) -> Fit:
+        """What is done to these clips, which share one frame rate.
+
+        Raises:
+            TokenizerError: they cannot meet the contract.
+        """
+        n_frames, _, height, width = clips.frames.shape[1:]
+        return plan_fit(self.accepts, n_frames=n_frames, height=height, width=width, fps=float(clips.fps[0]))
+
+    def encode(self, clips: Clips) -> Tokens:
+        """The tokens of each clip."""
+        return self._through(lambda part: (self.inner.encode(part),), clips)[0]
+
+    def _through(self, encode: Callable[[Clips], Sequence[Tokens]], clips: Clips) -> tuple[Tokens, ...]:
+        """The groups of tokens that `encode` gives of the fitted clips, with the given clips' frames."""
+        if self.accepts.fps is None or len(clips.fps.unique()) == 1:
+            return self._one_rate(encode, clips)
+        # Clips at other rates have other numbers of frames after resampling: each goes by itself.
+        parts = [
+            self._one_rate(encode, Clips(frames=clips.frames[[index]], fps=clips.fps[[index]]))
+            for index in range(len(clips))
+        ]
+        return tuple(_stack([part[group] for part in parts]) for group in range(len(parts[0])))
+
+    def _one_rate(self, encode: Callable[[Clips], Sequence[Tokens]], clips: Clips) -> tuple[Tokens, ...]:
+        fit = self.fit_of(clips)
+        windows = []
+        for part in fit_clips(clips, fit):
+            groups = tuple(encode(part))
+            for group in groups:
+                check_tokens(group, n_clips=len(clips))
+            windows.append(groups)
+        if fit.changes_nothing:
+            return windows[0]
+        return tuple(_join([groups[index] for groups in windows], fit) for index in range(len(windows[0])))
+
+
+class _Decoding(FittedTokenizer):
+    def decode(self, tokens: Tokens) -> Clips:
+        """Clips of the length, size and frame rate that was given to `encode`.
+
+        Raises:
+            TokenizerError: the tokens are of clips at several frame rates.
+        """
+        inner = cast("DecodingTokenizer", self.inner)
+        encoded = tokens.encoded_as
+        if encoded is None:
+            return inner.decode(tokens)
+        if encoded.fit is None:
+            raise TokenizerError("tokens of clips at several frame rates cannot be decoded as one batch")
+        return undo_fit([inner.decode(window) for window in _split(tokens, encoded)], encoded.fit)
+
+
+class _Counting(FittedTokenizer):
+    def token_count(self, n_frames: int) -> int:
+        """Tokens of a clip of `n_frames` frames at the tokenizer's frame rate, repeated frames counted."""
+        fit = plan_fit(
+            replace(self.accepts, fps=None, size=None), n_frames=n_frames, height=1, width=1, fps=1.0
+        )
+        return cast("CountingTokenizer", self.inner).token_count(fit.window_frames) * fit.n_windows
+
+
+class _Trainable(FittedTokenizer):
+    @property
+    def trainable(self) -> bool:
+        """Whether the projection is trained together with what reads the tokens."""
+        return cast("TrainableTokenizer", self.inner).trainable
+
+    def features(self, clips: Clips) -> tuple[Tokens, ...]:
+        """The frozen part, group by group."""
+        return self._through(cast("TrainableTokenizer", self.inner).features, clips)
+
+    def new_projection(self, *, seed: int) -> torch.nn.Module:
+        """The tokenizer's own fresh projection."""
+        return cast("TrainableTokenizer", self.inner).new_projection(seed=seed)
+
+
+@cache
+def _class_for(capabilities: tuple[bool, ...]) -> type[FittedTokenizer]:
+    """A class with just the methods that the tokenizer has, since what it can do is told from its methods."""
+    bases = [
+        base for base, able in zip((_Decoding, _Counting, _Trainable), capabilities, strict=True) if able
+    ]
+    return type("FittedTokenizer", tuple(bases) or (FittedTokenizer,), {})
+
+
+def _join(windows: Sequence[Tokens], fit: Fit) -> Tokens:
+    """The tokens of all windows, with the given clip's frames in place of the windows'."""
+    import torch
+
+    joined = Tokens.concatenate(windows)
+    source = torch.tensor(fit.source_frames, device=joined.frame.device)
+    shifted = []
+    for number, window in enumerate(windows):
+        _require_frames(window, fit)
+        shifted.append(source[window.frame.clamp(0, fit.window_frames - 1) + number * fit.window_frames])
+    shape = windows[0].latent_shape
+    return replace(
+        joined,
+        frame=torch.cat(shifted, dim=1),
+        latent_shape=None if shape is None else (shape[0] * len(windows), *shape[1:]),
+        encoded_as=EncodedAs(fit, joined.frame, tuple(window.values.shape[1] for window in windows)),
+    )
+
+
+def _require_frames(window: Tokens, fit: Fit) -> None:
+    named = window.frame[window.mask]
+    if bool(((named < 0) | (named >= fit.window_frames)).any()):
+        raise TokenizerError(
+            f"token frame must be 0 to {fit.window_frames - 1} in a clip of {fit.window_frames} frames"
+        )
+
+
+def _split(tokens: Tokens, encoded: EncodedAs) -> list[Tokens]:
+    """The tokens of each window as the tokenizer made them."""
+    lengths = list(encoded.window_lengths)
+    shape = tokens.latent_shape
+    if shape is not None:
+        shape = (shape[0] // len(lengths), *shape[1:])
+
+    def parts(tensor: Tensor) -> Sequence[Tensor]:
+        return tensor.split(lengths, dim=1)
+
+    fields = zip(
+        parts(tokens.values), parts(tokens.mask), parts(tokens.kind), parts(encoded.frame), strict=True
+    )
+    return [Tokens(*field, latent_shape=shape) for field in fields]
+
+
+def _stack(clips: Sequence[Tokens]) -> Tokens:
+    """Tokens of single clips as one batch, the shorter ones padded under a false mask."""
+    import torch
+    from torch.nn.functional import pad
+
+    longest = max(clip.values.shape[1] for clip in clips)
+
+    def stacked(name: str) -> Tensor:
+        rows = []
+        for clip in clips:
+            tensor: Tensor = getattr(clip, name)
+            missing = longest - tensor.shape[1]
+            rows.append(pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, missing)))
+        return torch.cat(rows)
+
+    frame = stacked("frame")
+    apart = EncodedAs(fit=None, frame=frame, window_lengths=())
+    return Tokens(stacked("values"), stacked("mask"), stacked("kind"), frame, encoded_as=apart)
