@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark
     from vtok_eval.data import Clip, Clips, TokenKind, Tokens
     from vtok_eval.results.description import Caveat, Description
+    from vtok_eval.inputs.accepts import Accepts
     from vtok_eval.systems import Answerer, Generator, Tokenizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Accepts",
     "Answerer",
     "Benchmark",
     "Caveat",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Accepts": "vtok_eval.inputs.accepts",
     "Answerer": "vtok_eval.systems",
     "Benchmark": "vtok_eval.benchmark",
     "Caveat": "vtok_eval.results.description",

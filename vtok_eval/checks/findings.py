@@ -1,0 +1,76 @@
+"""What a check of a tokenizer found: one finding for each promise of the protocol, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Whether a promise of the protocol is kept."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Kept, with something to know."""
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One promise of the protocol.
+
+    Attributes:
+        name: the promise, in a few words.
+        detail: what was seen.
+        fix: the line to write where the promise is broken; empty elsewhere.
+    """
+
+    name: str
+    status: Status
+    detail: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All findings about one tokenizer, and what was measured, with units in the names."""
+
+    spec: str
+    findings: tuple[Finding, ...]
+    measured: Mapping[str, float | str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise is kept."""
+        return all(finding.status is not Status.BROKEN for finding in self.findings)
+
+    def as_json(self) -> dict[str, object]:
+        """The report as JSON can hold it."""
+        return {
+            "spec": self.spec,
+            "ok": self.ok,
+            "findings": [asdict(finding) for finding in self.findings],
+            "measured": dict(self.measured),
+        }
+
+    def as_text(self) -> str:
+        """The report for a terminal."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for finding in self.findings:
+            yield f"{finding.status.value:<7} {finding.name}" + (
+                f": {finding.detail}" if finding.detail else ""
+            )
+            if finding.fix:
+                yield f"        write: {finding.fix}"
+        if self.measured:
+            yield ""
+            width = max(len(name) for name in self.measured)
+            for name, value in self.measured.items():
+                yield f"{name:<{width}}  {value if isinstance(value, str) else f'{value:.4g}'}"
+        yield ""
+        n_broken = sum(finding.status is Status.BROKEN for finding in self.findings)
+        points = "1 point" if n_broken == 1 else f"{n_broken} points"
+        yield f"{self.spec}: the protocol is {'kept' if self.ok else f'broken in {points}'}"

@@ -1,0 +1,34 @@
+"""`vtok-eval check SPEC`: whether a tokenizer keeps the protocol."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+EXIT_BROKEN = 1
+
+
+def check(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A tokenizer, such as my_file.py:Mine.")],
+    frames: Annotated[int, typer.Option(min=2, help="Frames of the clips.")] = 16,
+    size: Annotated[int, typer.Option(min=8, help="Height and width of the clips in pixels.")] = 64,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check a tokenizer against the protocol on three real clips; exit code 1 where it is broken."""
+    from vtok_eval.checks.clips import shipped_clips_of
+    from vtok_eval.checks.tokenizer import check_tokenizer
+    from vtok_eval.run.runners.device import choose_device
+    from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+
+    chosen = choose_device(device)
+    tokenizer = build_tokenizer(spec, BuildContext(device=chosen))
+    clips = shipped_clips_of(n_frames=frames, size=size, device=chosen)
+    report = check_tokenizer(tokenizer, clips, spec=spec)
+    typer.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    if not report.ok:
+        raise typer.Exit(EXIT_BROKEN)
