@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark
     from vtok_eval.data import Clip, Clips, TokenKind, Tokens
-    from vtok_eval.results.description import Caveat, Description
     from vtok_eval.inputs.accepts import Accepts
+    from vtok_eval.results.description import Caveat, Description
     from vtok_eval.systems import Answerer, Generator, Tokenizer
 
 __version__ = "0.1.0"

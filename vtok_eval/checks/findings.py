@@ -69,8 +69,14 @@ class CheckReport:
             yield ""
             width = max(len(name) for name in self.measured)
             for name, value in self.measured.items():
-                yield f"{name:<{width}}  {value if isinstance(value, str) else f'{value:.4g}'}"
+                yield f"{name:<{width}}  {_number_text(value)}"
         yield ""
         n_broken = sum(finding.status is Status.BROKEN for finding in self.findings)
         points = "1 point" if n_broken == 1 else f"{n_broken} points"
         yield f"{self.spec}: the protocol is {'kept' if self.ok else f'broken in {points}'}"
+
+
+def _number_text(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.3g}"

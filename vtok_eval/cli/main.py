@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtok_eval import __version__
+from vtok_eval.cli.check import check
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.run.suite import DEFAULT_SUITE
 
@@ -68,6 +69,7 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
 def _add_commands_of_other_packages() -> None:
     from vtok_eval.registry import COMMANDS
 
+    app.command("check")(check)
     for name in COMMANDS:
         command = COMMANDS.resolve(name)
         if isinstance(command, typer.Typer):

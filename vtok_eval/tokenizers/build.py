@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.inputs.fitted import FittedTokenizer, fitted
 from vtok_eval.registry import BACKBONES, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.grammar import MATCH, TokenizerSpec, parse_spec, without_parentheses
@@ -75,7 +76,8 @@ def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
     Options become keyword arguments of its class, read as their annotations say. A parameter named `backbone`
     gets a `Backbone` (the embedded default where the spec names none), one named `device` the run's
     `torch.device`. A value `match:NAME` or `match:SPEC`
-    becomes that tokenizer, which must be able to count its tokens.
+    becomes that tokenizer, which must be able to count its tokens. A tokenizer with an input contract,
+    `accepts`, is returned behind it.
 
     Raises:
         SpecError: the spec, an option's value or a user's file cannot be read, or the constructor raises.
@@ -114,6 +116,9 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator) -> Description:
     Raises:
         SpecError: what its `describe` gives is not a description.
     """
+    if isinstance(tokenizer, FittedTokenizer):
+        contract = {"accepts": tokenizer.accepts.text()}
+        return describe_tokenizer(tokenizer.inner).with_facts(contract)
     cls = type(tokenizer)
     own = _own_description(tokenizer)
     facts: dict[str, object] = {"class": f"{cls.__module__}:{cls.__qualname__}"}
@@ -157,7 +162,7 @@ def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tok
     tokenizer = _call(cls, spec=text, **arguments)
     if not isinstance(tokenizer, Tokenizer):
         raise SpecError(f"{text}: {spec.name} is no tokenizer; it needs a method encode(clips) -> Tokens")
-    return tokenizer
+    return fitted(tokenizer)
 
 
 def _arguments(
