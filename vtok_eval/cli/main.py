@@ -37,6 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(check)
+
 
 def main() -> None:
     """Run the command line; a user's error is one line on standard error and exit code 2."""
@@ -69,7 +71,6 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
 def _add_commands_of_other_packages() -> None:
     from vtok_eval.registry import COMMANDS
 
-    app.command("check")(check)
     for name in COMMANDS:
         command = COMMANDS.resolve(name)
         if isinstance(command, typer.Typer):
