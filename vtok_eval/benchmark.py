@@ -129,6 +129,7 @@ class Benchmark(Protocol):
     A class whose benchmark has parts to choose from, like VBench's dimensions, names the option that holds
     their list in a class attribute `parts_option`; the command line then takes `NAME:part,part`.
     One that could take a kind of system but for its options or its data says why not in a mapping `why_not`.
+    One that measures cost sets `parallel = False`: on several devices its jobs run alone, on one of them.
     """
 
     name: str

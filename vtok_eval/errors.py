@@ -49,6 +49,10 @@ class RunFolderError(VtokEvalError):
     """A run folder that cannot be written, belongs to another run, or has another schema version."""
 
 
+class LaneError(VtokEvalError):
+    """Worker processes (lanes) that cannot be had, or something in one of them that ends the whole run."""
+
+
 class MissingDependencyError(VtokEvalError):
     """A package, weight file or data set that is needed and not there; says how to get it."""
 

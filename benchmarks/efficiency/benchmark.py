@@ -66,6 +66,7 @@ class Efficiency:
     name = "efficiency"
     version = "1"
     accepts = frozenset({"tokenizer"})
+    parallel = False
 
     def __init__(
         self,

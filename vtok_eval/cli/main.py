@@ -139,6 +139,20 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the suite's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="Run in a process for each device: auto, or a list such as cuda:0,cuda:1 or cpu*4."
+        ),
+    ] = None,
+    mix_model: Annotated[
+        list[str] | None,
+        typer.Option(help="Let --devices mix GPU models: name each, as run.json does. May be repeated."),
+    ] = None,
+    threads: Annotated[
+        int,
+        typer.Option(min=1, help="Threads of torch on the CPU; may move a score's last digits."),
+    ] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch; never changes a score.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode ahead.")] = 2,
     clip_memory: Annotated[
@@ -154,7 +168,10 @@ def run(
     """Run a suite, or go on with one that was stopped; then print the comparison and write the report."""
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.run.harness import Harness, RunSettings
+    from vtok_eval.run.lanes.devices import parse_devices
 
+    if devices is not None and device != "auto":
+        raise SpecError("--device is for one process, --devices for several; give one of them")
     chosen = _choose_suite(
         suite,
         systems=[
@@ -170,6 +187,9 @@ def run(
     )
     settings = RunSettings(
         device=device,
+        devices=() if devices is None else parse_devices(devices),
+        mixed_models=tuple(mix_model or ()),
+        threads=threads,
         batch_size=batch_size,
         loader_threads=workers,
         clip_memory_bytes=clip_memory * 2**20,

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +173,23 @@ class Journal:
                 self._connection.executemany(f"{INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.IntegrityError as error:
             raise ValueError(f"{_first_twice(batch, self)} has a record already") from error
+
+    def order_jobs(self, ids: Sequence[str]) -> None:
+        """Put the jobs named in `ids` last, in that order; what is not there is passed over.
+
+        Lanes enter jobs in the order in which they get ready; scores and exports follow the journal's order.
+        """
+        known = [job.id for job in self.jobs()]
+        named = [job for job in ids if job in set(known)]
+        ordered = [job for job in known if job not in set(named)] + named
+        if ordered == known:
+            return
+        with self._transaction():
+            (highest,) = self._connection.execute("SELECT max(rowid) FROM jobs").fetchone()
+            self._connection.executemany(
+                "UPDATE jobs SET rowid = ? WHERE id = ?",
+                [(highest + place, job) for place, job in enumerate(ordered, start=1)],
+            )
 
     def finished(self, job: str) -> set[str]:
         """Ids of the job's samples that have a record, ok or failed."""

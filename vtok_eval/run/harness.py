@@ -5,49 +5,34 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtok_eval.benchmark import Context, DerivesScores, Outcome
-from vtok_eval.errors import MissingDependencyError, RunFolderError
-from vtok_eval.results.journal import Job, Journal, check_record
+from vtok_eval.benchmark import DerivesScores
+from vtok_eval.errors import MissingDependencyError
+from vtok_eval.results.journal import Job, Journal
 from vtok_eval.results.provenance import finish, provenance
-from vtok_eval.results.records import FAILED_AT, TRAINING_SEEDS, Record, Status
+from vtok_eval.results.records import Record, Status
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.identity import check_same_run, merged_entries
+from vtok_eval.run.jobs import build_context, make_runner, prepare
 from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
-from vtok_eval.run.runners.loading import Failure
+from vtok_eval.run.recording import record_of
 from vtok_eval.run.scoring import score_run
+from vtok_eval.run.settings import RunSettings
 from vtok_eval.specs.systems import VideoMaking
 
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.benchmark import Benchmark, Sample
+    from vtok_eval.benchmark import Benchmark
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.run.suite import Suite
 
+__all__ = ["Harness", "RunSettings", "RunSummary"]
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How a suite is run; only `limit` and `seed` may change a number, and a run folder holds to both.
-
-    seed: None for the suite's. limit: the first so many samples of each benchmark; None for all.
-    retry_failed: do the samples again that failed before. command: the command line, for provenance.
-    """
-
-    device: str = "auto"
-    batch_size: int = 16
-    loader_threads: int = 2
-    seed: int | None = None
-    limit: int | None = None
-    retry_failed: bool = False
-    clip_memory_bytes: int = 1_200 * 2**20
-    feature_cache_bytes: int = 20 * 2**30
-    command: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -83,22 +68,19 @@ class Harness:
     runner: Runner = field(init=False)
 
     def __post_init__(self) -> None:
+        from vtok_eval.run.lanes.devices import check_devices
         from vtok_eval.run.runners.device import choose_device
-        from vtok_eval.run.runners.runner import Runner
-        from vtok_eval.video.clip_cache import ClipCache
 
-        self.device = choose_device(self.settings.device)
-        self.runner = Runner(
-            device=self.device,
-            batch_size=self.settings.batch_size,
-            loader_threads=self.settings.loader_threads,
-            clip_cache=ClipCache(self.settings.clip_memory_bytes),
-        )
+        if self.settings.ray is None:
+            check_devices(self.settings.devices, mixed_models=self.settings.mixed_models)
+        # The lanes have the devices; the driver only describes the systems.
+        self.device = choose_device("cpu" if self.settings.in_lanes else self.settings.device)
+        self.runner = make_runner(self.settings, self.device)
 
     @property
     def seed(self) -> int:
         """The seed from which every generator of the run is derived."""
-        return self.suite.seed if self.settings.seed is None else self.settings.seed
+        return self.settings.seed_of(self.suite)
 
     def plan(self, out: Path | None = None) -> Plan:
         """The jobs of the suite.
@@ -108,11 +90,7 @@ class Harness:
         Raises:
             VtokEvalError: an entry of the suite is wrong; see `make_plan`.
         """
-        from vtok_eval.tokenizers.build import BuildContext
-        from vtok_eval.tokenizers.feature_cache import FeatureCache
-
-        features = FeatureCache(self.cache / "features.sqlite", max_bytes=self.settings.feature_cache_bytes)
-        context = BuildContext(device=self.device, cache=features, names=self.suite.specs_by_name())
+        context = build_context(self.suite, self.settings, device=self.device, cache=self.cache)
         making = VideoMaking((out or Path("runs") / self.suite.name) / "videos", self.seed)
         return make_plan(self.suite, context, making, limit=self.settings.limit)
 
@@ -135,12 +113,28 @@ class Harness:
             if not pending and (folder.path / "scores.json").exists():
                 return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
             _say_what_it_takes(pending)
-            log.info(
-                "at most %d clips are loaded ahead, and %d MiB of clips kept",
-                2 * self.settings.batch_size + self.settings.loader_threads,
-                self.settings.clip_memory_bytes // 2**20,
-            )
             session = self._begin_session(folder, plan)
+            run_jobs = self._run_in_lanes if self.settings.in_lanes else self._run_here
+            new_samples, cannot_run = run_jobs(folder, journal, pending, session)
+            not_run += cannot_run
+            journal.order_jobs([job.id for job in plan.jobs])
+            self._score(folder, plan)
+            self._end_session(folder, plan, session, not_run)
+            return self._summary(folder, plan, journal, new_samples=new_samples, not_run=not_run)
+
+    def _run_here(
+        self, folder: RunFolder, journal: Journal, pending: Sequence[PlannedJob], session: dict[str, Any]
+    ) -> tuple[int, list[NotRun]]:
+        """Do the jobs one after the other in this process; returns new samples and what cannot be run."""
+        from vtok_eval.run.runners.threads import torch_threads
+
+        log.info(
+            "at most %d clips are loaded ahead, and %d MiB of clips kept",
+            2 * self.settings.batch_size + self.settings.loader_threads,
+            self.settings.clip_memory_bytes // 2**20,
+        )
+        new_samples, not_run = 0, []
+        with torch_threads(self.settings.threads):
             for number, job in enumerate(pending, start=1):
                 started = time.perf_counter()
                 log.info("[%d/%d] %s", number, len(pending), job.id)
@@ -150,9 +144,29 @@ class Harness:
                     not_run.append(NotRun(job.system.name, job.benchmark_id, str(error)))
                     log.warning("not run: %s: %s", job.id, error)
                 session["jobs"][job.id] = round(time.perf_counter() - started, 3)
-            self._score(folder, plan)
-            self._end_session(folder, plan, session, not_run)
-            return self._summary(folder, plan, journal, new_samples=new_samples, not_run=not_run)
+        return new_samples, not_run
+
+    def _run_in_lanes(
+        self, folder: RunFolder, journal: Journal, pending: Sequence[PlannedJob], session: dict[str, Any]
+    ) -> tuple[int, list[NotRun]]:
+        """Have the jobs done by worker processes; returns new samples and what cannot be run."""
+        from vtok_eval.run.lanes.driver import LaneReport, run_in_lanes
+        from vtok_eval.run.lanes.starting import open_lanes
+
+        report = LaneReport()
+        lanes = open_lanes(self.suite, self.settings, pending, out=folder.path, cache=self.cache)
+        try:
+            run_in_lanes(lanes, journal, pending, report)
+        finally:
+            lanes.close()
+            session["jobs"] = report.job_seconds
+            session["lanes"] = [report.lanes[number] for number in sorted(report.lanes)]
+            session["device"] = ", ".join(dict.fromkeys(str(lane["device"]) for lane in session["lanes"]))
+        by_id = {job.id: job for job in pending}
+        return report.new_samples, [
+            NotRun(by_id[job].system.name, by_id[job].benchmark_id, reason)
+            for job, reason in report.cannot_run.items()
+        ]
 
     def _is_pending(self, journal: Journal, job: PlannedJob) -> bool:
         known = {entry.id: entry for entry in journal.jobs()}.get(job.id)
@@ -165,33 +179,15 @@ class Harness:
         finished = journal.finished(job.id)
         remaining = [sample for sample in job.samples if sample.id not in finished]
         # The job is entered only once it is ready, so that one that cannot be run here leaves no trace.
-        evaluate = self._prepare(folder, job) if remaining else None
+        ready = None
+        if remaining:
+            ready = prepare(job, self.runner, out=folder.path, seed=self.seed, cache=self.cache)
         journal.open_job(Job(job.id, job.system.name, job.benchmark_id, len(job.samples)))
-        if evaluate is not None:
-            for sample, result in self.runner.map(remaining, evaluate, description=job.id):
-                journal.add([_record(job, sample, result)])
+        if ready is not None:
+            for sample, result in ready.evaluate(remaining):
+                journal.add([record_of(job, sample, result)])
         journal.close_job(job.id)
         return len(remaining)
-
-    def _prepare(self, folder: RunFolder, job: PlannedJob) -> Any:
-        """The function that evaluates batches; it fails every sample where the system cannot be prepared."""
-        context = Context(
-            runner=self.runner,
-            device=self.device,
-            seed=self.seed,
-            artifacts=folder.artifacts(job.id),
-            cache=self.cache,
-        )
-        try:
-            return job.benchmark.prepare(job.system, context).evaluate
-        except (MissingDependencyError, RunFolderError):
-            raise
-        except Exception as error:
-            # A system that cannot even be prepared is a result about it: every sample fails and says why.
-            log.warning("%s could not be prepared: %s", job.id, error)
-            log.debug("the failure in full", exc_info=True)
-            reason = f"could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
-            return lambda samples, clips: [Outcome(error=reason) for _ in samples]
 
     def _score(self, folder: RunFolder, plan: Plan) -> None:
         benchmarks = _measurable(plan)
@@ -227,6 +223,7 @@ class Harness:
             "baseline": self.suite.baseline,
             "seed": self.seed,
             "limit": self.settings.limit,
+            "threads": self.settings.threads,
             "systems": [
                 {
                     "name": entry.name,
@@ -301,33 +298,3 @@ def _say_what_it_takes(pending: Sequence[PlannedJob]) -> None:
     for benchmark_id, benchmark in {job.benchmark_id: job.benchmark for job in pending}.items():
         for line in described(benchmark).cost:
             log.info("%s: %s", benchmark_id, line)
-
-
-def _record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:
-    """The record of one result; a result that cannot be kept (NaN, say) is a failure of its sample."""
-    reason = result.reason if isinstance(result, Failure) else result.error
-    failed = Record(
-        job=job.id,
-        system=job.system.name,
-        benchmark=job.benchmark_id,
-        sample_id=sample.id,
-        cluster=sample.cluster,
-        status=Status.FAILED,
-        reason=reason,
-        meta=sample.meta,
-    )
-    if isinstance(result, Failure) or (result.error is not None and not result.failed_at):
-        return failed
-    meta = dict(sample.meta)
-    if result.training_seeds:
-        meta[TRAINING_SEEDS] = result.training_seeds
-    record = replace(failed, values=result.values, outputs=result.outputs, cost=result.cost, meta=meta)
-    if result.failed_at:
-        record = replace(record, meta={**meta, FAILED_AT: ";".join(result.failed_at)})
-    else:
-        record = replace(record, status=Status.OK)
-    try:
-        check_record(record)
-    except ValueError as error:
-        return replace(failed, reason=str(error))
-    return record

@@ -27,6 +27,8 @@ def check_same_run(folder: RunFolder, now: Mapping[str, Any], *, measurable: Col
     before = folder.run()
     for key in ("name", "label", "seed", "limit"):
         _check_same(folder, key, before.get(key), now[key])
+    # Runs of earlier versions do not say with how many threads they computed.
+    _check_same(folder, "threads", before.get("threads", now["threads"]), now["threads"])
     jobs = folder.jobs()
     systems = {job.system for job in jobs}
     benchmarks = {job.benchmark for job in jobs}.intersection(measurable)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -141,6 +143,19 @@ def described(benchmark: Benchmark) -> Description:
         return Description.of(benchmark.describe())
     except (TypeError, ValueError, AttributeError) as error:
         raise SuiteError(f"benchmark {benchmark.name}: describe(): {error}") from error
+
+
+def fingerprint(system: System) -> str:
+    """What tells a system from another of the same name: a hash of its spec and its description.
+
+    Example:
+        >>> from vtok_eval.benchmark import System
+        >>> a, b = (System("x", spec, "videos", None) for spec in ("videos:a", "videos:b"))
+        >>> fingerprint(a) == fingerprint(b)
+        False
+    """
+    facts = [system.spec, system.kind, system.description.identity()]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def job_id(benchmark_id: str, system: str) -> str:

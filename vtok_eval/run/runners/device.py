@@ -28,3 +28,16 @@ def choose_device(name: str = "auto") -> torch.device:
             f"device {name!r} cannot be used here: {str(error).splitlines()[0]}; 'cpu' always can"
         ) from error
     return device
+
+
+def device_model(device: torch.device) -> str:
+    """The model of a device: a GPU's name as its driver gives it, else the device's kind ("cpu").
+
+    Example:
+        >>> import torch
+        >>> device_model(torch.device("cpu"))
+        'cpu'
+    """
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,4 +1,4 @@
-"""Recognises that memory ran out, on the device or the host, and lets go of what can be let go."""
+"""Recognises that memory ran out, on the device or the host, and releases cached memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def release_memory(error: Exception) -> None:
     """Drop the tensors that the error's frames hold, and the device's cached blocks."""
+    error.__traceback__ = None
+    release_unused()
+
+
+def release_unused() -> None:
+    """Collect what nothing refers to any more, and return the device's cached blocks."""
     import torch
 
-    error.__traceback__ = None
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -36,12 +36,15 @@ class Runner:
     batch_size: samples handed over at once, at most; halved for good when memory runs out.
     loader_threads: threads that decode or render ahead of the device.
     clip_cache: keeps loaded clips in memory for the next system, within its bound.
+    begin_at: where in its samples a pass begins, as a share of them; it goes on from the first. Lanes that
+        extract features of the same clips begin at different places and find the others' in the store.
     """
 
     device: torch.device
     batch_size: int = 16
     loader_threads: int = 2
     clip_cache: ClipCache | None = None
+    begin_at: float = 0.0
 
     def map(
         self, samples: Sequence[Sample], function: BatchFunction[Result], *, description: str
@@ -57,8 +60,10 @@ class Runner:
         """
         from tqdm import tqdm
 
+        first = int(self.begin_at * len(samples))
+        turned = [*samples[first:], *samples[:first]]
         with tqdm(total=len(samples), desc=description, unit="clip", leave=False) as progress:
-            for done in _Batches(self, function).run(samples):
+            for done in _Batches(self, function).run(turned):
                 progress.update()
                 yield done
 

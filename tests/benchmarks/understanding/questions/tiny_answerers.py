@@ -13,8 +13,8 @@ from vtok_eval.benchmark import Context, System
 from vtok_eval.data import Clip
 from vtok_eval.results.records import Record, Score
 from vtok_eval.results.statistics import score_all
-from vtok_eval.run.harness import _record
 from vtok_eval.run.plan import PlannedJob
+from vtok_eval.run.recording import record_of
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.video.clip_cache import ClipCache
 
@@ -54,7 +54,7 @@ def evaluate(benchmark: QuestionAnswering, answerer: object, *, batch_size: int 
     evaluator = benchmark.prepare(system, context)
     done = runner.map(job.samples, evaluator.evaluate, description="job")
     return sorted(
-        (_record(job, sample, result) for sample, result in done), key=lambda record: record.sample_id
+        (record_of(job, sample, result) for sample, result in done), key=lambda record: record.sample_id
     )
 
 

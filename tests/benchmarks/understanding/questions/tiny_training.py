@@ -13,8 +13,8 @@ from benchmarks.understanding.questions.benchmark import QuestionAnswering
 from vtok_eval.benchmark import Context, System
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.results.records import Record
-from vtok_eval.run.harness import _record
 from vtok_eval.run.plan import PlannedJob
+from vtok_eval.run.recording import record_of
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.video.clip_cache import ClipCache
 
@@ -120,5 +120,5 @@ def evaluate_tokenizer(
     evaluator = benchmark.prepare(system, context)
     done = runner.map(job.samples, evaluator.evaluate, description="job")
     return sorted(
-        (_record(job, sample, result) for sample, result in done), key=lambda record: record.sample_id
+        (record_of(job, sample, result) for sample, result in done), key=lambda record: record.sample_id
     )

@@ -1,0 +1,121 @@
+"""The dispatcher: every sample once whatever dies; who fails, who waits, who runs alone."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from tests.vtok_eval.run.lanes.scripted_lanes import ScriptedLanes
+from vtok_eval.errors import LaneError
+from vtok_eval.run.lanes.dispatcher import Dispatcher, JobDone
+from vtok_eval.run.lanes.job_queue import LaneJob
+from vtok_eval.run.lanes.messages import CannotRun, Prepared, Results
+from vtok_eval.run.runners.loading import Failure
+
+
+def jobs(n_jobs: int = 3, n_samples: int = 100, *, parallel: bool = True) -> list[LaneJob]:
+    return [
+        LaneJob(f"b/{job}", f"system{job}", "b", [f"{job}:{i}" for i in range(n_samples)], parallel=parallel)
+        for job in range(n_jobs)
+    ]
+
+
+def run(lanes: ScriptedLanes, work: list[LaneJob]) -> tuple[dict[str, str | None], list[object]]:
+    """Every sample's failure (None where it went well), and all events."""
+    events = list(Dispatcher(lanes, work).run())
+    results = [pair for event in events if isinstance(event, Results) for pair in event.results]
+    assert max(Counter(name for name, _ in results).values()) == 1
+    return {name: r.reason if isinstance(r, Failure) else None for name, r in results}, events
+
+
+@pytest.mark.parametrize("n_lanes", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(10))
+def test_every_sample_has_one_result_whichever_lanes_die(n_lanes, seed):
+    chance = random.Random(seed)
+    left = [12]
+
+    def dies() -> bool:
+        left[0] -= (death := left[0] > 0 and chance.random() < 0.03)
+        return death
+
+    results, events = run(ScriptedLanes(n_lanes, dies=dies, seed=seed), jobs())
+    assert set(results) == {f"{job}:{i}" for job in range(3) for i in range(100)}
+    # Twelve deaths at random: nearly always none fails, and never one that was not alone with three of them.
+    assert sum(reason is not None for reason in results.values()) <= 4
+    assert sorted(event.job for event in events if isinstance(event, JobDone)) == ["b/0", "b/1", "b/2"]
+
+
+def test_a_sample_that_kills_its_lane_fails_alone():
+    lanes = ScriptedLanes(2, killers={"0:7", "1:33", "1:34"})
+    results, _ = run(lanes, jobs())
+    assert {name for name, reason in results.items() if reason} == {"0:7", "1:33", "1:34"}
+    assert results["0:7"] == "its worker process died 3 times, killed by SIGKILL"
+    # Two lanes died with each shard, then one with each killer alone; 1:33 and 1:34 share a shard's deaths.
+    assert lanes.starts == 2 + 3 + 3 + 1
+
+
+def test_a_lost_shard_costs_itself_only():
+    work = jobs(1, 64)
+    results, _ = run(ScriptedLanes(1, killers=()), work)
+    lanes = ScriptedLanes(1, dies=iter([False] * 10 + [True] + [False] * 500).__next__)
+    again, _ = run(lanes, work)
+    assert again == results
+    # What was told before the death is not evaluated again.
+    assert len(lanes.evaluated) == 64
+
+
+@pytest.mark.parametrize(("deaths", "failed"), [(2, 0), (3, 40)])
+def test_a_job_whose_preparation_kills_lanes_fails_after_the_third(deaths, failed):
+    results, events = run(ScriptedLanes(2, dies_preparing=deaths), jobs(1, 40))
+    assert sum(reason is not None for reason in results.values()) == failed
+    assert {type(event) for event in events} >= {Prepared, JobDone}
+    if failed:
+        assert results["0:0"] == "could not be prepared: its worker process died 3 times, while preparing"
+
+
+def test_where_one_lane_has_the_job_another_that_dies_preparing_leaves_it_to_the_first():
+    lanes = ScriptedLanes(2)
+    send = lanes.send
+
+    def dies_on_lane_1(lane, shard):
+        send(lane, shard)
+        if lane == 1:
+            lanes.says[1].clear()
+            lanes.says[1].extend(ScriptedLanes(1, dies_preparing=1)._answers(0, shard))
+
+    lanes.send = dies_on_lane_1
+    results, _ = run(lanes, jobs(1, 300))
+    assert len(results) == 300
+    assert not any(results.values())
+
+
+def test_lanes_that_do_not_start_are_left_out_and_none_at_all_is_an_error():
+    lanes = ScriptedLanes(1, dies_starting=2)
+    assert len(run(lanes, jobs())[0]) == 300
+    with pytest.raises(LaneError, match=r"no lane could be started \(the last: at its start\).*logs"):
+        run(ScriptedLanes(2, dies_starting=99), jobs())
+
+
+def test_what_one_machine_lacks_another_does_and_what_all_lack_is_not_run():
+    results, events = run(ScriptedLanes(3, hosts=["a", "b", "a"], lacking={"a"}), jobs())
+    assert len(results) == 300
+    assert not [event for event in events if isinstance(event, CannotRun)]
+    events = list(Dispatcher(ScriptedLanes(2, hosts=["a", "b"], lacking={"a", "b"}), jobs()).run())
+    assert [event for event in events if isinstance(event, CannotRun)] == [
+        CannotRun(f"b/{job}", "no such package") for job in range(3)
+    ]
+
+
+def test_what_measures_cost_runs_with_nothing_beside_it():
+    work = [*jobs(2, 50, parallel=False), LaneJob("c/9", "system9", "c", [f"9:{i}" for i in range(200)])]
+    lanes = ScriptedLanes(3)
+    results, _ = run(lanes, work)
+    assert len(results) == 300
+    alone = [together for together in lanes.running if together & {"b/0", "b/1"}]
+    assert alone == [{"b/0"}, {"b/1"}]
+
+
+def test_different_systems_are_prepared_in_different_lanes():
+    lanes = ScriptedLanes(3)
+    run(lanes, jobs())
+    assert lanes.running[2] == {"b/0", "b/1", "b/2"}

@@ -1,0 +1,60 @@
+"""Runs in lanes through the harness give the numbers of one process, also where the driver is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.vtok_eval.run.lanes.mean_colour_runs import offer_mean_colour, results, run, suite
+from vtok_eval.errors import SpecError
+from vtok_eval.results.store import RunFolder
+
+
+@pytest.fixture
+def _mean_colour(tmp_path, monkeypatch):
+    offer_mean_colour(tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_mean_colour")
+def test_two_lanes_give_the_bytes_of_one_process(tmp_path, caplog):
+    measured = suite("MeanColourTokenizer", "Moody", n=25, broken=50)
+    run(measured, tmp_path / "one")
+    with caplog.at_level("INFO"):
+        summary = run(measured, tmp_path / "two", "cpu", "cpu")
+    assert results(tmp_path / "two") == results(tmp_path / "one")
+    assert (summary.new_samples, summary.n_done) == (50, 2)
+    (session,) = RunFolder.open(tmp_path / "two").run()["sessions"]
+    assert [lane["device"] for lane in session["lanes"]] == ["cpu", "cpu"]
+    assert len({lane["process"] for lane in session["lanes"]} - {os.getpid()}) == 2
+    assert session["device"] == "cpu"
+    assert sorted(session["jobs"]) == ["mean-colour/MeanColourTokenizer", "mean-colour/Moody"]
+    assert "preparing mean-colour/" in (tmp_path / "two/logs/lane-0.log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_mean_colour")
+def test_a_driver_that_is_killed_is_continued_with_other_lanes_to_the_same_bytes(tmp_path):
+    measured = suite("MeanColourTokenizer", "Moody", n=25)
+    run(measured, tmp_path / "one")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from tests.vtok_eval.run.lanes.mean_colour_runs import run_and_be_killed\n"
+        "run_and_be_killed(Path(sys.argv[1]), n_records=20)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", script, str(out)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    n_records = len(RunFolder.open(out).raw_records())
+    assert 20 <= n_records < 50
+    assert run(measured, out, "cpu").new_samples == 50 - n_records
+    assert results(out) == results(tmp_path / "one")
+
+
+@pytest.mark.usefixtures("_mean_colour")
+def test_a_device_that_is_not_there_is_refused_before_anything_starts(tmp_path):
+    with pytest.raises(SpecError, match="device 'cuda:7' cannot be used here"):
+        run(suite("MeanColourTokenizer"), tmp_path / "run", "cpu", "cuda:7")

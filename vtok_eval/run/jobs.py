@@ -1,0 +1,86 @@
+"""One job made ready on one device: its system prepared, and its samples evaluated in batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtok_eval.benchmark import Context, Outcome
+from vtok_eval.errors import MissingDependencyError, RunFolderError
+from vtok_eval.results.store import RunFolder
+
+if TYPE_CHECKING:
+    import torch
+
+    from vtok_eval.benchmark import Sample
+    from vtok_eval.run.plan import PlannedJob
+    from vtok_eval.run.runners.loading import Failure
+    from vtok_eval.run.runners.runner import Runner
+    from vtok_eval.run.settings import RunSettings
+    from vtok_eval.run.suite import Suite
+    from vtok_eval.tokenizers.build import BuildContext
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReadyJob:
+    """A prepared job. problem: why its system could not be prepared, so that every sample fails; or None."""
+
+    evaluate: Callable[[Sequence[Sample]], Iterator[tuple[Sample, Outcome | Failure]]]
+    problem: str | None = None
+
+
+def make_runner(settings: RunSettings, device: torch.device, *, begin_at: float = 0.0) -> Runner:
+    """The runner that the settings ask for, on a device, with a clip cache of its own."""
+    from vtok_eval.run.runners.runner import Runner
+    from vtok_eval.video.clip_cache import ClipCache
+
+    return Runner(
+        device=device,
+        batch_size=settings.batch_size,
+        loader_threads=settings.loader_threads,
+        clip_cache=ClipCache(settings.clip_memory_bytes),
+        begin_at=begin_at,
+    )
+
+
+def build_context(suite: Suite, settings: RunSettings, *, device: torch.device, cache: Path) -> BuildContext:
+    """What the suite's systems are built with; cache: the user's cache folder."""
+    from vtok_eval.tokenizers.build import BuildContext
+    from vtok_eval.tokenizers.feature_cache import FeatureCache
+
+    features = FeatureCache(cache / "features.sqlite", max_bytes=settings.feature_cache_bytes)
+    return BuildContext(device=device, cache=features, names=suite.specs_by_name())
+
+
+def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Path) -> ReadyJob:
+    """Make a job's system ready for its benchmark.
+
+    out: the run folder. cache: the user's cache folder.
+
+    Raises:
+        MissingDependencyError: the job cannot be run on this machine.
+        RunFolderError: the job's artifacts cannot be written.
+    """
+    context = Context(
+        runner=runner,
+        device=runner.device,
+        seed=seed,
+        artifacts=RunFolder(out).artifacts(job.id),
+        cache=cache,
+    )
+    try:
+        evaluator = job.benchmark.prepare(job.system, context)
+    except (MissingDependencyError, RunFolderError):
+        raise
+    except Exception as error:
+        # A system that cannot even be prepared is a result about it: every sample fails and says why.
+        log.warning("%s could not be prepared: %s", job.id, error)
+        log.debug("the failure in full", exc_info=True)
+        reason = f"could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
+        return ReadyJob(lambda samples: ((sample, Outcome(error=reason)) for sample in samples), reason)
+    return ReadyJob(lambda samples: runner.map(samples, evaluator.evaluate, description=job.id))

@@ -1,0 +1,1 @@
+"""Lanes: worker processes, one for each device, that evaluate shards of a run's jobs for one driver."""

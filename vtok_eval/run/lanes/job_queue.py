@@ -1,0 +1,79 @@
+"""The shards of one job that wait for a lane, and what is known of the lanes that have died with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vtok_eval.run.lanes.messages import Shard
+
+SHARD_SAMPLES = 32
+"""Samples a lane is given at once: what its death costs at most."""
+DEATHS_TO_GO_SINGLY = 2
+"""Lanes that may die with a shard before its samples go one by one."""
+DEATHS_TO_FAIL = 3
+"""Lanes that may die with one sample, or while preparing one job, before it fails."""
+
+
+@dataclass(frozen=True)
+class LaneJob:
+    """A job as the dispatcher gets it. samples: ids of those that have no record yet.
+
+    parallel: false for what measures cost: nothing else may run meanwhile.
+    """
+
+    id: str
+    system: str
+    benchmark: str
+    samples: Sequence[str]
+    parallel: bool = True
+
+
+@dataclass
+class JobQueue:
+    """A job's waiting shards and its state.
+
+    n_left: samples without a result. preparing: the lane that prepares it first. ready: lanes that have it
+    prepared. allowed: lanes that may have it, None for all. without: hosts that lack something it needs.
+    """
+
+    job: LaneJob
+    shards: deque[Shard] = field(init=False)
+    n_left: int = field(init=False)
+    prepared: bool = False
+    preparing: int | None = None
+    deaths_preparing: int = 0
+    ready: set[int] = field(default_factory=set)
+    closed_to_others: bool = False
+    without: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.n_left = len(self.job.samples)
+        # What runs alone is not cut: its repeats belong together.
+        size = SHARD_SAMPLES if self.job.parallel else max(1, self.n_left)
+        self.shards = deque(
+            Shard(self.job.id, self.job.system, self.job.benchmark, tuple(self.job.samples[at : at + size]))
+            for at in range(0, self.n_left, size)
+        )
+
+    def put_back(self, shard: Shard) -> None:
+        """Let another lane have the shard, next."""
+        if shard.samples:
+            self.shards.appendleft(shard)
+
+    def put_back_after_death(self, left: Shard) -> str | None:
+        """Put back what a dead lane left of its shard; the sample that has to fail, if there is one.
+
+        A sample fails only where lanes have died with it alone. So a shard's samples go one by one after
+        `DEATHS_TO_GO_SINGLY` deaths, and the one that kills every lane is found.
+        """
+        deaths = left.deaths + 1
+        if len(left.samples) == 1 and deaths >= DEATHS_TO_FAIL:
+            return left.samples[0]
+        parts = [left.samples]
+        if deaths >= DEATHS_TO_GO_SINGLY:
+            parts = [(sample,) for sample in left.samples]
+        for samples in reversed(parts):
+            self.put_back(Shard(left.job, left.system, left.benchmark, samples, deaths))
+        return None

@@ -1,0 +1,58 @@
+"""From the result of evaluating a sample to its record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vtok_eval.results.journal import check_record
+from vtok_eval.results.records import FAILED_AT, TRAINING_SEEDS, Record, Status
+from vtok_eval.run.runners.loading import Failure
+
+if TYPE_CHECKING:
+    from vtok_eval.benchmark import Outcome, Sample
+    from vtok_eval.run.plan import PlannedJob
+
+
+def record_of(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:
+    """The record of one result; a result that cannot be kept (NaN, say) is a failure of its sample."""
+    record = unchecked_record(job, sample, result)
+    try:
+        check_record(record)
+    except ValueError as error:
+        return _failed(job, sample, str(error))
+    return record
+
+
+def unchecked_record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:
+    """The record of one result, which the journal may still refuse."""
+    if isinstance(result, Failure):
+        return _failed(job, sample, result.reason)
+    if result.error is not None and not result.failed_at:
+        return _failed(job, sample, result.error)
+    meta = dict(sample.meta)
+    if result.training_seeds:
+        meta[TRAINING_SEEDS] = result.training_seeds
+    record = replace(
+        _failed(job, sample, result.error),
+        values=result.values,
+        outputs=result.outputs,
+        cost=result.cost,
+        meta=meta,
+    )
+    if result.failed_at:
+        return replace(record, meta={**meta, FAILED_AT: ";".join(result.failed_at)})
+    return replace(record, status=Status.OK)
+
+
+def _failed(job: PlannedJob, sample: Sample, reason: str | None) -> Record:
+    return Record(
+        job=job.id,
+        system=job.system.name,
+        benchmark=job.benchmark_id,
+        sample_id=sample.id,
+        cluster=sample.cluster,
+        status=Status.FAILED,
+        reason=reason,
+        meta=sample.meta,
+    )

@@ -1,0 +1,53 @@
+"""How a suite is run: devices, batches, caches, seed and limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vtok_eval.run.suite import Suite
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a suite is run. Only `limit`, `seed` and `threads` may change a number; a run folder holds to them.
+
+    device: of a run in this process. devices: one lane (worker process) for each, in place of `device`.
+    ray: a Ray cluster's address, or "local" to start one here; the lanes are then actors of it.
+    mixed_models: devices of different models are refused unless all are named here.
+    seed: None for the suite's. limit: the first so many samples of each benchmark; None for all.
+    threads: of torch on the CPU, in each lane. Sums round differently on another number of threads, so this
+        does not follow the machine: several lanes use several cores.
+    retry_failed: do the samples again that failed before. command: the command line, for provenance.
+
+    Example:
+        >>> RunSettings(devices=("cpu", "cpu")).in_lanes
+        True
+        >>> RunSettings(device="cpu").in_lanes
+        False
+    """
+
+    device: str = "auto"
+    devices: Sequence[str] = ()
+    ray: str | None = None
+    mixed_models: Sequence[str] = ()
+    batch_size: int = 16
+    loader_threads: int = 2
+    threads: int = 1
+    seed: int | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    clip_memory_bytes: int = 1_200 * 2**20
+    feature_cache_bytes: int = 20 * 2**30
+    command: Sequence[str] = ()
+
+    @property
+    def in_lanes(self) -> bool:
+        """Whether samples are evaluated by other processes than the one that keeps the journal."""
+        return self.ray is not None or bool(self.devices)
+
+    def seed_of(self, suite: Suite) -> int:
+        """The seed from which every generator of a run of `suite` is derived."""
+        return suite.seed if self.seed is None else self.seed
