@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.containers import (
-    AUDIO_FORMATS,
-    VIDEO_FORMATS,
-    check_complete,
-    check_file,
-    why_unreadable,
+from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits, FrameStore
+from vtok_eval.video.opening import (
+    PacketCount,
+    exact,
+    frames,
+    has_presentation_times,
+    opened,
+    stated_duration_s,
+    stated_rate,
 )
-from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits, FrameStore, check_frame_size
 from vtok_eval.video.orientation import Orientation
+from vtok_eval.video.packet_index import packet_index
+from vtok_eval.video.seeking import SEEK_COSTS_PACKETS, IrregularVideoError, frames_by_seeking
 
 if TYPE_CHECKING:
+    from av import VideoFrame
+
     from vtok_eval.data import Clip
 
 __all__ = ["DecodeLimits", "VideoInfo", "count_frames", "decode", "probe"]
@@ -54,44 +59,63 @@ def probe(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> VideoIn
         VideoError: as `decode`, as far as the first frame shows it.
     """
     path = Path(path)
-    with _open(path, limits) as (container, stream):
-        frame = next(_frames(path, container, stream, limits), None)
+    with opened(path, limits) as video:
+        frame = next(frames(video, PacketCount()), None)
         if frame is None:
             raise VideoError(f"{path}: has a video stream but no frame in it")
         orientation = _orientation(path, frame)
         width, height = frame.width, frame.height
         if orientation.transposed:
             width, height = height, width
-        rate = _stated_rate(stream)
+        rate = stated_rate(video.stream)
         return VideoInfo(
-            n_frames=stream.frames or None,
+            n_frames=video.stream.frames or None,
             fps=float(rate) if rate else None,
             width=width,
             height=height,
             rotation_degrees=orientation.degrees,
             mirrored=orientation.mirrored,
-            duration_s=_stated_duration_s(container, stream),
+            duration_s=stated_duration_s(video),
         )
 
 
 def count_frames(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> int:
     """How many frames `decode` gives without `indices`, counted without keeping one.
 
-    An MP4's packets are counted; other containers are decoded, because in them a packet need not be a frame.
+    Packets are counted where each is a frame (see `packet_index`); other videos are decoded.
 
     Raises:
-        VideoError: as `decode`.
+        VideoError: as `decode`, as far as packets show it.
     """
     path = Path(path)
-    with _open(path, limits) as (container, stream):
-        if _counts_exactly(container):
-            packets = _packets(path, container, stream)
-            count = sum(1 for packet in packets if packet.size and not packet.is_discard)
-        else:
-            count = sum(1 for _ in _frames(path, container, stream, limits))
+    index = packet_index(path, limits)
+    if index is not None:
+        if index.truncated:
+            raise VideoError(index.truncated)
+        if index.damaged:
+            raise VideoError(f"{path}: truncated or damaged: packet {index.damaged[0]} is not whole")
+    count = index.n_frames if index else _count_by_decoding(path, limits)
     if count == 0:
         raise VideoError(f"{path}: has a video stream but no frame in it")
     return count
+
+
+def count_frames_to_sample(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> int:
+    """How many frames there are to choose from: as `count_frames`, but damage is left to `decode` to find.
+
+    So a file with a damaged stretch can be sampled outside of it, as long as the number of its frames is
+    known.
+
+    Raises:
+        VideoError: as `decode`; the number is not known.
+    """
+    index = packet_index(Path(path), limits)
+    return index.n_frames if index and index.n_frames else count_frames(path, limits=limits)
+
+
+def _count_by_decoding(path: Path, limits: DecodeLimits) -> int:
+    with opened(path, limits) as video:
+        return sum(1 for _ in frames(video, PacketCount()))
 
 
 def decode(
@@ -124,163 +148,100 @@ def decode(
 
     path = Path(path)
     wanted = None if indices is None else _checked_indices(path, indices)
-    with _open(path, limits) as (container, stream):
-        store = FrameStore(path, limits, expected=len(wanted) if wanted else stream.frames)
-        times: list[Fraction | None] = []
-        n_read = 0
-        for position, frame in enumerate(_frames(path, container, stream, limits)):
-            n_read += 1
-            if wanted is not None and position not in wanted:
-                continue
+    found = _by_seeking(path, limits, wanted) if wanted and wanted[-1] >= SEEK_COSTS_PACKETS else None
+    found = found or _from_the_start(path, limits, wanted)
+    if wanted is None or indices is None:
+        return Clip(frames=found.store.frames(), fps=float(found.rate))
+    row = {position: i for i, position in enumerate(wanted)}
+    order = [row[index] for index in indices]
+    kept = found.store.frames()
+    return Clip(frames=kept if order == list(range(len(kept))) else kept[order], fps=float(found.rate))
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Frames kept, in presentation order, and their average rate."""
+
+    store: FrameStore
+    rate: Fraction
+
+
+def _by_seeking(path: Path, limits: DecodeLimits, wanted: Sequence[int]) -> _Decoded | None:
+    """The wanted frames (ascending), decoding little more; None where only decoding all can number them."""
+    index = packet_index(path, limits)
+    if index is None:
+        return None
+    _check_end(path, wanted, index.n_frames)
+    store = FrameStore(path, limits, expected=len(wanted))
+    times: list[Fraction | None] = []
+    try:
+        for _, frame in frames_by_seeking(path, limits, index, wanted):
             store.append(frame, _orientation(path, frame))
-            tick = _exact(frame.time_base)
-            times.append(None if frame.pts is None or tick is None else frame.pts * tick)
-            if wanted is not None and len(times) == len(wanted):
+            times.append(_time(frame))
+    except IrregularVideoError:
+        return None
+    rate = _average_rate(path, wanted, times, stated=index.stated_rate, tick=index.tick)
+    return _Decoded(store, rate)
+
+
+def _from_the_start(path: Path, limits: DecodeLimits, wanted: Sequence[int] | None) -> _Decoded:
+    """The wanted frames (ascending; None: all), decoded one after the other."""
+    chosen = None if wanted is None else frozenset(wanted)
+    count = PacketCount()
+    with opened(path, limits) as video:
+        stream = video.stream
+        store = FrameStore(path, limits, expected=stream.frames if wanted is None else len(wanted))
+        times: list[Fraction | None] = []
+        n_read = n_kept = 0
+        for frame in frames(video, count):
+            if chosen is None or n_read in chosen:
+                store.append(frame, _orientation(path, frame))
+                n_kept += 1
+            times.append(_time(frame))
+            n_read += 1
+            if wanted is not None and n_kept == len(wanted):
                 break
         else:
             _check_end(path, wanted, n_read)
-        positions = range(len(times)) if wanted is None else sorted(wanted)
-        tick = _exact(stream.time_base) or Fraction(0)
-        rate = _average_rate(path, positions, times, stated=_stated_rate(stream), tick=tick)
-    frames = store.frames()
-    if wanted is not None and indices is not None:
-        row = {position: i for i, position in enumerate(positions)}
-        order = [row[index] for index in indices]
-        frames = frames if order == list(range(len(frames))) else frames[order]
-    return Clip(frames=frames, fps=float(rate))
+        positions = range(n_read) if wanted is None else wanted
+        tick = exact(stream.time_base) or Fraction(0)
+        ordered = times if has_presentation_times(video.container) else _in_order(count, tick)
+        rate = _average_rate(
+            path, positions, [ordered[i] for i in positions], stated=stated_rate(stream), tick=tick
+        )
+    return _Decoded(store, rate)
 
 
-def _checked_indices(path: Path, indices: Sequence[int]) -> frozenset[int]:
+def _time(frame: VideoFrame) -> Fraction | None:
+    tick = exact(frame.time_base)
+    return None if frame.pts is None or tick is None else frame.pts * tick
+
+
+def _in_order(count: PacketCount, tick: Fraction) -> list[Fraction | None]:
+    """Times of frames whose packets are numbered in decoding order: the i-th frame has the i-th of them."""
+    return [pts * tick for pts in sorted(pts for pts in count.times if pts is not None)]
+
+
+def _checked_indices(path: Path, indices: Sequence[int]) -> tuple[int, ...]:
+    """The indices ascending, each once."""
     if not indices:
         raise VideoError(f"{path}: no frame was asked for: indices is empty")
     if min(indices) < 0:
         raise VideoError(f"{path}: frame index {min(indices)} is negative; frames count from 0")
-    return frozenset(indices)
+    return tuple(sorted(set(indices)))
 
 
-def _check_end(path: Path, wanted: frozenset[int] | None, n_frames: int) -> None:
-    """What must hold of a video that was read to its end: it has frames, and those that were asked for."""
+def _check_end(path: Path, wanted: Sequence[int] | None, n_frames: int) -> None:
+    """Refuse a video of `n_frames` that has none, or not those that were asked for (ascending)."""
     if n_frames == 0:
         raise VideoError(f"{path}: has a video stream but no frame in it")
-    if wanted is not None and max(wanted) >= n_frames:
+    if wanted is not None and wanted[-1] >= n_frames:
         raise VideoError(
-            f"{path}: frame {max(wanted)} was asked for; it has {n_frames} frames (0 to {n_frames - 1})"
+            f"{path}: frame {wanted[-1]} was asked for; it has {n_frames} frames (0 to {n_frames - 1})"
         )
 
 
-@contextmanager
-def _open(path: Path, limits: DecodeLimits) -> Iterator[tuple[Any, Any]]:
-    """The container and its video stream; FFmpeg's errors inside the block become `VideoError`."""
-    import av
-
-    check_file(path)
-    options = {
-        "format_whitelist": ",".join(VIDEO_FORMATS + AUDIO_FORMATS),
-        "protocol_whitelist": "file",
-        # FFmpeg's own guard, for a stream that grows after its header was read; it counts padded pixels.
-        "max_pixels": str(2 * limits.max_pixels_per_frame + 65536),
-    }
-    try:
-        # "file:" keeps FFmpeg from reading "cat: a film.mp4" as a protocol.
-        container = av.open(f"file:{path}", options=options, **_lenient_metadata())
-    except PermissionError as error:
-        raise VideoError(f"{path}: no permission to read the file") from error
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(f"{path}: {why_unreadable(path)}") from error
-    with container:
-        stream = _video_stream(path, container)
-        stream.codec_context.options = {"max_pixels": options["max_pixels"]}
-        _check_header_size(path, stream.codec_context, limits)
-        check_complete(path)
-        try:
-            yield container, stream
-        except av.FFmpegError as error:
-            raise VideoError(f"{path}: cannot be decoded, it is damaged ({error.strerror})") from error
-
-
-def _lenient_metadata() -> dict[str, str]:
-    """Titles that are not UTF-8 must not keep a video from being read; PyAV 19 needs no option for it."""
-    import av
-
-    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-
-
-def _check_header_size(path: Path, codec: Any, limits: DecodeLimits) -> None:
-    if codec.width == 0 or codec.height == 0:
-        # FFmpeg, told of the limit, gives no size where the header's is far beyond it.
-        raise VideoError(
-            f"{path}: its header gives no frame size: it is damaged, or beyond the limit of "
-            f"{limits.max_pixels_per_frame} pixels"
-        )
-    check_frame_size(path, codec.width, codec.height, limits)
-
-
-def _video_stream(path: Path, container: Any) -> Any:
-    from av.stream import Disposition
-
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        kinds = sorted({stream.type for stream in container.streams})
-        raise VideoError(f"{path}: has no video stream (it holds: {', '.join(kinds) or 'nothing'})")
-    if streams[0].codec_context is None:
-        raise VideoError(f"{path}: its video is coded in a way that this FFmpeg cannot decode")
-    return streams[0]
-
-
-def _packets(path: Path, container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets, and the check that the file holds those that its container promises."""
-    n_packets, end_s = 0, 0.0
-    for packet in container.demux(stream):
-        if packet.size and packet.is_corrupt:
-            raise VideoError(f"{path}: truncated or damaged: packet {n_packets} is not whole")
-        n_packets += bool(packet.size)
-        if packet.size and packet.pts is not None:
-            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        yield packet
-    rate = _stated_rate(stream)
-    if _counts_exactly(container):
-        _check_promised_count(path, n_packets, stream.frames)
-    elif container.format.name == "avi" and stream.frames and rate:
-        # AVI drops repeated frames without a packet, so its playing time is compared, not its count.
-        _check_promised_time(path, end_s, float(stream.frames / rate), float(1 / rate))
-
-
-def _frames(path: Path, container: Any, stream: Any, limits: DecodeLimits) -> Iterator[Any]:
-    """Decoded frames in presentation order, all of one size within the limits."""
-    size: tuple[int, int] | None = None
-    n_frames = n_discarded = 0
-    for packet in _packets(path, container, stream):
-        n_discarded += packet.is_discard
-        for frame in packet.decode():
-            check_frame_size(path, frame.width, frame.height, limits)
-            size = size or (frame.width, frame.height)
-            if size != (frame.width, frame.height):
-                raise VideoError(
-                    f"{path}: the frame size changes from {size[0]}x{size[1]} to "
-                    f"{frame.width}x{frame.height} at frame {n_frames}"
-                )
-            n_frames += 1
-            yield frame
-    if _counts_exactly(container) and n_frames:
-        _check_promised_count(path, n_frames + n_discarded, stream.frames)
-
-
-def _counts_exactly(container: Any) -> bool:
-    """Whether the container has a table of all its frames (MP4 and QuickTime do)."""
-    return "mp4" in container.format.name.split(",")
-
-
-def _check_promised_count(path: Path, found: int, promised: int) -> None:
-    if promised - found > max(1, promised // 50):
-        raise VideoError(f"{path}: truncated: {found} of the {promised} frames in its index are there")
-
-
-def _check_promised_time(path: Path, found_s: float, promised_s: float, frame_s: float) -> None:
-    if promised_s - found_s > max(0.1 * promised_s, 3 * frame_s):
-        raise VideoError(f"{path}: truncated: {found_s:.2f} of the {promised_s:.2f} s it promises are there")
-
-
-def _orientation(path: Path, frame: Any) -> Orientation:
+def _orientation(path: Path, frame: VideoFrame) -> Orientation:
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
         return Orientation()
@@ -288,27 +249,6 @@ def _orientation(path: Path, frame: Any) -> Orientation:
         return Orientation.from_display_matrix(bytes(side_data))
     except ValueError as error:
         raise VideoError(f"{path}: {error}") from error
-
-
-def _stated_rate(stream: Any) -> Fraction | None:
-    """The header's frame rate; files with an average of 0 may still state a nominal one."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if _exact(rate):
-            return _exact(rate)
-    return None
-
-
-def _exact(value: Any) -> Fraction | None:
-    """PyAV's rational (a Fraction, from version 19 on a type of its own) as a Fraction; None where unset."""
-    return Fraction(value.numerator, value.denominator) if value else None
-
-
-def _stated_duration_s(container: Any, stream: Any) -> float | None:
-    import av
-
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
 
 
 def _average_rate(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
 from vtok_eval.video.containers import check_file
-from vtok_eval.video.decode import count_frames, decode, probe
+from vtok_eval.video.decode import count_frames_to_sample, decode, probe
 from vtok_eval.video.folder import VideoFolder
 from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits
 from vtok_eval.video.sampling import SAMPLING_RULES, frame_indices
@@ -84,7 +84,7 @@ class VideoFile:
     def _indices(self) -> tuple[int, ...] | None:
         if self.max_frames is None and self.rule != "fps":
             return None
-        n_frames = count_frames(self.path, limits=self.limits)
+        n_frames = count_frames_to_sample(self.path, limits=self.limits)
         fps = None
         if self.rule == "fps":
             fps = probe(self.path, limits=self.limits).fps
