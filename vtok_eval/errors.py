@@ -6,6 +6,20 @@ import difflib
 from collections.abc import Iterable
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error line: the known name that is most like `name`, or all of them.
+
+    Example:
+        >>> nearest("grd", ["grid", "stride"])
+        "did you mean 'grid'?"
+        >>> nearest("zzzz", ["grid", "stride"])
+        'there are: grid, stride'
+    """
+    choices = sorted(known)
+    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(choices) or 'none'}"
+
+
 class VtokEvalError(Exception):
     """Base of every error that a user can cause and mend."""
 
@@ -15,10 +29,7 @@ class UnknownNameError(VtokEvalError):
 
     def __init__(self, *, what: str, name: str, known: Iterable[str]) -> None:
         """Say that there is no `what` called `name`, and which known name comes nearest."""
-        choices = sorted(known)
-        near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(choices) or 'none'}"
-        super().__init__(f"unknown {what} {name!r}; {hint}")
+        super().__init__(f"unknown {what} {name!r}; {nearest(name, known)}")
 
 
 class AmbiguousNameError(VtokEvalError):

@@ -29,8 +29,11 @@ class Registry:
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self.targets()))
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.targets()
+
+    def __len__(self) -> int:
+        return len(self.targets())
 
     def targets(self) -> dict[str, str]:
         """Every name with its "module:attribute".

@@ -201,7 +201,7 @@ class TestOptions:
             ({"judge": "orakel"}, UnknownNameError, "did you mean 'oracle'"),
             ({"judge": "oracle:size=3"}, UnknownNameError, "option of judge oracle"),
             ({"judge": "oracle:size"}, SpecError, "is no option"),
-            ({"judge": "human:key=k.json"}, SpecError, "does not say which labels"),
+            ({"judge": "human:key=k.json"}, SpecError, "needs the option 'labels'"),
             ({"prompts": "nowhere.yaml"}, SpecError, "no prompts called"),
             ({"max_frames": 0}, SuiteError, "max_frames must be at least 1"),
             ({"calibration": "nowhere.json"}, SpecError, "cannot be read"),

@@ -95,7 +95,7 @@ def test_what_it_does_wrong_is_one_line(file: Path, mode: str, error: type[Excep
         ("orakel", UnknownNameError, "did you mean 'oracle'"),
         ("orakel:size=3", UnknownNameError, "did you mean 'oracle'"),
         ("clipp:ViT-B-32/openai", UnknownNameError, "did you mean 'clip'"),
-        ("", UnknownNameError, "unknown judge ''"),
+        ("", SpecError, "judge spec '' has no name"),
     ],
 )
 def test_bad_specs(file: Path, spec: str, error: type[Exception], words: str) -> None:

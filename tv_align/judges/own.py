@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from tv_align.judges.judge import Judge, JudgeError, Verdict, check_verdicts
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
 from vtok_eval.results.description import Description
+from vtok_eval.specs.binding import bind, construct
+from vtok_eval.specs.grammar import Spec
 from vtok_eval.specs.user_code import load_user_class
 
 
@@ -56,23 +58,18 @@ class OwnJudge:
         return Description(facts={"class": cls.__qualname__}) | own
 
 
-def build_own(name: str, arguments: Callable[[Any], dict[str, Any]]) -> Judge:
+def build_own(spec: Spec, *, known: Collection[str]) -> Judge:
     """The judge of `FILE.py:Class` or `package.module:Class`.
 
-    arguments: gives a class's keyword arguments.
+    known: the names of registered judges, for errors.
 
     Raises:
         SpecError: no such file or module, its constructor raises, or what it makes has no method `judge`.
         UnknownNameError: it has no such class or option; names the nearest.
     """
-    cls = load_user_class(name, method="judge")
-    try:
-        made = cls(**arguments(cls))
-    except VtokEvalError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise SpecError(f"judge {name} cannot be built: {type(error).__name__}: {reason}") from error
+    cls = load_user_class(spec.name, method="judge", what="judge", known=known)
+    what = f"judge {spec.name}"
+    made = construct(cls, bind(cls, spec.options, what=what), what=what)
     if not callable(getattr(made, "judge", None)):
-        raise SpecError(f"{name} is no judge; it needs a method judge(clip, questions) -> verdicts")
+        raise SpecError(f"{spec.name} is no judge; it needs a method judge(clip, questions) -> verdicts")
     return OwnJudge(made)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from typing import Any
-
 from tv_align.judges.judge import Judge
 from vtok_eval.registry import Registry
+from vtok_eval.specs.binding import bind, construct
+from vtok_eval.specs.grammar import parse_spec
 
 JUDGES = Registry(
     "judge",
@@ -39,34 +37,17 @@ def build_judge(spec: str) -> Judge:
         SpecError: the spec cannot be read, or an option's value is refused.
         MissingDependencyError: the judge needs a package or weights that are not there.
     """
-    name, _, argument = spec.partition(":")
-    if name not in JUDGES and _names_user_class(name, argument):
+    name, _, argument = spec.strip().partition(":")
+    make = JUDGES.resolve(name) if name in JUDGES else None
+    if make is not None and hasattr(make, "from_argument"):
+        asked: Judge = make.from_argument(argument)
+        return asked
+    subject = str(getattr(make, "subject", ""))
+    parsed = parse_spec(spec, known=JUDGES, what="judge", subject=subject)
+    if make is None:
         from tv_align.judges.own import build_own
 
-        class_name, _, options = argument.partition(":")
-        own = f"{name}:{class_name}"
-        return build_own(own, lambda cls: _arguments(cls, own, options))
-    make = JUDGES.resolve(name)
-    if hasattr(make, "from_argument"):
-        from_argument: Judge = make.from_argument(argument)
-        return from_argument
-    made: Judge = make(**_arguments(make, name, argument))
+        return build_own(parsed, known=JUDGES)
+    what = f"judge {parsed.name}"
+    made: Judge = construct(make, bind(make, parsed.options, what=what, subject=subject), what=what)
     return made
-
-
-def _names_user_class(head: str, rest: str) -> bool:
-    if head.endswith(".py") or "/" in head:
-        return True
-    if not rest.partition(":")[0].isidentifier() or not head:
-        return False
-    return "." in head or importlib.util.find_spec(head) is not None
-
-
-def _arguments(make: Callable[..., Any], name: str, argument: str) -> dict[str, Any]:
-    from vtok_eval.answerers.options import arguments_for
-    from vtok_eval.specs.grammar import parse_options
-
-    subject = getattr(make, "subject", "")
-    if not subject:
-        parse_options(argument, spec=f"{name}:{argument}")
-    return arguments_for(make, argument, name=f"judge {name}", subject=subject, given={})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from vtok_eval.answerers.options import arguments_for
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.data import Clip
@@ -16,6 +15,8 @@ from vtok_eval.endpoint.errors import EndpointError
 from vtok_eval.endpoint.reply import Reply
 from vtok_eval.endpoint.settings import EndpointSettings
 from vtok_eval.results.description import Description
+from vtok_eval.specs.binding import bind
+from vtok_eval.specs.grammar import parse_options
 
 if TYPE_CHECKING:
     import torch
@@ -104,8 +105,8 @@ def build_endpoint(
         MissingDependencyError: the extra `endpoint` is not installed.
     """
     del device  # the model runs elsewhere
-    arguments = arguments_for(_endpoint, argument, name="endpoint", subject="model", given={"sleep": sleep})
-    return _endpoint(**arguments)
+    options = parse_options(argument, spec=f"endpoint:{argument}", subject="model")
+    return _endpoint(**bind(_endpoint, options, what="endpoint", subject="model", given={"sleep": sleep}))
 
 
 def _endpoint(

@@ -11,7 +11,6 @@ import torch
 from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
-from vtok_eval.answerers.options import arguments_for, with_defaults
 from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shared_prefix import SharedPrefix
@@ -19,6 +18,8 @@ from vtok_eval.answerers.shared_vision import SharedVision
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.errors import SpecError
 from vtok_eval.results.description import Description
+from vtok_eval.specs.binding import bind, effective_options
+from vtok_eval.specs.grammar import parse_options
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
@@ -280,11 +281,10 @@ def build_hf(argument: str, *, device: torch.device) -> LoadedWhenAsked:
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as there, or the options cannot be read.
     """
-    arguments = arguments_for(
-        TransformersAnswerer, argument, name="hf", subject="model", given={"device": device}
-    )
+    options = parse_options(argument, spec=f"hf:{argument}", subject="model")
+    arguments = bind(TransformersAnswerer, options, what="hf", subject="model", given={"device": device})
     need_transformers()
     folder = checkpoint_folder(arguments["model"], revision=arguments.get("revision"))
-    options = with_defaults(TransformersAnswerer, arguments, leave_out=("model", "device"))
-    description = describe_checkpoint(arguments["model"], folder).with_facts(options)
+    in_effect = effective_options(TransformersAnswerer, arguments, leave_out=("model", "device"))
+    description = describe_checkpoint(arguments["model"], folder).with_facts(in_effect)
     return LoadedWhenAsked(lambda: TransformersAnswerer(**arguments), description)

@@ -15,13 +15,14 @@ from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_ch
 from vtok_eval.answerers.hf import DTYPES, Scoring
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
-from vtok_eval.answerers.options import arguments_for, with_defaults
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.text_prompt import TextPrompt, TextPrompts
 from vtok_eval.answerers.visual_projection import VisualProjection, load_reader
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import SpecError
 from vtok_eval.results.description import Caveat, joined_caveats
+from vtok_eval.specs.binding import bind, effective_options
+from vtok_eval.specs.grammar import parse_options
 from vtok_eval.systems import Tokenizer
 
 if TYPE_CHECKING:
@@ -181,10 +182,9 @@ def build_vtok_llava(
     from vtok_eval.tokenizers.build import describe_tokenizer
 
     given = {"source": None, "folder": None, "device": device}
-    arguments = arguments_for(
-        _token_reader, argument, name="vtok-llava", subject="language_model", given=given
-    )
-    options = with_defaults(_token_reader, arguments, leave_out=("language_model", *given))
+    written = parse_options(argument, spec=f"vtok-llava:{argument}", subject="language_model")
+    arguments = bind(_token_reader, written, what="vtok-llava", subject="language_model", given=given)
+    options = effective_options(_token_reader, arguments, leave_out=("language_model", *given))
     checkpoint = arguments.get("checkpoint")
     if (checkpoint is None) == (options["random"] is None):
         raise SpecError(
@@ -195,12 +195,13 @@ def build_vtok_llava(
     need_transformers()
     language_model = arguments["language_model"]
     arguments["folder"] = checkpoint_folder(language_model, revision=arguments.get("revision"))
-    arguments["source"] = _build_tokenizer(options["tokenizer"], device, names or {})
+    spec = str(options["tokenizer"])
+    arguments["source"] = _build_tokenizer(spec, device, names or {})
     tokenizer = describe_tokenizer(arguments["source"])
     facts = {
         **options,
-        "tokenizer": {"spec": options["tokenizer"], **tokenizer.identity()},
-        **_matched(options["tokenizer"], names or {}),
+        "tokenizer": {"spec": spec, **tokenizer.identity()},
+        **_matched(spec, names or {}),
         "projection": "random weights" if checkpoint is None else _sha256(checkpoint),
     }
     drawn = (Caveat.RANDOM_WEIGHTS,) if checkpoint is None else ()

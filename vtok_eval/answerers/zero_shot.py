@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from vtok_eval.answerers.options import arguments_for
 from vtok_eval.answerers.request import Answer, AnswererError, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, show
 from vtok_eval.errors import SpecError
 from vtok_eval.results.description import Description
+from vtok_eval.specs.binding import bind
+from vtok_eval.specs.grammar import parse_options
 from vtok_eval.tokenizers.backbones.base import state_sha256
 from vtok_eval.tokenizers.backbones.open_clip import (
     parse_model,
@@ -131,7 +132,8 @@ def build_zero_shot(argument: str, *, device: torch.device) -> ZeroShot:
         MissingDependencyError: the weights are not on this machine and cannot be downloaded.
     """
     given = {"device": device}
-    return _zero_shot(**arguments_for(_zero_shot, argument, name="zero-shot", subject="model", given=given))
+    options = parse_options(argument, spec=f"zero-shot:{argument}", subject="model")
+    return _zero_shot(**bind(_zero_shot, options, what="zero-shot", subject="model", given=given))
 
 
 def _zero_shot(

@@ -1,13 +1,13 @@
-"""The grammar of spec strings, such as `vtok:grid=4,stride=6`, by which a tokenizer is named."""
+"""The grammar of spec strings, such as `vtok:grid=4,stride=6`, by which everything under test is named."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from vtok_eval.errors import SpecError
+from vtok_eval.errors import SpecError, UnknownNameError
 from vtok_eval.registry import TOKENIZERS
 
 MATCH = "match:"
@@ -15,10 +15,12 @@ MATCH = "match:"
 
 _FRAMES_COUNT = re.compile(r"frames-(.*)")
 _OPTION_NAME = re.compile(r"[A-Za-z_]\w*")
+_OPTION = re.compile(r"[A-Za-z_]\w*\s*=")
+_NAMED = re.compile(r"(?P<name>[A-Za-z0-9][\w.+-]*)=(?P<spec>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class TokenizerSpec:
+class Spec:
     """A spec string taken apart.
 
     name: a registered name, or for a user's own class `FILE.py:Class` or `package.module:Class`.
@@ -30,49 +32,98 @@ class TokenizerSpec:
 
     @property
     def is_user_class(self) -> bool:
-        """Whether it names a class in a file or module instead of a registered tokenizer."""
+        """Whether it names a class in a file or module instead of something registered."""
         return ":" in self.name
 
 
-def parse_spec(text: str) -> TokenizerSpec:
-    """Take a spec string apart: `NAME`, `NAME:key=value,...`, `FILE.py:Class:key=value,...`.
+def parse_spec(
+    text: str,
+    *,
+    known: Collection[str] | None = None,
+    what: str = "tokenizer",
+    subject: str = "",
+) -> Spec:
+    """Take a spec string apart: `NAME`, `NAME:option=value,...`, `FILE.py:Class:option=value,...`.
 
-    `frames-4` means `frames:count=4`. A value that holds commas stands in parentheses:
+    `frames-4` means `frames:count=4`. A value that holds commas is written in parentheses:
     `frames:budget=match:(vtok:stride=1,pool=grid)`.
+
+    Args:
+        text: the spec string.
+        known: the registered names; tokenizers' where not given.
+        what: what is named, for errors.
+        subject: the option that may come first without its name, as `MODEL` in `clip:MODEL,frames=4`.
 
     Raises:
         SpecError: naming the part that cannot be read.
+        UnknownNameError: nothing is registered under the name; names the nearest.
+
+    Example:
+        >>> parse_spec("my_file.py:Mine:width=64")
+        Spec(name='my_file.py:Mine', options=mappingproxy({'width': '64'}))
     """
+    known = TOKENIZERS if known is None else known
     text = text.strip()
     head, _, rest = text.partition(":")
     if not head:
-        raise SpecError(f"tokenizer spec {text!r} has no name; write NAME or NAME:option=value,...")
-    if _names_user_class(head, rest):
+        raise SpecError(f"{what} spec {text!r} has no name; write NAME or NAME:option=value,...")
+    if head not in known and _names_user_class(head, rest):
         class_name, _, rest = rest.partition(":")
-        return TokenizerSpec(f"{head}:{class_name}", parse_options(rest, spec=text))
-    options = dict(parse_options(rest, spec=text))
-    if head not in TOKENIZERS and (match := _FRAMES_COUNT.fullmatch(head)):
+        return Spec(f"{head}:{class_name}", parse_options(rest, spec=text))
+    match = _FRAMES_COUNT.fullmatch(head) if "frames" in known else None
+    if head not in known and match is None:
+        raise UnknownNameError(what=what, name=head, known=known)
+    options = dict(parse_options(rest, spec=text, subject=subject))
+    if head not in known and match is not None:
         if "count" in options:
             raise SpecError(f"{text!r} gives the number of frames twice: frames-K and count=")
         head, options["count"] = "frames", _positive_count(match[1], spec=text)
-    return TokenizerSpec(head, MappingProxyType(options))
+    return Spec(head, MappingProxyType(options))
 
 
-def parse_options(text: str, *, spec: str) -> Mapping[str, str]:
-    """Read `key=value,key=value`; `spec` is the whole string, for errors.
+def parse_options(text: str, *, spec: str, subject: str = "") -> Mapping[str, str]:
+    """Read `option=value,option=value`.
+
+    Args:
+        text: the options.
+        spec: the whole string, for errors.
+        subject: the option that may come first without its name, as `MODEL` in `MODEL,frames=4`; a value
+            with commas or an equals sign after a word is written in parentheses.
 
     Raises:
         SpecError: an option without a value, one given twice, or unbalanced parentheses.
+
+    Example:
+        >>> dict(parse_options("(a,b),frames=4", spec="clip:(a,b),frames=4", subject="model"))
+        {'model': 'a,b', 'frames': '4'}
     """
     options: dict[str, str] = {}
-    for part in _split_at_commas(text, spec=spec) if text else ():
+    parts = list(_split_at_commas(text, spec=spec)) if text else []
+    if subject and parts and parts[0].strip() and not _OPTION.match(parts[0].strip()):
+        options[subject] = without_parentheses(parts.pop(0).strip())
+    for part in parts:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value or not _OPTION_NAME.fullmatch(key):
             raise SpecError(f"{part!r} in {spec!r} is no option; write option=value, separated by commas")
         if key in options:
-            raise SpecError(f"{spec!r} gives the option {key!r} twice")
+            raise SpecError(f"{spec!r} gives {key} twice")
         options[key] = without_parentheses(value)
     return MappingProxyType(options)
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """The name that the command line gives a system, empty where it gives none, and the system's spec.
+
+    A name has letters, digits and `._+-`, and comes before the first colon or slash.
+
+    Example:
+        >>> split_name("mine=my_file.py:Mine:width=64")
+        ('mine', 'my_file.py:Mine:width=64')
+        >>> split_name("vtok:grid=4")
+        ('', 'vtok:grid=4')
+    """
+    found = _NAMED.fullmatch(text)
+    return (found["name"], found["spec"]) if found else ("", text)
 
 
 def without_parentheses(text: str) -> str:
@@ -88,9 +139,12 @@ def without_parentheses(text: str) -> str:
 
 
 def _names_user_class(head: str, rest: str) -> bool:
-    if not rest or head in TOKENIZERS or _FRAMES_COUNT.fullmatch(head):
+    """Whether `head:rest`, whose head is not registered, is `FILE.py:Class...` or `module:Class...`."""
+    if not rest or _FRAMES_COUNT.fullmatch(head):
         return False
-    return "=" not in rest.partition(":")[0]
+    if head.endswith(".py") or "/" in head:
+        return True
+    return rest.partition(":")[0].isidentifier()
 
 
 def _positive_count(text: str, *, spec: str) -> str:
@@ -100,7 +154,7 @@ def _positive_count(text: str, *, spec: str) -> str:
 
 
 def _split_at_commas(text: str, *, spec: str) -> Iterator[str]:
-    """The parts of `text` between commas that stand outside parentheses."""
+    """The parts of `text` between commas that are outside parentheses."""
     depth = start = 0
     for position, character in enumerate(text):
         depth += (character == "(") - (character == ")")

@@ -1,11 +1,11 @@
-"""A user's own tokenizer or generator class, found in a file or an importable module."""
+"""A user's own class (tokenizer, generator, answerer, judge), found in a file or an importable module."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,17 +14,27 @@ from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.registry import TOKENIZERS
 
 
-def load_user_class(name: str, *, method: str = "encode") -> Callable[..., Any]:
+def load_user_class(
+    name: str, *, method: str = "encode", what: str = "tokenizer", known: Collection[str] | None = None
+) -> Callable[..., Any]:  # Any: it makes whatever the user wrote
     """The class (or function that makes an object) of `FILE.py:Class` or `package.module:Class`.
 
-    method: what its objects must have; where there is no such class, those that have it are named.
+    Args:
+        name: file or module, and class.
+        method: what its objects must have; if there is no such class, those that have it are named.
+        what: what the class is to be, for errors.
+        known: the registered names of such things, one of which may have been meant; tokenizers' by default.
 
     Raises:
         SpecError: no such file or module, or its code raises when imported.
         UnknownNameError: it has no such class.
     """
     where, _, attribute = name.partition(":")
-    module = _load_file(Path(where)) if where.endswith(".py") else _import_module(where)
+    module = (
+        _load_file(Path(where))
+        if where.endswith(".py")
+        else _import_module(where, what, TOKENIZERS if known is None else known)
+    )
     found = getattr(module, attribute, None)
     if not callable(found):
         known = [key for key, value in vars(module).items() if hasattr(value, method) and callable(value)]
@@ -54,15 +64,13 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
-def _import_module(name: str) -> ModuleType:
+def _import_module(name: str, what: str, known: Collection[str]) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and name.split(".")[0] == error.name:
-            known = ", ".join(TOKENIZERS)
-            raise SpecError(
-                f"{name!r} is neither a tokenizer ({known}) nor a module that can be imported"
-            ) from error
+            others = f"neither a {what} ({', '.join(known)}) nor" if known else "not"
+            raise SpecError(f"{name!r} is {others} a module that can be imported") from error
         raise _import_failed(name, error) from error
     except Exception as error:
         raise _import_failed(name, error) from error

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
-
-from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.errors import SpecError
 from vtok_eval.inputs.fitted import FittedTokenizer, fitted
 from vtok_eval.registry import BACKBONES, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
-from vtok_eval.specs.grammar import MATCH, TokenizerSpec, parse_spec, without_parentheses
+from vtok_eval.specs.binding import bind, construct
+from vtok_eval.specs.grammar import MATCH, Spec, parse_spec, without_parentheses
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import CountingTokenizer, Generator, Tokenizer
 
@@ -58,9 +57,9 @@ class BuildContext:
         cls = BACKBONES.resolve(name)
         made: Backbone
         if not argument:
-            made = _call(cls, spec=spec, device=self.device)
+            made = construct(cls, {"device": self.device}, what=spec)
         elif "model" in inspect.signature(cls).parameters:
-            made = _call(cls, spec=spec, model=argument, device=self.device)
+            made = construct(cls, {"model": argument, "device": self.device}, what=spec)
         else:
             raise SpecError(f"backbone {name!r} takes nothing after its name, not {argument!r}")
         if self.cache is None:
@@ -93,11 +92,11 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
     """
-    parsed = parse_spec(spec)
-    if not parsed.is_user_class:
+    if ":" not in spec:
         raise SpecError(f"{spec!r} is no generator; write generator:FILE.py:Class or generator:module:Class")
-    cls = load_user_class(parsed.name, method="generate")
-    generator = _call(cls, spec=spec, **_arguments(cls, parsed, context, ()))
+    parsed = parse_spec(spec, known=(), what="generator")
+    cls = load_user_class(parsed.name, method="generate", what="generator", known=())
+    generator = construct(cls, _arguments(cls, parsed, context, ()), what=spec)
     if not isinstance(generator, Generator):
         raise SpecError(
             f"{spec}: {parsed.name} is no generator; it needs a method generate(prompts, seeds) -> Clips"
@@ -158,54 +157,25 @@ def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tok
         raise SpecError(f"tokenizers match each other in a circle: {' -> '.join((*pending, text))}")
     spec = parse_spec(text)
     cls = load_user_class(spec.name) if spec.is_user_class else TOKENIZERS.resolve(spec.name)
-    arguments = _arguments(cls, spec, context, (*pending, text))
-    tokenizer = _call(cls, spec=text, **arguments)
+    tokenizer = construct(cls, _arguments(cls, spec, context, (*pending, text)), what=text)
     if not isinstance(tokenizer, Tokenizer):
         raise SpecError(f"{text}: {spec.name} is no tokenizer; it needs a method encode(clips) -> Tokens")
     return fitted(tokenizer)
 
 
 def _arguments(
-    cls: Callable[..., Any], spec: TokenizerSpec, context: BuildContext, pending: tuple[str, ...]
-) -> dict[str, Any]:
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(cls).parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    }
-    for name in spec.options:
-        if name not in parameters:
-            raise UnknownNameError(what=f"option of {spec.name}", name=name, known=parameters)
-    arguments: dict[str, Any] = {}
-    for name, parameter in parameters.items():
-        if name == "backbone":
-            arguments[name] = context.backbone(spec.options.get(name, DEFAULT_BACKBONE))
-        elif name == "device" and name not in spec.options:
-            arguments[name] = context.device
-        elif name in spec.options:
-            arguments[name] = _value(cls, parameter, spec, context, pending)
-        elif parameter.default is parameter.empty:
-            raise SpecError(f"{spec.name} needs the option {name!r}: write {spec.name}:{name}=...")
-    return arguments
-
-
-def _value(
-    cls: Callable[..., Any],
-    parameter: inspect.Parameter,
-    spec: TokenizerSpec,
-    context: BuildContext,
-    pending: tuple[str, ...],
-) -> Any:
-    text = spec.options[parameter.name]
-    if text.startswith(MATCH):
-        return _matched(text, context, pending)
-    try:
-        return TypeAdapter(_annotation(cls, parameter)).validate_python(text)
-    except ValidationError as error:
-        reasons = dict.fromkeys(detail["msg"].lower() for detail in error.errors())
-        raise SpecError(
-            f"{spec.name}: {parameter.name}={text} is not valid: {', or '.join(reasons)}"
-        ) from error
+    cls: Callable[..., object], spec: Spec, context: BuildContext, pending: tuple[str, ...]
+) -> dict[str, Any]:  # Any: each value has its parameter's type
+    # Where a spec says which device, its own class reads that; else it gets the run's.
+    given = {} if "device" in spec.options else {"device": context.device}
+    return bind(
+        cls,
+        spec.options,
+        what=spec.name,
+        given=given,
+        read={"backbone": lambda text: context.backbone(text or DEFAULT_BACKBONE)},
+        prefixes={MATCH: lambda text: _matched(text, context, pending)},
+    )
 
 
 def _matched(text: str, context: BuildContext, pending: tuple[str, ...]) -> CountingTokenizer:
@@ -214,43 +184,6 @@ def _matched(text: str, context: BuildContext, pending: tuple[str, ...]) -> Coun
     if not isinstance(tokenizer, CountingTokenizer):
         raise SpecError(f"{text}: {name} cannot count its tokens; it needs token_count(n_frames) -> int")
     return tokenizer
-
-
-def _annotation(cls: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The parameter's type, as far as it can be made of a string; for want of one, its default's type."""
-    annotation = parameter.annotation
-    if annotation is parameter.empty:
-        known = isinstance(parameter.default, bool | int | float | str)
-        return type(parameter.default) if known else str
-    try:
-        if isinstance(annotation, str):
-            annotation = eval(annotation, vars(sys.modules[cls.__module__]))
-        return _from_text(annotation)
-    except (NameError, PydanticUserError) as error:
-        raise SpecError(
-            f"option {parameter.name!r} cannot be read: its annotation {parameter.annotation} is not known "
-            "when the program runs"
-        ) from error
-
-
-def _from_text(annotation: Any) -> Any:
-    """`annotation` without the members of a union that no text can become (a tokenizer, None)."""
-    from types import NoneType, UnionType
-    from typing import Union, get_args, get_origin
-
-    if get_origin(annotation) not in (Union, UnionType):
-        return annotation
-    kept = [part for part in get_args(annotation) if part not in (NoneType, CountingTokenizer, Tokenizer)]
-    return Union[tuple(kept)]  # noqa: UP007
-
-
-def _call(cls: Callable[..., Any], *, spec: str, **arguments: Any) -> Any:
-    try:
-        return cls(**arguments)
-    except VtokEvalError:
-        raise
-    except Exception as error:
-        raise SpecError(f"{spec} cannot be built: {type(error).__name__}: {error}") from error
 
 
 def _as_json(value: Any) -> Any:

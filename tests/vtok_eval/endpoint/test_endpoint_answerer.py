@@ -116,7 +116,7 @@ def test_description_is_json_without_the_key(build):
     ("spec", "error", "complaint"),
     [
         ("", SpecError, "does not say which model: write endpoint:MODEL"),
-        ("m", SpecError, "does not say which url"),
+        ("m", SpecError, "needs the option 'url': write endpoint:MODEL,url="),
         ("m,url=http://h/v1,frame=3", UnknownNameError, "did you mean 'frames'"),
         ("m,url=http://h/v1,frames=many", SpecError, "frames=many is not valid"),
         ("m,url=http://h/v1,frame_format=gif", SpecError, "frame_format=gif is not valid"),
