@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from vtok_eval.errors import UnknownNameError
 from vtok_eval.registry import ANSWERERS, BACKBONES, BENCHMARKS, DETAILS, TOKENIZERS, Registry
 from vtok_eval.run.suite import shipped_suites
 
@@ -19,6 +24,18 @@ LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "answerers": _registered(ANSWERERS),
     "suites": shipped_suites,
 }
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="tokenizers, backbones, benchmarks, answerers or suites.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Where the benchmarks' data are looked for.")] = None,
+) -> None:
+    """List what can be named: tokenizers, backbones, benchmarks, answerers and suites."""
+    if what and what not in LISTINGS:
+        raise UnknownNameError(what="listing", name=what, known=LISTINGS)
+    where = None if data is None else str(data)
+    listed = [render_listing(name, data=where, details=bool(what)) for name in ([what] if what else LISTINGS)]
+    typer.echo("\n\n".join(listed))
 
 
 def render_listing(what: str, *, data: str | None = None, details: bool = True) -> str:

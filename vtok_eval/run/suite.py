@@ -125,17 +125,23 @@ class Suite(_Entry):
     ) -> Suite:
         """This suite with more systems, or only those; with only the named benchmarks; with another baseline.
 
-        A system that the suite has already (same name) is not added again. without_kinds: the suite's own
-        systems of these kinds are left out.
+        A system that the suite has already (same name and spec) is not added again. without_kinds: the
+        suite's own systems of these kinds are left out.
 
         Raises:
             UnknownNameError: the baseline is no system of the suite.
+            SpecError: a name that is taken by another system.
         """
         kept = self.systems if keep_systems else ()
         own = tuple(system for system in kept if kind_of(system.spec) not in without_kinds)
-        names = {system.name for system in own}
-        systems = (*own, *(system for system in add_systems if system.name not in names))
-        names |= {system.name for system in add_systems}
+        by_name = {system.name: system for system in own}
+        for system in add_systems:
+            known = by_name.setdefault(system.name, system)
+            if known.spec != system.spec:
+                raise SpecError(
+                    f"the name {system.name!r} is taken by {known.spec}; give {system.spec} another name"
+                )
+        systems, names = tuple(by_name.values()), set(by_name)
         if baseline is not None and baseline not in names:
             raise UnknownNameError(what="baseline system", name=baseline, known=names)
         kept_baseline = self.baseline if self.baseline in names else None

@@ -11,7 +11,10 @@ from vtok_eval.benchmark import System
 from vtok_eval.errors import SpecError
 from vtok_eval.registry import ANSWERERS
 from vtok_eval.results.description import Describes, Description
-from vtok_eval.systems import DecodingTokenizer
+from vtok_eval.specs.binding import bind, construct
+from vtok_eval.specs.grammar import parse_spec
+from vtok_eval.specs.user_code import load_user_class
+from vtok_eval.systems import Answerer, DecodingTokenizer
 
 if TYPE_CHECKING:
     from vtok_eval.run.suite import SystemEntry
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 _VIDEOS = "videos:"
 _RECONSTRUCTED = "reconstructed:"
 _GENERATOR = "generator:"
+_ANSWERER = "answerer:"
 _ORIGINALS = "originals"
 
 
@@ -40,13 +44,16 @@ def kind_of(spec: str) -> str:
         return "generator"
     if spec == _ORIGINALS:
         return "originals"
-    return "answerer" if spec.partition(":")[0] in ANSWERERS else "tokenizer"
+    is_answerer = spec.startswith(_ANSWERER) or spec.partition(":")[0] in ANSWERERS
+    return "answerer" if is_answerer else "tokenizer"
 
 
 def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
-    """Build what a suite's entry names: a tokenizer or an answerer by its spec, `videos:FOLDER`,
-    `reconstructed:TOKENIZER@FOLDER`, `generator:FILE.py:Class`, or `originals`: a benchmark's own clips as
-    they are, the ceiling of what is reconstructed from tokens of them.
+    """Build what a suite's entry names.
+
+    That is a tokenizer or an answerer by its spec, `videos:FOLDER`, `reconstructed:TOKENIZER@FOLDER`,
+    `generator:FILE.py:Class`, `answerer:FILE.py:Class`, or `originals`: a benchmark's own clips as they are,
+    the ceiling of what is reconstructed from tokens of them.
 
     Raises:
         SpecError, UnknownNameError: the spec cannot be read or names nothing.
@@ -81,6 +88,8 @@ def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking)
 
 
 def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
+    if entry.spec.startswith(_ANSWERER):
+        return _build_own_answerer(entry, context)
     name, _, argument = entry.spec.partition(":")
     build = ANSWERERS.resolve(name)
     # One whose tokenizer may match a system of the suite by name needs those names.
@@ -89,6 +98,21 @@ def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
     own = answerer.describe() if isinstance(answerer, Describes) else Description()
     description = Description(facts={"answerer": name}) | Description.of(own)
     return System(entry.name, entry.spec, "answerer", answerer, description)
+
+
+def _build_own_answerer(entry: SystemEntry, context: BuildContext) -> System:
+    from vtok_eval.tokenizers.build import describe_tokenizer
+
+    text = entry.spec.removeprefix(_ANSWERER)
+    if text.partition(":")[0] in ANSWERERS:
+        raise SpecError(f"{entry.spec!r}: write {text!r}, or answerer:FILE.py:Class for a class of your own")
+    spec = parse_spec(text, known=ANSWERERS, what="answerer")
+    cls = load_user_class(spec.name, method="answer", what="answerer", known=ANSWERERS)
+    arguments = bind(cls, spec.options, what=spec.name, given={"device": context.device})
+    answerer = construct(cls, arguments, what=entry.spec)
+    if not isinstance(answerer, Answerer):
+        raise SpecError(f"{spec.name} is not an answerer; it needs a method answer(clip, question, options)")
+    return System(entry.name, entry.spec, "answerer", answerer, describe_tokenizer(answerer))
 
 
 def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:

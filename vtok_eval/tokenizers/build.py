@@ -17,7 +17,7 @@ from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.grammar import MATCH, Spec, parse_spec, without_parentheses
 from vtok_eval.specs.user_code import load_user_class
-from vtok_eval.systems import CountingTokenizer, Generator, Tokenizer
+from vtok_eval.systems import Answerer, CountingTokenizer, Generator, Tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -104,8 +104,8 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     return generator
 
 
-def describe_tokenizer(tokenizer: Tokenizer | Generator) -> Description:
-    """What provenance keeps of a tokenizer or a generator.
+def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Description:
+    """What provenance keeps of a tokenizer, a generator or an answerer of the user's own.
 
     class; options: the constructor's parameters, as far as the object keeps them as attributes; backbone: its
     description with the weights' hash; sampling_rule; checkpoint_sha256; source_sha256 of a user's file.

@@ -39,7 +39,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """`vtok-eval run --only ...` in this process, in a folder of its own: its exit code and all it said."""
     from typer.testing import CliRunner
 
-    from vtok_eval.cli.main import EXIT_USAGE, app
+    from vtok_eval.cli.exit_codes import EXIT_USAGE
+    from vtok_eval.cli.main import app
     from vtok_eval.errors import VtokEvalError
 
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from vtok_eval import __version__
+from vtok_eval.errors import SpecError, UnknownNameError
 
 MISTAKES = [
     (["run", "--suite", "mimi"], "unknown suite 'mimi'; did you mean 'mini'?"),
@@ -151,3 +152,84 @@ def test_the_main_job_end_to_end(tmp_path, environment):
     report = vtok_eval("report", "runs/small", cwd=tmp_path, environment=environment)
     assert report.returncode == 0, report.stderr
     assert "my_file.py:Mine" in (tmp_path / "runs/small/report/report.html").read_text()
+
+
+OWN = """
+from vtok_eval import Tokens
+import torch
+
+class Mine:
+    def __init__(self, width: int = 4, device=None):
+        self.width = width
+    def encode(self, clips):
+        return Tokens.of(torch.zeros(len(clips), 1, self.width))
+    def generate(self, prompts, seeds):
+        raise NotImplementedError
+    def answer(self, clip, question, options):
+        return options[0]
+
+class Nothing:
+    pass
+"""
+
+
+def test_a_plan_names_systems_as_the_command_line_does(tmp_path, environment):
+    (tmp_path / "my.py").write_text(OWN)
+    suite = {
+        "name": "both", "label": "l", "setting": "custom", "systems": ["frames-1"],
+        "benchmarks": ["efficiency", {"name": "tv-align", "options": {"judge": "always-yes"}}],
+    }  # fmt: skip
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(suite))
+    arguments = ["--tokenizer", "mine=my.py:Mine:width=64", "--tokenizer", "few=frames:budget=match:frames-1"]
+    arguments += ["--generator", "made=my.py:Mine", "--baseline", "few", "--dry-run"]
+    done = vtok_eval("run", "--suite", "suite.yaml", *arguments, cwd=tmp_path, environment=environment)
+    assert done.returncode == 0, done.stderr
+    for job in ("efficiency/mine", "efficiency/few", "efficiency/frames-1", "tv-align/made"):
+        assert job in done.stdout
+
+
+def test_every_kind_of_system_can_be_named(tmp_path, monkeypatch):
+    from vtok_eval.cli.run import _answerer, _entry, _tokenizers, _videos
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b").mkdir()
+    pairs = [
+        (_entry("mine=my.py:Mine:width=64"), ("mine", "my.py:Mine:width=64")),
+        (_entry("vtok:grid=2"), ("vtok:grid=2", "vtok:grid=2")),
+        (_entry("made=my.py:Mine", prefix="generator:"), ("made", "generator:my.py:Mine")),
+        (_answerer("hf:/models/qwen"), ("hf:/models/qwen", "hf:/models/qwen")),
+        (_answerer("it=replay:answers.jsonl"), ("it", "replay:answers.jsonl")),
+        (_answerer("it=my.py:Mine"), ("it", "answerer:my.py:Mine")),
+        (_videos("clips=folder"), ("clips", "videos:folder")),
+        (_videos("a=b"), ("videos:a=b", "videos:a=b")),
+    ]
+    made = _tokenizers(["mine=frames-2"], reconstruct=tmp_path)
+    pairs += [
+        (made[0], (f"videos:{tmp_path}",) * 2),
+        (made[1], ("mine", f"reconstructed:frames-2@{tmp_path}")),
+    ]
+    for entry, expected in pairs:
+        assert (entry.name, entry.spec) == expected
+
+
+def test_an_answerer_of_ones_own_is_built_named_and_described(tmp_path):
+    import torch
+
+    from vtok_eval.run.suite import SystemEntry
+    from vtok_eval.specs.systems import VideoMaking, build_system
+    from vtok_eval.tokenizers.build import BuildContext
+
+    (tmp_path / "my.py").write_text(OWN)
+    making = VideoMaking(tmp_path, 0)
+    context = BuildContext(torch.device("cpu"))
+    entry = SystemEntry(name="it", spec=f"answerer:{tmp_path}/my.py:Mine:width=2")
+    system = build_system(entry, context, making)
+    assert (system.name, system.kind, system.subject.width) == ("it", "answerer", 2)
+    assert system.description.options["width"] == 2
+    for spec, error, line in [
+        ("answerer:hf:x", SpecError, "write 'hf:x'"),
+        ("answerer:rplay", UnknownNameError, "did you mean 'replay'"),
+        (f"answerer:{tmp_path}/my.py:Nothing", SpecError, "is not an answerer"),
+    ]:
+        with pytest.raises(error, match=line):
+            build_system(SystemEntry(spec=spec), context, making)

@@ -9,8 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from vtok_eval.cli import doctor, requirements
-from vtok_eval.cli.doctor import Check, State
+from vtok_eval.cli import machine_checks as doctor
+from vtok_eval.cli import requirements
+from vtok_eval.cli.machine_checks import Check, State
 from vtok_eval.errors import RunFolderError
 from vtok_eval.files import cache_folder
 
@@ -435,7 +436,7 @@ def test_importing_the_doctor_is_cheap():
     import subprocess
 
     code = (
-        "import sys, vtok_eval.cli.doctor\n"
+        "import sys, vtok_eval.cli.machine_checks\n"
         "sys.exit(bool({'torch', 'av', 'psutil', 'huggingface_hub'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -77,6 +77,16 @@ def test_an_unknown_suite_and_a_missing_file(tmp_path):
         load_suite(str(tmp_path / "none.yaml"))
 
 
+def test_a_name_is_never_given_to_two_systems():
+    suite = load_suite("mini")
+    taken = SystemEntry(name="frames-2", spec="frames-4")
+    with pytest.raises(SpecError, match="the name 'frames-2' is taken by frames-2; give frames-4 another"):
+        suite.changed(add_systems=[taken])
+    twice = [SystemEntry(name="mine", spec="frames-4"), SystemEntry(name="mine", spec="frames-8")]
+    with pytest.raises(SpecError, match="the name 'mine' is taken by frames-4"):
+        suite.changed(add_systems=twice, keep_systems=False)
+
+
 def test_a_changed_suite_adds_systems_once_and_drops_a_baseline_that_left():
     suite = parse_suite(GOOD, origin="s.yaml")
     more = suite.changed(add_systems=[SystemEntry(spec="frames-4"), SystemEntry(spec="frames-2")])

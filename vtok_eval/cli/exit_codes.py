@@ -1,0 +1,6 @@
+"""Exit codes of `vtok-eval`: 0 means done."""
+
+EXIT_INCOMPLETE = 1
+"""Finished with failed samples or with something that could not be run."""
+EXIT_USAGE = 2
+"""Bad usage, or an error that the user can mend; one line says which."""

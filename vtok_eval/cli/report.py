@@ -1,0 +1,27 @@
+"""`vtok-eval report`: tables, plots and page of one run folder or of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="A run folder, e.g. runs/mini; or several.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; default: RUN/report. Needed for several runs.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The system that the others are compared with; default: the run's.")
+    ] = None,
+) -> None:
+    """Write the tables, plots and page of a run anew, or of several runs side by side."""
+    from vtok_eval.registry import REPORTS
+
+    paths = REPORTS.resolve("folder")(run_folders, out, baseline=baseline)
+    typer.echo(REPORTS.resolve("terminal")(run_folders, baseline=baseline))
+    typer.echo(f"report: {paths.html}")

@@ -1,0 +1,252 @@
+"""`vtok-eval run`: a suite's systems on its benchmarks, into a run folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
+from vtok_eval.errors import SpecError
+from vtok_eval.run.suite import DEFAULT_SUITE, Suite, SystemEntry, load_suite, parse_benchmark
+
+if TYPE_CHECKING:
+    from vtok_eval.run.harness import Harness, RunSummary
+    from vtok_eval.run.plan import Plan
+
+
+def run(
+    suite: Annotated[str, typer.Option(help="A shipped suite's name or a YAML file.")] = DEFAULT_SUITE,
+    tokenizer: Annotated[
+        list[str] | None,
+        typer.Option(help="One more tokenizer, e.g. frames-4 or mine=my_file.py:Mine. May be repeated."),
+    ] = None,
+    videos: Annotated[
+        list[str] | None,
+        typer.Option(help="[NAME=]FOLDER of videos under test, in place of the suite's. May be repeated."),
+    ] = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(help="A generator of videos under test, [NAME=]my_file.py:Mine. May be repeated."),
+    ] = None,
+    reconstruct: Annotated[
+        Path | None,
+        typer.Option(help="Test this folder's videos beside what each --tokenizer decodes of them."),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this benchmark of the suite, or another one. May be repeated."),
+    ] = None,
+    answerer: Annotated[
+        list[str] | None,
+        typer.Option(help="One more answerer, e.g. replay:answers.jsonl. May be repeated."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the data of the named benchmarks lie; see `vtok-eval data`.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: an option of the benchmarks. May be repeated."),
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="Leave out the suite's own systems.")] = False,
+    baseline: Annotated[
+        str | None, typer.Option(help="The system that the others are compared with; default: the suite's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; default: runs/SUITE.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many samples of each benchmark.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the suite's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="Run in a process for each device: auto, or a list such as cuda:0,cuda:1 or cpu*4."
+        ),
+    ] = None,
+    mix_model: Annotated[
+        list[str] | None,
+        typer.Option(help="Let --devices mix GPU models: name each, as run.json does. May be repeated."),
+    ] = None,
+    threads: Annotated[
+        int,
+        typer.Option(min=1, help="Threads of torch on the CPU; may move a score's last digits."),
+    ] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch; never changes a score.")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode ahead.")] = 2,
+    clip_memory: Annotated[
+        int, typer.Option(min=0, help="MiB of decoded clips kept in memory for the next question or system.")
+    ] = 1200,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the samples again that failed before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
+    ] = False,
+) -> None:
+    """Run a suite, or go on with one that was stopped; then print the comparison and write the report."""
+    from vtok_eval.files.cache_folder import cache_folder
+    from vtok_eval.run.harness import Harness, RunSettings
+    from vtok_eval.run.lanes.devices import parse_devices
+
+    if devices is not None and device != "auto":
+        raise SpecError("--device is for one process, --devices for several; give one of them")
+    chosen = _choose_suite(
+        suite,
+        systems=[
+            *_tokenizers(tokenizer or [], reconstruct=reconstruct),
+            *(_answerer(text) for text in answerer or []),
+            *(_videos(text) for text in videos or []),
+            *(_entry(text, prefix="generator:") for text in generator or []),
+        ],
+        benchmarks=benchmark or [],
+        options=_options_of(set_ or [], data=data),
+        only=only,
+        baseline=baseline,
+    )
+    settings = RunSettings(
+        device=device,
+        devices=() if devices is None else parse_devices(devices),
+        mixed_models=tuple(mix_model or ()),
+        threads=threads,
+        batch_size=batch_size,
+        loader_threads=workers,
+        clip_memory_bytes=clip_memory * 2**20,
+        seed=seed,
+        limit=limit,
+        retry_failed=retry_failed,
+        command=tuple(sys.argv),
+    )
+    harness = Harness(chosen, settings, cache=cache_folder())
+    if dry_run:
+        _print_plan(harness.plan())
+        return
+    _finish(harness, out or Path("runs") / chosen.name)
+
+
+def _choose_suite(
+    name: str,
+    *,
+    systems: Sequence[SystemEntry],
+    benchmarks: Sequence[str],
+    options: Mapping[str, object],
+    only: bool,
+    baseline: str | None,
+) -> Suite:
+    """The suite with what the command line adds to it or leaves out of it."""
+    from vtok_eval.specs.systems import kind_of
+
+    suite = load_suite(name)
+    # --videos and --generator replace the suite's example folder.
+    brings_videos = any(kind_of(entry.spec) in {"videos", "generator"} for entry in systems)
+    if only and not systems:
+        raise SpecError(
+            "--only leaves no system to test; add --tokenizer, --answerer, --videos or --generator"
+        )
+    if options and not benchmarks:
+        raise SpecError("--set and --data change options of the benchmarks named with --benchmark; name one")
+    return suite.changed(
+        add_systems=systems,
+        keep_systems=not only,
+        without_kinds={"videos"} if brings_videos else (),
+        benchmarks=[
+            parse_benchmark(text, suite=suite).with_options(options)
+            for texts in benchmarks
+            for text in _split(texts)
+        ],
+        baseline=baseline,
+    )
+
+
+def _entry(text: str, *, prefix: str = "", suffix: str = "") -> SystemEntry:
+    """The system that `SPEC` or `NAME=SPEC` means, with what makes a whole spec of it."""
+    from vtok_eval.specs.grammar import split_name
+
+    name, spec = split_name(text)
+    return SystemEntry(name=name, spec=f"{prefix}{spec}{suffix}")
+
+
+def _tokenizers(texts: Sequence[str], *, reconstruct: Path | None) -> list[SystemEntry]:
+    """The tokenizers; with `reconstruct`, that folder of videos and what each tokenizer makes of it."""
+    if reconstruct is None:
+        return [_entry(text) for text in texts]
+    if not texts:
+        raise SpecError("--reconstruct needs the --tokenizer that decodes its tokens")
+    made = [_entry(text, prefix="reconstructed:", suffix=f"@{reconstruct}") for text in texts]
+    return [_videos(str(reconstruct)), *made]
+
+
+def _answerer(text: str) -> SystemEntry:
+    """An answerer; a class of the user's own, `FILE.py:Class`, gets the prefix that says what it is."""
+    from vtok_eval.registry import ANSWERERS
+    from vtok_eval.specs.grammar import parse_spec, split_name
+
+    spec = split_name(text)[1]
+    head = spec.partition(":")[0]
+    if head in ANSWERERS or head == "answerer":
+        return _entry(text)
+    parse_spec(spec, known=ANSWERERS, what="answerer")
+    return _entry(text, prefix="answerer:")
+
+
+def _videos(text: str) -> SystemEntry:
+    """A folder of videos; one that exists is taken by its whole name, whatever signs are in it."""
+    return SystemEntry(spec=f"videos:{text}") if Path(text).is_dir() else _entry(text, prefix="videos:")
+
+
+def _split(benchmarks: str) -> list[str]:
+    """Several benchmarks with commas between; after a colon the commas part one benchmark's parts."""
+    return [benchmarks] if ":" in benchmarks else benchmarks.split(",")
+
+
+def _options_of(settings: Sequence[str], *, data: Path | None) -> dict[str, object]:
+    """Benchmark options from KEY=VALUE texts; values are read as YAML, so that numbers and lists work."""
+    import yaml
+
+    options: dict[str, object] = {} if data is None else {"data": str(data)}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SpecError(f"--set {text}: write KEY=VALUE")
+        options[key] = yaml.safe_load(value)
+    return options
+
+
+def _print_plan(plan: Plan) -> None:
+    from vtok_eval.run.plan import render_plan
+
+    typer.echo(render_plan(plan))
+
+
+def _finish(harness: Harness, out: Path) -> None:
+    """Run, print the table, write the report, and end with the exit code that says how it went."""
+    from vtok_eval.registry import REPORTS
+
+    summary = harness.run(out)
+    paths = REPORTS.resolve("folder")(summary.folder, None)
+    if summary.new_samples:
+        typer.echo(REPORTS.resolve("terminal")(summary.folder))
+    elif summary.not_run or summary.optional_not_run:
+        typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")
+    else:
+        typer.echo(f"nothing to do: all {summary.n_done} jobs of {summary.folder} are done")
+    typer.echo(f"report: {paths.html}")
+    _print_shortfall(summary)
+    if not summary.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _print_shortfall(summary: RunSummary, *, shown: int = 20) -> None:
+    for entry in summary.optional_not_run:
+        typer.echo(f"not run (optional): {entry.benchmark} on {entry.system}: {entry.reason}")
+    for entry in summary.not_run:
+        typer.echo(f"not run: {entry.benchmark} on {entry.system}: {entry.reason}", err=True)
+    for record in summary.failed[:shown]:
+        typer.echo(f"failed: {record.job}, {record.sample_id}: {record.reason}", err=True)
+    if len(summary.failed) > shown:
+        typer.echo(f"... and {len(summary.failed) - shown} more; all are in the report", err=True)
+    if summary.failed:
+        typer.echo(f"{len(summary.failed)} samples failed; --retry-failed tries them again", err=True)
