@@ -1,0 +1,314 @@
+"""The tables of README.md and docs/, written from one run of a shipped suite that docs/results/ keeps.
+
+`python -m tools.readme_table RUN` copies the run's scores and comparisons to docs/results/SUITE/ and writes
+every table anew; without RUN the tables are written from what is kept. A table is what is between
+
+    <!-- table:SUITE/BENCHMARK -->  or  <!-- table:SUITE/BENCHMARK/differences -->
+
+and `<!-- /table -->`. A test fails where a page and the kept results differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from reports.run import RunReport, gather
+from vtok_eval.errors import RunFolderError
+from vtok_eval.results.records import Comparison, Score
+from vtok_eval.results.store import comparison_of, score_of, write_json
+from vtok_eval.run.suite import load_suite, shipped_suites
+
+ROOT = Path(__file__).resolve().parents[1]
+_KEPT = ("scores.json", "comparisons.json")
+_TABLE = re.compile(r"(<!-- table:(?P<name>[^ ]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+class Tested(BaseModel):
+    """A system of the run. control: shows what a number is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    control: bool = False
+
+
+class About(BaseModel):
+    """What the tables say of the run beside its numbers, `about.json`.
+
+    options: of each benchmark, by id. tokens: mean tokens per clip by benchmark and system. measured_on: the
+    machine, versions and revision in words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: str
+    label: str
+    baseline: str | None
+    systems: tuple[Tested, ...]
+    options: dict[str, dict[str, Any]]  # as suites give them, JSON values
+    tokens: dict[str, dict[str, float]]
+    measured_on: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """The kept results of one suite's run."""
+
+    about: About
+    scores: Sequence[Score]
+    comparisons: Sequence[Comparison]
+
+    @classmethod
+    def read(cls, folder: Path) -> Results:
+        """Those that `keep` left in a folder."""
+        about = About.model_validate_json((folder / "about.json").read_text(encoding="utf-8"))
+        scores, comparisons = (
+            json.loads((folder / name).read_text(encoding="utf-8"))[name.removesuffix(".json")]
+            for name in _KEPT
+        )
+        return cls(about, [score_of(each) for each in scores], [comparison_of(each) for each in comparisons])
+
+    def table(self, benchmark: str, kind: str = "") -> str:
+        """A table as Markdown, with its caption.
+
+        kind: "" for the headline scores, "differences" for the paired differences from the baseline.
+
+        Raises:
+            ValueError: the run has no such benchmark, or there is no such kind of table.
+        """
+        scores = [score for score in self.scores if score.benchmark == benchmark and score.metric.headline]
+        if not scores:
+            raise ValueError(f"the kept run of {self.about.suite} has no scores of {benchmark}")
+        if kind not in ("", "differences"):
+            raise ValueError(f"no table {kind!r}: write SUITE/BENCHMARK or SUITE/BENCHMARK/differences")
+        lines = self._differences(benchmark, scores) if kind else self._scores(benchmark, scores)
+        return "\n".join(lines) + "\n"
+
+    def _scores(self, benchmark: str, scores: Sequence[Score]) -> Iterator[str]:
+        metrics = list({score.metric.name: score.metric for score in scores}.values())
+        yield self._caption(benchmark, scores)
+        yield ""
+        heads = [_unit_title(metric.title, metric.unit) for metric in metrics]
+        yield _row(["system", "tokens per clip", "seeds", *heads])
+        yield _row(["---", *["--:"] * (2 + len(metrics))])
+        tokens = self.about.tokens.get(benchmark, {})
+        for system in self.about.systems:
+            own = {score.metric.name: score for score in scores if score.system == system.name}
+            if not own:
+                continue
+            count = f"{tokens[system.name]:g}" if system.name in tokens else ""
+            seeds = str(max(score.seeds for score in own.values()) or "")
+            cells = [_score_text(own.get(metric.name)) for metric in metrics]
+            yield _row([_name(system), count, seeds, *cells])
+        chances = [_number(metric.chance, metric.unit) if metric.chance else "" for metric in metrics]
+        if any(chances):
+            yield _row(["chance", "", "", *chances])
+
+    def _differences(self, benchmark: str, scores: Sequence[Score]) -> Iterator[str]:
+        metrics = list({score.metric.name: score.metric for score in scores}.values())
+        found = {(each.system, each.metric): each for each in self.comparisons if each.benchmark == benchmark}
+        yield (
+            f"Paired differences from `{self.about.baseline}` on the same clips, in points, with 95 % "
+            f"intervals and p-values corrected over all systems and headline scores of the benchmark "
+            f"({_corrections(list(found.values()))})."
+        )
+        yield ""
+        yield _row(["system", *(metric.title for metric in metrics)])
+        yield _row(["---", *["--:"] * len(metrics)])
+        for system in self.about.systems:
+            own = [found.get((system.name, metric.name)) for metric in metrics]
+            if any(own):
+                units = [metric.unit for metric in metrics]
+                cells = [_difference_text(each, unit) for each, unit in zip(own, units, strict=True)]
+                yield _row([_name(system), *cells])
+
+    def _caption(self, benchmark: str, scores: Sequence[Score]) -> str:
+        options = self.about.options.get(benchmark, {})
+        clips = [
+            f"{options[f'{split}_clips']:,} {name}"
+            for split, name in (("train", "training"), ("validation", "validation"), ("test", "test"))
+            if f"{split}_clips" in options
+        ]
+        counted = f" {', '.join(clips)} clips;" if clips else ""
+        varied = any(score.seed_deviation is not None for score in scores)
+        spread = "; ±: standard deviation between training seeds" if varied else ""
+        return (
+            f"Suite `{self.about.suite}`, `{benchmark}`:{counted} 95 % intervals{spread}. "
+            f"{self.about.label}. {self.about.measured_on}."
+        )
+
+
+def keep(run: Path, results: Path) -> Path:
+    """Copy what the tables need of a run to `results`/SUITE; returns that folder.
+
+    Raises:
+        RunFolderError: the run is not finished, or not of a shipped suite as it is shipped.
+    """
+    report = gather(run, rank=False)
+    _require_shipped(report)
+    folder = results / report.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _KEPT:
+        shutil.copyfile(run / name, folder / name)
+    about = About(
+        suite=report.name,
+        label=report.label,
+        baseline=report.baseline,
+        systems=tuple(Tested(name=system.name, control=system.control) for system in report.systems),
+        options={entry["id"]: dict(entry.get("options") or {}) for entry in report.run["benchmarks"]},
+        tokens={each.info.id: dict(each.tokens) for each in report.benchmarks},
+        measured_on=_measured_on(report.run),
+    )
+    write_json(folder / "about.json", about.model_dump(mode="json"))
+    return folder
+
+
+def rendered(page: str, results: Path, *, name: str = "the page") -> str:
+    """A page with its tables written anew from the kept results.
+
+    Raises:
+        ValueError: a table's name is not SUITE/BENCHMARK or SUITE/BENCHMARK/differences of kept results.
+    """
+
+    def table(found: re.Match[str]) -> str:
+        suite, _, rest = found["name"].partition("/")
+        benchmark, _, kind = rest.partition("/")
+        if not benchmark or not (results / suite / "about.json").is_file():
+            kept = ", ".join(sorted(path.parent.name for path in results.glob("*/about.json"))) or "none"
+            raise ValueError(f"{name}: table {found['name']!r}: no kept results of {suite!r}; kept: {kept}")
+        return f"{found[1]}{Results.read(results / suite).table(benchmark, kind)}{found[3]}"
+
+    return _TABLE.sub(table, page)
+
+
+def pages(root: Path) -> list[Path]:
+    """README.md and the pages of docs/ that have tables of results."""
+    candidates = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    return [path for path in candidates if path.is_file() and _TABLE.search(path.read_text(encoding="utf-8"))]
+
+
+def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> None:
+    """Keep the run, if one is given, and write all tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("run", nargs="?", type=Path, help="a finished run folder of a shipped suite")
+    run: Path | None = parser.parse_args(arguments).run
+    results = root / "docs" / "results"
+    if run is not None:
+        sys.stdout.write(f"kept: {keep(run, results)}\n")
+    for path in pages(root):
+        text = path.read_text(encoding="utf-8")
+        written = rendered(text, results, name=path.name)
+        path.write_text(written, encoding="utf-8")
+        sys.stdout.write(f"{path.relative_to(root)}: {'written' if written != text else 'as it was'}\n")
+
+
+def _require_shipped(report: RunReport) -> None:
+    if report.unfinished:
+        raise RunFolderError(f"{report.paths[0]} is not finished: {report.unfinished[0]}")
+    if report.name not in shipped_suites():
+        raise RunFolderError(f"{report.paths[0]} is of {report.name!r}, not of a shipped suite")
+    suite = load_suite(report.name)
+    run = report.run
+    shipped = {f"system {each.name}": (each.spec, each.optional) for each in suite.systems}
+    shipped |= {f"benchmark {each.id}": (_plain(each.options), each.optional) for each in suite.benchmarks}
+    shipped |= {"limit": (None, False), "seed": (suite.seed, False)}
+    found = {f"system {each['name']}": each["spec"] for each in run["systems"]}
+    found |= {f"benchmark {each['id']}": _plain(each.get("options") or {}) for each in run["benchmarks"]}
+    found |= {"limit": run.get("limit"), "seed": run.get("seed")}
+    different = [
+        what
+        for what in sorted(shipped | found)
+        if what not in shipped
+        or (what in found and found[what] != shipped[what][0])
+        or (what not in found and not shipped[what][1])
+    ]
+    if different:
+        raise RunFolderError(
+            f"{report.paths[0]}: {different[0]} is not as in the shipped suite {report.name}; "
+            "run the suite as it is shipped"
+        )
+
+
+def _plain(options: Mapping[str, Any]) -> object:
+    """Options as JSON gives them back."""
+    return json.loads(json.dumps(options))
+
+
+def _measured_on(run: Mapping[str, Any]) -> str:
+    """The last session's device, versions and day, in words."""
+    session = run["sessions"][-1]
+    packages = session.get("packages") or {}
+    machine = session.get("machine") or {}
+    device = session.get("device") or "device not recorded"
+    processor = (
+        f" ({machine['processor']}, {machine.get('cores')} cores)"
+        if device == "cpu" and machine.get("processor")
+        else ""
+    )
+    revision = (session.get("git") or {}).get("revision") or "unknown"
+    return (
+        f"Measured on {str(session['started'])[:10]} on {device}{processor}, "
+        f"Python {session['python']}, torch {packages.get('torch')}, revision {revision[:10]}"
+    )
+
+
+def _name(system: Tested) -> str:
+    return f"`{system.name}`" + (" (control)" if system.control else "")
+
+
+def _unit_title(title: str, unit: str) -> str:
+    return f"{title} (%)" if unit == "fraction" else f"{title} ({unit})" if unit else title
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{100 * value:.1f}" if unit == "fraction" else f"{value:.3g}"
+
+
+def _score_text(score: Score | None) -> str:
+    if score is None or score.value is None:
+        return ""
+    unit = score.metric.unit
+    text = _number(score.value, unit)
+    if score.low is not None and score.high is not None:
+        text += f" [{_number(score.low, unit)}, {_number(score.high, unit)}]"
+    if score.seed_deviation is not None:
+        text += f" ±{_number(score.seed_deviation, unit)}"
+    return text
+
+
+def _difference_text(found: Comparison | None, unit: str) -> str:
+    if found is None or found.difference is None:
+        return ""
+    text = _signed(found.difference, unit)
+    if found.low is not None and found.high is not None:
+        text += f" [{_signed(found.low, unit)}, {_signed(found.high, unit)}]"
+    if found.p_corrected is None:
+        return f"{text}, no test: {found.no_test.value}" if found.no_test else text
+    return f"{text}, p < 0.001" if found.p_corrected < 0.001 else f"{text}, p = {found.p_corrected:.3f}"
+
+
+def _signed(value: float, unit: str) -> str:
+    shown = 100 * value if unit == "fraction" else value
+    return f"{shown:+.1f}".replace("-", "−")
+
+
+def _corrections(comparisons: Sequence[Comparison]) -> str:
+    return " and ".join(dict.fromkeys(each.correction.value for each in comparisons)) or "none"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()
