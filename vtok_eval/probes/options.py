@@ -30,10 +30,10 @@ class TrainingOptions(BaseModel):
     width: Count = 128
     heads: Count = 8
     epochs: Count = 8
-    batch_size: Count = 128
+    batch_size: Count = 64
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.1,)
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.25
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.5
     max_channels: Count | None = 152
 
     @model_validator(mode="after")

@@ -48,10 +48,10 @@ class UnderstandingScenes:
         width: int = 128,
         heads: int = 8,
         epochs: int = 8,
-        batch_size: int = 128,
+        batch_size: int = 64,
         optimizer: str = "muon",
         learning_rates: Sequence[float] = (0.1,),
-        weight_decay: float = 0.25,
+        weight_decay: float = 0.5,
         max_channels: int | None = 152,
     ) -> None:
         """Check the options.
@@ -183,14 +183,15 @@ class UnderstandingScenes:
 
     def _samples(self, split: str) -> tuple[Sample, ...]:
         if split not in self._drawn:
-            self._drawn[split] = tuple(_sample(clip) for clip in self._sets[split].clips())
+            self._drawn[split] = tuple(scene_sample(clip) for clip in self._sets[split].clips())
         return self._drawn[split]
 
     def _fingerprints(self) -> dict[str, str]:
         return {split: scenes.fingerprint() for split, scenes in self._sets.items()}
 
 
-def _sample(clip: SceneClip) -> Sample:
+def scene_sample(clip: SceneClip) -> Sample:
+    """The sample of a rendered clip; `target` holds the labels of the attributes that apply to it."""
     truth = {name: label for name, label in labels(clip.scene).items() if label is not None}
     target = {name: label if isinstance(label, str) else list(label) for name, label in truth.items()}
     return Sample(

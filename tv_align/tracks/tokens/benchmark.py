@@ -50,10 +50,10 @@ class TVAlignRead:
         width: int = 128,
         heads: int = 8,
         epochs: int = 8,
-        batch_size: int = 128,
+        batch_size: int = 64,
         optimizer: str = "muon",
         learning_rates: Sequence[float] = (0.1,),
-        weight_decay: float = 0.25,
+        weight_decay: float = 0.5,
         max_channels: int | None = 152,
     ) -> None:
         """Check the options.

@@ -20,6 +20,8 @@ class ProbeOptions(TrainingOptions):
     """
 
     seeds: Count = 1
+    batch_size: Count = 128
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.25
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.03,)
     vocabulary: Count = 1000
 

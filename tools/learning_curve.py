@@ -1,0 +1,208 @@
+"""How scores on rendered scenes depend on the number of training clips: measured once, drawn from the file.
+
+`python -m tools.learning_curve measure docs/results/learning_curve.jsonl` trains probes (half an hour on
+one core), one line of JSON per probe, and goes on where it was stopped. `python -m tools.learning_curve draw FILE
+PICTURE` draws the curves, with the seeds' means as lines and every seed as a dot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vtok_eval.probes.collection import Collection
+    from vtok_eval.tokenizers.build import BuildContext
+
+SYSTEMS: Mapping[str, str] = {
+    "vtok-mean": "vtok:pool=mean,stride=1",
+    "vtok-grid": "vtok:pool=grid,stride=1",
+    "frames-1": "frames-1",
+    "frames-2": "frames-2",
+    "frames-4": "frames-4",
+    "frames-8": "frames-8",
+}
+CLIPS = (400, 800, 1600, 3200)
+SEEDS = 3
+VALIDATION_CLIPS, TEST_CLIPS = 400, 800
+GROUPS = ("static", "temporal", "camera")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One probe's scores, in percent, on the test clips.
+
+    clips: it was trained with. seed: number of the probe, from 0. steps: of the optimizer.
+    validation_score: mean over attributes of the score above chance, of the epoch that was kept.
+    """
+
+    system: str
+    clips: int
+    seed: int
+    steps: int
+    validation_score: float
+    static: float
+    temporal: float
+    camera: float
+
+
+def read_points(path: Path) -> list[Point]:
+    """The points of a file, one line of JSON each."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [Point(**json.loads(line)) for line in lines if line.strip()]
+
+
+def measure(path: Path) -> None:
+    """Train the probes that the file lacks, and append a line for each."""
+    import torch
+
+    from vtok_eval.tokenizers.build import BuildContext
+
+    torch.set_num_threads(1)
+    done = {(point.system, point.clips, point.seed) for point in read_points(path)}
+    context = BuildContext(device=torch.device("cpu"), names=SYSTEMS)
+    for system in SYSTEMS:
+        wanted = [(n, seed) for seed in range(SEEDS) for n in CLIPS if (system, n, seed) not in done]
+        if not wanted:
+            continue
+        with path.open("a", encoding="utf-8") as file:
+            for point in _measured(system, wanted, context):
+                file.write(json.dumps(asdict(point)) + "\n")
+                file.flush()
+
+
+def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildContext) -> Iterator[Point]:
+    from vtok_eval.tokenizers.build import build_tokenizer
+
+    tokenizer = build_tokenizer(SYSTEMS[system], context)
+    counts = {"train": max(CLIPS), "validation": VALIDATION_CLIPS, "test": TEST_CLIPS}
+    features = {split: _features(tokenizer, split, n) for split, n in counts.items()}
+    for clips, seed in wanted:
+        yield _trained(system, tokenizer, features, clips=clips, number=seed)
+
+
+def _features(tokenizer: object, split: str, n: int) -> Collection:
+    import torch
+
+    from benchmarks.understanding.scenes.benchmark import scene_sample
+    from vtok_eval.probes.collection import collect
+    from vtok_eval.run.runners.runner import Runner
+    from vtok_eval.scenes.dataset import SceneSet
+
+    runner = Runner(device=torch.device("cpu"), batch_size=16)
+    samples = [scene_sample(clip) for clip in SceneSet(0, split, n).clips()]
+    return collect(tokenizer, samples, runner, description=f"{split} clips")
+
+
+def _trained(
+    system: str, tokenizer: object, features: Mapping[str, Collection], *, clips: int, number: int
+) -> Point:
+    import torch
+
+    from benchmarks.understanding.scenes.options import ScenesOptions
+    from benchmarks.understanding.scenes.training import AttributeReading, answer_all, mean_scores
+    from vtok_eval.probes.preparation import probe_seed
+    from vtok_eval.probes.preprocessing import Preprocessing
+    from vtok_eval.probes.splits import Split
+    from vtok_eval.probes.training import measure_shape, train_reader
+    from vtok_eval.scenes.vocabulary import ATTRIBUTES
+
+    device, seed = torch.device("cpu"), probe_seed(0, number)
+    options = ScenesOptions(
+        train_clips=clips,
+        validation_clips=VALIDATION_CLIPS,
+        test_clips=TEST_CLIPS,
+        data_seed=0,
+        clip_size=64,
+        n_frames=16,
+        reader="probe",
+        probe_seeds=SEEDS,
+    )
+    recipe = options.recipe(n_frames=16)
+    table = features["train"].table.first(clips)
+    fitted = Preprocessing.of(table, max_channels=recipe.max_channels)
+    training = Split(fitted.apply(table), features["train"].labels[:clips])
+    validation, test = (
+        Split(fitted.apply(features[split].table), features[split].labels) for split in ("validation", "test")
+    )
+    task = AttributeReading(ATTRIBUTES)
+    shape = measure_shape(tokenizer, training.table, seed=seed, device=device)
+    trained = train_reader(
+        lambda: task.build(tokenizer, shape, recipe=recipe, seed=seed, device=device),
+        task.objective(training=training, validation=validation, device=device),
+        held_out=task.objective(training=validation, validation=validation, device=device),
+        preprocessing=fitted,
+        shape=shape,
+        recipe=recipe,
+        seed=seed,
+        device=device,
+        description=f"{system}, {clips} clips, probe {number}",
+    )
+    answers = answer_all(trained.reader, test.table, ATTRIBUTES, device=device)
+    scores = mean_scores(answers, test.labels, ATTRIBUTES)
+    means = {
+        group: _mean([scores[each.name] for each in ATTRIBUTES if each.group == group]) for group in GROUPS
+    }
+    return Point(
+        system=system,
+        clips=clips,
+        seed=number,
+        steps=trained.history["steps"],
+        validation_score=round(trained.history["chosen"]["validation_score"], 4),
+        **{group: round(100 * value, 2) for group, value in means.items()},
+    )
+
+
+def draw(points: Sequence[Point], picture: Path) -> None:
+    """One panel for each group of attributes: lines of the seeds' means, a dot for each seed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(GROUPS), sharex=True)
+    for panel, group in zip(panels, GROUPS, strict=True):
+        for number, system in enumerate(SYSTEMS):
+            own = [point for point in points if point.system == system]
+            sizes = sorted({point.clips for point in own})
+            if not sizes:
+                continue
+            means = [_mean([getattr(point, group) for point in own if point.clips == n]) for n in sizes]
+            style = "-" if system.startswith("vtok") else "--"
+            panel.plot(sizes, means, style, color=f"C{number}", label=system, linewidth=1.6)
+            values = [getattr(point, group) for point in own]
+            panel.plot([point.clips for point in own], values, ".", color=f"C{number}", markersize=4)
+        panel.set_title(group.capitalize(), fontsize=10)
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(CLIPS, [f"{n:,}" for n in CLIPS])
+        panel.minorticks_off()
+        panel.set_xlabel("training clips")
+        panel.grid(alpha=0.25)
+    panels[0].set_ylabel("accuracy (%)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
+    figure.savefig(picture, dpi=160, metadata={"Software": None})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure into a file, or draw from one."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("measure").add_argument("file", type=Path)
+    drawing = commands.add_parser("draw")
+    drawing.add_argument("file", type=Path)
+    drawing.add_argument("picture", type=Path)
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "measure":
+        measure(chosen.file)
+    else:
+        draw(read_points(chosen.file), chosen.picture)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+if __name__ == "__main__":
+    main()
