@@ -1,8 +1,9 @@
 """How scores on rendered scenes depend on the number of training clips: measured once, drawn from the file.
 
-`python -m tools.learning_curve measure FILE` trains probes (half an hour on one core) and writes a line of JSON
-for each; it goes on where it was stopped. docs/results/learning_curve.jsonl is such a file.
-`python -m tools.learning_curve draw FILE PICTURE` draws the curves: lines of the seeds' means, a dot for each seed.
+`python -m tools.learning_curve measure FILE` trains probes (half an hour on one core) and writes a line of
+JSON for each; it goes on where it was stopped. docs/results/learning_curve.jsonl is such a file.
+`python -m tools.learning_curve draw FILE PICTURE` draws the curves: lines of the seeds' means, and a dot for
+each seed.
 """
 
 from __future__ import annotations

@@ -23,8 +23,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from reports.run import RunReport, gather
+from reports.text.wording import (
+    corrected_p_text,
+    difference_text,
+    score_text,
+    shown,
+    title_text,
+    tokens_text,
+)
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Comparison, Score
+from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.store import comparison_of, score_of, write_json
 from vtok_eval.run.suite import load_suite, shipped_suites
 
@@ -98,19 +106,18 @@ class Results:
         metrics = list({score.metric.name: score.metric for score in scores}.values())
         yield self._caption(benchmark, scores)
         yield ""
-        heads = [_unit_title(metric.title, metric.unit) for metric in metrics]
-        yield _row(["system", "tokens per clip", "seeds", *heads])
+        yield _row(["system", "tokens per clip", "seeds", *map(title_text, metrics)])
         yield _row(["---", *["--:"] * (2 + len(metrics))])
         tokens = self.about.tokens.get(benchmark, {})
         for system in self.about.systems:
             own = {score.metric.name: score for score in scores if score.system == system.name}
             if not own:
                 continue
-            count = f"{tokens[system.name]:g}" if system.name in tokens else ""
+            count = tokens_text(tokens[system.name]) if system.name in tokens else ""
             seeds = str(max(score.seeds for score in own.values()) or "")
             cells = [_score_text(own.get(metric.name)) for metric in metrics]
             yield _row([_name(system), count, seeds, *cells])
-        chances = [_number(metric.chance, metric.unit) if metric.chance else "" for metric in metrics]
+        chances = [f"{shown(each.chance, each):.1f}" if each.chance else "" for each in metrics]
         if any(chances):
             yield _row(["chance", "", "", *chances])
 
@@ -128,9 +135,8 @@ class Results:
         for system in self.about.systems:
             own = [found.get((system.name, metric.name)) for metric in metrics]
             if any(own):
-                units = [metric.unit for metric in metrics]
-                cells = [_difference_text(each, unit) for each, unit in zip(own, units, strict=True)]
-                yield _row([_name(system), *cells])
+                pairs = zip(own, metrics, strict=True)
+                yield _row([_name(system), *(_difference_text(*pair) for pair in pairs)])
 
     def _caption(self, benchmark: str, scores: Sequence[Score]) -> str:
         options = self.about.options.get(benchmark, {})
@@ -266,40 +272,19 @@ def _name(system: Tested) -> str:
     return f"`{system.name}`" + (" (control)" if system.control else "")
 
 
-def _unit_title(title: str, unit: str) -> str:
-    return f"{title} (%)" if unit == "fraction" else f"{title} ({unit})" if unit else title
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{100 * value:.1f}" if unit == "fraction" else f"{value:.3g}"
-
-
 def _score_text(score: Score | None) -> str:
     if score is None or score.value is None:
         return ""
-    unit = score.metric.unit
-    text = _number(score.value, unit)
-    if score.low is not None and score.high is not None:
-        text += f" [{_number(score.low, unit)}, {_number(score.high, unit)}]"
-    if score.seed_deviation is not None:
-        text += f" ±{_number(score.seed_deviation, unit)}"
-    return text
+    text = score_text(score)
+    if score.seed_deviation is None:
+        return text
+    return f"{text} ±{shown(score.seed_deviation, score.metric):.1f}"
 
 
-def _difference_text(found: Comparison | None, unit: str) -> str:
+def _difference_text(found: Comparison | None, metric: Metric) -> str:
     if found is None or found.difference is None:
         return ""
-    text = _signed(found.difference, unit)
-    if found.low is not None and found.high is not None:
-        text += f" [{_signed(found.low, unit)}, {_signed(found.high, unit)}]"
-    if found.p_corrected is None:
-        return f"{text}, no test: {found.no_test.value}" if found.no_test else text
-    return f"{text}, p < 0.001" if found.p_corrected < 0.001 else f"{text}, p = {found.p_corrected:.3f}"
-
-
-def _signed(value: float, unit: str) -> str:
-    shown = 100 * value if unit == "fraction" else value
-    return f"{shown:+.1f}".replace("-", "−")
+    return f"{difference_text(found, metric)}, {corrected_p_text(found)}"
 
 
 def _corrections(comparisons: Sequence[Comparison]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.text.agreement import reader_agreement
 from reports.text.wording import (
     Verdict,
     corrected_p_text,
@@ -26,7 +27,8 @@ def headline(report: RunReport) -> tuple[str, ...]:
 
     Who is spoken of, and in which order, is settled before any number is looked at: the benchmarks in the
     suite's order; of each the contenders with the baseline's token budget, in the suite's order, or the first
-    compared contender where none has it. What is not shown is said to be not shown.
+    compared contender where none has it. What is not shown is said to be not shown. Last comes whether a
+    second reader agrees, where a benchmark has one.
     """
     benchmarks = compared(report)
     if not benchmarks or report.baseline is None:
@@ -39,7 +41,7 @@ def headline(report: RunReport) -> tuple[str, ...]:
     ]
     if left := [benchmark.info.title for benchmark in benchmarks[MOST_BENCHMARKS:]]:
         sentences.append(f"Compared in the tables only: {', '.join(left)}.")
-    return tuple(sentences)
+    return (*sentences, *reader_agreement(report))
 
 
 def compared(report: RunReport) -> tuple[BenchmarkReport, ...]:
