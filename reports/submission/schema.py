@@ -230,7 +230,6 @@ class ComparisonEntry(Strict):
         Literal[
             "no shared sample",
             "one training seed",
-            "different numbers of training seeds",
             "reader not sound here",
         ]
         | None

@@ -250,7 +250,8 @@ def _recompute(
         raise SubmissionError(
             f"{cells:,} values (records x metrics) are more than the {MAX_CELLS:,} that are computed again"
         )
-    from vtok_eval.results.statistics import compare_all, mark_discriminating, score_all
+    from vtok_eval.results.columns import job_columns
+    from vtok_eval.results.statistics import compare_all, mark_discriminating, score_systems
 
     controls = tuple(entry.name for entry in run.systems if entry.control)
     scores: list[Score] = []
@@ -261,8 +262,8 @@ def _recompute(
             by_system = {
                 system: rows for (name, system), rows in records.items() if name == benchmark and rows
             }
-            for rows in by_system.values():
-                scores += score_all(rows, measured, label=run.label)
+            jobs = [job_columns(rows) for rows in by_system.values()]
+            scores += score_systems(jobs, measured, label=run.label)
             if run.baseline is not None and run.baseline in by_system:
                 comparisons += compare_all(by_system, run.baseline, measured)
     except (ValueError, VtokEvalError) as error:

@@ -12,7 +12,7 @@ from vtok_eval.results.columns import Floats
 from vtok_eval.results.max_t import Block, family_p
 from vtok_eval.results.quantities import Quantity
 from vtok_eval.results.records import NoTest
-from vtok_eval.results.resampling import resamples_for, sign_flip_p, spread
+from vtok_eval.results.resampling import resamples_for, sign_flip_p
 from vtok_eval.results.sample_table import ClusterSums
 
 
@@ -35,7 +35,7 @@ def quantity_p_values(family: Sequence[Quantity], *, seed: int) -> list[PValues]
     together = _together([family[i] for i in tested], seed=seed)
     found = [_not_tested(quantity.no_test) for quantity in family]
     for i, p, corrected in zip(tested, alone, together, strict=True):
-        found[i] = PValues(float(p), float(max(p, corrected)), _test_text(_sums(family[i])))
+        found[i] = PValues(float(p), float(max(p, corrected)), _test_text(family[i]))
     return found
 
 
@@ -54,16 +54,14 @@ def _alone(quantities: Sequence[Quantity], *, seed: int) -> Floats:
     found = np.ones(len(quantities))
     by_kind: dict[tuple[int, bool], list[int]] = {}
     for i, quantity in enumerate(quantities):
-        sums = _sums(quantity)
-        by_kind.setdefault((sums.n_clusters, sums.replicates > 1), []).append(i)
+        by_kind.setdefault((_sums(quantity).n_clusters, bool(quantity.trained)), []).append(i)
     for (n_clusters, trained), members in by_kind.items():
         group = [quantities[i] for i in members]
-        parts = np.stack([_sums(quantity).parts() for quantity in group], axis=1)
-        if trained and n_clusters > 1:
-            block = _block(group, parts, np.arange(n_clusters, dtype=np.intp))
+        block = _block(group, np.arange(n_clusters, dtype=np.intp))
+        if trained:
             found[members] = family_p([block], n_clusters=n_clusters, seed=seed)[0]
         else:
-            found[members] = sign_flip_p(parts, seed=seed)
+            found[members] = sign_flip_p(block.parts, seed=seed)
     return found
 
 
@@ -77,9 +75,7 @@ def _together(quantities: Sequence[Quantity], *, seed: int) -> Floats:
         by_clusters.setdefault(places.tobytes(), (places, []))[1].append(i)
     blocks, order = [], []
     for places, members in by_clusters.values():
-        group = [quantities[i] for i in members]
-        parts = np.stack([_sums(quantity).parts() for quantity in group], axis=1)
-        blocks.append(_block(group, parts, places))
+        blocks.append(_block([quantities[i] for i in members], places))
         order += members
     corrected = np.empty(len(quantities))
     corrected[order] = family_p(blocks, n_clusters=len(names), seed=seed)[1]
@@ -93,23 +89,21 @@ def _cluster_names(quantity: Quantity) -> list[str]:
     return [quantity.samples.names[place] for place in sums.places]
 
 
-def _block(quantities: Sequence[Quantity], parts: Floats, places: NDArray[np.intp]) -> Block:
-    spreads = [spread(_sums(quantity)) for quantity in quantities] if len(parts) > 1 else []
+def _block(quantities: Sequence[Quantity], places: NDArray[np.intp]) -> Block:
     return Block(
-        parts=parts,
+        parts=np.stack([_sums(quantity).parts() for quantity in quantities], axis=1),
         places=places,
-        left=np.arange(parts.shape[1], dtype=np.intp),
+        left=np.arange(len(quantities), dtype=np.intp),
         right=None,
         keys=tuple(quantity.key for quantity in quantities),
-        seed_errors=np.array([found.seed_error for found in spreads] or np.zeros(parts.shape[1])),
-        freedoms=np.array([found.degrees_of_freedom for found in spreads] or np.ones(parts.shape[1])),
+        seeds=tuple(quantity.spreads for quantity in quantities),
     )
 
 
-def _test_text(sums: ClusterSums) -> str:
-    flips = (
-        f"paired sign-flip test over {sums.n_clusters} clusters, up to {resamples_for(sums.n_clusters)} flips"
-    )
-    if sums.replicates == 1 or sums.n_clusters == 1:
+def _test_text(quantity: Quantity) -> str:
+    n_clusters = _sums(quantity).n_clusters
+    flips = f"paired sign-flip test over {n_clusters} clusters, up to {resamples_for(n_clusters)} flips"
+    if not quantity.trained:
         return flips
-    return f"{flips}, with a t-distributed part for {sums.replicates} training seeds"
+    seeds = " and ".join(str(spread.seeds) for spread in quantity.trained)
+    return f"{flips}, with a t-distributed part for each side's training seeds ({seeds})"

@@ -5,16 +5,16 @@ every cluster's differences, with the same sign in all comparisons of the family
 correlation; Holm's correction assumes the worst dependence and gives power away. Sources: Westfall and Young,
 Resampling-Based Multiple Testing (Wiley 1993); Romano and Wolf, JASA 100 (2005), 94-108.
 
-A comparison with the cluster parts m_c (their sum is the difference D) has the statistic
+A comparison with the cluster parts m_c (their sum is the difference D) of systems a and b has the statistic
 
-    T = |D| / sqrt(sum m_c^2 + s^2),        draws |sum e_c m_c + s z| h / sqrt(sum m_c^2 + s^2),
+    T = |D| / S,    draws |sum e_c m_c + u_a - u_b| / S,    S^2 = sum m_c^2 + s_a^2 / R_a + s_b^2 / R_b,
 
-e_c = -1 or 1 with even odds. Without trained seeds s = 0 and h = 1: the plain sign-flip test. With several
-training seeds s is the standard error that they add (`resampling.spread`), z a standard normal, and
-h = sqrt(f / chi2_f) widens the draw for the f degrees of freedom that the standard error has, as a t-test
-does. The cluster signs are shared by the family; z and h are drawn for each comparison by itself, since a
-correlation cannot be estimated from a few seeds, and among two-sided tests independence is the unfavourable
-case (Sidak, JASA 62 (1967), 626-633).
+e_c = -1 or 1 with even odds. Where nothing was trained, s and u are 0: the plain sign-flip test. A system
+that was trained with R seeds, between which its score has the standard deviation s with f degrees of freedom
+(see `seeds`), has u = s / sqrt(R) times a t variable with f degrees of freedom, one for each metric. The
+cluster signs are shared by the family, and a system's u by all comparisons of that system: these are the two
+sources of correlation. Adding a t-distributed part to each flip treats two variances of which one is known
+less well as Behrens and Fisher did, which errs to the safe side.
 """
 
 from __future__ import annotations
@@ -31,12 +31,7 @@ from numpy.typing import NDArray
 
 from vtok_eval.results.columns import Floats
 from vtok_eval.results.resampling import BATCH_CELLS, EXACT_CLUSTERS, resamples_for, signs
-
-FREEDOM_STEP = 1.1
-"""Degrees of freedom are rounded down to a power of this, so that few tables of h are needed."""
-
-LARGEST_FREEDOM = 1_000.0
-"""From here on h is 1."""
+from vtok_eval.results.seeds import SeedSpread
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +40,14 @@ class Block:
 
     parts: `(C, S)`, what each cluster adds to each column's value. places: `(C,)`, the clusters' places among
     those of the family. left, right: `(P,)`, the comparison is column left minus column right; `right` is
-    None where it is column left itself. keys: P names, each its own within the family; they settle the draws
-    that stand for the seeds. seed_errors, freedoms: `(P,)`, the s and f of the module's docstring; s is 0
-    where no training seed is behind the values.
+    None where it is column left itself. keys: P names, each its own within the family. seeds: of each
+    comparison, the spread of the trained system that adds to the difference, and of the one that is taken
+    from it; None where nothing was trained.
 
     Example:
         >>> import numpy as np
-        >>> column, none = np.array([0]), np.zeros(1)
-        >>> block = Block(np.ones((3, 1)), np.arange(3), column, None, ("a against b",), none, none)
+        >>> places, column = np.arange(3), np.array([0])
+        >>> block = Block(np.ones((3, 1)), places, column, None, ("a against b",), ((None, None),))
         >>> [float(p[0]) for p in family_p([block], n_clusters=3, seed=0)]  # 2 of 8 flips reach 3
         [0.25, 0.25]
     """
@@ -62,8 +57,7 @@ class Block:
     left: NDArray[np.intp]
     right: NDArray[np.intp] | None
     keys: tuple[str, ...]
-    seed_errors: Floats
-    freedoms: Floats
+    seeds: tuple[tuple[SeedSpread | None, SeedSpread | None], ...]
 
     def values(self, columns: Floats) -> Floats:
         """`(..., P)` from `(..., S)`."""
@@ -108,7 +102,7 @@ def family_p(blocks: Sequence[Block], *, n_clusters: int, seed: int) -> tuple[Fl
         return np.empty(0), np.empty(0)
     family = _Family.of(blocks)
     differing = np.unique(np.concatenate([block.differing() for block in blocks]))
-    exact = len(differing) <= EXACT_CLUSTERS and not family.seed_errors.any()
+    exact = len(differing) <= EXACT_CLUSTERS and not family.spreads
     alone, together = (np.zeros(size) if exact else np.ones(size) for _ in range(2))
     n_draws = 0 if exact else 1
     backwards = family.order[::-1]
@@ -126,44 +120,64 @@ def family_p(blocks: Sequence[Block], *, n_clusters: int, seed: int) -> tuple[Fl
 
 @dataclass(frozen=True, eq=False)
 class _Family:
-    """The blocks' comparisons side by side; order: from the largest statistic to the smallest."""
+    """The blocks' comparisons side by side.
+
+    order: from the largest statistic to the smallest. spreads: of all trained systems and metrics; added,
+    taken: `(P,)`, each comparison's places among them, the place behind the last where it has none.
+    """
 
     blocks: Sequence[Block]
-    observed: Floats
     scale: Floats
-    seed_errors: Floats
     threshold: Floats
     order: NDArray[np.intp]
+    spreads: Sequence[SeedSpread]
+    added: NDArray[np.intp]
+    taken: NDArray[np.intp]
 
     @classmethod
     def of(cls, blocks: Sequence[Block]) -> _Family:
         keys = [key for block in blocks for key in block.keys]
         if len(set(keys)) != len(keys):
             raise ValueError("two comparisons of a family have the same key")
+        sides = [sides for block in blocks for sides in block.seeds]
+        spreads = {spread.key: spread for pair in sides for spread in pair if spread is not None}
+        place = {key: i for i, key in enumerate(spreads)}
+        none = len(place)
+        added, taken = (
+            np.array([none if side is None else place[side.key] for side in column], dtype=np.intp)
+            for column in zip(*sides, strict=True)
+        )
+        variances = np.array([*(spread.variance for spread in spreads.values()), 0.0])
+        squares = np.concatenate([block.squares() for block in blocks]) + variances[added] + variances[taken]
         observed = np.concatenate([np.abs(block.values(block.parts.sum(axis=0))) for block in blocks])
-        seed_errors = np.concatenate([block.seed_errors for block in blocks])
-        scale = np.sqrt(np.concatenate([block.squares() for block in blocks]) + seed_errors**2)
+        scale = np.where(squares > 0, np.sqrt(squares), 1.0)
         rounding = np.concatenate([np.full(len(b.keys), 1e-9 * np.sqrt(len(b.parts))) for b in blocks])
-        ratio = observed / np.where(scale > 0, scale, 1.0)
+        ratio = observed / scale
         # Statistics that are equal on paper differ in their last bits; the keys settle their order.
         order = sorted(range(len(keys)), key=lambda i: (-float(f"{ratio[i]:.9g}"), keys[i]))
-        return cls(blocks, observed, scale, seed_errors, ratio - rounding, np.array(order, dtype=np.intp))
+        return cls(
+            blocks=blocks,
+            scale=scale,
+            threshold=ratio - rounding,
+            order=np.array(order, dtype=np.intp),
+            spreads=tuple(spreads.values()),
+            added=added,
+            taken=taken,
+        )
 
     def statistics(self, batch: Floats, *, start: int, n_clusters: int, seed: int) -> Floats:
         """`(b, P)`: every comparison's statistic under the draws `start` and following."""
-        found = np.empty((len(batch), len(self.observed)))
-        column = 0
-        for block in self.blocks:
-            part = found[:, column : column + len(block.keys)]
-            part[:] = block.values(batch[:, block.places] @ block.parts)
-            for i in np.flatnonzero(block.seed_errors):
-                noise, stretch = _seed_draws(block.keys[i], block.freedoms[i], n_clusters, seed)
-                drawn = slice(start, start + len(batch))
-                part[:, i] = (part[:, i] + block.seed_errors[i] * noise[drawn]) * stretch[drawn]
-            column += len(block.keys)
+        found = np.concatenate([b.values(batch[:, b.places] @ b.parts) for b in self.blocks], axis=1)
+        if self.spreads:
+            moved = np.zeros((len(batch), len(self.spreads) + 1))
+            for i, spread in enumerate(self.spreads):
+                drawn = _seed_draws(spread.key, spread.freedom, n_clusters, seed)
+                moved[:, i] = np.sqrt(spread.variance) * drawn[start : start + len(batch)]
+            found += moved[:, self.added]
+            found -= moved[:, self.taken]
         np.abs(found, out=found)
-        found /= np.where(self.scale > 0, self.scale, 1.0)
-        return found
+        found /= self.scale
+        return cast(Floats, found)
 
 
 def _enumerated(differing: NDArray[np.intp], n_clusters: int) -> Iterator[Floats]:
@@ -181,33 +195,9 @@ def _split(draws: Iterator[Floats], size: int) -> Iterator[Floats]:
             yield batch[start : start + size]
 
 
-def _seed_draws(key: str, freedom: float, n_clusters: int, seed: int) -> tuple[Floats, Floats]:
-    """z and h of one comparison for all draws: those of all comparisons, begun at a place of its own."""
-    n_draws = resamples_for(n_clusters)
+@lru_cache(maxsize=512)
+def _seed_draws(key: str, freedom: float, n_clusters: int, seed: int) -> Floats:
+    """A t variable for every draw, of this key alone."""
     digest = hashlib.sha256(key.encode()).digest()
-    first, second = (int.from_bytes(half, "big") % n_draws for half in (digest[:16], digest[16:]))
-    stretch = _stretch(_rounded_down(freedom), n_draws, seed)
-    return np.roll(_normal(n_draws, seed), first), np.roll(stretch, second)
-
-
-def _rounded_down(freedom: float) -> float:
-    if freedom >= LARGEST_FREEDOM:
-        return float("inf")
-    power = np.floor(np.log(max(freedom, 1.0)) / np.log(FREEDOM_STEP) + 1e-9)
-    return float(FREEDOM_STEP**power)
-
-
-@lru_cache(maxsize=4)
-def _normal(n_draws: int, seed: int) -> Floats:
-    return np.random.default_rng([seed, n_draws, 3]).standard_normal(n_draws)
-
-
-@lru_cache(maxsize=256)
-def _stretch(freedom: float, n_draws: int, seed: int) -> Floats:
-    """sqrt(f / chi2_f) for every draw."""
-    from scipy.special import gammaincinv
-
-    if not np.isfinite(freedom):
-        return np.ones(n_draws)
-    uniform = np.random.default_rng([seed, n_draws, 4]).random(n_draws)
-    return np.asarray(np.sqrt(freedom / (2 * gammaincinv(freedom / 2, uniform))))
+    rng = np.random.default_rng([seed, n_clusters, 3, *np.frombuffer(digest, dtype=np.uint32).tolist()])
+    return rng.standard_t(freedom, size=resamples_for(n_clusters))

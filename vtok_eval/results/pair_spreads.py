@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
 from vtok_eval.results.columns import Floats
+from vtok_eval.results.seeds import SeedSpread
 
 
 def few_differing(parts: Floats, *, limit: int) -> dict[tuple[int, int], int]:
@@ -38,52 +39,20 @@ def _inner_distances(columns: Floats) -> Floats:
     return np.asarray(np.where(found > noise, found, 0.0))
 
 
-@dataclass(frozen=True, eq=False)
-class PairSpreads:
-    """`resampling.Spread` of every difference, each field `(S, S)`."""
+def half_widths(cells: Floats, spreads: Sequence[SeedSpread | None], *, confidence: float) -> Floats:
+    """`(S, S)`: half the width of the t interval of every difference; `seeds.standard_error` for all at once.
 
-    error: Floats
-    freedom: Floats
-    seed_error: Floats
-
-
-def pair_spreads(cells: Floats) -> PairSpreads:
-    """`resampling.spread` of every difference.
-
-    cells: influences `(S, C, R)`. A difference's sums of squares follow from inner products of its systems.
+    cells: influences `(C, S)`, the seeds' averaged. spreads: of each system that was trained with several.
     """
-    _, n_clusters, replicates = cells.shape
-    if n_clusters < 2:
-        shape = (len(cells), len(cells))
-        return PairSpreads(np.zeros(shape), np.ones(shape), np.zeros(shape))
-    size = n_clusters * replicates
-    ss_clusters = replicates * _distances(cells.mean(axis=2))
-    ms_clusters = ss_clusters / (n_clusters - 1)
-    one_way = np.sqrt(ms_clusters / size)
-    freedom = np.full(one_way.shape, n_clusters - 1.0)
-    if replicates == 1:
-        return PairSpreads(one_way, freedom, np.zeros(one_way.shape))
-    ss_replicates = n_clusters * _distances(cells.mean(axis=1))
-    ss_all = _distances(cells.reshape(len(cells), -1))
-    df_rest = (n_clusters - 1) * (replicates - 1)
-    ms_replicates = ss_replicates / (replicates - 1)
-    ms_rest = np.maximum(0.0, ss_all - ss_clusters - ss_replicates) / df_rest
-    two_way = ms_replicates > ms_rest
-    total = ms_clusters + ms_replicates - ms_rest
-    weights = ms_clusters**2 / (n_clusters - 1) + ms_replicates**2 / (replicates - 1) + ms_rest**2 / df_rest
-    error = np.where(two_way, np.sqrt(np.maximum(0.0, total) / size), one_way)
-    seed_error = np.sqrt(np.where(two_way, np.maximum(0.0, ms_replicates - ms_rest) / size, 0.0))
-    two_way_freedom = total**2 / np.where(weights > 0, weights, 1.0)
-    return PairSpreads(error, np.where(two_way, two_way_freedom, freedom), seed_error)
-
-
-def _distances(rows: Floats) -> Floats:
-    """Squared distances `(S, S)` of the rows about their means."""
-    return _inner_distances((rows - rows.mean(axis=1, keepdims=True)).T)
-
-
-def t_quantile(freedom: Floats, *, confidence: float) -> Floats:
-    """The factor of a standard error in a t interval, for each number of degrees of freedom."""
     from scipy.special import stdtrit
 
-    return np.asarray(stdtrit(freedom, (1 + confidence) / 2))
+    n_clusters, n_systems = cells.shape
+    if n_clusters < 2:
+        return np.zeros((n_systems, n_systems))
+    clusters = _inner_distances(cells - cells.mean(axis=0)) / (n_clusters - 1) / n_clusters
+    variances = np.array([0.0 if spread is None else spread.variance for spread in spreads])
+    doubts = np.array([0.0 if spread is None else spread.variance**2 / spread.freedom for spread in spreads])
+    total = clusters + variances[:, None] + variances[None, :]
+    doubt = clusters**2 / (n_clusters - 1) + doubts[:, None] + doubts[None, :]
+    freedom = np.where(doubt > 0, total**2 / np.where(doubt > 0, doubt, 1.0), n_clusters - 1.0)
+    return np.asarray(stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(total))

@@ -6,8 +6,8 @@ clusters, so it is computed per system and subtracted, not per pair: one matrix 
 p: the test of `vtok_eval.results.statistics.compare`, from the same draws, so the same p. p_corrected:
 step-down max-T over all pairs and metrics, see `vtok_eval.results.max_t`.
 
-Interval: the difference plus or minus t times the two-way standard error of `resampling.spread`; Bonett and
-Price's where few clusters of right-or-wrong values differ.
+Interval: the difference plus or minus t times the standard error over clips and seeds of
+`seeds.standard_error`; Bonett and Price's where few clusters of right-or-wrong values differ.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from vtok_eval.results.columns import Floats, JobColumns, SampleSet, on_common_samples
 from vtok_eval.results.max_t import Block, family_p
-from vtok_eval.results.pair_spreads import few_differing, pair_spreads, t_quantile
-from vtok_eval.results.quantities import pair_key, seeds_behind, untestable
+from vtok_eval.results.pair_spreads import few_differing, half_widths
+from vtok_eval.results.quantities import Spreads, pair_key, seeds_behind, spreads_of, untestable
 from vtok_eval.results.records import Metric, NoTest
 from vtok_eval.results.resampling import EXACT_CLUSTERS, RARE, few_differences_interval, sign_flip_p
 from vtok_eval.results.sample_table import ClusterSums, Material, cluster_sums, material
@@ -31,7 +31,7 @@ from vtok_eval.results.statistics import SEED
 CONFIDENCE = 0.95
 TEST = (
     "paired sign-flip test over clips, with a t-distributed part for several training seeds; intervals: t, "
-    "two-way standard error over clips and seeds"
+    "standard error over clips and seeds"
 )
 
 
@@ -93,6 +93,14 @@ def compare_pairs(
     return sorted(oriented, key=lambda pair: (order[pair.metric], place[pair.a], place[pair.b]))
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What was trained for the systems' values on one metric: seeds by system, and how much they move it."""
+
+    seeds: Mapping[str, int]
+    spreads: Spreads
+
+
 @dataclass(frozen=True, eq=False)
 class _Group:
     """Pairs that are compared together, and those of them that can be tested as a block of the family."""
@@ -125,19 +133,20 @@ def _one_metric(
     """Systems with values for the same samples are compared together, other pairs by twos."""
     samples = next(iter(jobs.values())).samples
     every = {name: material(job, metric, metrics) for name, job in jobs.items()}
-    materials = {name: found for name, found in every.items() if found.whole}
+    seeds = {name: seeds_behind(jobs[name], found.replicates) for name, found in every.items()}
+    materials = {name: found.with_replicates(1) for name, found in every.items() if found.whole}
+    trained = Trained(seeds, spreads_of(list(jobs.values()), metric, metrics))
     groups: dict[tuple[int, bytes], list[str]] = {}
     for system, found in materials.items():
         groups.setdefault(found.pattern(), []).append(system)
-    seeds = {name: seeds_behind(jobs[name], found.replicates) for name, found in materials.items()}
     for members in groups.values():
         if len(members) > 1:
-            yield _group({name: materials[name] for name in members}, metric, samples, seeds)
+            yield _group({name: materials[name] for name in members}, metric, samples, trained)
     for first, second in combinations(groups.values(), 2):
         for a, b in product(first, second):
             shared = _shared(materials[a], materials[b])
             if shared is not None and (wanted is None or a in wanted or b in wanted):
-                yield _group(dict(zip((a, b), shared, strict=True)), metric, samples, seeds)
+                yield _group(dict(zip((a, b), shared, strict=True)), metric, samples, trained)
 
 
 def _turned(pair: Pair) -> Pair:
@@ -147,23 +156,15 @@ def _turned(pair: Pair) -> Pair:
 
 
 def _shared(a: Material, b: Material) -> tuple[Material, Material] | None:
-    """Both restricted to the samples both have, with equally many replicates; None where none is shared.
-
-    Replicates as in `compare`: one is paired with each of several; two different numbers are averaged.
-    """
+    """Both restricted to the samples both have; None where none is shared."""
     present = a.present & b.present
     if not present.any(axis=1).all():
         return None
-    size = max(a.replicates, b.replicates)
-    if a.replicates != b.replicates and 1 not in (a.replicates, b.replicates):
-        size = 1
-    return a.with_replicates(size).masked(present), b.with_replicates(size).masked(present)
+    return a.masked(present), b.masked(present)
 
 
-def _group(
-    materials: Mapping[str, Material], metric: Metric, samples: SampleSet, seeds: Mapping[str, int]
-) -> _Group:
-    """All pairs of systems that have values for the same samples, with as many replicates."""
+def _group(materials: Mapping[str, Material], metric: Metric, samples: SampleSet, trained: Trained) -> _Group:
+    """All pairs of systems that have values for the same samples, those of several seeds averaged."""
     names = list(materials)
     sums = [
         cluster_sums(found, clusters=samples.clusters, n_clusters=samples.n_clusters)
@@ -173,8 +174,8 @@ def _group(
     n = int(present.any(axis=0).sum())
     values = np.array([group.means().mean() for group in sums])
     parts = np.stack([group.parts() for group in sums], axis=1)
-    spreads = pair_spreads(np.stack([group.influence() for group in sums]))
-    half = t_quantile(spreads.freedom, confidence=CONFIDENCE) * spreads.error
+    spreads = [trained.spreads.get(name) for name in names]
+    half = half_widths(np.stack([g.influence()[:, 0] for g in sums], axis=1), spreads, confidence=CONFIDENCE)
     rare = few_differing(parts, limit=RARE - 1)
     binary = metric.bounded and all(np.isin(m.values, (0.0, 1.0)).all() for m in materials.values())
     pairs, tested = [], []
@@ -188,7 +189,7 @@ def _group(
             low = high = None
         elif binary and (i, j) in rare and (rare[i, j] == 0 or not metric.mean_of):
             low, high = _few(sums[i], sums[j], materials[names[i]], materials[names[j]])
-        no_test = untestable(seeds[names[i]], seeds[names[j]])
+        no_test = untestable(trained.seeds[names[i]], trained.seeds[names[j]])
         if no_test is None:
             tested.append(number)
         pairs.append(
@@ -213,8 +214,7 @@ def _group(
         left=left,
         right=right,
         keys=tuple(pair_key(metric.name, pairs[i].a, pairs[i].b) for i in tested),
-        seed_errors=spreads.seed_error[left, right],
-        freedoms=spreads.freedom[left, right],
+        seeds=tuple((spreads[i], spreads[j]) for i, j in zip(left, right, strict=True)),
     )
     return _Group(pairs, tested, block)
 
@@ -239,7 +239,7 @@ def _own_p(block: Block, in_family: Floats) -> Floats:
     few = few_differing(block.parts, limit=EXACT_CLUSTERS)
     p = p.copy()
     for k, pair in enumerate(zip(block.left.tolist(), block.right.tolist(), strict=True)):
-        if pair in few and not block.seed_errors[k]:
+        if pair in few and block.seeds[k] == (None, None):
             apart = block.parts[:, pair[0]] - block.parts[:, pair[1]]
             p[k] = sign_flip_p(apart[:, None], seed=SEED)[0] if few[pair] else 1.0
     return p

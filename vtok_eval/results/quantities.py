@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from vtok_eval.results.sample_table import (
     job_sums,
     material,
 )
+from vtok_eval.results.seeds import SeedSpread, seed_spreads
 
 TOGETHER = 256
 """Quantities that are resampled at once: more would hold more in memory, fewer would draw more often."""
@@ -39,7 +40,7 @@ class Quantity:
     without samples. note: what the method's description must add. seeds: training seeds behind the values, of
     each side where it is a difference; 0 where nothing was trained. Of a difference alone, key: names it
     among the differences of a benchmark; samples: whose clusters `sums.places` counts; no_test: why there can
-    be no test of it.
+    be no test of it. spreads: how much the seeds move the score, or each side of the difference.
     """
 
     metric: Metric
@@ -54,6 +55,12 @@ class Quantity:
     key: str = ""
     samples: SampleSet | None = None
     no_test: NoTest | None = None
+    spreads: tuple[SeedSpread | None, SeedSpread | None] = (None, None)
+
+    @property
+    def trained(self) -> list[SeedSpread]:
+        """The spreads of the sides that were trained with several seeds."""
+        return [spread for spread in self.spreads if spread is not None]
 
 
 def seeds_behind(job: JobColumns, replicates: int) -> int:
@@ -72,7 +79,30 @@ def seeds_behind(job: JobColumns, replicates: int) -> int:
     return replicates if replicates > 1 else min(job.training_seeds, 1)
 
 
-def score_quantity(job: JobColumns, metric: Metric, metrics: Sequence[Metric]) -> Quantity:
+Spreads = Mapping[str, SeedSpread]
+"""By system, on one metric; systems without several training seeds have no key."""
+
+
+def spreads_of(
+    jobs: Sequence[JobColumns], metric: Metric, metrics: Sequence[Metric]
+) -> dict[str, SeedSpread]:
+    """How much the training seeds move each system's score, estimated over all of the jobs."""
+    sums: dict[str, ClusterSums] = {}
+    parts = components(metric, metrics)
+    for job in jobs:
+        if any(job.values[part.name].shape[1] > 1 for part in parts if part.name in job.values):
+            found = material(job, metric, metrics)
+            if found.whole:
+                sums[job.system] = job_sums(job, found)
+    # A system is moved by its seeds differently on each metric: its name alone would not be a key.
+    return {
+        name: replace(spread, key=f"{metric.name}\n{name}") for name, spread in seed_spreads(sums).items()
+    }
+
+
+def score_quantity(
+    job: JobColumns, metric: Metric, metrics: Sequence[Metric], spreads: Spreads | None = None
+) -> Quantity:
     """What one system has for a metric; `metrics` holds what it may be the mean of."""
     measured = components(metric, metrics)
     found = material(job, metric, metrics)
@@ -89,10 +119,17 @@ def score_quantity(job: JobColumns, metric: Metric, metrics: Sequence[Metric]) -
         missing=_missing(measured, found.present),
         note=f"; {n_failed} failed samples left out" if left_out else "",
         seeds=(seeds_behind(job, found.replicates),),
+        spreads=((spreads or {}).get(job.system), None),
     )
 
 
-def difference_quantity(a: JobColumns, b: JobColumns, metric: Metric, metrics: Sequence[Metric]) -> Quantity:
+def difference_quantity(
+    a: JobColumns,
+    b: JobColumns,
+    metric: Metric,
+    metrics: Sequence[Metric],
+    spreads: Spreads | None = None,
+) -> Quantity:
     """System a's values minus b's, sample by sample, over the samples both have."""
     measured = components(metric, metrics)
     rows_a, rows_b = _shared_rows(a, b)
@@ -103,7 +140,7 @@ def difference_quantity(a: JobColumns, b: JobColumns, metric: Metric, metrics: S
     if found_a.replicates != found_b.replicates:
         sizes = (found_a.replicates, found_b.replicates)
         if 1 not in sizes:
-            note = f"; {sizes[0]} and {sizes[1]} replicates, averaged before pairing"
+            note = f"; {sizes[0]} and {sizes[1]} training seeds, averaged before pairing"
         size = max(sizes) if 1 in sizes else 1
         found_a, found_b = found_a.with_replicates(size), found_b.with_replicates(size)
     both = found_a.present & found_b.present
@@ -127,6 +164,7 @@ def difference_quantity(a: JobColumns, b: JobColumns, metric: Metric, metrics: S
         key=pair_key(metric.name, a.system, b.system),
         samples=a.samples,
         no_test=NoTest.NOTHING_SHARED if not apart.whole else untestable(*seeds),
+        spreads=((spreads or {}).get(a.system), (spreads or {}).get(b.system)),
     )
 
 
@@ -138,18 +176,15 @@ def pair_key(metric: str, a: str, b: str) -> str:
 def untestable(seeds_a: int, seeds_b: int) -> NoTest | None:
     """Why the seeds of two systems allow no test of their difference; None where they do.
 
-    One training seed shows nothing of how much training varies. Sides with different numbers of seeds cannot
-    be paired seed by seed.
+    One training seed shows nothing of how much training varies.
 
     Example:
-        >>> untestable(0, 0), untestable(3, 3), untestable(0, 3)
-        (None, None, None)
+        >>> untestable(0, 0), untestable(3, 3), untestable(0, 3), untestable(2, 3)
+        (None, None, None, None)
         >>> untestable(1, 0).value
         'one training seed'
     """
-    if 1 in (seeds_a, seeds_b):
-        return NoTest.ONE_SEED
-    return NoTest.UNEQUAL_SEEDS if seeds_a and seeds_b and seeds_a != seeds_b else None
+    return NoTest.ONE_SEED if 1 in (seeds_a, seeds_b) else None
 
 
 def _missing(measured: Sequence[Metric], present: Bools) -> str:
@@ -198,7 +233,8 @@ def quantity_intervals(
     for members in _handfuls(by_clusters):
         groups = [sums for i in members if (sums := quantities[i].sums) is not None]
         bounds = [_bounds(quantities[i].metric, difference) for i in members]
-        resampled = bootstrap(groups, seed=seed, confidence=confidence, bounds=bounds)
+        spreads = [quantities[i].trained for i in members if quantities[i].sums is not None]
+        resampled = bootstrap(groups, seed=seed, confidence=confidence, bounds=bounds, seeds=spreads)
         for i, interval in zip(members, resampled, strict=True):
             found[i] = interval
     return [interval for interval in found if interval is not None]

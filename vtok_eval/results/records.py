@@ -152,7 +152,6 @@ class NoTest(StrEnum):
     NOTHING_SHARED = "no shared sample"
     ONE_SEED = "one training seed"
     """A side was trained with one seed: how much its score varies with training is unknown."""
-    UNEQUAL_SEEDS = "different numbers of training seeds"
     NOT_SOUND = "reader not sound here"
     """A self-check of the run found that the benchmark's reader misses what the tokens hold."""
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vtok_eval.results.columns import Floats
 from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.seeds import SeedSpread, seed_spreads, standard_error
 
 RARE = 10
 """Below this many clusters with the rarer outcome a bootstrap interval of a proportion is too short."""
@@ -45,14 +46,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard error of a score over clusters and replicates, and its degrees of freedom.
-
-    seed_error: the part that the replicates add to it; its square is the rest that the clusters leave.
-    """
+    """The standard error of a score over clusters and replicates, and its degrees of freedom."""
 
     standard_error: float
     degrees_of_freedom: float
-    seed_error: float = 0.0
 
 
 def spread(sums: ClusterSums) -> Spread:
@@ -77,7 +74,7 @@ def spread(sums: ClusterSums) -> Spread:
     df = total**2 / (
         ms_clusters**2 / (n_clusters - 1) + ms_replicates**2 / (replicates - 1) + ms_rest**2 / df_rest
     )
-    return Spread(float(np.sqrt(total / cells.size)), df, float(np.sqrt((total - ms_clusters) / cells.size)))
+    return Spread(float(np.sqrt(total / cells.size)), df)
 
 
 def bootstrap(
@@ -86,6 +83,7 @@ def bootstrap(
     seed: int,
     confidence: float,
     bounds: Sequence[tuple[float, float]],
+    seeds: Sequence[Sequence[SeedSpread]] | None = None,
 ) -> list[Interval]:
     """Bootstrap intervals of scores that share C clusters, from the same resamples of the clusters.
 
@@ -93,7 +91,12 @@ def bootstrap(
     the replicates' deviations are scaled by sqrt(R / (R - 1)), since R draws of R values show too little
     spread. Both are widened about the score by sqrt(C / (C - 1)) t / z for few clusters and replicates, and
     cut at `bounds`. The draws depend on `seed`, C and R alone.
+
+    seeds: for each group the spreads of its trained sides, as `seeds.seed_spreads` estimated them with the
+    help of other systems: the interval is stretched from the spread that its own replicates show to that one.
+    None: the replicates' own.
     """
+    spreads = [_own_spreads(group) for group in groups] if seeds is None else seeds
     n_clusters = groups[0].n_clusters
     n_resamples = resamples_for(n_clusters)
     scores = [np.empty(n_resamples) for _ in groups]
@@ -110,9 +113,13 @@ def bootstrap(
             score[start:stop] = _pooled(means, replicate_weights[group.replicates][start:stop])
         start = stop
     return [
-        _interval(group, score, confidence=confidence, bounds=bound)
-        for group, score, bound in zip(groups, scores, bounds, strict=True)
+        _interval(group, score, confidence=confidence, bounds=bound, spreads=own)
+        for group, score, bound, own in zip(groups, scores, bounds, spreads, strict=True)
     ]
+
+
+def _own_spreads(group: ClusterSums) -> list[SeedSpread]:
+    return list(seed_spreads({"": group}).values())
 
 
 def resamples_for(n_clusters: int) -> int:
@@ -279,7 +286,12 @@ def _batches(total: int, width: int) -> Iterator[int]:
 
 
 def _interval(
-    group: ClusterSums, resampled: Floats, *, confidence: float, bounds: tuple[float, float]
+    group: ClusterSums,
+    resampled: Floats,
+    *,
+    confidence: float,
+    bounds: tuple[float, float],
+    spreads: Sequence[SeedSpread],
 ) -> Interval:
     from scipy.stats import t
 
@@ -290,12 +302,17 @@ def _interval(
     tail = (1 - confidence) / 2
     levels = _bca_levels(group, scores, tail) if replicates == 1 else None
     low, high = np.quantile(scores, levels or (tail, 1 - tail))
-    quantile = float(t.ppf(1 - tail, spread(group).degrees_of_freedom))
+    clusters = float(group.influence().mean(axis=1).var(ddof=1)) / n_clusters
+    shown, _ = standard_error(clusters, _own_spreads(group), n_clusters=n_clusters)
+    error, freedom = standard_error(clusters, spreads, n_clusters=n_clusters)
+    quantile = float(t.ppf(1 - tail, freedom)) * (error / shown if shown > 0 else 1.0)
     widening = float(np.sqrt(n_clusters / (n_clusters - 1))) * quantile / _normal_quantile(confidence)
     low = max(bounds[0], value - widening * max(0.0, value - low))
     high = min(bounds[1], value + widening * max(0.0, high - value))
     kind = "BCa" if levels else "percentile"
+    several = " and ".join(str(spread.seeds) for spread in spreads)
     over = f"{n_clusters} clusters" + (f" x {replicates} replicates" if replicates > 1 else "")
+    over += f" and {several} seeds" if replicates == 1 and several else ""
     return _rounded(low, high, f"{kind} bootstrap over {over}, {len(scores)} resamples")
 
 

@@ -14,6 +14,7 @@ from vtok_eval.results.quantities import (
     difference_quantity,
     quantity_intervals,
     score_quantity,
+    spreads_of,
 )
 from vtok_eval.results.records import Comparison, Metric, Record, Score
 
@@ -84,9 +85,17 @@ def score_systems(
     seed: int = SEED,
     label: str = "",
 ) -> list[Score]:
-    """The scores of several jobs, each as `score_all` gives them, job by job; they share their resamples."""
+    """The scores of several jobs, each as `score_all` gives them, job by job; they share their resamples.
+
+    How much training moves a score is estimated over all of them (see `seeds`), so that the intervals of
+    trained systems depend on which others there are.
+    """
     _check_confidence(confidence)
-    asked = [(job, score_quantity(job, metric, (*metrics, *known))) for job in jobs for metric in metrics]
+    every = (*metrics, *known)
+    spreads = {metric.name: spreads_of(jobs, metric, every) for metric in metrics}
+    asked = [
+        (job, score_quantity(job, metric, every, spreads[metric.name])) for job in jobs for metric in metrics
+    ]
     quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=False)
     return [
@@ -123,9 +132,9 @@ def compare(
 
     Interval: as for a score, of the paired differences. p: sign flips of whole clusters (two-sided, exact for
     few differing clusters); with several training seeds a part for their spread is added to every flip, see
-    `max_t`. Replicates are paired by number where both have equally many, else each side's are averaged first
-    and there is no test. There is none either where a side was trained with one seed: how much training
-    varies is then unknown. `no_test` says so.
+    `max_t`. Where both sides have equally many, they are resampled together, else each side's are averaged
+    first. There is no test where a side was trained with one seed: how much training varies is then unknown.
+    `no_test` says so.
     A sample that failed on one side counts as `failed_as` there if the other side has the metric; what only
     one side has a value for is left out and counted in `n_unpaired`.
 
@@ -213,11 +222,15 @@ def _compared(
 ) -> list[Comparison]:
     """Every job against the baseline on every metric, job by job, from the same resamples and flips."""
     _check_confidence(confidence)
+    every = (*metrics, *known)
+    spreads = {metric.name: spreads_of([base, *jobs], metric, every) for metric in metrics}
     asked: list[tuple[JobColumns, Quantity]] = []
     for job in jobs:
         if job.benchmark != base.benchmark:
             raise ValueError(f"cannot compare {job.benchmark} with {base.benchmark}")
-        asked += [(job, difference_quantity(job, base, metric, (*metrics, *known))) for metric in metrics]
+        asked += [
+            (job, difference_quantity(job, base, metric, every, spreads[metric.name])) for metric in metrics
+        ]
     quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=True)
     tests = _tests(quantities, seed=seed)

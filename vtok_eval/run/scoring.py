@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from vtok_eval.results.columns import job_columns
 from vtok_eval.results.records import Comparison, Metric, Record, Score
-from vtok_eval.results.statistics import compare_all, mark_discriminating, score_all
+from vtok_eval.results.statistics import compare_all, mark_discriminating, score_systems
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import DerivesScores
@@ -33,8 +35,11 @@ def score_run(
     comparisons = [kept for kept in _kept_comparisons(folder) if kept.benchmark not in metrics]
     for benchmark, measured in metrics.items():
         by_system = _records_by_system(folder, benchmark)
+        of_jobs = iter(
+            score_systems([job_columns(records) for records in by_system.values()], measured, label=label)
+        )
         for records in by_system.values():
-            scores += score_all(records, measured, label=label)
+            scores += islice(of_jobs, len(measured))
             if deriving and benchmark in deriving:
                 scores += deriving[benchmark].derived_scores(records, label=label)
         if baseline in by_system:

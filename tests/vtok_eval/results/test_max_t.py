@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tests.profiles import drawing
 from vtok_eval.results.max_t import Block, family_p
 from vtok_eval.results.resampling import sign_flip_p
+from vtok_eval.results.seeds import SeedSpread
 
 Floats = NDArray[np.float64]
 
@@ -26,9 +28,9 @@ def block(
     places: Sequence[int] | None = None,
     right: Sequence[int] | None = None,
     left: Sequence[int] | None = None,
-    seed_error: float = 0.0,
-    freedom: float = 1.0,
+    spreads: Sequence[SeedSpread | None] = (),
 ) -> Block:
+    """spreads: of each comparison's first side."""
     columns = np.arange(parts.shape[1]) if left is None else np.array(left)
     names = tuple(keys) or tuple(f"c{i}" for i in range(len(columns)))
     return Block(
@@ -37,8 +39,7 @@ def block(
         left=columns,
         right=None if right is None else np.array(right),
         keys=names,
-        seed_errors=np.full(len(columns), seed_error),
-        freedoms=np.full(len(columns), freedom),
+        seeds=tuple((spread, None) for spread in spreads or [None] * len(columns)),
     )
 
 
@@ -155,17 +156,44 @@ def test_nothing_differs_nothing_is_shown() -> None:
 def test_where_seeds_are_all_the_error_it_is_a_t_test(freedom: float, difference: float) -> None:
     """The flips of 4,000 equal parts spread by a 63rd of their sum; what is left is a t variable."""
     parts = np.full((4_000, 1), difference / 4_000)
-    found = family_p([block(parts, seed_error=1.0, freedom=freedom)], n_clusters=4_000, seed=0)[0][0]
+    # Four seeds: the mean's standard error is half their deviation.
+    spread = SeedSpread("a", 2.0, seeds=4, freedom=freedom)
+    found = family_p([block(parts, spreads=[spread])], n_clusters=4_000, seed=0)[0][0]
     expected = 2 * scipy.stats.t.sf(difference, freedom)
-    # 1,999 draws; degrees of freedom are rounded down by up to a tenth.
-    assert found == pytest.approx(expected, abs=4 * np.sqrt(expected / 2_000) + 0.1 * expected)
+    assert found == pytest.approx(expected, abs=4 * np.sqrt(expected / 2_000) + 0.001)  # 1,999 draws
 
 
-def test_seeds_are_drawn_for_each_comparison_by_itself() -> None:
+def test_seeds_are_drawn_for_each_system_by_itself() -> None:
     """With all error from seeds, k independent comparisons are corrected as Sidak says, 1 - (1 - p)^k."""
     size = 6
     parts = np.full((4_000, size), 2.5 / 4_000)
-    alone, corrected = family_p([block(parts, seed_error=1.0, freedom=5_000.0)], n_clusters=4_000, seed=0)
+    spreads = [SeedSpread(f"s{i}", 1.0, seeds=1, freedom=5_000.0) for i in range(size)]
+    alone, corrected = family_p([block(parts, spreads=spreads)], n_clusters=4_000, seed=0)
     expected = 1 - (1 - 2 * scipy.stats.norm.sf(2.5)) ** size
     assert alone == pytest.approx(2 * scipy.stats.norm.sf(2.5), abs=0.01)
     assert corrected.max() == pytest.approx(expected, abs=0.025)
+
+
+def test_the_baselines_seeds_are_one_draw_for_all_comparisons() -> None:
+    """If only the baseline's training varies, all differences move together: one comparison in effect."""
+    parts = np.full((4_000, 6), 2.5 / 4_000)
+    baseline = SeedSpread("base", 1.0, seeds=1, freedom=5_000.0)
+    shared = replace(block(parts), seeds=((None, baseline),) * 6)
+    alone, corrected = family_p([shared], n_clusters=4_000, seed=0)
+    assert corrected == pytest.approx(alone)
+
+
+def test_either_side_may_be_the_first() -> None:
+    rng = np.random.default_rng(5)
+    systems = rng.normal([0.0, 0.3, 0.6], 1, size=(40, 3))
+    spreads = [SeedSpread(name, 0.5, seeds=2, freedom=3.0) for name in "abc"]
+
+    def found(pairs: Sequence[tuple[int, int]]) -> list[tuple[float, ...]]:
+        left, right = zip(*pairs, strict=True)
+        asked = replace(
+            block(systems, ["ab", "ac", "bc"], left=left, right=right),
+            seeds=tuple((spreads[i], spreads[j]) for i, j in pairs),
+        )
+        return [tuple(p) for p in family_p([asked], n_clusters=40, seed=0)]
+
+    assert found([(0, 1), (0, 2), (1, 2)]) == found([(1, 0), (0, 2), (2, 1)])

@@ -217,8 +217,6 @@ def test_spread_of_a_hand_worked_two_way_layout() -> None:
     # df = 12^2 / (8^2 / 2 + 6^2 / 1 + 2^2 / 2) = 144 / 70.
     assert found.standard_error == pytest.approx(math.sqrt(2))
     assert found.degrees_of_freedom == pytest.approx(144 / 70)
-    # Of the variance (6 - 2) / 6 are the seeds'.
-    assert found.seed_error == pytest.approx(math.sqrt(2 / 3))
 
 
 def test_training_seeds_that_disagree_widen_the_interval() -> None:
@@ -470,8 +468,9 @@ def test_replicates_that_do_not_match_are_averaged_and_it_is_said() -> None:
     b = [record(i, "b", lag=(1.0, 1.0, 1.0)) for i in range(20)]
     found = compare(a, b, LAG)
     assert found.difference == 1.0
-    assert "2 and 3 replicates, averaged" in found.test
-    assert (found.p, found.p_corrected, found.no_test) == (None, None, NoTest.UNEQUAL_SEEDS)
+    assert "2 and 3 training seeds, averaged" in found.test
+    assert "t-distributed part for each side's training seeds (2 and 3)" in found.test
+    assert found.no_test is None
     assert (found.seeds, found.baseline_seeds) == (2, 3)
     single = compare(a, [record(i, "b", lag=1.0) for i in range(20)], LAG)
     assert single.difference == 1.0
