@@ -12,7 +12,7 @@ from tox.plugin import impl
 from tox.session.state import State
 
 ANY_PYTHON = ("demo", "fuzz")
-"""They prefer Python 3.11, the only one that can have VBench, and do without VBench where 3.11 is not installed.
+"""They prefer Python 3.11, the only one that can have VBench, and do without VBench where it is missing.
 
 tox-uv takes the first `base_python` of a list whether it is installed or not, so the choice is made here.
 """

@@ -216,3 +216,29 @@ DETAILS = Registry(
 """What `vtok-eval list` says of names beyond a line each; called with where data are looked for."""
 
 DOCTORS = Registry("doctor", {"vbench": "benchmarks.commands:vbench_doctor"})
+
+WEIGHTS = Registry(
+    "weight",
+    {
+        "efficientnet_lite0": "vtok_eval.cli.model_weights:efficientnet_weights",
+        "open_clip": "vtok_eval.tokenizers.backbones.open_clip_weights:weights_of",
+        "hf": "vtok_eval.answerers.checkpoint_folder:hf_weights",
+        "vtok-llava": "vtok_eval.answerers.checkpoint_folder:vtok_llava_weights",
+        "zero-shot": "vtok_eval.tokenizers.backbones.open_clip_weights:zero_shot_weights",
+        "replay": "vtok_eval.cli.model_weights:replay_weights",
+        "endpoint": "vtok_eval.cli.model_weights:endpoint_weights",
+        "clip": "vtok_eval.tokenizers.backbones.open_clip_weights:judge_weights",
+        "oracle": "tv_align.judges.weights:oracle",
+        "human": "tv_align.judges.weights:human",
+        "always-yes": "tv_align.judges.weights:always_yes",
+        "minilm": "benchmarks.understanding.questions.probe.sentences.encoders:minilm_weights",
+        "sentence-transformers": (
+            "benchmarks.understanding.questions.probe.sentences.encoders:sentence_transformers_weights"
+        ),
+    },
+)
+"""Weights of backbones, judges, answerers and sentence encoders.
+
+Each stands for a function from what follows the name in a spec (None for what `vtok-eval doctor` lists) to a
+`vtok_eval.files.weights.WeightsOf`.
+"""

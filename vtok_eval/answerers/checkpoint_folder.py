@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from vtok_eval.errors import MissingDependencyError, SpecError
+from vtok_eval.files.weights import WeightsOf, hub_weights, in_bytes
 from vtok_eval.results.description import Description
 
 _CHUNK_BYTES = 2**24
@@ -38,11 +40,11 @@ def need_transformers() -> None:
 def checkpoint_folder(model: str, *, revision: str | None = None) -> Path:
     """The folder of the model's files: `model` itself, or the hub's snapshot of that name.
 
-    The hub is asked only for a name that is no folder, and not at all under HF_HUB_OFFLINE=1.
+    The network is not used: `vtok-eval fetch hf:OWNER/NAME` downloads a model.
 
     Raises:
         SpecError: the folder holds no config.json.
-        MissingDependencyError: the hub's model is not on this machine and cannot be downloaded.
+        MissingDependencyError: the hub's model is not on this machine; names the command that fetches it.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
@@ -51,7 +53,7 @@ def checkpoint_folder(model: str, *, revision: str | None = None) -> Path:
         return folder
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise SpecError(f"no folder {model!r}, and no model of a hub either (those are OWNER/NAME)")
-    return _snapshot(model, revision)
+    return hub_weights(model, spec=f"hf:{model}", revision=revision).require()
 
 
 def weights_sha256(folder: Path) -> str:
@@ -91,16 +93,40 @@ def describe_checkpoint(model: str, folder: Path) -> Description:
     return Description(facts=facts)
 
 
-def _snapshot(model: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def language_model_weights(name: str, argument: str | None) -> WeightsOf:
+    """What an answerer that reads a language model's folder needs; `argument` begins with the model."""
+    if argument is None:
+        note = f"any model: {name}:FOLDER or {name}:OWNER/NAME. {_cached_models()}"
+        return WeightsOf("answerer", name, note=note)
+    model = argument.split(",")[0].strip().removeprefix("(").removesuffix(")")
+    return WeightsOf("answerer", name, (hub_weights(model, spec=f"{name}:{model}"),))
+
+
+def hf_weights(argument: str | None) -> WeightsOf:
+    """What `hf:MODEL` needs."""
+    return language_model_weights("hf", argument)
+
+
+def vtok_llava_weights(argument: str | None) -> WeightsOf:
+    """What `vtok-llava:...` needs."""
+    return language_model_weights("vtok-llava", argument)
+
+
+def _cached_models() -> str:
+    from huggingface_hub import constants, scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
 
     try:
-        return Path(snapshot_download(model, revision=revision))
-    except HFValidationError as error:
-        raise SpecError(f"{model!r} is no model's name: {error}") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise MissingDependencyError(
-            f"the model {model} is not on this machine and cannot be downloaded; fetch it with "
-            f"'hf download {model}' where there is a network, or name a local folder"
-        ) from error
+        repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
+    except CacheNotFound:
+        return "Hugging Face's cache holds no model"
+    found = [
+        f"{repository.repo_id} ({in_bytes(repository.size_on_disk)})"
+        for repository in sorted(repositories, key=lambda each: each.repo_id)
+        if repository.repo_type == "model" and _has_config(repository)
+    ]
+    return f"In Hugging Face's cache: {', '.join(found)}" if found else "Hugging Face's cache holds no model"
+
+
+def _has_config(repository: Any) -> bool:  # Any: huggingface_hub's CachedRepoInfo, which may not be installed
+    return any(file.file_name == "config.json" for each in repository.revisions for file in each.files)

@@ -23,6 +23,7 @@ from vtok_eval.tokenizers.backbones.open_clip import (
     random_model,
     weights_in_words,
 )
+from vtok_eval.tokenizers.backbones.open_clip_weights import text_tokenizer
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
@@ -129,7 +130,7 @@ def build_zero_shot(argument: str, *, device: torch.device) -> ZeroShot:
 
     Raises:
         SpecError, UnknownNameError: an option or the model cannot be read.
-        MissingDependencyError: the weights are not on this machine and cannot be downloaded.
+        MissingDependencyError: the weights are not on this machine; names the command that fetches them.
     """
     given = {"device": device}
     options = parse_options(argument, spec=f"zero-shot:{argument}", subject="model")
@@ -145,8 +146,6 @@ def _zero_shot(
     text: TextOf = "option",
     device: torch.device,
 ) -> ZeroShot:
-    import open_clip
-
     name, pretrained, seed = parse_model(model)
     loaded = pretrained_model(name, pretrained) if seed is None else random_model(name, seed)
     if not (hasattr(loaded, "encode_text") and hasattr(loaded, "logit_scale")):
@@ -160,4 +159,4 @@ def _zero_shot(
     }
     description = Description(caveats=caveats, facts=facts)
     rule = FrameRule(count=frames, sampling=sampling, fps=fps)
-    return ZeroShot(loaded, open_clip.get_tokenizer(name), rule=rule, text=text, description=description)
+    return ZeroShot(loaded, text_tokenizer(name), rule=rule, text=text, description=description)

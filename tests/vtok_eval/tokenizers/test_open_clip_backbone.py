@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
-from vtok_eval.tokenizers.backbones.open_clip import OpenClip, _resized
+from vtok_eval.tokenizers.backbones.open_clip import OpenClip, _resized, pretrained_model
 from vtok_eval.tokenizers.build import build_tokenizer
 
 open_clip = pytest.importorskip("open_clip")
@@ -130,13 +130,28 @@ def test_bad_names(model: str, error: type[Exception], complaint: str) -> None:
         OpenClip(model)
 
 
-def test_unreachable_hub_says_what_to_fetch(monkeypatch) -> None:
-    def refuse(*args, **kwargs):
-        raise FileNotFoundError("no network")
-
-    monkeypatch.setattr(open_clip, "download_pretrained", refuse)
-    with pytest.raises(MissingDependencyError, match=r"open_clip:ViT-L-14-336/openai .*fetch .*FILE"):
+def test_missing_weights_are_never_downloaded(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(open_clip, "download_pretrained", pytest.fail)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingDependencyError, match=r"about 1\.7 GB.*vtok-eval fetch open_clip:"):
         OpenClip("ViT-L-14-336/openai")
+
+
+def test_weights_by_their_tag_read_as_open_clip_reads_them(monkeypatch, tmp_path) -> None:
+    """We load the file, so as not to ask the hub; the tag's preprocessing must come along."""
+    import open_clip.pretrained
+
+    torch.save(open_clip.create_model("tiny-vit", pretrained=None).state_dict(), tmp_path / "w.pt")
+    published = {"file": str(tmp_path / "w.pt"), "mean": (0.5, 0.4, 0.3), "interpolation": "bilinear"}
+    published |= {"std": (0.2, 0.2, 0.1), "resize_mode": "squash", "quick_gelu": False}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-vit", {"tag": published})
+    theirs = open_clip.create_model("tiny-vit", pretrained="tag")
+    ours = pretrained_model("tiny-vit", "tag")
+    assert open_clip.get_model_preprocess_cfg(ours.visual) == open_clip.get_model_preprocess_cfg(
+        theirs.visual
+    )
+    for key, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[key], value)
 
 
 def test_tower_without_a_map_is_refused(monkeypatch) -> None:

