@@ -130,8 +130,9 @@ class TestArrows:
         ]
         assert wrong == []
 
-    def test_no_module_needs_itself_to_load(self):
-        graph = {name: imports(name, loading_only=True) & MODULES.keys() for name in MODULES}
+    def test_no_module_imports_itself_by_way_of_others(self):
+        """Imports inside functions and for type checking count: a circle that hides there is still one."""
+        graph = {name: imports(name) & MODULES.keys() for name in MODULES}
         assert circle(graph) == []
 
     def test_the_search_for_circles_finds_one(self):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from vtok_eval.results.description import Description
+from vtok_eval.systems import System, SystemKind
 
 if TYPE_CHECKING:
     import torch
 
     from vtok_eval.data import Clip, Clips
     from vtok_eval.results.records import Metric, Record, Score
-    from vtok_eval.run.runners.runner import Runner
+
+Result = TypeVar("Result")
 
 
 class ClipSource(Protocol):
@@ -81,33 +83,54 @@ class Evaluator(Protocol):
 
 
 @dataclass(frozen=True)
-class System:
-    """A system under test as the harness hands it to a benchmark.
+class NoResult:
+    """Why a sample has no result: one line."""
 
-    name: how tables call it. kind: "tokenizer", "videos", "generator", "answerer" or "originals".
-    subject: the object that satisfies the kind's protocol (`Tokenizer`, `VideoFolder`, ...); None for
-        "originals", a benchmark's own clips as they are.
-    description: what provenance keeps of it: spec, options, weights and their hashes.
+    reason: str
+
+
+class ClipRunner(Protocol):
+    """Loads clips and runs functions over them in batches, with retries; see `run.runners.runner.Runner`.
+
+    device: where clips are handed over. batch_size: samples handed over at once, at most.
     """
 
-    name: str
-    spec: str
-    kind: str
-    subject: Any
-    description: Description = field(default_factory=Description)
+    @property
+    def device(self) -> torch.device:
+        """Where clips are handed over."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Samples handed over at once, at most."""
+        ...
+
+    def map(
+        self,
+        samples: Sequence[Sample],
+        function: Callable[[Sequence[Sample], Clips | None], Sequence[Result]],
+        *,
+        description: str,
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
+        """Yield each sample once, with the function's result for it or the reason why there is none."""
+        ...
+
+    def load(self, source: ClipSource) -> Clip:
+        """The source's clip, from memory where it is kept there."""
+        ...
 
 
 @dataclass(frozen=True)
 class Context:
     """What a benchmark may use while it prepares a system.
 
-    runner: loads clips and runs functions over them in batches, with retries (see `runners/runner.py`).
+    runner: loads clips and runs functions over them in batches.
     seed: of the run; derive every generator from it.
     artifacts: the job's own folder, made; what it writes there must be written atomically.
     cache: the user's cache folder, shared by all runs.
     """
 
-    runner: Runner
+    runner: ClipRunner
     device: torch.device
     seed: int
     artifacts: Path
@@ -134,7 +157,7 @@ class Benchmark(Protocol):
 
     name: str
     version: str
-    accepts: frozenset[str]
+    accepts: frozenset[SystemKind]
     """Kinds of system it can evaluate."""
 
     def metrics(self) -> Sequence[Metric]:

@@ -1,4 +1,4 @@
-"""The protocols that something under test can satisfy.
+"""What can be under test: the protocols it satisfies, its kind, and a system as the harness hands it on.
 
 Importing this module does not import torch: modules appear in annotations only.
 """
@@ -6,9 +6,12 @@ Importing this module does not import torch: modules appear in annotations only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vtok_eval.data import Clip, Clips, Tokens
+from vtok_eval.results.description import Description
 
 if TYPE_CHECKING:
     import torch
@@ -80,3 +83,45 @@ class Answerer(Protocol):
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """The answer's text, or one score per option. clip: None in a blind run, which shows none."""
         ...
+
+
+class SystemKind(StrEnum):
+    """What a system is to a benchmark, which says in `accepts` which kinds it can evaluate."""
+
+    TOKENIZER = "tokenizer"
+    GENERATOR = "generator"
+    ANSWERER = "answerer"
+    VIDEOS = "videos"
+    """A folder of videos, or what a tokenizer decodes from its tokens of such a folder."""
+    ORIGINALS = "originals"
+    """A benchmark's own clips as they are: the ceiling of what is decoded from tokens of them."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A system under test as the harness hands it to a benchmark.
+
+    Args:
+        name: how tables call it.
+        spec: the spec string that it was built from.
+        kind: a `SystemKind`, or its value.
+        subject: the object that satisfies the kind's protocol (`Tokenizer`, `VideoFolder`, ...); None for
+            `SystemKind.ORIGINALS`.
+        description: what provenance keeps of it: options, weights and their hashes.
+
+    Raises:
+        ValueError: the kind is none of `SystemKind`.
+
+    Example:
+        >>> System("mine", "my_file.py:Mine", SystemKind.TOKENIZER, subject=None).kind
+        <SystemKind.TOKENIZER: 'tokenizer'>
+    """
+
+    name: str
+    spec: str
+    kind: SystemKind
+    subject: Any  # which protocol it satisfies depends on its kind
+    description: Description = field(default_factory=Description)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", SystemKind(self.kind))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample, System
+from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample
 from vtok_eval.errors import MissingDependencyError, RunFolderError, SuiteError, VtokEvalError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
+from vtok_eval.systems import System, SystemKind
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,7 @@ class Efficiency:
 
     name = "efficiency"
     version = "1"
-    accepts = frozenset({"tokenizer"})
+    accepts = frozenset({SystemKind.TOKENIZER})
     parallel = False
 
     def __init__(

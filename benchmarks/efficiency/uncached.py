@@ -13,8 +13,7 @@ from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import System
-    from vtok_eval.systems import Tokenizer
+    from vtok_eval.systems import System, Tokenizer
 
 
 def uncached_tokenizer(system: System, device: torch.device) -> Tokenizer:

@@ -13,10 +13,11 @@ from benchmarks.vbench.package import SUPPORTED_VERSION, installed_version, requ
 from benchmarks.vbench.prompts import VIDEOS_PER_PROMPT, read_information
 from benchmarks.vbench.scorers.scorer import SCORERS, STILL_ONLY, scorer_class
 from benchmarks.vbench.totals import TOTALS, missing_for, total_metrics
-from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.benchmark import Context, Sample
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
+from vtok_eval.systems import System, SystemKind
 from vtok_eval.video.made import MadeVideos
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class VBench:
 
     name = "vbench"
     version = "2"
-    accepts = frozenset({"videos", "generator"})
+    accepts = frozenset({SystemKind.VIDEOS, SystemKind.GENERATOR})
     parts_option = "dimensions"
 
     def __init__(

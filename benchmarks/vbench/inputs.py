@@ -21,8 +21,9 @@ from benchmarks.vbench.prompts import (
     videos_of,
     wanted_of,
 )
-from vtok_eval.benchmark import Sample, System
+from vtok_eval.benchmark import Sample
 from vtok_eval.errors import SpecError
+from vtok_eval.systems import System
 from vtok_eval.video.folder import VideoEntry
 from vtok_eval.video.made import GeneratedVideos, ReconstructedVideos
 

@@ -19,14 +19,15 @@ from tv_align.tracks.tokens.benchmark import TVAlignRead
 from tv_align.tracks.tokens.probe import QuestionProbe
 from tv_align.tracks.tokens.questions import QuestionTable, bags_of_words, drawn_questions
 from tv_align.tracks.tokens.reading import QuestionReading
-from vtok_eval.benchmark import Context, Outcome, System
+from vtok_eval.benchmark import Context, NoResult, Outcome
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.splits import Split
-from vtok_eval.run.runners.runner import Failure, Runner
+from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneClip, SceneSet
 from vtok_eval.scenes.vocabulary import CAMERA_MOTIONS, DIRECTIONS, PATHS
+from vtok_eval.systems import System
 
 SMALL: dict[str, Any] = {
     "train_clips": 96, "validation_clips": 24, "per_level": 2, "clip_size": 32, "n_frames": 3,
@@ -105,7 +106,7 @@ def outcomes(benchmark: TVAlignRead, tokenizer: object, context: Context) -> dic
     samples = benchmark.samples(under_test)
     found: dict[str, Outcome] = {}
     for sample, outcome in context.runner.map(samples, evaluator.evaluate, description="test"):
-        assert not isinstance(outcome, Failure), outcome
+        assert not isinstance(outcome, NoResult), outcome
         found[sample.id] = outcome
     return {sample.id: found[sample.id] for sample in samples}
 

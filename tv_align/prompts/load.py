@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from tv_align.prompts.schema import Prompt, PromptFile, PromptSuite, Question
+from tv_align.prompts.schema import PromptFile, PromptSuite
+from tv_align.prompts.suite import suite_of
 from vtok_eval.errors import SpecError
 from vtok_eval.files.strict_json import JsonValue, parse_json
 from vtok_eval.files.text_files import decode_text
@@ -56,27 +55,6 @@ def json_schema() -> dict[str, Any]:
     return PromptFile.model_json_schema()
 
 
-def suite_of(files: Sequence[PromptFile]) -> PromptSuite:
-    """The suite that files of one name and version make up.
-
-    Raises:
-        ValueError: the files belong to different suites, or two prompts share an id or a text.
-    """
-    first = files[0]
-    for file in files:
-        if (file.suite, file.version) != (first.suite, first.version):
-            raise ValueError(
-                f"the files belong to different suites: {first.suite} version {first.version} and "
-                f"{file.suite} version {file.version}"
-            )
-    prompts = tuple(_prompt(file, number) for file in files for number in range(len(file.prompts)))
-    for what in ("id", "text"):
-        _check_unique(what, [getattr(prompt, what) for prompt in prompts])
-    content = [file.model_dump(mode="json") for file in files]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-    return PromptSuite(first.suite, first.version, first.source, prompts, digest)
-
-
 def read_prompt_file(path: Traversable | Path) -> PromptFile:
     """One file.
 
@@ -117,29 +95,6 @@ def _suite(paths: Sequence[Traversable | Path]) -> PromptSuite:
         return suite_of(files)
     except ValueError as error:
         raise SpecError(f"{', '.join(path.name for path in paths)}: {error}") from error
-
-
-def _prompt(file: PromptFile, number: int) -> Prompt:
-    entry = file.prompts[number]
-    questions = [
-        Question(id=f"{entry.id}/{_short_hash(text)}", text=text, answer=answer)
-        for text, answer in entry.questions.items()
-    ]
-    # Writers put the true ones first; by their hash they stand in an order that gives nothing away.
-    ordered = tuple(sorted(questions, key=lambda question: question.id))
-    return Prompt(entry.id, entry.text, file.category, entry.level, ordered)
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _check_unique(what: str, values: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise ValueError(f"two prompts have the {what} {value!r}")
-        seen.add(value)
 
 
 def _syntax_tree(path: Traversable | Path, text: str) -> yaml.Node:

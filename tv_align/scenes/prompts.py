@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tv_align.prompts.load import suite_of
 from tv_align.prompts.schema import CATEGORIES, LEVELS, PromptEntry, PromptFile, PromptSuite
+from tv_align.prompts.suite import suite_of
 from tv_align.scenes.drafts import DRAFTS, Draft
 from tv_align.scenes.words import telling_words
 from vtok_eval.benchmark import Sample

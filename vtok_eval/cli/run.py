@@ -12,6 +12,7 @@ import typer
 from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
 from vtok_eval.errors import SpecError
 from vtok_eval.run.suite import DEFAULT_SUITE, Suite, SystemEntry, load_suite, parse_benchmark
+from vtok_eval.systems import SystemKind
 
 if TYPE_CHECKING:
     from vtok_eval.run.harness import Harness, RunSummary
@@ -141,7 +142,7 @@ def _choose_suite(
 
     suite = load_suite(name)
     # --videos and --generator replace the suite's example folder.
-    brings_videos = any(kind_of(entry.spec) in {"videos", "generator"} for entry in systems)
+    brings_videos = any(kind_of(entry.spec) in {SystemKind.VIDEOS, SystemKind.GENERATOR} for entry in systems)
     if only and not systems:
         raise SpecError(
             "--only leaves no system to test; add --tokenizer, --answerer, --videos or --generator"
@@ -151,7 +152,7 @@ def _choose_suite(
     return suite.changed(
         add_systems=systems,
         keep_systems=not only,
-        without_kinds={"videos"} if brings_videos else (),
+        without_kinds={SystemKind.VIDEOS} if brings_videos else (),
         benchmarks=[
             parse_benchmark(text, suite=suite).with_options(options)
             for texts in benchmarks

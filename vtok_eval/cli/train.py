@@ -10,10 +10,11 @@ import typer
 
 from vtok_eval.errors import SpecError
 from vtok_eval.run.suite import DEFAULT_SUITE
+from vtok_eval.systems import SystemKind
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import System
     from vtok_eval.decoders.training import Recipe
+    from vtok_eval.systems import System
 
 app = typer.Typer(help="Train what the suite brings ready-made.", no_args_is_help=True)
 
@@ -127,7 +128,11 @@ def _systems(names: list[str], *, suite: str, device: object, cache: Path) -> li
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
-    known = {entry.name: entry for entry in load_suite(suite).systems if kind_of(entry.spec) == "tokenizer"}
+    known = {
+        entry.name: entry
+        for entry in load_suite(suite).systems
+        if kind_of(entry.spec) is SystemKind.TOKENIZER
+    }
     entries = [known.get(name) or SystemEntry(spec=name) for name in names] or list(known.values())
     context = BuildContext(
         device=device,  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from vtok_eval.benchmark import System
     from vtok_eval.decoders.decoder import Decoder
+    from vtok_eval.systems import System
 
 
 def decoder_of(system: System, *, device: torch.device, folder: Path | None = None) -> Decoder:

@@ -22,8 +22,8 @@ from vtok_eval.probes.artifact import fingerprint_of, numbered, write_atomically
 from vtok_eval.probes.features import Statistics
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import System
     from vtok_eval.decoders.training import Trained
+    from vtok_eval.systems import System
 
 SHIPPED = Path(__file__).parent / "shipped"
 FORMAT = "vtok-eval decoder 1"

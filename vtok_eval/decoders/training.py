@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vtok_eval.benchmark import Sample, System
+from vtok_eval.benchmark import Sample
 from vtok_eval.decoders.architecture import PLACES, DecoderShape
 from vtok_eval.decoders.clips import VERSION as CLIPS_VERSION
 from vtok_eval.decoders.clips import VariedClip, true_backdrop
@@ -29,6 +29,7 @@ from vtok_eval.probes.training import measure_shape, warm_cosine
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.scene import VERSION as SCENES_VERSION
+from vtok_eval.systems import System
 
 log = logging.getLogger(__name__)
 

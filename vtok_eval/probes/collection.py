@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vtok_eval.benchmark import Sample
+from vtok_eval.benchmark import ClipRunner, NoResult, Sample
 from vtok_eval.data import Clips
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import ClipFeatures, FeatureTable, build_table, extract_features
-from vtok_eval.run.runners.runner import Failure, Runner
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Collection:
         return digest.hexdigest()
 
 
-def collect(tokenizer: Any, samples: Sequence[Sample], runner: Runner, *, description: str) -> Collection:
+def collect(tokenizer: Any, samples: Sequence[Sample], runner: ClipRunner, *, description: str) -> Collection:
     """Extract the features of all samples.
 
     Raises:
@@ -55,7 +54,7 @@ def collect(tokenizer: Any, samples: Sequence[Sample], runner: Runner, *, descri
         return extract_features(tokenizer, clips)
 
     for sample, result in runner.map(samples, extract, description=description):
-        if isinstance(result, Failure):
+        if isinstance(result, NoResult):
             failures[sample.id] = result.reason
         else:
             features[sample.id] = result

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.benchmark import Context, Sample
 from vtok_eval.probes.artifact import (
     KeptReader,
     digest_of,
@@ -31,6 +31,7 @@ from vtok_eval.probes.training import (
     train_reader,
 )
 from vtok_eval.probes.training_facts import training_facts, write_facts
+from vtok_eval.systems import System
 
 
 class ReadingTask(Protocol):

@@ -15,9 +15,8 @@ from vtok_eval.results.store import RunFolder
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.benchmark import Sample
+    from vtok_eval.benchmark import NoResult, Sample
     from vtok_eval.run.plan import PlannedJob
-    from vtok_eval.run.runners.loading import Failure
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.run.settings import RunSettings
     from vtok_eval.run.suite import Suite
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 class ReadyJob:
     """A prepared job. problem: why its system could not be prepared, so that every sample fails; or None."""
 
-    evaluate: Callable[[Sequence[Sample]], Iterator[tuple[Sample, Outcome | Failure]]]
+    evaluate: Callable[[Sequence[Sample]], Iterator[tuple[Sample, Outcome | NoResult]]]
     problem: str | None = None
 
 

@@ -18,9 +18,10 @@ from vtok_eval.specs.systems import build_system, kind_of
 from vtok_eval.systems import CountingTokenizer
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import Benchmark, Sample, System
+    from vtok_eval.benchmark import Benchmark, Sample
     from vtok_eval.run.suite import BenchmarkEntry, Suite
     from vtok_eval.specs.systems import VideoMaking
+    from vtok_eval.systems import System
     from vtok_eval.tokenizers.build import BuildContext
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ def fingerprint(system: System) -> str:
     """What tells a system from another of the same name: a hash of its spec and its description.
 
     Example:
-        >>> from vtok_eval.benchmark import System
+        >>> from vtok_eval.systems import System
         >>> a, b = (System("x", spec, "videos", None) for spec in ("videos:a", "videos:b"))
         >>> fingerprint(a) == fingerprint(b)
         False

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vtok_eval.benchmark import NoResult
 from vtok_eval.results.journal import check_record
 from vtok_eval.results.records import FAILED_AT, TRAINING_SEEDS, Record, Status
-from vtok_eval.run.runners.loading import Failure
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Outcome, Sample
     from vtok_eval.run.plan import PlannedJob
 
 
-def record_of(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:
+def record_of(job: PlannedJob, sample: Sample, result: Outcome | NoResult) -> Record:
     """The record of one result; a result that cannot be kept (NaN, say) is a failure of its sample."""
     record = unchecked_record(job, sample, result)
     try:
@@ -24,9 +24,9 @@ def record_of(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Rec
     return record
 
 
-def unchecked_record(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Record:
+def unchecked_record(job: PlannedJob, sample: Sample, result: Outcome | NoResult) -> Record:
     """The record of one result, which the journal may still refuse."""
-    if isinstance(result, Failure):
+    if isinstance(result, NoResult):
         return _failed(job, sample, result.reason)
     if result.error is not None and not result.failed_at:
         return _failed(job, sample, result.error)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from vtok_eval.benchmark import System
 from vtok_eval.errors import SpecError
 from vtok_eval.registry import ANSWERERS
 from vtok_eval.results.description import Describes, Description
 from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.grammar import parse_spec
 from vtok_eval.specs.user_code import load_user_class
-from vtok_eval.systems import Answerer, DecodingTokenizer
+from vtok_eval.systems import Answerer, DecodingTokenizer, System, SystemKind
 
 if TYPE_CHECKING:
-    from vtok_eval.run.suite import SystemEntry
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.video.folder import VideoFolder
 
@@ -28,6 +26,20 @@ _ANSWERER = "answerer:"
 _ORIGINALS = "originals"
 
 
+class NamedSpec(Protocol):
+    """A system's spec and the name that tables call it by: an entry of a suite."""
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        ...
+
+    @property
+    def spec(self) -> str:
+        """As `build_system` reads it."""
+        ...
+
+
 @dataclass(frozen=True)
 class VideoMaking:
     """Where a run puts the videos that are made for it, a folder for each system, and the run's seed."""
@@ -36,19 +48,25 @@ class VideoMaking:
     seed: int
 
 
-def kind_of(spec: str) -> str:
-    """The kind of system that a spec names: "videos", "generator", "originals", "answerer" or "tokenizer"."""
+def kind_of(spec: str) -> SystemKind:
+    """The kind of system that a spec names.
+
+    Example:
+        >>> kind_of("videos:my_folder"), kind_of("vtok:grid=4")
+        (<SystemKind.VIDEOS: 'videos'>, <SystemKind.TOKENIZER: 'tokenizer'>)
+    """
     if spec.startswith((_VIDEOS, _RECONSTRUCTED)):
-        return "videos"
+        return SystemKind.VIDEOS
     if spec.startswith(_GENERATOR):
-        return "generator"
+        return SystemKind.GENERATOR
     if spec == _ORIGINALS:
-        return "originals"
-    is_answerer = spec.startswith(_ANSWERER) or spec.partition(":")[0] in ANSWERERS
-    return "answerer" if is_answerer else "tokenizer"
+        return SystemKind.ORIGINALS
+    if spec.startswith(_ANSWERER) or spec.partition(":")[0] in ANSWERERS:
+        return SystemKind.ANSWERER
+    return SystemKind.TOKENIZER
 
 
-def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+def build_system(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> System:
     """Build what a suite's entry names.
 
     That is a tokenizer or an answerer by its spec, `videos:FOLDER`, `reconstructed:TOKENIZER@FOLDER`,
@@ -70,11 +88,11 @@ def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking)
         return System(
             entry.name,
             entry.spec,
-            "originals",
+            SystemKind.ORIGINALS,
             None,
             Description(facts={"originals": "clips as they are, the ceiling"}),
         )
-    if kind_of(entry.spec) == "answerer":
+    if kind_of(entry.spec) is SystemKind.ANSWERER:
         return _build_answerer(entry, context)
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
 
@@ -84,10 +102,10 @@ def build_system(entry: SystemEntry, context: BuildContext, making: VideoMaking)
     matched = {name: spec for name, spec in context.names.items() if f"match:{name}" in entry.spec}
     if matched:
         description = description.with_facts({"names": matched})
-    return System(entry.name, entry.spec, "tokenizer", tokenizer, description)
+    return System(entry.name, entry.spec, SystemKind.TOKENIZER, tokenizer, description)
 
 
-def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
+def _build_answerer(entry: NamedSpec, context: BuildContext) -> System:
     if entry.spec.startswith(_ANSWERER):
         return _build_own_answerer(entry, context)
     name, _, argument = entry.spec.partition(":")
@@ -97,10 +115,10 @@ def _build_answerer(entry: SystemEntry, context: BuildContext) -> System:
     answerer = build(argument, device=context.device, **given)
     own = answerer.describe() if isinstance(answerer, Describes) else Description()
     description = Description(facts={"answerer": name}) | Description.of(own)
-    return System(entry.name, entry.spec, "answerer", answerer, description)
+    return System(entry.name, entry.spec, SystemKind.ANSWERER, answerer, description)
 
 
-def _build_own_answerer(entry: SystemEntry, context: BuildContext) -> System:
+def _build_own_answerer(entry: NamedSpec, context: BuildContext) -> System:
     from vtok_eval.tokenizers.build import describe_tokenizer
 
     text = entry.spec.removeprefix(_ANSWERER)
@@ -112,10 +130,10 @@ def _build_own_answerer(entry: SystemEntry, context: BuildContext) -> System:
     answerer = construct(cls, arguments, what=entry.spec)
     if not isinstance(answerer, Answerer):
         raise SpecError(f"{spec.name} is not an answerer; it needs a method answer(clip, question, options)")
-    return System(entry.name, entry.spec, "answerer", answerer, describe_tokenizer(answerer))
+    return System(entry.name, entry.spec, SystemKind.ANSWERER, answerer, describe_tokenizer(answerer))
 
 
-def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+def _build_generator(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> System:
     from vtok_eval.results.store import folder_name
     from vtok_eval.tokenizers.build import build_generator, describe_tokenizer
     from vtok_eval.video.made import GeneratedVideos
@@ -124,10 +142,10 @@ def _build_generator(entry: SystemEntry, context: BuildContext, making: VideoMak
     videos = GeneratedVideos(generator, making.folder / folder_name(entry.name), making.seed)
     seeds = {"seeds": "the run's seed plus the video's index"}
     description = describe_tokenizer(generator).with_facts(seeds)
-    return System(entry.name, entry.spec, "generator", videos, description)
+    return System(entry.name, entry.spec, SystemKind.GENERATOR, videos, description)
 
 
-def _build_reconstruction(entry: SystemEntry, context: BuildContext, making: VideoMaking) -> System:
+def _build_reconstruction(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> System:
     from vtok_eval.results.store import folder_name
     from vtok_eval.tokenizers.build import build_tokenizer, describe_tokenizer
     from vtok_eval.video.made import ReconstructedVideos
@@ -148,7 +166,7 @@ def _build_reconstruction(entry: SystemEntry, context: BuildContext, making: Vid
         "tokenizer": about.identity(),
     }
     description = Description(caveats=about.caveats, facts=facts)
-    return System(entry.name, entry.spec, "videos", videos, description)
+    return System(entry.name, entry.spec, SystemKind.VIDEOS, videos, description)
 
 
 def _folder(where: str) -> VideoFolder:
@@ -157,10 +175,10 @@ def _folder(where: str) -> VideoFolder:
     return shipped_clips() if where == "shipped" else VideoFolder(Path(where))
 
 
-def _build_videos(entry: SystemEntry) -> System:
+def _build_videos(entry: NamedSpec) -> System:
     where = entry.spec.removeprefix(_VIDEOS)
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
     folder = _folder(where)
     description = Description(facts={"videos": where, "n_videos": len(folder.entries())})
-    return System(entry.name, entry.spec, "videos", folder, description)
+    return System(entry.name, entry.spec, SystemKind.VIDEOS, folder, description)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol, cast, runtime_checkable
 
-from vtok_eval.benchmark import System
+from vtok_eval.systems import System
 from vtok_eval.tokenizers.reading import TokenFacts
 
 _DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vtok_eval.errors import VideoError
 from vtok_eval.video.containers import check_file
 from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits
+from vtok_eval.video.lost_frames import frames_lost_at_the_start
 from vtok_eval.video.opening import (
     ONE_FRAME_PER_PACKET,
     OpenedVideo,
@@ -22,7 +23,6 @@ from vtok_eval.video.opening import (
     shows_a_frame,
     stated_rate,
 )
-from vtok_eval.video.seeking import frames_lost_at_the_start
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +101,7 @@ def _packet_index(path: Path, limits: DecodeLimits, size: int, changed_ns: int) 
 
 
 def _without_lost(video: OpenedVideo, index: PacketIndex) -> PacketIndex | None:
-    lost = frames_lost_at_the_start(video, index) if len(index.positions) else None
+    lost = frames_lost_at_the_start(video, index.positions[0]) if len(index.positions) else None
     if lost is None:
         return None
     return replace(

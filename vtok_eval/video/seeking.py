@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vtok_eval.errors import VideoError
 from vtok_eval.video.frame_store import DecodeLimits
-from vtok_eval.video.opening import FrameSize, OpenedVideo, opened, shows_a_frame
+from vtok_eval.video.opening import FrameSize, opened, shows_a_frame
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -55,43 +55,6 @@ def frames_by_seeking(
         for number in numbers:
             yield NumberedFrame(number, walk.frame(number))
     _say_what_is_damaged(path, index)
-
-
-def frames_lost_at_the_start(video: OpenedVideo, index: PacketIndex) -> int | None:
-    """Packets shown before the first key frame that a decoder makes no frame of; None where it is irregular.
-
-    A file that was cut out of another begins with pictures that need frames from before the cut. Only where
-    there are such packets, those up to the first key frame's picture are decoded. `video`: freshly opened.
-    """
-    first_key: int | None = None
-    read: list[Packet] = []
-    early = False
-    packets = (packet for packet in video.container.demux(video.stream) if packet.size)
-    for position, packet in enumerate(packets):
-        read.append(packet)
-        if packet.pts is None:
-            return None
-        if position == index.positions[0]:
-            first_key, early = packet.pts, position > 0
-        elif first_key is not None and packet.pts < first_key:
-            early = True
-        if first_key is not None and packet.dts is not None and packet.dts >= first_key:
-            break  # a packet is never shown before it is decoded, so no other is shown before the key frame
-    return _lost(video, read, first_key) if early and first_key is not None else 0
-
-
-def _lost(video: OpenedVideo, read: list[Packet], first_key: int) -> int | None:
-    shown = [packet.pts for packet in read if packet.pts is not None and not packet.is_discard]
-    expected = {pts for pts in shown if pts < first_key}
-    given: set[int] = set()
-    for packet in chain(read, video.container.demux(video.stream)):
-        for frame in packet.decode():
-            if frame.pts is None or frame.interlaced_frame:
-                return None
-            if frame.pts >= first_key:
-                return len(expected - given)
-            given.add(frame.pts)
-    return None
 
 
 def _say_what_is_damaged(path: Path, index: PacketIndex) -> None:

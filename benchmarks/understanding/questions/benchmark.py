@@ -20,11 +20,12 @@ from benchmarks.understanding.questions.probe.preparation import TokenizerPath
 from benchmarks.understanding.questions.probe.sentences.encoders import check_spec
 from benchmarks.understanding.questions.probe.training_data import Leakage, TrainingSource
 from benchmarks.understanding.questions.question import Question, load_questions
-from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.benchmark import Context, Sample
 from vtok_eval.errors import DataError, MissingDependencyError, SuiteError, UnknownNameError, VideoError
 from vtok_eval.files.cache_folder import cache_path
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
+from vtok_eval.systems import System, SystemKind
 from vtok_eval.video.sampling import SAMPLING_RULES
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ class QuestionAnswering:
         )
         self._check()
         reason = self._why_no_tokenizer()
-        self.why_not = {} if reason is None else {"tokenizer": reason}
-        self.accepts = frozenset({"answerer", "tokenizer"} - set(self.why_not))
+        self.why_not = {} if reason is None else {SystemKind.TOKENIZER: reason}
+        self.accepts = frozenset({SystemKind.ANSWERER, SystemKind.TOKENIZER} - set(self.why_not))
 
     def metrics(self) -> Sequence[Metric]:
         """Headlines, groupings and the rate of unread answers, of the questions in the data's folder.
@@ -123,7 +124,7 @@ class QuestionAnswering:
         shows = self._shows_clips(system)
         if shows:
             _warn_of_missing(self.name, loaded.sources)
-        if system.kind == "tokenizer":
+        if system.kind is SystemKind.TOKENIZER:
             # Clips that are under test and in the training are told before anything runs.
             self._tokenizer_path.data  # noqa: B018
         if self.description.is_paired:
@@ -142,7 +143,7 @@ class QuestionAnswering:
         shows = self._shows_clips(system)
         if shows:
             self._unpack()
-        if system.kind == "tokenizer":
+        if system.kind is SystemKind.TOKENIZER:
             return self._tokenizer_path.prepare(
                 system,
                 context,
@@ -231,7 +232,7 @@ class QuestionAnswering:
 
         What is wrong with them is told when a tokenizer is tested (`samples`), and is no answerer's concern.
         """
-        if "tokenizer" not in self.accepts:
+        if SystemKind.TOKENIZER not in self.accepts:
             return None
         try:
             self._tokenizer_path.data  # noqa: B018

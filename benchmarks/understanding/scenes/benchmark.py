@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.understanding.scenes.options import ScenesOptions
-from vtok_eval.benchmark import Context, Evaluator, Sample, System
+from vtok_eval.benchmark import Context, Evaluator, Sample
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import check_options
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
+from vtok_eval.systems import System, SystemKind
 
 GROUPS = ("static", "temporal", "camera")
 _RIDGE_NOTES = (
@@ -32,7 +33,7 @@ class UnderstandingScenes:
 
     name = "understanding-scenes"
     version = "1"
-    accepts = frozenset({"tokenizer"})
+    accepts = frozenset({SystemKind.TOKENIZER})
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import torch
 from benchmarks.understanding.scenes.ridge import RidgeReader
 from benchmarks.understanding.scenes.targets import scores_of
 from benchmarks.understanding.scenes.training import AttributeReading, answer_all
-from vtok_eval.benchmark import Context, Outcome, Sample, System
+from vtok_eval.benchmark import Context, Outcome, Sample
 from vtok_eval.data import Clips
 from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
 from vtok_eval.probes.preparation import ReaderTraining
@@ -20,6 +20,7 @@ from vtok_eval.probes.splits import Collected
 from vtok_eval.probes.training import Recipe, TrainedReader
 from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.scenes.vocabulary import Attribute
+from vtok_eval.systems import System
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from benchmarks.efficiency.benchmark import QUANTITIES, Efficiency
-from vtok_eval.benchmark import Context, System
+from vtok_eval.benchmark import Context
 from vtok_eval.data import Tokens
 from vtok_eval.errors import MissingDependencyError, SuiteError
 from vtok_eval.results.description import Description
+from vtok_eval.systems import System
 
 CPU = torch.device("cpu")
 FAKE = """

@@ -14,8 +14,8 @@ from benchmarks.vbench.dimensions import DIMENSIONS, dimension, select
 from benchmarks.vbench.networks import weights
 from benchmarks.vbench.package import installed_version, require_package, vbench_module
 from tools.vbench import dimension_table
-from vtok_eval.benchmark import System
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
+from vtok_eval.systems import System
 from vtok_eval.video.folder import VideoFolder
 
 needs_vbench = pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed")

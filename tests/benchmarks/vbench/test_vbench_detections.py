@@ -172,8 +172,9 @@ def test_objects_colours_and_relations_come_from_a_users_file(
     import torch
 
     from benchmarks.vbench.benchmark import VBench
-    from vtok_eval.benchmark import Context, System
+    from vtok_eval.benchmark import Context
     from vtok_eval.run.runners.runner import Runner
+    from vtok_eval.systems import System
     from vtok_eval.video.folder import VideoFolder
 
     monkeypatch.setattr("benchmarks.vbench.benchmark.why_not", lambda entry: None)

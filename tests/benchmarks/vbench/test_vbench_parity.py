@@ -21,7 +21,8 @@ from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.result_files import PER_VIDEO_SCALE
 from benchmarks.vbench.scorers.captions import Scene
 from benchmarks.vbench.scorers.scorer import SCORERS, Request, Scorer, scorer_class
-from vtok_eval.benchmark import Context, System
+from vtok_eval.benchmark import Context
+from vtok_eval.systems import System
 from vtok_eval.video.folder import VideoFolder
 
 pytestmark = [

@@ -13,8 +13,9 @@ from benchmarks.vbench.dimensions import DIMENSIONS
 from benchmarks.vbench.package import installed_version
 from benchmarks.vbench.prompts import package_info_file, read_prompts
 from benchmarks.vbench.scorers.prompt_scorers import asked_action
-from vtok_eval.benchmark import Sample, System
+from vtok_eval.benchmark import Sample
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.systems import System
 from vtok_eval.video.folder import VideoFolder
 
 PROMPTS = [

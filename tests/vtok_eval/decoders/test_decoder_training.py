@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from tests.vtok_eval.decoders.tiny_decoders import CPU, Patches, system_of, training_of
-from vtok_eval.benchmark import System
 from vtok_eval.data import Clips
 from vtok_eval.decoders import decoder_of
 from vtok_eval.decoders.card import write_card
@@ -26,6 +25,7 @@ from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError
 from vtok_eval.results.description import Description
 from vtok_eval.run.suite import load_suite
 from vtok_eval.scenes.dataset import SceneSet
+from vtok_eval.systems import System
 
 Small = tuple[System, Path]
 """A tokenizer and the file of its decoder, hardly trained."""

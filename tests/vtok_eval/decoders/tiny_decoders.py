@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from vtok_eval.benchmark import System
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.decoders.training import DecoderTraining, Recipe, Split
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.systems import VideoMaking, build_system
+from vtok_eval.systems import System
 from vtok_eval.tokenizers.build import BuildContext
 
 CPU = torch.device("cpu")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
-from vtok_eval.benchmark import Context, Outcome, Sample, System
+from vtok_eval.benchmark import Context, Outcome, Sample
 from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.errors import MissingDependencyError, VideoError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
+from vtok_eval.systems import System
 
 KILL_AT = "MEAN_COLOUR_KILL_AT"
 """Environment variable: the id of the sample at which the process kills itself with SIGKILL."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vtok_eval.benchmark import System
 from vtok_eval.data import TokenKind
+from vtok_eval.systems import System
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer, describe_tokenizer
 from vtok_eval.tokenizers.frames import FrameSampling
 from vtok_eval.tokenizers.identity import tokens_key

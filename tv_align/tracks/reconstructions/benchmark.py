@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.tracks.evaluator import JudgeEvaluator
 from tv_align.tracks.judging import JudgedPrompts
-from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample, System
+from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample
 from vtok_eval.data import Clip, Clips
 from vtok_eval.errors import SuiteError, VtokEvalError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric, Record, Score
+from vtok_eval.systems import System, SystemKind
 
 if TYPE_CHECKING:
     from tv_align.tracks.reconstructions.decoding import Decoding
@@ -38,7 +39,7 @@ class TVAlignShow:
 
     name = "tv-align-show"
     version = "1"
-    accepts = frozenset({"tokenizer", "originals"})
+    accepts = frozenset({SystemKind.TOKENIZER, SystemKind.ORIGINALS})
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class TVAlignShow:
             MissingDependencyError: the tokenizer does not decode and no decoder was trained for it.
         """
         judges = JudgeEvaluator(self._judged.judge, self._judged.prompts)
-        if system.kind == "originals":
+        if system.kind is SystemKind.ORIGINALS:
             return judges
         from tv_align.tracks.reconstructions.decoding import decoding_of
         from tv_align.tracks.reconstructions.sheet import keep_sheet

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vtok_eval.benchmark import System
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import GenerationError, MissingDependencyError
-from vtok_eval.systems import DecodingTokenizer
+from vtok_eval.systems import DecodingTokenizer, System
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tv_align.prompts.schema import CATEGORIES
-from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.benchmark import Context, Sample
 from vtok_eval.data import Clips
 from vtok_eval.errors import VtokEvalError
+from vtok_eval.systems import System
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,12 +10,13 @@ from tv_align.prompts.schema import CATEGORIES, PromptSuite
 from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.tracks.scores import metrics
 from tv_align.tracks.tokens.options import ReadOptions
-from vtok_eval.benchmark import Context, Evaluator, Sample, System
+from vtok_eval.benchmark import Context, Evaluator, Sample
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import check_options
 from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.records import Metric
 from vtok_eval.scenes.dataset import SceneSet
+from vtok_eval.systems import System, SystemKind
 
 if TYPE_CHECKING:
     from tv_align.tracks.tokens.questions import QuestionTable
@@ -34,7 +35,7 @@ class TVAlignRead:
 
     name = "tv-align-read"
     version = "1"
-    accepts = frozenset({"tokenizer"})
+    accepts = frozenset({SystemKind.TOKENIZER})
 
     def __init__(
         self,

@@ -9,11 +9,12 @@ from tv_align.prompts.load import load_prompts
 from tv_align.tracks.evaluator import JudgeEvaluator
 from tv_align.tracks.judging import JudgedPrompts
 from tv_align.tracks.videos.matching import Expected, Matched, match_videos
-from vtok_eval.benchmark import ClipSource, Context, Sample, System
+from vtok_eval.benchmark import ClipSource, Context, Sample
 from vtok_eval.errors import SuiteError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric, Record, Score
 from vtok_eval.results.store import write_json
+from vtok_eval.systems import System, SystemKind
 from vtok_eval.video.folder import VideoEntry
 from vtok_eval.video.made import GeneratedVideos, MadeVideo, MadeVideos
 from vtok_eval.video.sources import VideoFile
@@ -42,7 +43,7 @@ class TVAlign:
 
     name = "tv-align"
     version = "2"
-    accepts = frozenset({"videos", "generator"})
+    accepts = frozenset({SystemKind.VIDEOS, SystemKind.GENERATOR})
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from vtok_eval.benchmark import NoResult
 from vtok_eval.errors import LaneError
 from vtok_eval.run.lanes.backend import Backend
 from vtok_eval.run.lanes.job_queue import DEATHS_TO_FAIL, JobQueue, LaneJob
@@ -22,7 +23,6 @@ from vtok_eval.run.lanes.messages import (
     ShardDone,
     Started,
 )
-from vtok_eval.run.runners.loading import Failure
 
 log = logging.getLogger(__name__)
 
@@ -282,7 +282,7 @@ class Dispatcher:
             self._fail(queue, [sample for shard in queue.shards for sample in shard.samples], reason)
 
     def _fail(self, queue: JobQueue, samples: Sequence[str], reason: str) -> None:
-        self._events.append(Results(queue.job.id, tuple((sample, Failure(reason)) for sample in samples)))
+        self._events.append(Results(queue.job.id, tuple((sample, NoResult(reason)) for sample in samples)))
         self._count(queue, len(samples))
 
     def _note_death_at_start(self, number: int, message: Died) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import Outcome
-    from vtok_eval.run.runners.loading import Failure
+    from vtok_eval.benchmark import NoResult, Outcome
     from vtok_eval.run.settings import RunSettings
     from vtok_eval.run.suite import Suite
 
@@ -75,7 +74,7 @@ class Results:
     """What came of some samples of the lane's shard, by sample id."""
 
     job: str
-    results: Sequence[tuple[str, Outcome | Failure]]
+    results: Sequence[tuple[str, Outcome | NoResult]]
 
 
 @dataclass(frozen=True)

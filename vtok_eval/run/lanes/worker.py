@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vtok_eval.benchmark import NoResult
 from vtok_eval.errors import MissingDependencyError, RunFolderError, VtokEvalError
 from vtok_eval.files.cache_folder import cache_folder
 from vtok_eval.results.records import FAILED_AT, Status
@@ -27,11 +28,11 @@ from vtok_eval.run.lanes.messages import (
 )
 from vtok_eval.run.plan import PlannedJob, build_benchmark, fingerprint
 from vtok_eval.run.recording import record_of
-from vtok_eval.run.runners.loading import Failure
 from vtok_eval.specs.systems import VideoMaking, build_system
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import Benchmark, Outcome, Sample, System
+    from vtok_eval.benchmark import Benchmark, Outcome, Sample
+    from vtok_eval.systems import System
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class JobWorker:
                 f"{shard.job}: its data differ from the driver's"
             )
         samples = [self._samples[name] for name in shard.samples]
-        part: list[tuple[str, Outcome | Failure]] = []
+        part: list[tuple[str, Outcome | NoResult]] = []
         for sample, result in self._ready.evaluate(samples):
             part.append((sample.id, _plain(self._job, sample, result)))
             if len(part) >= self._setup.settings.batch_size:
@@ -148,13 +149,13 @@ class JobWorker:
         return self._benchmarks[name]
 
 
-def _plain(job: PlannedJob, sample: Sample, result: Outcome | Failure) -> Outcome | Failure:
+def _plain(job: PlannedJob, sample: Sample, result: Outcome | NoResult) -> Outcome | NoResult:
     """The result as plain data, which another process can read without the code that made it."""
-    if isinstance(result, Failure):
+    if isinstance(result, NoResult):
         return result
     record = record_of(job, sample, result)
     if record.status is Status.FAILED and FAILED_AT not in record.meta:
-        return Failure(str(record.reason))
+        return NoResult(str(record.reason))
     return replace(
         result,
         values={str(name): tuple(float(value) for value in row) for name, row in record.values.items()},

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vtok_eval.benchmark import ClipSource, Sample
+from vtok_eval.benchmark import ClipSource, NoResult, Sample
 from vtok_eval.errors import GenerationError, TokenizerError, VideoError
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a sample has no result: one line."""
-
-    reason: str
 
 
 def load_ahead(
@@ -28,12 +20,12 @@ def load_ahead(
     *,
     threads: int,
     ahead: int,
-) -> Iterator[tuple[Sample, Clip | Failure]]:
+) -> Iterator[tuple[Sample, Clip | NoResult]]:
     """Yield each sample with its clip, in order, while later clips are loaded on other threads.
 
     ahead: how many clips may be loaded or loading at once, which bounds the memory.
-    A clip that cannot be read, or made (see `video.made`), is a `Failure` of its sample; any other error is a
-    defect and is raised.
+    A clip that cannot be read, or made (see `video.made`), is a `NoResult` of its sample; any other error
+    is a defect and is raised.
     """
     waiting: deque[tuple[Sample, Future[Clip]]] = deque()
     upcoming = iter(samples)
@@ -61,8 +53,8 @@ def _clip_of(sample: Sample) -> ClipSource:
     return sample.clip
 
 
-def _clip_or_failure(future: Future[Clip]) -> Clip | Failure:
+def _clip_or_failure(future: Future[Clip]) -> Clip | NoResult:
     try:
         return future.result()
     except (VideoError, GenerationError, TokenizerError) as error:
-        return Failure(str(error))
+        return NoResult(str(error))

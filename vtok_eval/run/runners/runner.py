@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from vtok_eval.benchmark import ClipSource, Sample
+from vtok_eval.benchmark import ClipSource, NoResult, Sample
 from vtok_eval.errors import MissingDependencyError, RunFolderError
-from vtok_eval.run.runners.loading import Failure, load_ahead
+from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from vtok_eval.data import Clip, Clips
     from vtok_eval.video.clip_cache import ClipCache
-
-__all__ = ["Failure", "Runner"]
 
 Result = TypeVar("Result")
 BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
@@ -48,7 +46,7 @@ class Runner:
 
     def map(
         self, samples: Sequence[Sample], function: BatchFunction[Result], *, description: str
-    ) -> Iterator[tuple[Sample, Result | Failure]]:
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
         """Yield each sample once, with the function's result for it or the reason why there is none.
 
         Clips of one shape are batched together, so results may come in another order than the samples.
@@ -84,13 +82,13 @@ class _Batches(Generic[Result]):
     def __post_init__(self) -> None:
         self.batch_size = self.runner.batch_size
 
-    def run(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | Failure]]:
+    def run(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
         without_clip = [sample for sample in samples if sample.clip is None]
         for start in range(0, len(without_clip), self.batch_size):
             yield from self._attempt(without_clip[start : start + self.batch_size], None)
         yield from self._run_clips([sample for sample in samples if sample.clip is not None])
 
-    def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | Failure]]:
+    def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
         by_shape: dict[tuple[int, ...], list[tuple[Sample, Clip]]] = defaultdict(list)
         loaded = load_ahead(
             samples,
@@ -99,7 +97,7 @@ class _Batches(Generic[Result]):
             ahead=2 * self.runner.batch_size + self.runner.loader_threads,
         )
         for sample, clip in loaded:
-            if isinstance(clip, Failure):
+            if isinstance(clip, NoResult):
                 yield sample, clip
                 continue
             batch = by_shape[tuple(clip.frames.shape)]
@@ -112,7 +110,7 @@ class _Batches(Generic[Result]):
 
     def _attempt_clips(
         self, batch: Sequence[tuple[Sample, Clip]]
-    ) -> Iterator[tuple[Sample, Result | Failure]]:
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
         from vtok_eval.data import Clips
 
         # The batch size may have been halved since this batch was begun.
@@ -123,13 +121,13 @@ class _Batches(Generic[Result]):
 
     def _attempt(
         self, samples: Sequence[Sample], clips: Clips | None
-    ) -> Iterator[tuple[Sample, Result | Failure]]:
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
         outcome = self._call(samples, clips)
         if not isinstance(outcome, Exception):
             yield from zip(samples, outcome, strict=True)
             return
         if len(samples) == 1:
-            yield samples[0], Failure(_one_line(outcome))
+            yield samples[0], NoResult(_one_line(outcome))
             return
         part_size = 1
         if is_out_of_memory(outcome):

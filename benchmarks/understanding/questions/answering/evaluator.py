@@ -20,9 +20,8 @@ from vtok_eval.errors import VideoError
 from vtok_eval.systems import Answerer
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import ClipSource
+    from vtok_eval.benchmark import ClipRunner, ClipSource
     from vtok_eval.data import Clips
-    from vtok_eval.run.runners.runner import Runner
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class QuestionEvaluator:
     description: Description
     metric_set: MetricSet
     answerer: Answerer
-    runner: Runner
+    runner: ClipRunner
     questions: Mapping[str, Sequence[Question]]
     sources: Mapping[str, ClipSource]
     shows_clips: bool

@@ -28,8 +28,7 @@ from vtok_eval.probes.features import (
 from vtok_eval.probes.training import TrainedReader
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import ClipSource
-    from vtok_eval.run.runners.runner import Runner
+    from vtok_eval.benchmark import ClipRunner, ClipSource
 
 _CLIPS_KEPT = 64
 """Clips whose features are kept for the next questions about them; those of one clip stand together."""
@@ -50,7 +49,7 @@ class ProbeEvaluator:
     sentences: Sentences
     vocabulary: Vocabulary
     metric_set: MetricSet
-    runner: Runner
+    runner: ClipRunner
     questions: Mapping[str, Sequence[Question]]
     sources: Mapping[str, ClipSource]
     device: torch.device

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from benchmarks.understanding.questions.probe.reading import Sentences, Vocabulary
     from benchmarks.understanding.questions.probe.sentences.encoders import SentenceEncoder
     from benchmarks.understanding.questions.question import Question
-    from vtok_eval.benchmark import ClipSource, Context, System
+    from vtok_eval.benchmark import ClipSource, Context
+    from vtok_eval.systems import System
 
 log = logging.getLogger(__name__)
 

@@ -25,12 +25,12 @@ from tests.benchmarks.understanding.questions.tiny_training import (
     evaluate_tokenizer,
     write_training,
 )
-from vtok_eval.benchmark import System
 from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.errors import DataError, SuiteError, UnknownNameError
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.harness import Harness, RunSettings
 from vtok_eval.run.suite import parse_suite
+from vtok_eval.systems import System
 from vtok_eval.video.encode import encode
 
 QUICK = {"epochs": 1, "width": 16, "heads": 2, "learning_rates": [0.03]}

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vtok_eval.benchmark import Context, Sample, System
+from vtok_eval.benchmark import Context, Sample
 from vtok_eval.data import Clip, Clips, TokenKind, Tokens
 from vtok_eval.probes.training import Recipe
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.vocabulary import Attribute
+from vtok_eval.systems import System
 
 N_FRAMES = 4
 TONE = Attribute("tone", "Tone", "static", "single", ("a", "b", "c", "d"))

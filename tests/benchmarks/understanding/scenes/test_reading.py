@@ -6,10 +6,10 @@ import torch
 from scipy import stats
 
 from benchmarks.understanding.scenes.reading import ProbeTraining
+from vtok_eval.benchmark import NoResult
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.preparation import probe_seed
-from vtok_eval.run.runners.runner import Failure
 
 
 def training_of(fakes, *, n_probes=1, n_clips=192, n_validation=48, **recipe):
@@ -300,7 +300,7 @@ def test_nan_fails_only_the_clips_that_have_it(fakes, make_context):
     sound = evaluate(evaluator, samples, context.runner)
     tokenizer.bad_numbers = frozenset({2, 7})
     results = evaluate(evaluator, samples, context.runner)
-    failed = {name for name, result in results.items() if isinstance(result, Failure)}
+    failed = {name for name, result in results.items() if isinstance(result, NoResult)}
     assert failed == {"test/2", "test/7"}
     assert all(results[name] == sound[name] for name in results if name not in failed)
 
@@ -327,7 +327,7 @@ def test_a_width_that_changes_after_training_fails_those_clips(fakes, make_conte
         fakes.system(_Widening(50)), context
     )
     results = evaluate(evaluator, fakes.samples("test", 60)[48:52], context.runner)
-    reasons = {name: result.reason for name, result in results.items() if isinstance(result, Failure)}
+    reasons = {name: result.reason for name, result in results.items() if isinstance(result, NoResult)}
     assert set(reasons) == {"test/50", "test/51"}
     assert "6 in test/50, 5 in training" in reasons["test/50"]
 

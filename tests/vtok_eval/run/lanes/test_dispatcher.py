@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from tests.vtok_eval.run.lanes.scripted_lanes import ScriptedLanes
+from vtok_eval.benchmark import NoResult
 from vtok_eval.errors import LaneError
 from vtok_eval.run.lanes.dispatcher import Dispatcher, JobDone
 from vtok_eval.run.lanes.job_queue import LaneJob
 from vtok_eval.run.lanes.messages import CannotRun, Prepared, Results
-from vtok_eval.run.runners.loading import Failure
 
 
 def jobs(n_jobs: int = 3, n_samples: int = 100, *, parallel: bool = True) -> list[LaneJob]:
@@ -25,7 +25,7 @@ def run(lanes: ScriptedLanes, work: list[LaneJob]) -> tuple[dict[str, str | None
     events = list(Dispatcher(lanes, work).run())
     results = [pair for event in events if isinstance(event, Results) for pair in event.results]
     assert max(Counter(name for name, _ in results).values()) == 1
-    return {name: r.reason if isinstance(r, Failure) else None for name, r in results}, events
+    return {name: r.reason if isinstance(r, NoResult) else None for name, r in results}, events
 
 
 @pytest.mark.parametrize("n_lanes", [1, 2, 5])

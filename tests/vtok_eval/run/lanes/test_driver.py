@@ -3,13 +3,13 @@
 import pytest
 
 from tests.vtok_eval.run.lanes.scripted_lanes import ScriptedLanes
-from vtok_eval.benchmark import Outcome, Sample, System
+from vtok_eval.benchmark import NoResult, Outcome, Sample
 from vtok_eval.results.journal import Journal
 from vtok_eval.results.records import Status
 from vtok_eval.run.lanes.driver import LaneReport, run_in_lanes
 from vtok_eval.run.lanes.messages import Results
 from vtok_eval.run.plan import PlannedJob
-from vtok_eval.run.runners.loading import Failure
+from vtok_eval.systems import System
 
 
 class Counting:
@@ -67,7 +67,7 @@ def test_a_result_that_cannot_be_kept_fails_its_sample_alone(journal):
         ((lane, message),) = wait(timeout_s)
         if isinstance(message, Results):
             bad = Outcome(values={"level": (float("nan"),)})
-            broken = {"x3": bad, "x4": Failure("cannot be read")}
+            broken = {"x3": bad, "x4": NoResult("cannot be read")}
             message = Results(message.job, tuple((name, broken.get(name, r)) for name, r in message.results))
         return [(lane, message)]
 

@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from tests.vtok_eval.run.lanes.tiny_worker import PLACE, PRINTING, Tiny, work
+from vtok_eval.benchmark import NoResult
 from vtok_eval.errors import LaneError
 from vtok_eval.run.lanes.dispatcher import Dispatcher
 from vtok_eval.run.lanes.local import LocalLanes
 from vtok_eval.run.lanes.messages import Results, Started
-from vtok_eval.run.runners.loading import Failure
 
 ROOT = Path(__file__).parents[4]
 
@@ -43,7 +43,7 @@ def test_lanes_killed_at_random_lose_nothing_and_a_killer_fails_alone(tmp_path):
     finally:
         lanes.close()
     assert set(results) == {f"{job}:{i}" for job in range(2) for i in range(200)}
-    failed = {name: result.reason for name, result in results.items() if isinstance(result, Failure)}
+    failed = {name: result.reason for name, result in results.items() if isinstance(result, NoResult)}
     assert failed == {"0:77": "its worker process died 3 times, killed by SIGKILL"}
     assert deaths == 0
     assert not any(psutil.pid_exists(pid) for pid in processes.values())

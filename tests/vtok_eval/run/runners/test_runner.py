@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from vtok_eval.benchmark import Sample
+from vtok_eval.benchmark import NoResult, Sample
 from vtok_eval.data import Clip
 from vtok_eval.errors import MissingDependencyError, VideoError
-from vtok_eval.run.runners.loading import Failure, load_ahead
+from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.runner import Runner
 
 
@@ -64,7 +64,7 @@ def test_a_batch_holds_clips_of_one_length_and_at_most_batch_size():
 def test_a_broken_clip_fails_alone():
     clips = [Numbered(i, broken=i == 3) for i in range(6)]
     results = run(samples_of(*clips), numbers)
-    assert results.pop("3") == Failure("clip 3 is broken")
+    assert results.pop("3") == NoResult("clip 3 is broken")
     assert results == {str(i): i for i in (0, 1, 2, 4, 5)}
 
 
@@ -75,7 +75,7 @@ def test_a_system_that_raises_on_one_clip_keeps_the_others_of_the_batch():
         return numbers(samples, clips)
 
     results = run(samples_of(*map(Numbered, range(8))), refuse_five, batch_size=8)
-    assert results.pop("5") == Failure("RuntimeError: no fives please")
+    assert results.pop("5") == NoResult("RuntimeError: no fives please")
     assert results == {str(i): i for i in range(8) if i != 5}
 
 
@@ -102,7 +102,7 @@ def test_the_batch_is_halved_for_good_when_memory_runs_out(error):
 
 def test_a_wrong_number_of_results_is_a_failure_of_each_sample():
     results = run(samples_of(Numbered(0), Numbered(1)), lambda samples, clips: [1, 2, 3])
-    assert set(results.values()) == {Failure("ValueError: gave 3 results for 1 samples")}
+    assert set(results.values()) == {NoResult("ValueError: gave 3 results for 1 samples")}
 
 
 def test_a_missing_package_ends_the_run():
