@@ -183,7 +183,8 @@ class JsonDocument:
             self._complain(position, "more text follows; several values belong in JSON Lines (.jsonl)")
 
     def _complain(self, position: int, what: str) -> NoReturn:
-        raise self._error(f"{self._where}, line {self.line_of(position)}: not JSON ({what})")
+        line, place = self.line_of(position), position - self._text.rfind("\n", 0, position)
+        raise self._error(f"{self._where}, line {line}: not JSON ({what}, at character {place})")
 
 
 def _unique_keys(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -165,8 +165,8 @@ def _json_rows(
         under = f" under {rows_at!r}" if rows_at else ""
         raise error(f"{path}: must hold a list of rows{under}, not {_kind(document.value_at(start))}")
     rows: list[tuple[int | None, Mapping[str, object]]] = [
-        (line, _object(value, f"{path}, line {line}", error=error))
-        for line, value in document.items(start, is_whole=rows_at is None)
+        (line, _object(value, f"{path}, row {number} (line {line})", error=error))
+        for number, (line, value) in enumerate(document.items(start, is_whole=rows_at is None))
     ]
     return _Found(None, rows)
 
@@ -243,7 +243,7 @@ def _with_names(
         _check_required(columns, required, where=str(path), error=error)
     rows = []
     for number, (line, row) in enumerate(found.rows):
-        where = f"{path}, row {number} (from 0)" if line is None else f"{path}, line {line}"
+        where = f"{path}, {_place(path, number, line)}"
         given = tuple(row)
         if given not in known:
             known[given] = _names(given, wanted, where=where, error=error)
@@ -252,6 +252,13 @@ def _with_names(
         named = known[given]
         rows.append(TableRow({named[name]: value for name, value in row.items()}, number, line, where))
     return TableFile(path, tuple(columns), tuple(rows))
+
+
+def _place(path: Path, number: int, line: int | None) -> str:
+    """Where a row is; a whole JSON file may be one line, so its rows are counted too, from 0."""
+    if line is None:
+        return f"row {number} (from 0)"
+    return f"row {number} (line {line})" if path.suffix.lower() == ".json" else f"line {line}"
 
 
 def _names(
