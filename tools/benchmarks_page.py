@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import rule_in_words
 from benchmarks.understanding.questions.catalogue import find_description, shipped_file, shipped_names
 from benchmarks.understanding.questions.description import Description, Task
+from tools.reading_quality import labelled_answers, quality_table
 
 _EXAMPLE = "tomato"
 
@@ -19,7 +20,13 @@ _EXAMPLE = "tomato"
 def render_page() -> str:
     """The whole page as Markdown."""
     descriptions = [find_description(name) for name in shipped_names()]
-    parts = [_prose("opening"), "## The benchmarks\n", *_overview(descriptions), ""]
+    quality = "\n".join(quality_table(labelled_answers()))
+    parts = [
+        _prose("opening").replace("{reading_quality}", quality),
+        "## The benchmarks\n",
+        *_overview(descriptions),
+        "",
+    ]
     for description in descriptions:
         parts += [*_section(description), ""]
     parts += [_prose("peer") + "\n".join(_peer_rows(descriptions)), ""]

@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vtok_eval.answerers.reading.final_text import final_text
+from vtok_eval.answerers.reading.letters import read_letter
+from vtok_eval.answerers.reading.option_texts import read_option_text
+from vtok_eval.answerers.reading.yes_no import read_yes_no
+
 YES_NO = ("yes", "no")
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
-_ANSWER_IS = re.compile(r"\banswer\W{0,3}\s*(?:is\s*:?|[:=])\s*(?:option\s+)?", re.IGNORECASE)
-_DECORATION = "*_`\"'([{< "
-_MARKS = (".", ")", ":", "]", "*", "")
 
 
 def choice_format(choices: Sequence[str]) -> Mapping[str, Any]:
@@ -27,76 +29,43 @@ def choice_format(choices: Sequence[str]) -> Mapping[str, Any]:
 
 
 def read_structured(text: str, choices: Sequence[str]) -> str | None:
-    """The choice under "answer" in a JSON object, bare or in a code fence; None where there is none."""
-    fenced = _FENCE.search(text)
+    """The choice under "answer" in a JSON object, bare or in a code fence; None where there is none.
+
+    Example:
+        >>> read_structured('{"answer": " YES "}', YES_NO)
+        'yes'
+    """
+    said = final_text(text)
+    fenced = _FENCE.search(said)
     try:
-        found = json.loads(fenced[1] if fenced else text)
-    except json.JSONDecodeError:
+        found = json.loads(fenced[1] if fenced else said)
+    except (json.JSONDecodeError, RecursionError):
         return None
     if not isinstance(found, dict) or not isinstance(found.get("answer"), str):
         return None
-    return _matching(found["answer"], choices)
+    cleaned = found["answer"].strip().lower()
+    return next((choice for choice in choices if choice.lower() == cleaned), None)
 
 
 def read_choice(text: str, choices: Sequence[str]) -> str | None:
     """The one choice that `text` settles on; None where it names none, or more than one.
 
-    Tried in turn: a JSON object; the text is a choice and no more; what stands after the last "answer is" or
-    "answer:"; the choice that the text begins with; the only choice that stands anywhere in it as a word and
-    is not denied ("not yes"). Upper and lower case are the same, but for choices of one letter inside a
-    sentence: "a" is an article there, and the letter must be marked as a choice: "(A)", "A.", "**A**",
-    "option A".
+    Yes and no, letters, and other choices are read by the rules of `vtok_eval.answerers.reading`, as question
+    benchmarks read them.
+
+    Example:
+        >>> read_choice("<think>The answer is no at first.</think>Yes", YES_NO)
+        'yes'
+        >>> read_choice("It is B, not A.", ("A", "B"))
+        'B'
     """
     structured = read_structured(text, choices)
     if structured is not None:
         return structured
-    whole = _matching(text.strip().strip("*_`\"'()[]{}<>.:!, \n"), choices)
-    if whole is not None:
-        return whole
-    for conclusion in reversed(list(_ANSWER_IS.finditer(text))):
-        concluded = _leading(text[conclusion.end() :], choices, concluding=True)
-        if concluded is not None:
-            return concluded
-    leading = _leading(text, choices, concluding=False)
-    mentioned = {choice for choice in choices if _mentions(text, choice)}
-    if leading is not None and (not _one_letter(leading) or mentioned <= {leading}):
-        return leading
-    return mentioned.pop() if len(mentioned) == 1 else None
-
-
-def _matching(text: str, choices: Sequence[str]) -> str | None:
-    cleaned = text.strip().lower()
-    return next((choice for choice in choices if choice.lower() == cleaned), None)
-
-
-def _leading(text: str, choices: Sequence[str], *, concluding: bool) -> str | None:
-    """The choice that `text` begins with, unless another one is set beside it ("A or B")."""
-    bare = text.strip()
-    rest = bare.lstrip(_DECORATION)
-    for choice in sorted(choices, key=len, reverse=True):
-        head, tail = rest[: len(choice)], rest[len(choice) :]
-        if head.lower() != choice.lower() or tail[:1].isalnum():
-            continue
-        marked = len(rest) < len(bare) or tail[:1] in _MARKS
-        if _one_letter(choice) and not (marked or (concluding and head == choice)):
-            continue
-        others = "|".join(re.escape(other) for other in choices if other != choice)
-        beside = re.match(rf"\W*(?:or|and|/)\W*(?:{others})(?!\w)", tail, re.IGNORECASE)
-        return None if others and beside else choice
-    return None
-
-
-def _mentions(text: str, choice: str) -> bool:
-    quoted = re.escape(choice)
-    if _one_letter(choice):
-        forms = (
-            rf"[(\[*`\"]{quoted}[)\]*`\".:]",
-            rf"(?<!\w){quoted}[).:](?!\w)",
-            rf"\b[Oo]ption\s+{quoted}(?!\w)",
-        )
-        return any(re.search(form, text) for form in forms)
-    return re.search(rf"(?<!\w)(?<!not ){quoted}(?!\w)", text, re.IGNORECASE) is not None
-
-
-def _one_letter(choice: str) -> bool:
-    return len(choice) == 1 and choice.isalpha()
+    if sorted(choice.lower() for choice in choices) == ["no", "yes"]:
+        position = read_yes_no(text, choices, choices)
+    elif all(len(choice) == 1 for choice in choices):
+        position = read_letter(text, choices, ())
+    else:
+        position = read_option_text(text, (), choices)
+    return None if position is None else choices[position]

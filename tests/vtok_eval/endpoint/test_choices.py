@@ -37,7 +37,15 @@ LETTERS = ("A", "B", "C", "D")
         ("yes/no", None),
         ("It could be yes, it could be no", None),
         ("The answer is not yes", None),
-        ("I cannot answer no matter what", "no"),  # the only choice it names as a word
+        ("I cannot answer no matter what", None),
+        ("<think>The answer is no at first.</think>Yes", "yes"),
+        ("The answer is no, it seems.\n</think>\n\nYes", "yes"),
+        ("[THINK]no[/THINK] yes</s>", "yes"),
+        ("<|channel|>analysis<|message|>no<|end|><|start|>assistant<|channel|>final<|message|>Yes.", "yes"),
+        ("<think>yes, I am sure of", None),
+        ('<think>{"answer": "no"}</think>{"answer": "yes"}', "yes"),
+        ("\\boxed{No}", "no"),
+        ("はい", "yes"),
         ('{"answer": "maybe"}', None),
         ('{"verdict": "yes"}', "yes"),  # no key "answer", but one choice as a word
         ('{"answer": "ye', None),

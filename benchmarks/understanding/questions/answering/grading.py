@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,8 @@ from benchmarks.understanding.questions.answering.extraction import clean, read_
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import read_as_peer
 from benchmarks.understanding.questions.description import Task
 from benchmarks.understanding.questions.question import Question
+from vtok_eval.answerers.reading.containers import contained
+from vtok_eval.answerers.reading.final_text import final_text
 
 _ARTICLES = {"a", "an", "the"}
 _NUMBERS = {
@@ -56,8 +57,14 @@ def grade(task: Task, question: Question, answer: str | Sequence[float], *, peer
 
 
 def normalised(text: str) -> str:
-    """A free answer for comparison: lower case, without punctuation and articles, one to ten as digits."""
-    plain = unicodedata.normalize("NFKC", clean(text)).lower()
+    """A free answer for comparison: lower case, without punctuation and articles, one to ten as digits.
+
+    Example:
+        >>> normalised("<answer>The Two dogs.</answer>")
+        '2 dogs'
+    """
+    parts = contained(final_text(text))
+    plain = clean(parts.contents[0] if parts.contents else parts.rest).lower()
     plain = re.sub(r"\A(?:the\s+)?answer\s*(?:is|:)\s*", "", plain)
     words = re.sub(r"(?<=\w)['’](?=\w)", "", plain)
     words = re.sub(r"[^\w\s]|_", " ", words)

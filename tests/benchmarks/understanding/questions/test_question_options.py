@@ -332,7 +332,11 @@ class TestReplay:
             ("a.jsonl", '{"id": 1, "answer": 3}', "answer must be a text, or a list"),
             ("a.jsonl", '{"id": 1, "answer": "a"}\n{"id": 1, "answer": "b"}', "was answered before, at"),
             ("a.json", '{"q1": "A", "q1": "B"}', "line 1: the key 'q1' is there twice"),
-            ("a.json", '[{"id": 1, "answer": [0.5, true]}]', "row 0 (line 1): answer must be a text, or a list"),
+            (
+                "a.json",
+                '[{"id": 1, "answer": [0.5, true]}]',
+                "row 0 (line 1): answer must be a text, or a list",
+            ),
             ("a.csv", "id,answer\nq1,A, or B\n", "line 2: has 3 cells, the header has 2 columns"),
             ("a.csv", "id,answer\n,A\n", "line 2: id must be a text or a whole number, not ''"),
             ("a.csv", "id,reply\nq1,A\n", "line 2: needs id and answer"),
