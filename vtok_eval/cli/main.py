@@ -40,7 +40,7 @@ def main() -> None:
     try:
         _refuse_undecodable(sys.argv)
         _add_commands_of_other_packages()
-        app()
+        app(args=_with_ray_address(sys.argv[1:]))
     except VtokEvalError as error:
         typer.echo(f"vtok-eval: {error}", err=True)
         sys.exit(EXIT_USAGE)
@@ -57,6 +57,17 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise SpecError(f"argument {text!r}: its bytes are no UTF-8 text") from error
+
+
+def _with_ray_address(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with the address that `--ray` means where none follows it."""
+    given: list[str] = []
+    for at, text in enumerate(arguments):
+        given.append(text)
+        following = arguments[at + 1 : at + 2]
+        if text == "--ray" and (not following or following[0].startswith("-")):
+            given.append("local")
+    return given
 
 
 def _add_commands_of_other_packages() -> None:

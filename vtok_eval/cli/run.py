@@ -68,6 +68,13 @@ def run(
             help="Run in a process for each device: auto, or a list such as cuda:0,cuda:1 or cpu*4."
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Run on a Ray cluster, a GPU for each process; without an address on one started here.",
+        ),
+    ] = None,
     mix_model: Annotated[
         list[str] | None,
         typer.Option(help="Let --devices mix GPU models: name each, as run.json does. May be repeated."),
@@ -93,8 +100,8 @@ def run(
     from vtok_eval.run.harness import Harness, RunSettings
     from vtok_eval.run.lanes.devices import parse_devices
 
-    if devices is not None and device != "auto":
-        raise SpecError("--device is for one process, --devices for several; give one of them")
+    if device != "auto" and (devices is not None or ray is not None):
+        raise SpecError("--device is for one process; leave it out with --devices or --ray")
     chosen = _choose_suite(
         suite,
         systems=[
@@ -110,7 +117,8 @@ def run(
     )
     settings = RunSettings(
         device=device,
-        devices=() if devices is None else parse_devices(devices),
+        devices=() if devices is None else parse_devices(devices, on_ray=ray is not None),
+        ray=ray,
         mixed_models=tuple(mix_model or ()),
         threads=threads,
         batch_size=batch_size,

@@ -68,11 +68,13 @@ class Harness:
     runner: Runner = field(init=False)
 
     def __post_init__(self) -> None:
-        from vtok_eval.run.lanes.devices import check_devices
+        from vtok_eval.run.lanes.devices import check_devices, check_ray_devices
         from vtok_eval.run.runners.device import choose_device
 
         if self.settings.ray is None:
             check_devices(self.settings.devices, mixed_models=self.settings.mixed_models)
+        else:
+            check_ray_devices(self.settings.devices)
         # The lanes have the devices; the driver only describes the systems.
         self.device = choose_device("cpu" if self.settings.in_lanes else self.settings.device)
         self.runner = make_runner(self.settings, self.device)
@@ -156,7 +158,7 @@ class Harness:
         report = LaneReport()
         lanes = open_lanes(self.suite, self.settings, pending, out=folder.path, cache=self.cache)
         try:
-            run_in_lanes(lanes, journal, pending, report)
+            run_in_lanes(lanes, journal, pending, report, mixed_models=self.settings.mixed_models)
         finally:
             lanes.close()
             session["jobs"] = report.job_seconds

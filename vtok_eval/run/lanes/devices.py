@@ -12,8 +12,10 @@ _BYTES_A_CPU_LANE = 3 * 2**30
 """Memory that a lane may need: an interpreter with torch, networks, decoded clips."""
 
 
-def parse_devices(text: str) -> tuple[str, ...]:
+def parse_devices(text: str, *, on_ray: bool = False) -> tuple[str, ...]:
     """The devices of `auto`, or of a list such as `cuda:0,cuda:1` or `cpu*4`; one lane for each.
+
+    on_ray: `auto` is then left to the cluster: no device is named.
 
     Raises:
         SpecError: an entry is empty, or a count is not a whole number of at least 1.
@@ -23,7 +25,7 @@ def parse_devices(text: str) -> tuple[str, ...]:
         ('cuda:0', 'cpu', 'cpu')
     """
     if text.strip() == "auto":
-        return automatic_devices()
+        return () if on_ray else automatic_devices()
     devices: list[str] = []
     for entry in text.split(","):
         name, star, count = (part.strip() for part in entry.partition("*"))
@@ -64,6 +66,19 @@ def check_devices(devices: Sequence[str], *, mixed_models: Sequence[str] = ()) -
         if not name.startswith("cpu") and names.count(name) > 1:
             raise SpecError(f"--devices names {name} twice; a GPU takes one lane")
     check_models([device_model(device) for device in chosen], mixed_models=mixed_models)
+
+
+def check_ray_devices(devices: Sequence[str]) -> None:
+    """Refuse devices that a Ray cluster cannot be asked for: it chooses which GPU a lane gets.
+
+    Raises:
+        SpecError: an entry that is neither "cpu" nor "cuda".
+    """
+    for name in devices:
+        if name not in {"cpu", "cuda"}:
+            raise SpecError(
+                f"--devices {name}: with --ray an entry is cpu, or cuda for a GPU, which Ray chooses"
+            )
 
 
 def check_models(models: Sequence[str], *, mixed_models: Sequence[str]) -> None:

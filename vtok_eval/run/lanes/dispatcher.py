@@ -14,6 +14,7 @@ from vtok_eval.run.lanes.job_queue import DEATHS_TO_FAIL, JobQueue, LaneJob
 from vtok_eval.run.lanes.messages import (
     CannotRun,
     Died,
+    Interrupted,
     Message,
     Prepared,
     Results,
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 _DEATHS_TO_RETIRE = 3
 """Times that a lane may die while it starts, in a row, before the run goes on without it."""
 _WAIT_S = 0.5
+_LONG_START_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ class _Lane:
     shard: Shard | None = None
     got: set[str] = field(default_factory=set)
     since: float = 0.0
+    starting_since: float = field(default_factory=time.monotonic)
+
+    @property
+    def works(self) -> bool:
+        """Whether it evaluates or starts; one that has waited long for its place on a cluster does not."""
+        starts = not self.started and time.monotonic() - self.starting_since < _LONG_START_S
+        return self.running and (self.shard is not None or starts)
 
 
 class Dispatcher:
@@ -152,13 +161,13 @@ class Dispatcher:
 
     def _next_alone(self, number: int, waiting: Sequence[JobQueue]) -> JobQueue | None:
         """A job that must run alone: for the first lane that may have it, once all others are idle."""
-        if any(lane.running and (lane.shard is not None or not lane.started) for lane in self._lanes):
+        if any(lane.works for lane in self._lanes):
             return None
         for queue in waiting:
             able = [
                 other
                 for other, lane in enumerate(self._lanes)
-                if lane.running and lane.host not in queue.without
+                if lane.running and lane.started and lane.host not in queue.without
             ]
             if able and able[0] == number:
                 return queue
@@ -185,6 +194,8 @@ class Dispatcher:
             self._note_cannot_run(number, message)
         elif isinstance(message, Died):
             self._note_death(number, message)
+        elif isinstance(message, Interrupted):
+            self._note_interruption(number, message)
         elif isinstance(message, Said):
             log.log(message.level, "lane %d: %s", number, message.text)
         else:
@@ -198,6 +209,8 @@ class Dispatcher:
         self._events.append(message)
 
     def _note_results(self, number: int, message: Results) -> None:
+        if self._lanes[number].holds != message.job:  # said while the lane could not be reached
+            self._note_prepared(number, Prepared(message.job))
         self._lanes[number].got.update(name for name, _ in message.results)
         self._events.append(message)
         self._count(self._queues[message.job], len(message.results))
@@ -239,6 +252,19 @@ class Dispatcher:
         queue.preparing = None if queue.preparing == number else queue.preparing
         queue.without[lane.host] = message.reason
 
+    def _note_interruption(self, number: int, message: Interrupted) -> None:
+        """The lane may live: what is left of its shard goes back, and no death is counted."""
+        lane = self._lanes[number]
+        log.warning("lane %d cannot be reached (%s); waiting for it", number, message.reason)
+        lane.started, lane.starting_since = False, time.monotonic()
+        if lane.shard is None or lane.shard.job not in self._queues:
+            self._free(number)
+            return
+        queue = self._queues[lane.shard.job]
+        queue.put_back(lane.shard.without(lane.got))
+        queue.preparing = None if queue.preparing == number else queue.preparing
+        self._free(number)
+
     def _note_death(self, number: int, message: Died) -> None:
         lane = self._lanes[number]
         shard, held = lane.shard, lane.holds
@@ -265,7 +291,7 @@ class Dispatcher:
         queue = self._queues[left.job]
         failed = queue.put_back_after_death(left)
         if failed is not None:
-            self._fail(queue, [failed], _died(message))
+            self._fail(queue, failed.samples, _died(failed.deaths, message))
 
     def _note_death_preparing(self, number: int, left: Shard, message: Died) -> None:
         queue = self._queues[left.job]
@@ -277,7 +303,7 @@ class Dispatcher:
             return
         queue.deaths_preparing += 1
         if queue.deaths_preparing >= DEATHS_TO_FAIL:
-            reason = f"could not be prepared: {_died(message)}"
+            reason = f"could not be prepared: {_died(DEATHS_TO_FAIL, message)}"
             self._events.append(Prepared(left.job))
             self._fail(queue, [sample for shard in queue.shards for sample in shard.samples], reason)
 
@@ -301,8 +327,8 @@ class Dispatcher:
             )
 
 
-def _died(message: Died) -> str:
-    return f"its worker process died {DEATHS_TO_FAIL} times, {message.reason}"
+def _died(times: int, message: Died) -> str:
+    return f"its worker process died {times} times ({message.reason})"
 
 
 def _ending(number: int, message: RunEnds) -> LaneError:

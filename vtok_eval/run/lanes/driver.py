@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import Record
+from vtok_eval.run.lanes.devices import check_models
 from vtok_eval.run.lanes.dispatcher import Dispatcher, Event, JobDone
 from vtok_eval.run.lanes.job_queue import LaneJob
 from vtok_eval.run.lanes.messages import CannotRun, Prepared, Results, Started
@@ -34,11 +35,19 @@ class LaneReport:
     cannot_run: dict[str, str] = field(default_factory=dict)
 
 
-def run_in_lanes(backend: Backend, journal: Journal, jobs: Sequence[PlannedJob], report: LaneReport) -> None:
+def run_in_lanes(
+    backend: Backend,
+    journal: Journal,
+    jobs: Sequence[PlannedJob],
+    report: LaneReport,
+    *,
+    mixed_models: Sequence[str] = (),
+) -> None:
     """Evaluate what is missing of `jobs` and journal it as it comes; `report` is filled meanwhile.
 
     Raises:
         LaneError: no lane can be started, or a lane met a defect.
+        SpecError: lanes have devices of different models, not all named in `mixed_models`.
         VtokEvalError: something that concerns the whole run.
     """
     left = {job.id: _without_record(journal, job) for job in jobs}
@@ -54,6 +63,9 @@ def run_in_lanes(backend: Backend, journal: Journal, jobs: Sequence[PlannedJob],
     with RunProgress(n_jobs=len(work), n_samples=n_samples) as progress:
         for event in dispatcher.run():
             keeper.keep(event)
+            if isinstance(event, Started):
+                models = [str(lane.get("model")) for lane in report.lanes.values()]
+                check_models(models, mixed_models=mixed_models)
             if isinstance(event, Results):
                 progress.add_samples(len(event.results))
             if isinstance(event, JobDone | CannotRun):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vtok_eval.run.lanes.messages import Shard
 
@@ -13,7 +13,9 @@ SHARD_SAMPLES = 32
 DEATHS_TO_GO_SINGLY = 2
 """Lanes that may die with a shard before its samples go one by one."""
 DEATHS_TO_FAIL = 3
-"""Lanes that may die with one sample, or while preparing one job, before it fails."""
+"""Lanes that may die with a sample, or while preparing a job, before it fails."""
+DEATHS_ALONE_TO_FAIL = 2
+"""Those of them that must have had no other sample: one may have died for a reason of its own."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,19 @@ class JobQueue:
         if shard.samples:
             self.shards.appendleft(shard)
 
-    def put_back_after_death(self, left: Shard) -> str | None:
-        """Put back what a dead lane left of its shard; the sample that has to fail, if there is one.
+    def put_back_after_death(self, left: Shard) -> Shard | None:
+        """Put back what a dead lane left of its shard; the shard of one sample that has to fail, if it must.
 
         A sample fails only where lanes have died with it alone. So a shard's samples go one by one after
         `DEATHS_TO_GO_SINGLY` deaths, and the one that kills every lane is found.
         """
-        deaths = left.deaths + 1
-        if len(left.samples) == 1 and deaths >= DEATHS_TO_FAIL:
-            return left.samples[0]
+        single = len(left.samples) == 1
+        left = replace(left, deaths=left.deaths + 1, alone=left.alone + single)
+        if left.deaths >= DEATHS_TO_FAIL and left.alone >= DEATHS_ALONE_TO_FAIL:
+            return left
         parts = [left.samples]
-        if deaths >= DEATHS_TO_GO_SINGLY:
+        if left.deaths >= DEATHS_TO_GO_SINGLY:
             parts = [(sample,) for sample in left.samples]
         for samples in reversed(parts):
-            self.put_back(Shard(left.job, left.system, left.benchmark, samples, deaths))
+            self.put_back(replace(left, samples=samples))
         return None

@@ -37,7 +37,8 @@ class LaneSetup:
 class Shard:
     """Samples of one job that one lane evaluates together.
 
-    job, system, benchmark: as in the plan. samples: their ids. deaths: lanes that have died with it.
+    job, system, benchmark: as in the plan. samples: their ids. deaths: lanes that have died with them;
+    alone: those of the deaths at which the shard had one sample only.
 
     Example:
         >>> Shard("scenes/vtok", "vtok", "scenes", ("a", "b")).without({"a"}).samples
@@ -49,6 +50,7 @@ class Shard:
     benchmark: str
     samples: tuple[str, ...]
     deaths: int = 0
+    alone: int = 0
 
     def without(self, done: Collection[str]) -> Shard:
         """The shard with only the samples that are not in `done`."""
@@ -115,7 +117,14 @@ class Died:
     reason: str
 
 
-Message = Started | Prepared | Results | ShardDone | CannotRun | Said | RunEnds | Died
+@dataclass(frozen=True)
+class Interrupted:
+    """The lane cannot be reached for a while; it may still live. `Started` or `Died` follows."""
+
+    reason: str
+
+
+Message = Started | Prepared | Results | ShardDone | CannotRun | Said | RunEnds | Died | Interrupted
 
 
 class Worker(Protocol):

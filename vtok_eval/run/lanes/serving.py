@@ -40,6 +40,12 @@ class LaneServer:
             log.debug("the worker cannot be made", exc_info=True)
             return [RunEnds(f"{type(error).__name__}: {error}", traceback.format_exc())]
 
+    def state(self) -> list[Message]:
+        """`Started` again, for a driver that had lost the lane; a worker that was never made is made."""
+        if self._worker is None:
+            return self.start()
+        return [*self._warnings.taken(), Started(self._worker.facts())]
+
     def evaluate(self, shard: Shard) -> Iterator[list[Message]]:
         """What the worker tells of a shard, as it comes, each time with the warnings before it."""
         if self._worker is None:

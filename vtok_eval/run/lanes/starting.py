@@ -29,10 +29,40 @@ def open_lanes(
     out: the run folder; lanes log to its `logs/`. cache: the user's cache folder.
 
     Raises:
-        MissingDependencyError, LaneError: there is no Ray, or no cluster at the address.
+        MissingDependencyError, SpecError, LaneError: there is no Ray, or no cluster at the address.
     """
+    if settings.ray is not None:
+        return _open_ray_lanes(suite, settings, jobs, out=out, cache=cache)
     devices = _as_many_as_useful(settings.devices, jobs)
-    setups = [
+    return LocalLanes(_setups(suite, settings, jobs, devices, out=out, cache=cache), logs=out / "logs")
+
+
+def _open_ray_lanes(
+    suite: Suite, settings: RunSettings, jobs: Sequence[PlannedJob], *, out: Path, cache: Path
+) -> Backend:
+    from vtok_eval.run.lanes.ray_lanes import LOCAL, RayLanes, cluster_devices, connect
+
+    address = settings.ray or LOCAL
+    disconnect = connect(address)
+    devices = _as_many_as_useful(settings.devices or cluster_devices(), jobs)
+    log.info("%d lanes on the Ray cluster at %s", len(devices), address)
+    # Every machine has its own feature store and clips, on its own disk.
+    setups = _setups(suite, settings, jobs, devices, out=out, cache=cache if address == LOCAL else None)
+    return RayLanes(
+        setups, gpus=[device == "cuda" for device in devices], logs=out / "logs", disconnect=disconnect
+    )
+
+
+def _setups(
+    suite: Suite,
+    settings: RunSettings,
+    jobs: Sequence[PlannedJob],
+    devices: Sequence[str],
+    *,
+    out: Path,
+    cache: Path | None,
+) -> list[LaneSetup]:
+    return [
         LaneSetup(
             suite=suite,
             settings=settings,
@@ -40,12 +70,11 @@ def open_lanes(
             number=number,
             n_lanes=len(devices),
             out=out.absolute(),
-            cache=cache.absolute(),
+            cache=None if cache is None else cache.absolute(),
             systems={job.system.name: fingerprint(job.system) for job in jobs},
         )
         for number, device in enumerate(devices)
     ]
-    return LocalLanes(setups, logs=out / "logs")
 
 
 def _as_many_as_useful(devices: Sequence[str], jobs: Sequence[PlannedJob]) -> Sequence[str]:

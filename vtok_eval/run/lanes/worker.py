@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import NoResult
-from vtok_eval.errors import MissingDependencyError, RunFolderError, VtokEvalError
+from vtok_eval.errors import LaneError, MissingDependencyError, RunFolderError, VtokEvalError
 from vtok_eval.files.cache_folder import cache_folder
 from vtok_eval.results.records import FAILED_AT, Status
 from vtok_eval.run.jobs import ReadyJob, build_context, make_runner, prepare
@@ -45,9 +45,15 @@ class JobWorker:
 
         Raises:
             SpecError: this machine does not have it.
+            LaneError: this machine does not see the run folder.
         """
         from vtok_eval.run.runners.device import choose_device
 
+        if not setup.out.is_dir():
+            raise LaneError(
+                f"lane {setup.number} on {socket.gethostname()} does not see the run folder {setup.out}; "
+                "put it on storage that every machine of the cluster has at the same place (--out)"
+            )
         self._setup = setup
         self._seed = setup.settings.seed_of(setup.suite)
         self._cache = setup.cache or cache_folder()

@@ -35,13 +35,13 @@ def test_every_sample_has_one_result_whichever_lanes_die(n_lanes, seed):
     left = [12]
 
     def dies() -> bool:
-        left[0] -= (death := left[0] > 0 and chance.random() < 0.03)
+        left[0] -= (death := left[0] > 0 and chance.random() < 0.015)
         return death
 
     results, events = run(ScriptedLanes(n_lanes, dies=dies, seed=seed), jobs())
     assert set(results) == {f"{job}:{i}" for job in range(3) for i in range(100)}
-    # Twelve deaths at random: nearly always none fails, and never one that was not alone with three of them.
-    assert sum(reason is not None for reason in results.values()) <= 4
+    # Lanes that die by chance make no sample fail.
+    assert not any(results.values())
     assert sorted(event.job for event in events if isinstance(event, JobDone)) == ["b/0", "b/1", "b/2"]
 
 
@@ -49,9 +49,9 @@ def test_a_sample_that_kills_its_lane_fails_alone():
     lanes = ScriptedLanes(2, killers={"0:7", "1:33", "1:34"})
     results, _ = run(lanes, jobs())
     assert {name for name, reason in results.items() if reason} == {"0:7", "1:33", "1:34"}
-    assert results["0:7"] == "its worker process died 3 times, killed by SIGKILL"
-    # Two lanes died with each shard, then one with each killer alone; 1:33 and 1:34 share a shard's deaths.
-    assert lanes.starts == 2 + 3 + 3 + 1
+    assert results["0:7"] == "its worker process died 4 times (killed by SIGKILL)"
+    # Two lanes died with each shard, then two with each killer alone; 1:33 and 1:34 share a shard's deaths.
+    assert lanes.starts == 2 + 4 + 4 + 2
 
 
 def test_a_lost_shard_costs_itself_only():
@@ -70,7 +70,7 @@ def test_a_job_whose_preparation_kills_lanes_fails_after_the_third(deaths, faile
     assert sum(reason is not None for reason in results.values()) == failed
     assert {type(event) for event in events} >= {Prepared, JobDone}
     if failed:
-        assert results["0:0"] == "could not be prepared: its worker process died 3 times, while preparing"
+        assert results["0:0"] == "could not be prepared: its worker process died 3 times (while preparing)"
 
 
 def test_where_one_lane_has_the_job_another_that_dies_preparing_leaves_it_to_the_first():

@@ -42,7 +42,7 @@ def test_every_sample_is_journaled_and_every_job_closed(journal):
     records = list(journal.records())
     assert sorted(r.sample_id for r in records) == sorted(s.id for job in jobs for s in job.samples)
     failed = [(r.sample_id, r.reason, r.meta) for r in records if r.status is Status.FAILED]
-    assert failed == [("x7", "its worker process died 3 times, killed by SIGKILL", {"i": 7})]
+    assert failed == [("x7", "its worker process died 4 times (killed by SIGKILL)", {"i": 7})]
     assert {job.id: job.state for job in journal.jobs()} == {job.id: "done" for job in jobs}
     assert report.new_samples == 113
     assert report.job_seconds.keys() == {job.id for job in jobs}
