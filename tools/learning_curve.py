@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vtok_eval.probes.collection import Collection
     from vtok_eval.tokenizers.build import BuildContext
 
+ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS: Mapping[str, str] = {
     "vtok-mean": "vtok:pool=mean,stride=1",
     "vtok-grid": "vtok:pool=grid,stride=1",

@@ -22,7 +22,8 @@ class TrainingOptions(BaseModel):
     width, heads: of the probe. epochs, batch_size, optimizer, weight_decay: of its training. learning_rates:
     each is tried, and the one that reads the validation clips best is kept, per system and probe seed.
     max_channels: groups of features with more are reduced to as many by a PCA of the training split, so that
-    no tokenizer gives the probe more parameters to learn than another.
+    no tokenizer gives the probe more parameters to learn than another. keep: the reader after the "last"
+    epoch, or after the "best" one by the validation score, a choice that adds the validation clips' noise.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class TrainingOptions(BaseModel):
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.1,)
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.5
     max_channels: Count | None = 152
+    keep: Literal["last", "best"] = "last"
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -56,6 +58,7 @@ class TrainingOptions(BaseModel):
             learning_rates=self.learning_rates,
             weight_decay=self.weight_decay,
             max_channels=self.max_channels,
+            keep=self.keep,
         )
 
 

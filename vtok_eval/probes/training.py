@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ class Recipe:
     optimizer: "muon" (matrices by Muon, the rest by AdamW) or "adamw".
     learning_rates: each is tried, the one with the best validation score is kept.
     max_channels: groups of features with more are reduced to as many by a PCA of the training split.
+    keep: the reader after the "last" epoch, or after the "best" one by the validation score.
     """
 
     width: int
@@ -49,6 +50,7 @@ class Recipe:
     learning_rates: tuple[float, ...]
     weight_decay: float
     max_channels: int | None = None
+    keep: Literal["last", "best"] = "best"
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,13 @@ def train_reader(
     device: torch.device,
     description: str,
 ) -> TrainedReader:
-    """Train one reader per learning rate and keep the one that validation likes best.
+    """Train one reader per learning rate and keep the one with the best validation score.
 
     build: makes an untrained reader on `device`, drawn from torch's default generator. An epoch sees every
-    training clip once, in an order that depends on the seed only; of all epochs the one with the best
-    validation score is kept. held_out: the same objective with the validation clips in the place of the
-    training clips; its loss after each epoch is kept in the history. The same inputs give the same numbers on
-    the same device with the same number of threads.
+    training clip once, in an order that depends on the seed only; the recipe says which epoch is kept.
+    held_out: the same objective with the validation clips in the place of the training clips; its loss after
+    each epoch is kept in the history. The same inputs give the same numbers on the same device with the same
+    number of threads.
 
     Raises:
         TokenizerError: training diverges at every learning rate.
@@ -191,7 +193,7 @@ class _Run:
     seed: int
 
     def train(self, progress: tqdm[Any]) -> dict[str, Any]:
-        """Train; the best epoch's `state`, its scores, and the losses of all epochs."""
+        """Train; the kept epoch's `state`, its scores, and the losses of all epochs."""
         optimizers = make_optimizers(self.reader, recipe=self.recipe, learning_rate=self.learning_rate)
         n_clips = self.objective.n_clips
         n_steps = self.recipe.epochs * -(-n_clips // self.recipe.batch_size)
@@ -217,7 +219,7 @@ class _Run:
                 )
                 break
             losses.append(round(total / n_clips, 6))
-            best = self._better(best, epoch + 1)
+            best = self._kept(best, epoch + 1)
             held_out_losses.append(round(self._held_out_loss(), 6))
         return {
             **best,
@@ -244,11 +246,11 @@ class _Run:
                 total += float(self.held_out.loss(self.reader, index)) * len(index)
         return total / n_clips
 
-    def _better(self, best: dict[str, Any], epoch: int) -> dict[str, Any]:
+    def _kept(self, best: dict[str, Any], epoch: int) -> dict[str, Any]:
         self.reader.eval()
         with torch.no_grad():
             score, parts = self.objective.validate(self.reader)
-        if score <= best["validation_score"]:
+        if score <= best["validation_score"] and self.recipe.keep == "best":
             return best
         return {
             "validation_score": score,

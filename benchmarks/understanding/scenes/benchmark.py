@@ -26,7 +26,7 @@ class UnderstandingScenes:
     """Closed-vocabulary attributes of rendered clips, read from frozen tokens by an attentive probe.
 
     The probe, its training and its data are the same for every tokenizer; a tokenizer's own projection is
-    trained with it. All choices (epoch, learning rate) are made on the validation split. `reader=ridge` reads
+    trained with it. The learning rate is chosen on the validation split. `reader=ridge` reads
     the same clips by kernel ridge regression instead, which has one solution and no seed: a second opinion
     about the sign of a difference. The options are explained in `ScenesOptions`.
     """
@@ -54,6 +54,7 @@ class UnderstandingScenes:
         learning_rates: Sequence[float] = (0.1,),
         weight_decay: float = 0.5,
         max_channels: int | None = 152,
+        keep: str = "last",
     ) -> None:
         """Check the options.
 
@@ -77,6 +78,7 @@ class UnderstandingScenes:
             "learning_rates": learning_rates,
             "weight_decay": weight_decay,
             "max_channels": max_channels,
+            "keep": keep,
         }
         self.options = check_options(ScenesOptions, given, benchmark=self.name)
         try:
@@ -165,7 +167,7 @@ class UnderstandingScenes:
             "measures how easily a small probe reads the tokens at a fixed training budget, "
             "not how much information they hold",
             f"all tokenizers share one recipe and the same {options.train_clips} training clips; "
-            f"epoch and learning rate are chosen on {options.validation_clips} validation clips",
+            f"choices are made on {options.validation_clips} validation clips",
         )
         if options.probe_seeds > 1:
             return notes

@@ -29,8 +29,8 @@ class TVAlignRead:
 
     No decoder and no judge: each question is put as words of a closed vocabulary to an attentive probe, which
     says yes or no. The probe, its training questions, clips and steps are the same for every tokenizer; a
-    tokenizer's own projection is trained with it. The epoch and the learning rate are chosen on the
-    validation split. Splits share no photo. The options are explained in `ReadOptions`.
+    tokenizer's own projection is trained with it. The learning rate is chosen on the validation split. Splits
+    share no photo. The options are explained in `ReadOptions`.
     """
 
     name = "tv-align-read"
@@ -56,6 +56,7 @@ class TVAlignRead:
         learning_rates: Sequence[float] = (0.1,),
         weight_decay: float = 0.5,
         max_channels: int | None = 152,
+        keep: str = "last",
     ) -> None:
         """Check the options.
 
@@ -79,6 +80,7 @@ class TVAlignRead:
             "learning_rates": learning_rates,
             "weight_decay": weight_decay,
             "max_channels": max_channels,
+            "keep": keep,
         }
         self.options = check_options(ReadOptions, given, benchmark=self.name)
         counts = {"train": train_clips, "validation": validation_clips}

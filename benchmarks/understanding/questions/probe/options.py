@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -21,6 +21,7 @@ class ProbeOptions(TrainingOptions):
 
     seeds: Count = 1
     batch_size: Count = 128
+    keep: Literal["last", "best"] = "best"
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.25
     learning_rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.03,)
     vocabulary: Count = 1000

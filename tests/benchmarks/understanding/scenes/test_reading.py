@@ -198,6 +198,21 @@ def test_training_facts_say_how_training_went(fakes, make_context):
     assert facts["input_widths"] == facts["widths"] == [12]
 
 
+def test_the_last_epoch_or_the_best_one_is_kept(fakes, make_context):
+    kept = {}
+    for keep in ("last", "best"):
+        context = make_context(folder=f"run {keep}/job")
+        training_of(fakes, epochs=6, keep=keep, learning_rates=(0.1,)).prepare(
+            fakes.system(fakes.Blind()), context
+        )
+        kept[keep] = accounts_of(context)["probes"][0]["chosen"]
+    assert kept["last"]["epoch"] == 6
+    # Without tokens the validation score only fluctuates, and the best of six is an earlier one.
+    assert kept["best"]["epoch"] < 6
+    assert kept["best"]["validation_score"] >= kept["last"]["validation_score"]
+    assert kept["best"]["training_losses"] == kept["last"]["training_losses"]
+
+
 def test_wide_tokens_are_reduced_and_a_projection_that_cannot_follow_is_left_alone(fakes, make_context):
     samples = fakes.samples("test", 96)
     context = make_context(folder="run/reduced")
