@@ -103,9 +103,13 @@ class Inputs:
 
 
 def _name(expected: Expected, subject: Any) -> str:
-    if expected.entry is not None and isinstance(subject, ReconstructedVideos):
-        return subject.original(expected.entry).name
-    return expected.path.name
+    """What the video is called: its path in its folder; a reconstruction has its original's."""
+    if expected.entry is None or isinstance(subject, GeneratedVideos):
+        return expected.path.name
+    if isinstance(subject, ReconstructedVideos):
+        return subject.name_of_original(expected.entry)
+    name: str = subject.name_of(expected.path)
+    return name
 
 
 def _sample(expected: Expected, name: str) -> Sample:

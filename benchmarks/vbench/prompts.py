@@ -12,7 +12,7 @@ from benchmarks.vbench.dimensions import Dimension, dimension
 from vtok_eval.errors import MissingDependencyError, SpecError, VtokEvalError
 from vtok_eval.files.strict_json import JsonValue, parse_json
 from vtok_eval.files.text_files import numbered_lines, read_text
-from vtok_eval.video.folder import VIDEO_SUFFIXES, VideoEntry
+from vtok_eval.video.folder import VIDEO_SUFFIXES, VideoEntry, composed
 
 VIDEOS_PER_PROMPT = 5
 VIDEOS_BEFORE_FILTER = 25
@@ -174,13 +174,13 @@ def standard(
     found: dict[tuple[str | None, int | None], VideoEntry] = {}
     for entry in entries:
         if entry.prompt is not None and entry.index is not None:
-            _enter(found, (entry.prompt, entry.index), entry)
+            _enter(found, (composed(entry.prompt), entry.index), entry)
     expected: list[Expected] = []
     for prompt in prompts:
         earlier: list[Path] = []
         # Where only the first still ones count, the reference takes the names in alphabetical order.
         for index in sorted(range(videos_of(prompt, filtered=filtered)), key=str):
-            known = found.get((prompt.text, index))
+            known = found.get((composed(prompt.text), index))
             path = folder / f"{prompt.text}-{index}.mp4" if known is None else known.path
             expected.append(Expected(path, prompt, index, known, tuple(earlier) if filtered else ()))
             earlier.append(path)
@@ -209,11 +209,14 @@ def custom(
     """
     expected = []
     found: dict[tuple[str | None, int | None], VideoEntry] = {}
+    informed = {composed(prompt): about for prompt, about in information.items()}
     for entry in entries:
-        text = _stem(entry.path) if entry.prompt is None else entry.prompt
-        if entry.prompt is None or entry.index is not None:
+        text = composed(_stem(entry.path) if entry.prompt is None else entry.prompt)
+        if entry.prompt is None:  # in two folders there may be two of one name
+            _enter(found, (str(entry.path.with_name(text)), None), entry)
+        elif entry.index is not None:
             _enter(found, (text, entry.index), entry)
-        known = information.get(text, {})
+        known = informed.get(text, {})
         lacking = {each.name: each for each in chosen if each.information and each.name not in known}
         if lacking and not forgiving:
             each = next(iter(lacking.values()))

@@ -17,7 +17,7 @@ class Caveat(StrEnum):
     SMOKE_TEST = "smoke test"
 
 
-NOT_IDENTITY = ("caveats", "notes", "cost")
+NOT_IDENTITY = ("caveats", "notes", "cost", "not_counted")
 """Keys of a description that say nothing about what is measured; two runs may differ in them."""
 _FIELDS = ("caveats", "options", "data", "notes", "cost")
 

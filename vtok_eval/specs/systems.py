@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +19,8 @@ from vtok_eval.systems import Answerer, DecodingTokenizer, System, SystemKind
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.video.folder import VideoFolder
+
+_log = logging.getLogger(__name__)
 
 _VIDEOS = "videos:"
 _RECONSTRUCTED = "reconstructed:"
@@ -160,12 +163,8 @@ def _build_reconstruction(entry: NamedSpec, context: BuildContext, making: Video
         tokenizer, _folder(where), making.folder / folder_name(entry.name), context.device
     )
     about = describe_tokenizer(tokenizer)
-    facts = {
-        "reconstruction_of": where,
-        "n_videos": len(videos.entries()),
-        "tokenizer": about.identity(),
-    }
-    description = Description(caveats=about.caveats, facts=facts)
+    description = _about_folder(videos.source, where, key="reconstruction_of")
+    description |= Description(caveats=about.caveats, facts={"tokenizer": about.identity()})
     return System(entry.name, entry.spec, SystemKind.VIDEOS, videos, description)
 
 
@@ -180,5 +179,15 @@ def _build_videos(entry: NamedSpec) -> System:
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
     folder = _folder(where)
-    description = Description(facts={"videos": where, "n_videos": len(folder.entries())})
-    return System(entry.name, entry.spec, SystemKind.VIDEOS, folder, description)
+    return System(entry.name, entry.spec, SystemKind.VIDEOS, folder, _about_folder(folder, where, key="videos"))
+
+
+def _about_folder(folder: VideoFolder, where: str, *, key: str) -> Description:
+    """How many videos a folder has, and what lies in it and does not count, which is logged as well."""
+    n_videos, uncounted = len(folder.entries()), folder.uncounted()
+    facts: dict[str, object] = {key: where, "n_videos": n_videos}
+    if not uncounted:
+        return Description(facts=facts)
+    note = f"{where}: {n_videos} videos are counted; not counted: {uncounted.summary()}"
+    _log.warning("%s", note)
+    return Description(facts={**facts, "not_counted": uncounted.to_json()}, notes=(note,))

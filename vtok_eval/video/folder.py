@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vtok_eval.errors import VideoError
-from vtok_eval.files.tables import SUFFIXES, TableRow, read_table
+from vtok_eval.files.tables import SUFFIXES, TableFile, TableRow, read_table
+from vtok_eval.video.uncounted import Uncounted
 
-VIDEO_SUFFIXES = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
+VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".ogv", ".ts", ".webm", ".wmv"),
+)
+"""Of files that count as videos; capitals do not matter."""
 FRAME_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """Of the pictures in a folder of frames; those that VBench looks for."""
 MANIFESTS = tuple(f"manifest{suffix}" for suffix in SUFFIXES if suffix != ".json")
 """Tables that list a folder's videos; capitals do not matter. (Other programs write a manifest.json.)"""
+MANIFEST_COLUMNS = ("path", "prompt", "index")
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,11 @@ class VideoFolder:
     """A folder of videos, the subject of a system of kind "videos".
 
     Files are called `{prompt}-{index}.mp4` as VBench names them, any of `VIDEO_SUFFIXES`; a file called
-    otherwise has no prompt. A folder with pictures in it, called `{prompt}-{index}`, is a video by its frames
-    (not every benchmark reads such). Or else the folder holds a table called `manifest.csv` (or `.tsv`,
-    `.jsonl`, `.parquet`) with the columns path (relative to the folder), prompt and index, of which
-    the last two may be empty; then only the videos listed there count.
+    otherwise has no prompt. Prompts are in composed Unicode (NFC), however the file system stores names. A
+    folder with pictures in it, called `{prompt}-{index}`, is a video by its frames (not every benchmark reads
+    such). Or else the folder holds a table called `manifest.csv` (or `.tsv`, `.jsonl`, `.parquet`) with the
+    columns path (relative to the folder), prompt and index, of which the last two may be empty; then only the
+    videos listed there count.
 
     names: only these files, in place of all; None takes all.
     """
@@ -57,6 +66,46 @@ class VideoFolder:
             VideoError: no such folder, no video in it, or a manifest that cannot be read, has no path
                 column, an index that is no whole number, or one file twice.
         """
+        manifest = self._manifest()
+        entries = list(_from_names(self.path) if manifest is None else _from_manifest(manifest))
+        if self.names is not None:
+            entries = [entry for entry in entries if entry.path.name in self.names]
+        if not entries:
+            raise VideoError(f"{self.path}: no video in this folder ({self._looked_for(manifest)})")
+        return tuple(sorted(entries, key=_order))
+
+    def name_of(self, path: Path) -> str:
+        """What a video is called in this folder: its path from there, with slashes; unique in the folder.
+
+        Example:
+            >>> VideoFolder(Path("clips")).name_of(Path("clips/night/a cat-0.mp4"))
+            'night/a cat-0.mp4'
+        """
+        return Path(os.path.relpath(path, self.path)).as_posix()
+
+    def uncounted(self) -> Uncounted:
+        """What is in the folder, or in its manifest, and does not count.
+
+        Raises:
+            VideoError: as `entries`.
+        """
+        if self.names is not None:
+            return Uncounted()
+        manifest = self._manifest()
+        counted = {os.path.abspath(entry.path) for entry in self.entries()}
+        ignored = [file for file in self.path.iterdir() if os.path.abspath(file) not in counted]
+        folders = {Path(path).parent for path in counted}
+        found = Uncounted.of(
+            [file for file in ignored if manifest is None or file != manifest.path],
+            video_suffixes=VIDEO_SUFFIXES,
+            used_folders=folders,
+        )
+        columns = (
+            [] if manifest is None else [name for name in manifest.columns if name not in MANIFEST_COLUMNS]
+        )
+        return found.with_columns(columns)
+
+    def _manifest(self) -> TableFile | None:
         if not self.path.is_dir():
             what = "is a file, not a folder of videos" if self.path.exists() else "no such folder of videos"
             raise VideoError(f"{self.path}: {what}")
@@ -64,13 +113,24 @@ class VideoFolder:
         if len(manifests) > 1:
             names = " and ".join(file.name for file in manifests)
             raise VideoError(f"{self.path}: has {names}; keep one")
-        entries = list(_from_manifest(manifests[0]) if manifests else _from_names(self.path))
-        if self.names is not None:
-            entries = [entry for entry in entries if entry.path.name in self.names]
-        if not entries:
-            source = manifests[0].name if manifests else f"*{', *'.join(VIDEO_SUFFIXES)}, folders of frames"
-            raise VideoError(f"{self.path}: no video in this folder (looked for {source})")
-        return tuple(sorted(entries, key=_order))
+        return read_table(manifests[0], error=VideoError, names=MANIFEST_COLUMNS) if manifests else None
+
+    def _looked_for(self, manifest: TableFile | None) -> str:
+        if manifest is not None:
+            return f"looked for {manifest.path.name}"
+        looked_for = f"looked for *{', *'.join(VIDEO_SUFFIXES)}, folders of frames"
+        there = Uncounted.of(list(self.path.iterdir()), video_suffixes=VIDEO_SUFFIXES, used_folders=set())
+        return f"{looked_for}; there are {there.summary()}" if there else looked_for
+
+
+def composed(text: str) -> str:
+    """A text in composed Unicode (NFC); macOS stores an accent in a file's name as a character of its own.
+
+    Example:
+        >>> len("e\u0301"), len(composed("e\u0301"))
+        (2, 1)
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def is_frame(file: Path) -> bool:
@@ -96,22 +156,23 @@ def _from_names(folder: Path) -> Iterator[VideoEntry]:
         if not frames and (path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file()):
             continue
         named = re.fullmatch(r"(.+)-(\d+)", path.name if frames else path.stem, flags=re.DOTALL)
-        prompt, index = (named[1], int(named[2])) if named else (None, None)
+        prompt, index = (composed(named[1]), int(named[2])) if named else (None, None)
         yield VideoEntry(path=path, prompt=prompt, index=index)
 
 
-def _from_manifest(manifest: Path) -> Iterator[VideoEntry]:
-    seen: set[Path] = set()
-    for row in read_table(manifest, error=VideoError, names=("path", "prompt", "index")).rows:
+def _from_manifest(manifest: TableFile) -> Iterator[VideoEntry]:
+    seen: set[str] = set()
+    for row in manifest.rows:
         name = row.columns.get("path")
         if not isinstance(name, str) or not name:
             raise VideoError(
                 f"{row.where}: no path; each line has path, prompt and index, not {', '.join(row.columns)}"
             )
-        path = manifest.parent / name
-        if path in seen:
+        path = manifest.path.parent / name
+        normal = os.path.normpath(path)
+        if normal in seen:
             raise VideoError(f"{row.where}: {name} is listed twice")
-        seen.add(path)
+        seen.add(normal)
         yield VideoEntry(path=path, prompt=_prompt(row), index=_index(row))
 
 
@@ -121,7 +182,7 @@ def _prompt(row: TableRow) -> str | None:
         return None
     if not isinstance(value, str):
         raise VideoError(f"{row.where}: prompt must be a text, not {value!r}")
-    return value
+    return composed(value)
 
 
 def _index(row: TableRow) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -118,15 +119,21 @@ class ReconstructedVideos:
         """The video that the entry is a reconstruction of."""
         return self._originals[entry.path].path
 
+    def name_of_original(self, entry: VideoEntry) -> str:
+        """What that video is called in its folder, as `VideoFolder.name_of`."""
+        return self.source.name_of(self.original(entry))
+
     @cached_property
     def _originals(self) -> Mapping[Path, VideoEntry]:
-        originals: dict[Path, VideoEntry] = {}
-        for entry in self.source.entries():
-            path = self.path / f"{entry.path.stem}.mp4"
-            if path in originals:  # two extensions of one name, or one name in two folders of a manifest
-                path = self.path / f"{_short_hash(str(entry.path))}-{entry.path.stem}.mp4"
-            originals[path] = entry
-        return originals
+        entries = self.source.entries()
+        stems = Counter(entry.path.stem for entry in entries)
+        names = [self._file_name(entry, alone=stems[entry.path.stem] == 1) for entry in entries]
+        return {self.path / name: entry for name, entry in zip(names, entries, strict=True)}
+
+    def _file_name(self, entry: VideoEntry, *, alone: bool) -> str:
+        """The original's name; with a hash before it where two have one (two suffixes, or two folders)."""
+        mark = "" if alone else f"{_short_hash(self.source.name_of(entry.path))}-"
+        return f"{mark}{entry.path.stem}.mp4"
 
     def ensure(self, entry: VideoEntry) -> None:
         """Encode the original, decode its tokens and write the clip, unless it is there.

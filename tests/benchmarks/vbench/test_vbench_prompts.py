@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from benchmarks.vbench.benchmark import VBench
-from benchmarks.vbench.dimensions import DIMENSIONS
+from benchmarks.vbench.dimensions import DIMENSIONS, select
+from benchmarks.vbench.inputs import Inputs
 from benchmarks.vbench.package import installed_version
-from benchmarks.vbench.prompts import package_info_file, read_prompts
+from benchmarks.vbench.prompts import Prompt, custom, package_info_file, read_prompts, standard
 from benchmarks.vbench.scorers.prompt_scorers import asked_action
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.systems import System
 from vtok_eval.video.folder import VideoFolder
+from vtok_eval.video.made import ReconstructedVideos
 
 PROMPTS = [
     {"prompt_en": "a cat", "dimension": ["temporal_flickering", "imaging_quality"]},
@@ -141,3 +143,35 @@ def test_the_packages_prompts() -> None:
         if entry.information:
             asked = [prompt for prompt in found if entry.name in prompt.dimensions]
             assert all(entry.name in prompt.information for prompt in asked), entry.name
+
+
+def test_two_files_of_one_name_in_two_folders(tmp_path):
+    """Without prompts and with different ones; their samples' ids are their paths in the folder."""
+    for folder in ("day", "night"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "clip.mp4").write_bytes(b"x")
+    for table in (
+        "path\nday/clip.mp4\nnight/clip.mp4\n",
+        "path,prompt,index\nday/clip.mp4,a,0\nnight/clip.mp4,b,0\n",
+    ):
+        (tmp_path / "manifest.csv").write_text(table)
+        folder = VideoFolder(tmp_path)
+        chosen = select("imaging_quality")
+        system = System("mine", "videos:x", "videos", folder)
+        ids = [sample.id for sample in Inputs(mode="custom").samples(system, chosen)]
+        assert ids == ["day/clip.mp4", "night/clip.mp4"]
+        made = ReconstructedVideos(None, folder, tmp_path / "made", None)
+        system = System("made", "reconstructed:x", "videos", made)
+        assert [sample.id for sample in Inputs(mode="custom").samples(system, chosen)] == ids
+        assert len({entry.path for entry in made.entries()}) == 2
+
+
+def test_decomposed_names_match_prompts_and_information(tmp_path):
+    name = "un cafe\u0301-0.mp4"
+    (tmp_path / name).write_bytes(b"x")
+    entries = VideoFolder(tmp_path).entries()
+    for prompt in ("un caf\u00e9", "un cafe\u0301"):
+        found = standard(entries, [Prompt(prompt, ("color",))], folder=tmp_path)
+        assert found[0].path.name == name
+        (expected,) = custom(entries, select("color"), {prompt: {"color": "brown"}})
+        assert expected.prompt.information == {"color": "brown"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -36,7 +37,6 @@ def write_video(
     stored_format: str | None = None,
 ) -> Path:
     """Write with PyAV alone, not with the encoder under test. `ticks`: each frame's time, in `time_base`."""
-    import av
 
     options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
     with av.open(str(path), "w", format=stored_format, options=options) as container:
@@ -59,7 +59,6 @@ def write_video(
 
 def write_silence(container: object, stream: object, n_samples: int = 8000) -> None:
     """One second of silence at 8 kHz into an open container."""
-    import av
 
     frame = av.AudioFrame.from_ndarray(
         np.zeros((1, n_samples), dtype=np.float32), format="fltp", layout="mono"

