@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.vbench.dimensions import dimension
-from benchmarks.vbench.frames.decoded_frames import DecodedAhead, Decoder, Piece, Task, VideoInfo
+from benchmarks.vbench.frames.decoded_frames import DecodedAhead, Piece
+from benchmarks.vbench.frames.decoders import Decoder, Task, UnsupportedVideoError, VideoHeader
 from benchmarks.vbench.scorers.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import SpecError, VideoError, VtokEvalError
@@ -27,11 +28,15 @@ _DECODERS: tuple[Decoder, ...] = ("decord", "cv2", "decord384")
 
 @dataclass(frozen=True)
 class Video:
-    """A video to be scored, on which dimensions, and what it was made for."""
+    """A video to be scored, on which dimensions, and what it was made for.
+
+    original: the video that it is a reconstruction of, as whose it is sampled.
+    """
 
     path: Path
     dimensions: tuple[str, ...]
     request: Request
+    original: Path | None = None
 
 
 @dataclass
@@ -87,6 +92,7 @@ class VBenchEvaluator:
                 information=target.get("information", {}),
                 earlier=tuple(Path(path) for path in target.get("earlier", ())),
             ),
+            original=None if target.get("original") is None else Path(target["original"]),
         )
 
     def _make(self, sample: Sample) -> str | None:
@@ -114,7 +120,14 @@ class VBenchEvaluator:
 
     def _stream(self, videos: Sequence[Video], decoder: Decoder) -> DecodedAhead:
         tasks = [
-            Task(path=video.path, decoder=decoder, pick=self._pick(names), fps=self.folder_fps)
+            Task(
+                path=video.path,
+                decoder=decoder,
+                pick=self._pick(names),
+                fps=self.folder_fps,
+                dimensions=tuple(names),
+                rate_of=video.original,
+            )
             for video in videos
             if (names := _read_by(decoder, video.dimensions))
         ]
@@ -134,7 +147,10 @@ class VBenchEvaluator:
         return numbers
 
     def _score_one(self, video: Video, streams: Mapping[Decoder, DecodedAhead]) -> VideoScores:
-        """A video that one decoder cannot read has no score at all: what others made of it is not sure."""
+        """A damaged video has no score at all: what another decoder made of it is not sure.
+
+        One that is sound, and that a decoder does not support, has the scores of the other decoders.
+        """
         scores = VideoScores()
         damage: str | None = None
         for decoder in _DECODERS:
@@ -143,6 +159,8 @@ class VBenchEvaluator:
                 continue
             try:
                 self._read(video, names, streams[decoder], scores)
+            except UnsupportedVideoError as error:
+                scores.failures |= dict.fromkeys(names, str(error))
             except VideoError as error:
                 damage = damage or str(error)
         return scores if damage is None else _failed(video, damage)
@@ -167,7 +185,7 @@ class VBenchEvaluator:
 class _Attempt:
     """One dimension's way through one video, until it fails. failure: why, or None. result: see `Pass`."""
 
-    def __init__(self, scorer: Scorer, info: VideoInfo, video: Video) -> None:
+    def __init__(self, scorer: Scorer, info: VideoHeader, video: Video) -> None:
         self.failure: str | None = None
         self.result: VideoResult | None = None
         self._pass: Pass | None = None

@@ -55,7 +55,7 @@ class Inputs:
             VtokEvalError: as `VideoFolder.entries`, `standard`, `custom` and `read_prompt_list`.
         """
         subject = system.subject
-        return [_sample(each, _name(each, subject)) for each in self._expected(subject, chosen)]
+        return [_sample(each, subject) for each in self._expected(subject, chosen)]
 
     def _expected(self, subject: Any, chosen: Sequence[Dimension]) -> list[Expected]:
         if self.mode == "custom":
@@ -112,9 +112,12 @@ def _name(expected: Expected, subject: Any) -> str:
     return name
 
 
-def _sample(expected: Expected, name: str) -> Sample:
+def _sample(expected: Expected, subject: Any) -> Sample:
+    original = None
+    if expected.entry is not None and isinstance(subject, ReconstructedVideos):
+        original = str(subject.original(expected.entry))
     return Sample(
-        id=name,
+        id=_name(expected, subject),
         cluster=expected.prompt.text,
         target={
             "path": str(expected.path),
@@ -124,6 +127,7 @@ def _sample(expected: Expected, name: str) -> Sample:
             "index": expected.index,
             "known": expected.entry is not None,
             "earlier": [str(path) for path in expected.earlier],
+            "original": original,
         },
         meta={"prompt": expected.prompt.text, "index": expected.index},
     )

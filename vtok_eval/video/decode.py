@@ -16,11 +16,12 @@ from vtok_eval.video.opening import (
     frames,
     has_presentation_times,
     opened,
+    packets,
     stated_duration_s,
     stated_rate,
 )
 from vtok_eval.video.orientation import Orientation
-from vtok_eval.video.packet_index import packet_index
+from vtok_eval.video.packet_index import PacketIndex, packet_index
 from vtok_eval.video.seeking import SEEK_COSTS_PACKETS, IrregularVideoError, frames_by_seeking
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from vtok_eval.data import Clip
 
-__all__ = ["DecodeLimits", "VideoInfo", "count_frames", "decode", "probe"]
+__all__ = ["DecodeLimits", "VideoInfo", "check_whole", "count_frames", "decode", "probe"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class VideoInfo:
     rotation_degrees: clockwise turn that makes the stored picture upright: 0, 90, 180 or 270.
     mirrored: whether the stored picture is mirrored left to right before that turn.
     duration_s: in seconds, as stated; None where it is not.
+    codec: FFmpeg's name of it, as "h264". pixel_format: FFmpeg's name of it, as "yuv420p".
     """
 
     n_frames: int | None
@@ -50,6 +52,8 @@ class VideoInfo:
     rotation_degrees: int
     mirrored: bool
     duration_s: float | None
+    codec: str
+    pixel_format: str
 
 
 def probe(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> VideoInfo:
@@ -76,6 +80,8 @@ def probe(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> VideoIn
             rotation_degrees=orientation.degrees,
             mirrored=orientation.mirrored,
             duration_s=stated_duration_s(video),
+            codec=video.stream.codec.canonical_name,
+            pixel_format=frame.format.name,
         )
 
 
@@ -90,14 +96,27 @@ def count_frames(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> 
     path = Path(path)
     index = packet_index(path, limits)
     if index is not None:
-        if index.truncated:
-            raise VideoError(index.truncated)
-        if index.damaged:
-            raise VideoError(f"{path}: truncated or damaged: packet {index.damaged[0]} is not whole")
+        _check_index(path, index)
     count = index.n_frames if index else _count_by_decoding(path, limits)
     if count == 0:
         raise VideoError(f"{path}: has a video stream but no frame in it")
     return count
+
+
+def check_whole(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> None:
+    """Refuse a file that is missing, empty, not a video or cut short, without decoding its frames.
+
+    Raises:
+        VideoError: as `decode`, as far as packets show it.
+    """
+    path = Path(path)
+    index = packet_index(path, limits)
+    if index is not None:
+        _check_index(path, index)
+        return
+    with opened(path, limits) as video:
+        for _ in packets(video, PacketCount()):
+            pass
 
 
 def count_frames_to_sample(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> int:
@@ -111,6 +130,13 @@ def count_frames_to_sample(path: str | Path, *, limits: DecodeLimits = DEFAULT_L
     """
     index = packet_index(Path(path), limits)
     return index.n_frames if index and index.n_frames else count_frames(path, limits=limits)
+
+
+def _check_index(path: Path, index: PacketIndex) -> None:
+    if index.truncated:
+        raise VideoError(index.truncated)
+    if index.damaged:
+        raise VideoError(f"{path}: truncated or damaged: packet {index.damaged[0]} is not whole")
 
 
 def _count_by_decoding(path: Path, limits: DecodeLimits) -> int:

@@ -162,7 +162,8 @@ def _from_table(video: OpenedVideo, file_size: int) -> PacketIndex | None:
             collected.add(stamp, is_key=entry.is_keyframe, is_shown=not entry.is_discard)
     truncated = None
     if n_whole < (promised := len(stream.index_entries)):
-        truncated = f"{video.path}: truncated: {n_whole} of the {promised} frames in its index are there"
+        lacking = f"{n_whole} of the {promised} frames in its index are there"
+        truncated = f"{video.path}: truncated or damaged: {lacking}"
     return replace(collected.index(stamped_by="dts"), truncated=truncated)
 
 

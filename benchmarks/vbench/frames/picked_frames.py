@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
 
 
 class PickedFrames:
@@ -32,7 +33,7 @@ class PickedFrames:
         return np.stack([self._held[number] for number in self._numbers])
 
 
-def length_of(video: VideoInfo) -> int:
+def length_of(video: VideoHeader) -> int:
     """How many frames a video has, of which some are to be picked.
 
     Raises:

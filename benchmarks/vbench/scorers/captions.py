@@ -13,7 +13,8 @@ from benchmarks.vbench.scorers.scorer import Request, VideoResult, middle_frames
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 N_FRAMES = 16
@@ -33,7 +34,7 @@ class Scene:
         """The middles of 16 equal intervals."""
         return middle_frames(n_frames, N_FRAMES)
 
-    def begin(self, video: VideoInfo, request: Request) -> ScenePass:
+    def begin(self, video: VideoHeader, request: Request) -> ScenePass:
         """Start a video.
 
         Raises:

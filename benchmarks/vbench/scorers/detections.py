@@ -19,7 +19,8 @@ from vtok_eval.errors import SpecError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 N_FRAMES = 16
@@ -36,7 +37,7 @@ class _Detections:
         """The middles of 16 equal intervals."""
         return middle_frames(n_frames, N_FRAMES)
 
-    def begin(self, video: VideoInfo, request: Request) -> DetectionPass:
+    def begin(self, video: VideoHeader, request: Request) -> DetectionPass:
         """Start a video.
 
         Raises:

@@ -12,7 +12,8 @@ from benchmarks.vbench.networks.raft import RaftFlow
 from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_size
 
 if TYPE_CHECKING:
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 LARGEST_SHARE = 0.05
@@ -74,7 +75,7 @@ class DynamicDegree:
         """Every frame is read; which are compared depends on the frame rate."""
         return None
 
-    def begin(self, video: VideoInfo, request: Request) -> DynamicPass:
+    def begin(self, video: VideoHeader, request: Request) -> DynamicPass:
         """Start a video."""
         return DynamicPass(video, self)
 
@@ -100,7 +101,7 @@ class DynamicDegree:
 class DynamicPass:
     """One video: keeps the frames that are compared."""
 
-    def __init__(self, video: VideoInfo, scorer: DynamicDegree) -> None:
+    def __init__(self, video: VideoHeader, scorer: DynamicDegree) -> None:
         self._video = video
         self._scorer = scorer
         self._interval = max(1, round(video.fps / 8))

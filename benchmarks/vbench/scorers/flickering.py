@@ -10,7 +10,8 @@ from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_frames
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 
@@ -24,7 +25,7 @@ class TemporalFlickering:
         """Every frame."""
         return None
 
-    def begin(self, video: VideoInfo, request: Request) -> FlickeringPass:
+    def begin(self, video: VideoHeader, request: Request) -> FlickeringPass:
         """Start a video."""
         return FlickeringPass(video)
 
@@ -32,7 +33,7 @@ class TemporalFlickering:
 class FlickeringPass:
     """One video: sums of absolute differences, in whole numbers."""
 
-    def __init__(self, video: VideoInfo) -> None:
+    def __init__(self, video: VideoHeader) -> None:
         self._video = video
         self._before: NDArray | None = None
         self._sum = 0.0

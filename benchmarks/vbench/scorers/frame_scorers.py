@@ -12,7 +12,8 @@ from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_frames
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 
@@ -38,7 +39,7 @@ class SubjectConsistency(_AllFrames):
         self._batch = networks.large_batch
         self._transform = vbench_module("utils").dino_transform(224)
 
-    def begin(self, video: VideoInfo, request: Request) -> ConsistencyPass:
+    def begin(self, video: VideoHeader, request: Request) -> ConsistencyPass:
         """Start a video."""
         return ConsistencyPass(video, self._features, dimension="subject consistency")
 
@@ -53,7 +54,7 @@ class BackgroundConsistency(_AllFrames):
         self._encode = networks.clip(table.CLIP_B32).encode_image
         self._batch = networks.batch
 
-    def begin(self, video: VideoInfo, request: Request) -> ConsistencyPass:
+    def begin(self, video: VideoHeader, request: Request) -> ConsistencyPass:
         """Start a video."""
         return ConsistencyPass(video, self._features, dimension="background consistency")
 
@@ -64,7 +65,7 @@ class BackgroundConsistency(_AllFrames):
 class ConsistencyPass:
     """Mean over frames of (cosine with the frame before + cosine with the first) / 2, negatives as 0."""
 
-    def __init__(self, video: VideoInfo, features: _Features, *, dimension: str) -> None:
+    def __init__(self, video: VideoHeader, features: _Features, *, dimension: str) -> None:
         self._video = video
         self._features = features
         self._dimension = dimension
@@ -108,7 +109,7 @@ class AestheticQuality(_AllFrames):
         self._head = networks.aesthetic_head()
         self._batch = networks.batch
 
-    def begin(self, video: VideoInfo, request: Request) -> MeanPass:
+    def begin(self, video: VideoHeader, request: Request) -> MeanPass:
         """Start a video."""
         return MeanPass(self._scores, scale=10.0)
 
@@ -133,7 +134,7 @@ class ImagingQuality(_AllFrames):
         # With this flag, and every module within it in evaluation mode, the model takes patches for images.
         self._musiq.training = True
 
-    def begin(self, video: VideoInfo, request: Request) -> MeanPass:
+    def begin(self, video: VideoHeader, request: Request) -> MeanPass:
         """Start a video."""
         return MeanPass(self._scores, scale=100.0)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 LEAST_PROBABILITY = 0.85
@@ -38,7 +39,7 @@ class TextVideoConsistency:
         """The middles of 8 equal intervals."""
         return middle_frames(n_frames, self.N_FRAMES)
 
-    def begin(self, video: VideoInfo, request: Request) -> TextVideoPass:
+    def begin(self, video: VideoHeader, request: Request) -> TextVideoPass:
         """Start a video."""
         return TextVideoPass(self, middle_frames(length_of(video), self.N_FRAMES), request.prompt)
 
@@ -89,7 +90,7 @@ class AppearanceStyle:
         """Every frame."""
         return None
 
-    def begin(self, video: VideoInfo, request: Request) -> StylePass:
+    def begin(self, video: VideoHeader, request: Request) -> StylePass:
         """Start a video.
 
         Raises:
@@ -149,7 +150,7 @@ class HumanAction:
         """The middles of 16 equal intervals."""
         return middle_frames(n_frames, self.N_FRAMES)
 
-    def begin(self, video: VideoInfo, request: Request) -> ActionPass:
+    def begin(self, video: VideoHeader, request: Request) -> ActionPass:
         """Start a video."""
         return ActionPass(self, middle_frames(length_of(video), self.N_FRAMES), asked_action(request.prompt))
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 SCORERS: Mapping[str, str] = {
@@ -88,7 +89,7 @@ class Scorer(Protocol):
         """Which frames it needs, in order and perhaps repeated; None for all."""
         ...
 
-    def begin(self, video: VideoInfo, request: Request) -> Pass:
+    def begin(self, video: VideoHeader, request: Request) -> Pass:
         """Start a video."""
         ...
 
@@ -118,7 +119,7 @@ LEAST_FLOW_SIDE = 128
 is a single pixel wide, they divide by 0 and all that follows is nan."""
 
 
-def need_size(video: VideoInfo, height: int, width: int, *, multiple: int, dimension: str) -> None:
+def need_size(video: VideoHeader, height: int, width: int, *, multiple: int, dimension: str) -> None:
     """Refuse a video whose frames, padded to a multiple, are too small for optical flow.
 
     The reference scores such a video: nan makes it "not dynamic" and its motion smoothness anything.
@@ -134,7 +135,7 @@ def need_size(video: VideoInfo, height: int, width: int, *, multiple: int, dimen
         )
 
 
-def need_frames(video: VideoInfo, n_frames: int, *, least: int, dimension: str) -> None:
+def need_frames(video: VideoHeader, n_frames: int, *, least: int, dimension: str) -> None:
     """Refuse a video that is too short for a dimension.
 
     Raises:

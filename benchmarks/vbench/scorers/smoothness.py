@@ -14,7 +14,8 @@ from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_frames, 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
 
@@ -34,7 +35,7 @@ class MotionSmoothness:
         """Every frame."""
         return None
 
-    def begin(self, video: VideoInfo, request: Request) -> SmoothnessPass:
+    def begin(self, video: VideoHeader, request: Request) -> SmoothnessPass:
         """Start a video."""
         return SmoothnessPass(video, self)
 
@@ -61,7 +62,7 @@ class MotionSmoothness:
 class SmoothnessPass:
     """One video: keeps the frames that wait for their right neighbour."""
 
-    def __init__(self, video: VideoInfo, scorer: MotionSmoothness) -> None:
+    def __init__(self, video: VideoHeader, scorer: MotionSmoothness) -> None:
         self._video = video
         self._scorer = scorer
         self._waiting: Tensor | None = None

@@ -18,7 +18,8 @@ from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_size
 from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
-    from benchmarks.vbench.frames.decoded_frames import Piece, VideoInfo
+    from benchmarks.vbench.frames.decoded_frames import Piece
+    from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
     from benchmarks.vbench.scorers.scorer import Pass
 
@@ -62,7 +63,7 @@ class StillFlickering:
         """Every frame."""
         return None
 
-    def begin(self, video: VideoInfo, request: Request) -> StillPass:
+    def begin(self, video: VideoHeader, request: Request) -> StillPass:
         """Start a video."""
         return StillPass(
             video=video,
@@ -71,7 +72,7 @@ class StillFlickering:
             kept=KeptFrames(self._networks.device),
         )
 
-    def is_still(self, video: VideoInfo, frames: KeptFrames) -> bool:
+    def is_still(self, video: VideoHeader, frames: KeptFrames) -> bool:
         """Whether a video's frames hardly move: neither pair by pair nor from end to end.
 
         Pairs that cannot change the answer are not looked at.
@@ -98,7 +99,7 @@ class StillFlickering:
                 return False
         return True
 
-    def _counts(self, video: VideoInfo, frames: KeptFrames, earlier: Sequence[Path]) -> bool:
+    def _counts(self, video: VideoHeader, frames: KeptFrames, earlier: Sequence[Path]) -> bool:
         self._known[video.path] = self.is_still(video, frames)
         if not self._known[video.path]:
             return False
@@ -119,7 +120,7 @@ class StillFlickering:
         return self._known[path]
 
     def _read_and_look(self, path: Path) -> bool:
-        from benchmarks.vbench.frames.decoded_frames import Task, open_video
+        from benchmarks.vbench.frames.decoders import Task, open_video
 
         info, batches = open_video(Task(path, "cv2"))
         frames = KeptFrames(self._networks.device)
@@ -132,7 +133,7 @@ class StillFlickering:
 class StillPass:
     """One video: keeps its frames, which the filter looks at once all are there."""
 
-    video: VideoInfo
+    video: VideoHeader
     flickering: Pass
     counts: Callable[[KeptFrames], bool]
     kept: KeptFrames

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.vbench.frames import decoded_frames as frames
-from benchmarks.vbench.frames.decoded_frames import DecodedAhead, Decoder, Task
+from benchmarks.vbench.frames import decoders as frames
+from benchmarks.vbench.frames.decoded_frames import DecodedAhead
+from benchmarks.vbench.frames.decoders import Decoder, Task
 from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.scorers.scorer import middle_frames
 from vtok_eval.errors import VideoError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.vbench.frames.decoded_frames import Task, open_video
+from benchmarks.vbench.frames.decoders import Task, open_video
 from benchmarks.vbench.frames.image_frames import frame_files, gif_length, read_folder, read_gif
 from vtok_eval.errors import VideoError
 from vtok_eval.video.folder import VideoFolder

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.vbench.benchmark import VBench
 from benchmarks.vbench.evaluator import VBenchEvaluator, Video
-from benchmarks.vbench.frames.decoded_frames import Task, open_video
+from benchmarks.vbench.frames.decoders import Task, open_video
 from benchmarks.vbench.networks.metric_models import Networks
 from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.result_files import PER_VIDEO_SCALE

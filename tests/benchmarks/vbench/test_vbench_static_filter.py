@@ -74,7 +74,7 @@ def reference_rule(positions: list[float], *, side: int) -> bool:
 def test_any_positions_give_the_references_answer(filter_alone: StillFlickering) -> None:
     import torch
 
-    from benchmarks.vbench.frames.decoded_frames import VideoInfo
+    from benchmarks.vbench.frames.decoders import VideoHeader
 
     draw, answers = random.Random(0), []
     for _ in range(300):
@@ -85,7 +85,7 @@ def test_any_positions_give_the_references_answer(filter_alone: StillFlickering)
         frames.add(
             np.broadcast_to(np.array(positions, np.uint8)[:, None, None, None], (n_frames, 121, 122, 3))
         )
-        still = filter_alone.is_still(VideoInfo(Path("x"), None, 8.0), frames)
+        still = filter_alone.is_still(VideoHeader(Path("x"), None, 8.0), frames)
         assert still == reference_rule([float(at) for at in positions], side=121)
         assert Flow.looked_at <= n_frames + 1
         answers.append(still)
@@ -100,7 +100,7 @@ def test_only_the_first_five_still_ones_count_in_any_order(
     """Of eight videos, 0 1 3 4 6 7 are still: 0 1 3 4 6 count. One that cannot be read is not still."""
     import torch
 
-    from benchmarks.vbench.frames.decoded_frames import VideoInfo
+    from benchmarks.vbench.frames.decoders import VideoHeader
 
     paths = [Path(f"a-{number}.mp4") for number in range(8)]
     still = dict(zip(paths, (True, True, False, True, True, False, True, True), strict=True))
@@ -118,7 +118,7 @@ def test_only_the_first_five_still_ones_count_in_any_order(
         counted = {
             number
             for number in order
-            if filter_alone._counts(VideoInfo(paths[number], None, 8.0), nothing, paths[:number])
+            if filter_alone._counts(VideoHeader(paths[number], None, 8.0), nothing, paths[:number])
         }
         assert counted == {0, 1, 3, 4, 6}
 
