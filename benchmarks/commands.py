@@ -1,4 +1,4 @@
-"""The command line's part about benchmarks' data, weights and servers: data, answers, doctor vbench."""
+"""The command line's part about benchmarks' data and servers: data, answers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,3 @@ def answers(
 
     written, unread = write_answers_of_run(run, benchmark, system or None, out)
     typer.echo(f"{out}: {written:,} answers" + (f", {unread:,} of them unread (-1)" if unread else ""))
-
-
-def vbench_doctor(*, fetch: bool, hashes: bool) -> int:
-    """Say what each of VBench's dimensions needs, where it is looked for, and whether it is there.
-
-    Returns the exit code: 0 where every dimension is ready, else 1.
-    """
-    from benchmarks.vbench.doctor import main
-
-    return main(["all", *(["--fetch"] if fetch else []), *(["--hash"] if hashes else [])])

@@ -205,6 +205,7 @@ COMMANDS = Registry(
         "verify": "reports.commands:verify",
         "export": "reports.commands:export",
         "tv-align": "tv_align.commands:app",
+        "vbench": "benchmarks.vbench.commands:app",
         "train": "vtok_eval.cli.train:app",
     },
 )
@@ -215,7 +216,7 @@ DETAILS = Registry(
 )
 """What `vtok-eval list` says of names beyond a line each; called with where data are looked for."""
 
-DOCTORS = Registry("doctor", {"vbench": "benchmarks.commands:vbench_doctor"})
+DOCTORS = Registry("doctor", {"vbench": "benchmarks.vbench.commands:doctor"})
 
 WEIGHTS = Registry(
     "weight",

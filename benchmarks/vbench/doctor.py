@@ -1,19 +1,14 @@
-"""What each dimension of VBench needs, where it is looked for, whether it is there; fetches it when asked.
-
-python -m benchmarks.vbench.doctor [--fetch] [DIMENSION ...]
-"""
+"""What each dimension of VBench needs, where it is looked for, whether it is there; fetches it when asked."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.util
 import shutil
-import sys
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +16,7 @@ from typing import BinaryIO
 
 from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, WeightFile, select
 from benchmarks.vbench.networks.weights import find, places, why_not
-from vtok_eval.errors import UnknownNameError, VtokEvalError
+from vtok_eval.errors import VtokEvalError
 
 _BLOCK = 1 << 20
 
@@ -106,26 +101,34 @@ def fetch(file: WeightFile) -> Path:
     return target
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command of this module's docstring; 0 where everything asked for is ready, else 1."""
-    parser = argparse.ArgumentParser(description="what VBench's dimensions need, and whether it is here")
-    parser.add_argument("dimensions", nargs="*", default=["all"], metavar="DIMENSION")
-    parser.add_argument("--fetch", action="store_true", help="download what is missing and can be")
-    parser.add_argument("--hash", action="store_true", help="read every file and show its SHA-256")
-    options = parser.parse_args(arguments)
-    try:
-        chosen = select(options.dimensions)
-    except UnknownNameError as error:
-        parser.exit(2, f"{error}\n")
-    if options.fetch:
+def report(
+    dimensions: str | Sequence[str] = "all",
+    *,
+    fetch_missing: bool = False,
+    hashes: bool = False,
+    say: Callable[[str], None],
+) -> int:
+    """Say what the dimensions need and whether it is there, line by line.
+
+    fetch_missing: download what is missing and can be, first. hashes: read every file for its SHA-256.
+
+    Returns:
+        0 where everything asked for is ready, else 1.
+
+    Raises:
+        UnknownNameError: a dimension does not exist.
+    """
+    chosen = select(dimensions)
+    if fetch_missing:
         missing = dict.fromkeys(file for entry in chosen for file in entry.weights if find(file) is None)
         for file in missing:
             try:
-                sys.stdout.write(f"fetched {fetch(file)}\n")
+                say(f"fetched {fetch(file)}")
             except FetchError as error:
-                sys.stdout.write(f"{error}\n")
-    states = inspect(chosen, hashes=options.hash)
-    sys.stdout.write("\n".join(lines(states)) + "\n")
+                say(str(error))
+    states = inspect(chosen, hashes=hashes)
+    for line in lines(states):
+        say(line)
     return int(any(state.not_run for state in states))
 
 
@@ -212,7 +215,3 @@ def _check(file: WeightFile, part: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,7 @@
-"""Quality, Semantic and Total of a run folder, with intervals; and its scores as the reference writes them.
-
-python -m benchmarks.vbench.run_totals RUN_FOLDER [--json FOLDER]
-"""
+"""Quality, Semantic and Total of a run folder with intervals, and its scores in the form of the reference."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,24 +104,6 @@ def write_reference_files(found: SystemTotals, folder: Path) -> Path:
     return path
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command of this module's docstring; 2 where there is nothing to show."""
-    parser = argparse.ArgumentParser(description="VBench's totals of a run")
-    parser.add_argument("run", type=Path, metavar="RUN_FOLDER")
-    parser.add_argument("--json", type=Path, default=None, help="folder for the reference's result files")
-    options = parser.parse_args(arguments)
-    try:
-        found = of_run(options.run)
-    except VtokEvalError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    for each in found:
-        sys.stdout.write("\n".join(lines(each)) + "\n")
-        if options.json:
-            sys.stdout.write(f"  written: {write_reference_files(each, options.json)}\n")
-    return 0
-
-
 def _of_system(system: str, records: Sequence[Record]) -> SystemTotals:
     videos = []
     per_video: dict[str, dict[str, float]] = {}
@@ -148,7 +125,3 @@ def _value(value: float, span: Interval | None) -> str:
     if span is None:
         return f"{100 * value:.2f} % (one prompt: no interval)"
     return f"{100 * value:.2f} % [{100 * span.low:.2f}, {100 * span.high:.2f}]"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

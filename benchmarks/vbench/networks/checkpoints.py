@@ -1,15 +1,7 @@
-"""Reads checkpoints without running what may be in them; converts, when asked, one that cannot be read so.
-
-    python -m benchmarks.vbench.networks.checkpoints FILE
-
-unpickles FILE, which runs any code that whoever made it put there, and writes its tensors beside it as
-FILE.safetensors, which is then read in its place.
-"""
+"""Reads checkpoints without running what may be in them; converts, when asked, one that cannot be read so."""
 
 from __future__ import annotations
 
-import argparse
-import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +11,6 @@ from vtok_eval.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-_log = logging.getLogger(__name__)
 
 
 class CheckpointError(MissingDependencyError):
@@ -54,9 +44,9 @@ def read_tensors(path: Path, *, within: str | None = None) -> dict[str, Tensor]:
             place = f" --within {within}" if within else ""
             raise CheckpointError(
                 f"{path}: holds more than tensors and is not unpickled unasked; if you trust its source, "
-                f"convert it once: python -m benchmarks.vbench.networks.checkpoints '{path}'{place}"
+                f"convert it once: vtok-eval vbench convert '{path}'{place}"
             ) from error
-        raise CheckpointError(f"{path}: is no PyTorch checkpoint, or is damaged") from error
+        raise CheckpointError(f"{path}: is not a PyTorch checkpoint, or is damaged") from error
     except (RuntimeError, EOFError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: cannot be read; cut short or damaged? ({reason})") from error
@@ -109,18 +99,6 @@ def convert(path: Path, *, within: str | None = None) -> Path:
     return target
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command of this module's docstring."""
-    parser = argparse.ArgumentParser(description="unpickle a trusted checkpoint and keep its tensors")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--within", default=None, help="the key that holds the tensors, such as state_dict")
-    options = parser.parse_args(arguments)
-    try:
-        _log.warning("written: %s", convert(options.file, within=options.within))
-    except CheckpointError as error:
-        parser.exit(2, f"{error}\n")
-
-
 def _is_whole(path: Path) -> bool:
     """Whether the file is a zip archive as torch.save writes it, or an older pickle."""
     import zipfile
@@ -146,8 +124,3 @@ def _tensors(path: Path, content: Any, within: str | None) -> dict[str, Tensor]:
             f"{path}: holds no tensors {place}by name; is it a checkpoint of another model?"
         )
     return tensors
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    main()

@@ -282,7 +282,7 @@ def _path(file: WeightFile) -> Path:
     found = find(file)
     if found is None:
         raise MissingDependencyError(
-            f"VBench: {places(file)[0]} is missing; python -m benchmarks.vbench.doctor says how to get it"
+            f"VBench: {places(file)[0]} is missing; `vtok-eval doctor vbench` says how to get it"
         )
     return found
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from benchmarks.vbench.commands import app
 from benchmarks.vbench.dimensions import DIMENSIONS
 from benchmarks.vbench.result_files import read_results
-from benchmarks.vbench.run_totals import lines, main, of_records, write_reference_files
+from benchmarks.vbench.run_totals import lines, of_records, write_reference_files
+from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Record, Status
 
 
@@ -68,6 +71,18 @@ def test_the_references_file_is_written(tmp_path: Path) -> None:
     assert read["imaging_quality"].videos == {"a-0.mp4": 0.5}
 
 
-def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 2
-    assert str(tmp_path) in capsys.readouterr().err
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["totals", str(tmp_path)])
+    assert isinstance(done.exception, RunFolderError)
+    assert str(tmp_path) in str(done.exception)
+
+
+def test_totals_of_a_run_and_the_references_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of_records([record("a-0.mp4", "a", {"imaging_quality": 0.5}), FAILED])
+    monkeypatch.setattr("benchmarks.vbench.run_totals.of_run", lambda run: found)
+    done = CliRunner().invoke(app, ["totals", "runs/mine", "--json", str(tmp_path / "new")])
+    assert done.exit_code == 0
+    assert "Imaging quality: 50.00 % (one prompt: no interval)" in done.stdout
+    written = tmp_path / "new" / "videos_mine_eval_results.json"
+    assert f"written: {written}" in done.stdout
+    assert written.is_file()

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from benchmarks.vbench import doctor
+from benchmarks.vbench.commands import app
 from benchmarks.vbench.dimensions import CLIP_B32, GRIT, RAFT, VICLIP_WORDS, WeightFile, dimension
 from benchmarks.vbench.doctor import FetchError, fetch, inspect, lines
-from benchmarks.vbench.networks import checkpoints
 from benchmarks.vbench.networks.checkpoints import CheckpointError, converted_path, load_into, read_tensors
+from vtok_eval.cli.main import app as main_app
+from vtok_eval.errors import UnknownNameError
 
 
 class Surprise:
@@ -50,10 +53,11 @@ def test_tensors_are_read_also_from_within(tmp_path: Path) -> None:
 def test_code_in_a_checkpoint_does_not_run_until_asked(tmp_path: Path) -> None:
     path, touched = tmp_path / "x.pth", tmp_path / "touched"
     torch.save({"state_dict": {"a": torch.ones(2)}, "config": Surprise(touched)}, path)
-    with pytest.raises(CheckpointError, match=r"vbench.networks.checkpoints '.*x\.pth' --within state_dict"):
+    with pytest.raises(CheckpointError, match=r"vtok-eval vbench convert '.*x\.pth' --within state_dict"):
         read_tensors(path, within="state_dict")
     assert not touched.exists()
-    checkpoints.main([str(path), "--within", "state_dict"])
+    done = CliRunner().invoke(app, ["convert", str(path), "--within", "state_dict"])
+    assert done.stdout == f"written: {converted_path(path)}\n"
     assert touched.exists()
     assert read_tensors(path, within="state_dict")["a"].tolist() == [1, 1]
     path.unlink()
@@ -157,16 +161,18 @@ def test_what_a_package_ships_is_copied(cache: Path) -> None:
     assert (cache / VICLIP_WORDS.path).read_bytes()[:2] == b"\x1f\x8b"
 
 
-def test_the_doctor_says_what_is_there(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_says_what_is_there(cache: Path) -> None:
     (cache / "clip_model").mkdir(parents=True)
     (cache / CLIP_B32.path).write_bytes(b"weights")
     (state,) = inspect([dimension("background_consistency")], hashes=True)
     (file,) = state.files
     assert (file.found, file.size, file.intact) == (cache / CLIP_B32.path, 7, False)
     assert any("NOT the published file" in line for line in lines([state]))
-    assert doctor.main(["dynamic_degree"]) == 1
-    said = capsys.readouterr().out
-    assert str(cache / RAFT.path) in said
-    with pytest.raises(SystemExit) as exit_:
-        doctor.main(["dynamic"])
-    assert exit_.value.code == 2
+    said: list[str] = []
+    assert doctor.report("dynamic_degree", say=said.append) == 1
+    assert str(cache / RAFT.path) in "\n".join(said)
+    with pytest.raises(UnknownNameError, match="dynamic"):
+        doctor.report("dynamic", say=said.append)
+    done = CliRunner().invoke(main_app, ["doctor", "vbench"])
+    assert done.exit_code == 1
+    assert str(cache / RAFT.path) in done.stdout
