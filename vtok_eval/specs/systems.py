@@ -179,7 +179,9 @@ def _build_videos(entry: NamedSpec) -> System:
     if not where:
         raise SpecError(f"{entry.spec!r} names no folder; write videos:FOLDER or videos:shipped")
     folder = _folder(where)
-    return System(entry.name, entry.spec, SystemKind.VIDEOS, folder, _about_folder(folder, where, key="videos"))
+    return System(
+        entry.name, entry.spec, SystemKind.VIDEOS, folder, _about_folder(folder, where, key="videos")
+    )
 
 
 def _about_folder(folder: VideoFolder, where: str, *, key: str) -> Description:
