@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from reports.run import SystemInfo
+from reports.run_document import RunSystem
 
 
-def family(system: SystemInfo) -> str:
+def family(system: RunSystem) -> str:
     """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs."""
     head = re.match(r"[A-Za-z_]*", system.spec or system.name)
     name = head.group() if head else ""
     return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
 
 
-def line_of(system: SystemInfo) -> str:
+def line_of(system: RunSystem) -> str:
     """Names the line that joins systems which differ in their budget only: frames-1, frames-2, ...
 
     The number of frames and the stride set the budget; a system matched to another's budget is on no line.

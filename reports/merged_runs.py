@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reports.run import (
+from reports.run_document import RunDocument, RunSystem
+from reports.run_report import (
     BenchmarkReport,
     Cell,
     RunReport,
-    SystemInfo,
     gather,
     make_benchmark_report,
 )
@@ -74,7 +74,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
 class _Measured:
     """What one system has on one benchmark."""
 
-    system: SystemInfo
+    system: RunSystem
     scores: tuple[Score, ...]
     job: JobColumns | None
     tokens: float | None
@@ -91,8 +91,8 @@ def _refuse_unlike(first: RunReport, other: RunReport) -> None:
     pair = f"the runs {_folder_name(first)} and {_folder_name(other)}"
     for what, ours, theirs in (
         ("label", first.label, other.label),
-        ("seed", first.run.get("seed"), other.run.get("seed")),
-        ("limit", first.run.get("limit"), other.run.get("limit")),
+        ("seed", first.run.seed, other.run.seed),
+        ("limit", first.run.limit, other.run.limit),
     ):
         if ours != theirs:
             raise RunFolderError(
@@ -124,8 +124,8 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
     def cell(cell: Cell) -> Cell:
         return Cell(replace(cell.score, system=new(cell.score.system)))
 
-    def systems(found: Sequence[SystemInfo]) -> tuple[SystemInfo, ...]:
-        return tuple(replace(system, name=new(system.name)) for system in found)
+    def systems(found: Sequence[RunSystem]) -> tuple[RunSystem, ...]:
+        return tuple(system.changed(name=new(system.name)) for system in found)
 
     return replace(
         run,
@@ -146,7 +146,7 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
         },
         folders={(benchmark, new(name)): path for (benchmark, name), path in run.folders.items()},
         failed=tuple(replace(sample, system=new(sample.system)) for sample in run.failed),
-        not_run=tuple(replace(entry, system=new(entry.system)) for entry in run.not_run),
+        not_run=tuple(entry.changed(system=new(entry.system)) for entry in run.not_run),
     )
 
 
@@ -170,7 +170,7 @@ def _baseline(named: Sequence[RunReport], runs: Sequence[RunReport], wanted: str
 
 
 def _together(
-    identifier: str, runs: Sequence[RunReport], systems: Sequence[SystemInfo], baseline: str | None
+    identifier: str, runs: Sequence[RunReport], systems: Sequence[RunSystem], baseline: str | None
 ) -> BenchmarkReport:
     """One benchmark over all runs: the scores as they are, everything that compares systems computed anew."""
     from vtok_eval.results.statistics import compare_all, mark_discriminating
@@ -240,12 +240,10 @@ def _unfinished(runs: Sequence[RunReport]) -> Iterator[str]:
         yield from (f"{_folder_name(run)}: {reason}" for reason in run.unfinished)
 
 
-def _provenance(runs: Sequence[RunReport]) -> Mapping[str, Any]:
+def _provenance(runs: Sequence[RunReport]) -> RunDocument:
     """The first run's run.json with the sessions of all, each with its run's folder."""
-    sessions = [
-        {**session, "run": str(run.paths[0])} for run in runs for session in run.run.get("sessions", ())
-    ]
-    return {**runs[0].run, "sessions": sessions}
+    sessions = [session.changed(run=str(run.paths[0])) for run in runs for session in run.run.sessions]
+    return runs[0].run.changed(sessions=sessions)
 
 
 def _folder_name(run: RunReport) -> str:

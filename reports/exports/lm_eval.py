@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reports.exports.measured import Measured, measured
+from reports.exports.measured import MeasuredSystem, measured_system
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Record, Score
 
@@ -24,7 +24,7 @@ def lm_eval_results(run: Path, system: str) -> dict[str, Any]:
     Raises:
         RunFolderError, UnknownNameError: see `measured`; also where the records are not there.
     """
-    found = measured(run, system)
+    found = measured_system(run, system)
     tasks = {name: _Task(found, name) for name in found.scores}
     sessions = found.run.sessions
     started = _time(sessions[0].started) if sessions else None
@@ -64,7 +64,7 @@ def lm_eval_results(run: Path, system: str) -> dict[str, Any]:
 class _Task:
     """One benchmark of the system."""
 
-    def __init__(self, found: Measured, benchmark: str) -> None:
+    def __init__(self, found: MeasuredSystem, benchmark: str) -> None:
         self.found = found
         self.benchmark = benchmark
         self.scores = found.scores[benchmark]
@@ -153,7 +153,7 @@ def _environment(packages: Mapping[str, str | None], python: str | None) -> str:
     return "\n".join([*lines, *(f"{name}: {version}" for name, version in packages.items() if version)])
 
 
-def _seconds(found: Measured) -> str | None:
+def _seconds(found: MeasuredSystem) -> str | None:
     """Seconds that the system's jobs took, as a text, which is lm-eval's form; None where not recorded."""
     own = {f"{benchmark}/{found.system.name}" for benchmark in found.scores}
     spent = [seconds for session in found.run.sessions for job, seconds in session.jobs.items() if job in own]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.exports.measured import Measured, measured
+from reports.exports.measured import MeasuredSystem, measured_system
 from reports.text.wording import title_text
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Score
@@ -33,7 +33,7 @@ def model_index(run: Path, system: str) -> str:
     """
     import yaml
 
-    found = measured(run, system)
+    found = measured_system(run, system)
     results = [
         result for name in found.scores if (result := _result(found, name, found.scores[name])) is not None
     ]
@@ -43,7 +43,7 @@ def model_index(run: Path, system: str) -> str:
     return str(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _result(found: Measured, benchmark: str, scores: Sequence[Score]) -> dict[str, Any] | None:
+def _result(found: MeasuredSystem, benchmark: str, scores: Sequence[Score]) -> dict[str, Any] | None:
     shown = [score for score in scores if score.metric.headline] or list(scores)
     valued = [score for score in shown if score.value is not None]
     if not valued:

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from reports.exports.measured import measured
+from reports.exports.measured import measured_system
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Record, Score, Status
 
@@ -28,7 +28,7 @@ def vbench_results(run: Path, system: str) -> dict[str, Any]:
     Raises:
         RunFolderError, UnknownNameError: see `measured`; also where the system has no VBench scores.
     """
-    found = measured(run, system)
+    found = measured_system(run, system)
     names = [name for name, entry in found.benchmarks.items() if entry.name == "vbench"]
     if not names:
         raise RunFolderError(f"the run {found.folder.path} has no VBench scores of {system!r}")

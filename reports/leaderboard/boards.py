@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reports.leaderboard.sources import Source
-from reports.submission.schema import BenchmarkEntry, SystemEntry
+from reports.run_document import RunBenchmark, RunSystem
 from reports.submission.text import visible
 from reports.tables.best_systems import ALPHA
-from reports.text.caveats import caveats, with_caveats
+from reports.text.caveats import with_caveats
 from reports.text.wording import LEAST_CLUSTERS
 from vtok_eval.results.columns import JobColumns
 from vtok_eval.results.description import NOT_IDENTITY
@@ -43,7 +43,7 @@ class Entry:
     key: str
     name: str
     source: Source
-    system: SystemEntry
+    system: RunSystem
     job: JobColumns | None
     scores: Mapping[str, Score]
     tokens: float | None
@@ -52,7 +52,7 @@ class Entry:
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is shown next to its name: random weights, a stand-in."""
-        return caveats(self.system.description, spec=self.system.spec)
+        return self.system.caveats
 
     @property
     def title(self) -> str:
@@ -76,7 +76,7 @@ class Board:
     """
 
     key: str
-    benchmark: BenchmarkEntry
+    benchmark: RunBenchmark
     setting: str
     label: str
     limit: int | None
@@ -93,7 +93,7 @@ class Board:
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is shown next to the benchmark's name: a re-creation."""
-        return caveats(self.benchmark.description)
+        return self.benchmark.caveats
 
     @property
     def title(self) -> str:
@@ -135,17 +135,17 @@ def slug(text: str) -> str:
 
 def entry_key(source: Source, system: str) -> str:
     """Names a system of a run on the whole site, as a file name."""
-    return slug(f"{source.name}--{system}")
+    return slug(f"{source.run.name}--{system}")
 
 
 def make_boards(sources: Sequence[Source]) -> list[Board]:
     """All boards: those of quality first, and those with many systems before those with few."""
-    groups: dict[str, list[tuple[Source, BenchmarkEntry, Entry]]] = {}
+    groups: dict[str, list[tuple[Source, RunBenchmark, Entry]]] = {}
     facts: dict[str, dict[str, Any]] = {}
     for source in sources:
-        for benchmark in source.run.benchmarks:
+        for benchmark in source.run.document.benchmarks:
             metrics = _metrics(source, benchmark.id)
-            for system in source.run.systems:
+            for system in source.run.document.systems:
                 entry = _entry(source, benchmark, system, metrics)
                 if entry is None:
                     continue
@@ -157,9 +157,9 @@ def make_boards(sources: Sequence[Source]) -> list[Board]:
     return sorted(boards, key=lambda board: (not board.of_quality, -len(board.entries), board.key))
 
 
-def provenance_gaps(source: Source, system: SystemEntry) -> tuple[str, ...]:
+def provenance_gaps(source: Source, system: RunSystem) -> tuple[str, ...]:
     """What is not recorded of where a system's numbers come from; empty where they can be traced."""
-    sessions = source.run.sessions
+    sessions = source.run.document.sessions
     gaps = []
     if not sessions:
         return ("no session is recorded: no version, machine or command",)
@@ -178,22 +178,22 @@ def provenance_gaps(source: Source, system: SystemEntry) -> tuple[str, ...]:
 
 def _metrics(source: Source, benchmark: str) -> tuple[Metric, ...]:
     """In the order of the scores, those of a group together."""
-    found = {score.metric.name: score.metric for score in source.scores if score.benchmark == benchmark}
+    found = {score.metric.name: score.metric for score in source.run.scores if score.benchmark == benchmark}
     groups = list(dict.fromkeys(metric.group for metric in found.values()))
     return tuple(sorted(found.values(), key=lambda metric: groups.index(metric.group)))
 
 
 def _entry(
-    source: Source, benchmark: BenchmarkEntry, system: SystemEntry, metrics: Sequence[Metric]
+    source: Source, benchmark: RunBenchmark, system: RunSystem, metrics: Sequence[Metric]
 ) -> Entry | None:
     scores = {
         score.metric.name: score
-        for score in source.scores
+        for score in source.run.scores
         if (score.benchmark, score.system) == (benchmark.id, system.name)
     }
     if not scores:
         return None
-    job = source.jobs.get((benchmark.id, system.name))
+    job = source.run.records.jobs.get((benchmark.id, system.name))
     counted = any(metric.unit == "tokens" for metric in metrics)
     return Entry(
         key=entry_key(source, system.name),
@@ -202,21 +202,21 @@ def _entry(
         system=system,
         job=job,
         scores=scores,
-        tokens=None if counted else source.tokens.get((benchmark.id, system.name)),
+        tokens=None if counted else source.run.records.tokens.get((benchmark.id, system.name)),
         reasons=tuple(_reasons(source, system, job, scores, metrics)),
     )
 
 
 def _reasons(
     source: Source,
-    system: SystemEntry,
+    system: RunSystem,
     job: JobColumns | None,
     scores: Mapping[str, Score],
     metrics: Sequence[Metric],
 ) -> Iterator[str]:
     """Why a system is not ranked."""
     yield from provenance_gaps(source, system)
-    yield from source.unfinished
+    yield from source.unfinished()
     if job is None:
         yield "its records are not there"
         return
@@ -238,7 +238,7 @@ def _follows(score: Score, job: JobColumns, metrics: Sequence[Metric]) -> bool:
 
 
 def _identity(
-    source: Source, benchmark: BenchmarkEntry, metrics: Sequence[Metric], job: JobColumns | None
+    source: Source, benchmark: RunBenchmark, metrics: Sequence[Metric], job: JobColumns | None
 ) -> dict[str, Any]:
     """Everything that must be equal on a board, as JSON can hold it."""
     description = {key: value for key, value in benchmark.description.items() if key not in NOT_IDENTITY}
@@ -248,10 +248,10 @@ def _identity(
         "version": benchmark.version,
         "options": benchmark.options,
         "description": description,
-        "setting": source.run.setting,
-        "label": source.run.label,
-        "seed": source.run.seed,
-        "limit": source.run.limit,
+        "setting": source.run.document.setting,
+        "label": source.run.document.label,
+        "seed": source.run.document.seed,
+        "limit": source.run.document.limit,
         "metrics": [asdict(metric) for metric in metrics],
         "samples": None if job is None else job.samples.digest,
         "machine": "" if portable else _machine(source),
@@ -261,7 +261,7 @@ def _identity(
 def _machine(source: Source) -> str:
     """Processor, cores, device and GPUs, of all sessions."""
     found = []
-    for session in source.run.sessions:
+    for session in source.run.document.sessions:
         machine, torch = session.machine or {}, session.torch or {}
         gpus = torch.get("gpus")
         parts = [str(machine.get("processor")), f"{machine.get('cores')} cores", str(session.device)]
@@ -271,7 +271,7 @@ def _machine(source: Source) -> str:
 
 
 def _board(
-    key: str, members: Sequence[tuple[Source, BenchmarkEntry, Entry]], facts: Mapping[str, Any]
+    key: str, members: Sequence[tuple[Source, RunBenchmark, Entry]], facts: Mapping[str, Any]
 ) -> Board:
     entries = _distinct_names([entry for _, _, entry in members])
     metrics: tuple[Metric, ...] = facts["metrics"]
@@ -304,7 +304,9 @@ def _distinct_names(entries: Iterable[Entry]) -> list[Entry]:
     found = list(entries)
     names = [entry.name for entry in found]
     return [
-        replace(entry, name=f"{entry.name} ({entry.source.name})") if names.count(entry.name) > 1 else entry
+        replace(entry, name=f"{entry.name} ({entry.source.run.name})")
+        if names.count(entry.name) > 1
+        else entry
         for entry in found
     ]
 

@@ -97,7 +97,7 @@ def _score_row(board: Board, entry: Entry, metric: Metric) -> list[Any]:
         board.setting,
         entry.name,
         entry.key,
-        entry.source.name,
+        entry.source.run.name,
         entry.system.kind,
         entry.system.spec,
         entry.control,

@@ -253,14 +253,14 @@ class _Pages:
     def _system(self, found: Sequence[tuple[Board, Entry]]) -> None:
         entry = found[0][1]
         source, system = entry.source, entry.system
-        sessions = source.run.sessions
+        sessions = source.run.document.sessions
         self.render(
             "system.html",
             f"systems/{entry.key}.html",
             system=system,
             caveats=entry.caveats,
-            run=source.run,
-            source_name=visible(source.name),
+            run=source.run.document,
+            source_name=visible(source.run.name),
             reasons=list(dict.fromkeys(reason for _, each in found for reason in each.reasons)),
             manifest=source.manifest,
             sha256=source.sha256,
@@ -329,7 +329,7 @@ def _details(board: Board, view: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _on_board(view: Mapping[str, Any], board: Board, entry: Entry) -> dict[str, Any]:
     """What a system's page shows of one board."""
-    baseline = entry.source.run.baseline
+    baseline = entry.source.run.document.baseline
     compared = against(board, entry, baseline)
     metric = board.headline[0]
     first = score_view(board, entry, metric)

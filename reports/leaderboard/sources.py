@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from reports.run import Run, read_run
+from reports.strict_json import complaint
 from reports.submission.pack import SUFFIX
-from reports.submission.schema import Manifest, RunDocument, Session, known_part
-from reports.submission.strict_json import complaint
+from reports.submission.schema import Manifest, SubmittedRun, known_part
 from reports.submission.verify import verify
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import JobColumns, SampleSets, from_records
-from vtok_eval.results.records import Record, Score
-from vtok_eval.results.run_columns import read_records
+from vtok_eval.results.columns import SampleSets, from_records
+from vtok_eval.results.records import Record
+from vtok_eval.results.run_columns import RunRecords
 from vtok_eval.results.store import RunFolder
 
 
@@ -23,18 +24,20 @@ from vtok_eval.results.store import RunFolder
 class Source:
     """A run on the leaderboard.
 
-    name: of its folder or file; unique on a site. jobs, tokens: by benchmark and system.
-    unfinished: why its numbers are not final, in words. manifest, sha256: of a submission, else None.
+    run: as every report reads it; its name is unique on a site. manifest, sha256: of a submission, else None.
     """
 
-    name: str
-    run: RunDocument
-    scores: tuple[Score, ...]
-    jobs: Mapping[tuple[str, str], JobColumns]
-    tokens: Mapping[tuple[str, str], float]
-    unfinished: tuple[str, ...] = ()
+    run: Run
     manifest: Manifest | None = None
     sha256: str | None = None
+
+    def unfinished(self) -> Iterator[str]:
+        """Why the run's numbers are not final, in words."""
+        open_jobs = [job for job in self.run.records.states if not job.done]
+        if open_jobs:
+            yield f"{len(open_jobs)} of its jobs are open, the first is {open_jobs[0].id}"
+        if self.run.last_session_is_open:
+            yield "its last session has no end: it was killed, or is still running"
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -84,48 +87,33 @@ def _from_submission(path: Path, sets: SampleSets) -> Source:
         raise RunFolderError(f"there is no run {path}")
     verified = verify(path)
     tokens = {key: _mean_tokens(records) for key, records in verified.records.items()}
-    return Source(
-        name=source_name(path),
-        run=verified.run,
-        scores=verified.scores,
+    records = RunRecords(
+        states=(),
         jobs={key: from_records(records, sets) for key, records in verified.records.items() if records},
         tokens={key: count for key, count in tokens.items() if count is not None},
-        unfinished=tuple(_open_sessions(verified.run.sessions)),
-        manifest=verified.manifest,
-        sha256=verified.sha256,
+        failures=(),
     )
+    run = Run(
+        name=source_name(path),
+        path=None,
+        document=verified.run,
+        scores=verified.scores,
+        comparisons=(),
+        scored=True,
+        records=records,
+    )
+    return Source(run, manifest=verified.manifest, sha256=verified.sha256)
 
 
 def _from_folder(path: Path, sets: SampleSets) -> Source:
-    folder = RunFolder.open(path)
-    content = folder.run()
-    content.pop("schema_version", None)
+    run = read_run(path, sets, require_scores=True)
+    # Its texts will stand on pages for others: they keep to the same limits as a submission's.
+    content = known_part(RunFolder.open(path).run())
     try:
-        run = RunDocument.model_validate(known_part(content))
+        document = SubmittedRun.model_validate(content)
     except ValidationError as error:
         raise RunFolderError(f"{path / 'run.json'}: {complaint(error)}") from error
-    try:
-        scores = tuple(folder.scores())
-    except (TypeError, KeyError, AttributeError) as error:
-        raise RunFolderError(f"{path / 'scores.json'} holds scores of another form: {error}") from error
-    records = read_records(folder, sets)
-    open_jobs = [job for job in records.states if not job.done]
-    half_done = (
-        [f"{len(open_jobs)} of its jobs are open, the first is {open_jobs[0].id}"] if open_jobs else []
-    )
-    return Source(
-        name=source_name(path),
-        run=run,
-        scores=scores,
-        jobs=records.jobs,
-        tokens=records.tokens,
-        unfinished=(*half_done, *_open_sessions(run.sessions)),
-    )
-
-
-def _open_sessions(sessions: Sequence[Session]) -> Iterator[str]:
-    if sessions and sessions[-1].finished is None:
-        yield "its last session has no end: it was killed, or is still running"
+    return Source(replace(run, name=source_name(path), document=document))
 
 
 def _mean_tokens(records: Sequence[Record]) -> float | None:

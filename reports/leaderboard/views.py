@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from reports.leaderboard.boards import Board, Entry, significant
-from reports.submission.schema import Session
+from reports.run_document import Session
 from reports.submission.text import visible
 from reports.text.wording import (
     MISSING,

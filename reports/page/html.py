@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from reports.plots.gallery import WrittenPicture
-from reports.run import BenchmarkReport, RunReport
+from reports.run_document import Session
+from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
 from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
 from reports.text.headline import headline, how_to_read
@@ -59,7 +60,7 @@ def page(
         unscored=[info for info in report.described if report.benchmark(info.id) is None],
         failed=report.failed[:MOST_FAILURES],
         n_more_failed=max(0, len(report.failed) - MOST_FAILURES),
-        sessions=[_session(session) for session in report.run.get("sessions", ())],
+        sessions=[_session(session) for session in report.run.sessions],
         systems=[(system, _pretty(system.description)) for system in report.systems],
         described=[(info, _pretty({**info.options, **info.description})) for info in report.described],
         row_kinds=RowKind,
@@ -114,14 +115,10 @@ def _data_uri(svg: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.read_bytes()).decode()}"
 
 
-def _session(session: Mapping[str, Any]) -> dict[str, str]:
+def _session(session: Session) -> dict[str, str]:
     """A session's lines: the command first, the rest as it is recorded."""
-    rest = {key: value for key, value in session.items() if key != "command"}
-    command = session.get("command") or ()
-    return {
-        "command": command if isinstance(command, str) else " ".join(map(str, command)),
-        "rest": _pretty(rest),
-    }
+    rest = session.model_dump(exclude_unset=True, exclude={"command"})
+    return {"command": " ".join(session.command), "rest": _pretty(rest)}
 
 
 def _pretty(content: Mapping[str, Any]) -> str:

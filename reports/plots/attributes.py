@@ -22,7 +22,8 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
-from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
 from vtok_eval.results.records import Metric
 
@@ -70,7 +71,7 @@ def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     )
 
 
-def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[Sequence[SystemInfo], str]:
+def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[Sequence[RunSystem], str]:
     """At most `MAX_SYSTEMS` systems, and how they were chosen, in words.
 
     Those with the baseline's token budget where there are at least two, the only ones that compare like with
@@ -91,7 +92,7 @@ def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[
 
 
 def _data(
-    benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[SystemInfo], label: str
+    benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[RunSystem], label: str
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -116,12 +117,12 @@ def _data(
     return pd.DataFrame(rows)
 
 
-def _line_ceiling(benchmark: BenchmarkReport, systems: Sequence[SystemInfo]) -> SystemInfo | None:
+def _line_ceiling(benchmark: BenchmarkReport, systems: Sequence[RunSystem]) -> RunSystem | None:
     """The ceiling where it is drawn as a line, being none of the systems drawn as dots."""
     return None if benchmark.ceiling in systems else benchmark.ceiling
 
 
-def _with_ceiling(benchmark: BenchmarkReport, systems: Sequence[SystemInfo]) -> Sequence[SystemInfo]:
+def _with_ceiling(benchmark: BenchmarkReport, systems: Sequence[RunSystem]) -> Sequence[RunSystem]:
     ceiling = _line_ceiling(benchmark, systems)
     return systems if ceiling is None else [*systems, ceiling]
 
@@ -129,7 +130,7 @@ def _with_ceiling(benchmark: BenchmarkReport, systems: Sequence[SystemInfo]) -> 
 def _alt(
     benchmark: BenchmarkReport,
     metrics: Sequence[Metric],
-    systems: Sequence[SystemInfo],
+    systems: Sequence[RunSystem],
     choice: str,
     label: str,
 ) -> str:
@@ -146,7 +147,7 @@ def _alt(
 def _draw(
     benchmark: BenchmarkReport,
     metrics: Sequence[Metric],
-    systems: Sequence[SystemInfo],
+    systems: Sequence[RunSystem],
     theme: Theme,
     *,
     choice: str,
@@ -185,7 +186,7 @@ def _draw(
     return figure
 
 
-def _signs(benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[SystemInfo]) -> str:
+def _signs(benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[RunSystem]) -> str:
     """What the picture's signs mean; only those that occur in it."""
     signs = []
     if any(metric.chance is not None for metric in metrics):
@@ -201,7 +202,7 @@ def _draw_rows(
     axes: Axes,
     benchmark: BenchmarkReport,
     metrics: Sequence[Metric],
-    systems: Sequence[SystemInfo],
+    systems: Sequence[RunSystem],
     theme: Theme,
     layout: Layout,
 ) -> None:
@@ -269,7 +270,7 @@ def _name(benchmark: BenchmarkReport, metric: Metric, width: int) -> str:
 def _draw_dot(
     axes: Axes,
     benchmark: BenchmarkReport,
-    system: SystemInfo,
+    system: RunSystem,
     metric: Metric,
     styles: Mapping[str, Look],
     *,
@@ -304,7 +305,7 @@ def _draw_dot(
 
 
 def _limits(
-    benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[SystemInfo]
+    benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Sequence[RunSystem]
 ) -> tuple[float, float]:
     """The range of all intervals and chance levels, with a margin, within 0 to 100 %."""
     ends = [metric.chance for metric in metrics if metric.chance is not None]

@@ -20,7 +20,7 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,8 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import score_text, tokens_text
 from vtok_eval.results.records import Score
 
@@ -39,7 +40,7 @@ DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.6)), (0, (6, 2, 1.2, 2)), (0, (3, 1.5)))
 class Curve:
     """A quantity of one system over clip lengths: frames -> score, in rising order."""
 
-    system: SystemInfo
+    system: RunSystem
     scores: Mapping[int, Score]
 
     def values(self) -> tuple[float, ...]:
@@ -51,7 +52,7 @@ class Curve:
 class Point:
     """A system's tokens and what they cost (latency, memory) at one clip length."""
 
-    system: SystemInfo
+    system: RunSystem
     tokens: Score
     amount: Score
 

@@ -21,7 +21,8 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
@@ -57,7 +58,7 @@ def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     )
 
 
-def _points(benchmark: BenchmarkReport, metric: Metric) -> list[tuple[SystemInfo, float, Score]]:
+def _points(benchmark: BenchmarkReport, metric: Metric) -> list[tuple[RunSystem, float, Score]]:
     """The systems that have both tokens and a value, with both."""
     found = []
     for system in benchmark.systems:
@@ -67,7 +68,7 @@ def _points(benchmark: BenchmarkReport, metric: Metric) -> list[tuple[SystemInfo
     return found
 
 
-def _frontier(points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> list[str]:
+def _frontier(points: Sequence[tuple[RunSystem, float, Score]], metric: Metric) -> list[str]:
     """The contenders that no other reaches at fewer or as many tokens, cheapest first; none where the metric
     has no better end."""
     if metric.higher_is_better is None:
@@ -218,7 +219,7 @@ def _draw_ceiling(axes: Axes, name: str, value: float, theme: Theme) -> Line:
     return [(axes.get_xlim()[0], value), (axes.get_xlim()[1], value)]
 
 
-def _worth_naming(points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> set[str]:
+def _worth_naming(points: Sequence[tuple[RunSystem, float, Score]], metric: Metric) -> set[str]:
     """All systems where there is room for their names; of many, some of those on the frontier."""
     if len(points) <= MOST_NAMES:
         return {system.name for system, _, _ in points}
@@ -264,7 +265,7 @@ def _scale_x(axes: Axes, tokens: Sequence[float], theme: Theme) -> None:
     axes.set_xlim(left, math.log2(most) + 0.85)
 
 
-def _scale_y(axes: Axes, points: Sequence[tuple[SystemInfo, float, Score]], metric: Metric) -> None:
+def _scale_y(axes: Axes, points: Sequence[tuple[RunSystem, float, Score]], metric: Metric) -> None:
     """Room for every interval and the chance line, and for labels above and below."""
     ends = [end for _, _, score in points for end in (score.low, score.value, score.high) if end is not None]
     if metric.chance is not None:
@@ -276,7 +277,7 @@ def _scale_y(axes: Axes, points: Sequence[tuple[SystemInfo, float, Score]], metr
 
 def _draw_frontier(
     axes: Axes,
-    points: Sequence[tuple[SystemInfo, float, Score]],
+    points: Sequence[tuple[RunSystem, float, Score]],
     theme: Theme,
     *,
     at: Mapping[str, float],
@@ -300,7 +301,7 @@ def _draw_frontier(
 
 def _draw_lines(
     axes: Axes,
-    points: Sequence[tuple[SystemInfo, float, Score]],
+    points: Sequence[tuple[RunSystem, float, Score]],
     styles: dict[str, Look],
     *,
     at: Mapping[str, float],
@@ -354,7 +355,7 @@ def _draw_points(axes: Axes, points: Sequence[tuple[float, Score]], look: Look) 
     )
 
 
-def _labelled(system: SystemInfo, x: float, score: Score, theme: Theme) -> Labelled:
+def _labelled(system: RunSystem, x: float, score: Score, theme: Theme) -> Labelled:
     metric = score.metric
     return Labelled(
         x=x,

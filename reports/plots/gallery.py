@@ -13,7 +13,7 @@ from reports.plots.frontier import frontier
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
 from reports.plots.style import COLUMN, DARK, LIGHT, Picture, render
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.csv_text import csv_text
 from vtok_eval.results.store import write_bytes
 

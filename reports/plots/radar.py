@@ -18,7 +18,8 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import score_text, shown
 from vtok_eval.results.records import Score
 
@@ -52,7 +53,7 @@ def radar(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     )
 
 
-def _scores(benchmark: BenchmarkReport, system: SystemInfo, states: Mapping[str, str]) -> dict[str, Score]:
+def _scores(benchmark: BenchmarkReport, system: RunSystem, states: Mapping[str, str]) -> dict[str, Score]:
     cells = {name: benchmark.cell(system.name, name) for name in states}
     return {
         name: cell.score for name, cell in cells.items() if cell is not None and cell.score.value is not None
@@ -69,7 +70,7 @@ def _measured(benchmark: BenchmarkReport, states: Mapping[str, str]) -> set[str]
 
 
 def _alt(
-    benchmark: BenchmarkReport, systems: Sequence[SystemInfo], states: Mapping[str, str], label: str
+    benchmark: BenchmarkReport, systems: Sequence[RunSystem], states: Mapping[str, str], label: str
 ) -> str:
     titles, measured = _titles(benchmark, states), _measured(benchmark, states)
     parts = []
@@ -84,7 +85,7 @@ def _alt(
 
 
 def _data(
-    benchmark: BenchmarkReport, systems: Sequence[SystemInfo], states: Mapping[str, str], label: str
+    benchmark: BenchmarkReport, systems: Sequence[RunSystem], states: Mapping[str, str], label: str
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -109,7 +110,7 @@ def _data(
 
 def _draw(
     benchmark: BenchmarkReport,
-    systems: Sequence[SystemInfo],
+    systems: Sequence[RunSystem],
     states: Mapping[str, str],
     theme: Theme,
     *,
@@ -145,7 +146,7 @@ def _draw(
     return figure
 
 
-def _looks(systems: Sequence[SystemInfo], theme: Theme) -> dict[str, Look]:
+def _looks(systems: Sequence[RunSystem], theme: Theme) -> dict[str, Look]:
     """A colour and a marker for each: lines cross here, so that a family's shared colour would not do."""
     colors = (theme.vtok, theme.frames, *theme.others)
     return {
@@ -187,7 +188,7 @@ def _dress(axes: Axes, titles: Mapping[str, str], measured: set[str], theme: The
 
 
 def _draw_system(
-    axes: Axes, scores: Mapping[str, Score], angles: Mapping[str, float], look: Look, system: SystemInfo
+    axes: Axes, scores: Mapping[str, Score], angles: Mapping[str, float], look: Look, system: RunSystem
 ) -> None:
     values = {name: shown(score.value or 0.0, score.metric) for name, score in scores.items()}
     for first, second in _neighbours(list(angles)):

@@ -27,7 +27,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import folder_name
 

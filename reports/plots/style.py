@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports.families import family
-from reports.run import SystemInfo
+from reports.run_document import RunSystem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,11 +85,11 @@ class Look:
     face: str
 
 
-def _color_key(system: SystemInfo) -> str:
+def _color_key(system: RunSystem) -> str:
     return family(system) if system.kind in {"", "tokenizer"} else f"{system.kind} {system.name}"
 
 
-def looks(systems: Sequence[SystemInfo], theme: Theme) -> dict[str, Look]:
+def looks(systems: Sequence[RunSystem], theme: Theme) -> dict[str, Look]:
     """A look for each system: its family's colour, and a marker that no other of the family has.
 
     Only tokenizers have families: two folders of videos have nothing in common but their kind.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from reports.families import family
 from reports.reproduce.claims import Claim, Kind
 from reports.reproduce.verdict import Measured, Verdict, judge
-from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import (
     corrected_p_text,
     difference_text,
@@ -60,7 +61,7 @@ def rows(
     return found
 
 
-def stands_for_vtok(system: SystemInfo, systems: Collection[str]) -> bool:
+def stands_for_vtok(system: RunSystem, systems: Collection[str]) -> bool:
     """Whether a system is taken for VTok."""
     if systems:
         return system.name in systems
@@ -89,7 +90,7 @@ def _metric(claim: Claim, benchmark: BenchmarkReport) -> Metric | None:
 
 
 def _metric_rows(
-    claim: Claim, report: RunReport, benchmark: BenchmarkReport, system: SystemInfo, metric: Metric
+    claim: Claim, report: RunReport, benchmark: BenchmarkReport, system: RunSystem, metric: Metric
 ) -> Iterator[Row]:
     cell = benchmark.cell(system.name, metric.name)
     if cell is None:
@@ -122,12 +123,12 @@ def _metric_rows(
     yield _row(claim, measured, value, interval, where, system, report)
 
 
-def _is_frame_sampling(system: SystemInfo) -> bool:
+def _is_frame_sampling(system: RunSystem) -> bool:
     return family(system) == "frames" or system.name.lower().startswith("frames")
 
 
 def _token_rows(
-    claim: Claim, report: RunReport, benchmark: BenchmarkReport, system: SystemInfo
+    claim: Claim, report: RunReport, benchmark: BenchmarkReport, system: RunSystem
 ) -> Iterator[Row]:
     """One row: of the longest clips that tokens were counted on."""
     lengths = {
@@ -157,7 +158,7 @@ def _token_rows(
     yield _row(claim, measured, text, "", where, system, report)
 
 
-def _expected(claim: Claim, system: SystemInfo, n_frames: int) -> float | None:
+def _expected(claim: Claim, system: RunSystem, n_frames: int) -> float | None:
     """S + the later frames that a stride samples, or S times all of those frames; None where not recorded."""
     options = system.description.get("options")
     if not isinstance(options, dict) or not isinstance(options.get("grid"), int):
@@ -172,11 +173,11 @@ def _expected(claim: Claim, system: SystemInfo, n_frames: int) -> float | None:
 def _where(
     report: RunReport,
     benchmark: BenchmarkReport,
-    system: SystemInfo,
+    system: RunSystem,
     *,
     metric: Metric | None = None,
     n: int,
-    base: SystemInfo | None = None,
+    base: RunSystem | None = None,
     about: str = "",
 ) -> str:
     """The setting in words: benchmark, metric, systems with their tokens, samples, the run's label."""
@@ -188,7 +189,7 @@ def _where(
     return f"{what}: {subject}{about}; n = {n:,}; {report.label}.{unfinished}"
 
 
-def _with_tokens(benchmark: BenchmarkReport, system: SystemInfo) -> str:
+def _with_tokens(benchmark: BenchmarkReport, system: RunSystem) -> str:
     tokens = benchmark.tokens.get(system.name)
     return system.title if tokens is None else f"{system.title} ({tokens_text(tokens)} tokens)"
 
@@ -199,7 +200,7 @@ def _row(
     value: str,
     interval: str,
     where: str,
-    system: SystemInfo,
+    system: RunSystem,
     report: RunReport,
 ) -> Row:
     verdict, reason = judge(claim, measured)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reports.reproduce.claims import Claims, published_claims
 from reports.reproduce.measure import Row, rows
-from reports.run import gather
+from reports.run_report import gather
 from reports.tables.csv_text import csv_text
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind
 from reports.tables.latex import latex_table

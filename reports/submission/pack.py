@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from reports.strict_json import complaint
 from reports.submission.archive import MANIFEST, RECORDS, write_archive
 from reports.submission.schema import FORM, FORM_VERSION, Manifest
-from reports.submission.strict_json import complaint
 from vtok_eval.errors import RunFolderError, SubmissionError
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import SCHEMA_VERSION, Record

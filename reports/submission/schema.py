@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from reports.run_document import GitState, NotRun, RunBenchmark, RunDocument, RunSystem, Session
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
 from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
@@ -30,10 +31,13 @@ def _checked_caveats(description: dict[str, Any]) -> dict[str, Any]:
 DescriptionJson = Annotated[dict[str, Any], AfterValidator(_checked_caveats)]
 
 
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
 class Strict(BaseModel):
     """Refuses unknown keys, values of another type, NaN and infinity."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 class NamedLink(Strict):
@@ -71,74 +75,77 @@ class Manifest(Strict):
     jobs: list[JobEntry] = Field(max_length=10_000)
 
 
-class SystemEntry(Strict):
-    """A system in run.json."""
+class SubmittedSystem(RunSystem):
+    """A system in the run.json of a submission."""
+
+    model_config = STRICT
 
     name: Name
     spec: LongText = ""
-    control: bool = False
     kind: ShortText = ""
     description: DescriptionJson = Field(default_factory=dict)
 
 
-class BenchmarkEntry(Strict):
-    """A benchmark in run.json."""
+class SubmittedBenchmark(RunBenchmark):
+    """A benchmark in the run.json of a submission."""
+
+    model_config = STRICT
 
     id: Name
     name: Name
-    options: dict[str, Any] = Field(default_factory=dict)
     version: ShortText = ""
     description: DescriptionJson = Field(default_factory=dict)
 
 
-class NotRunEntry(Strict):
-    """A system on a benchmark that the machine could not run."""
+class SubmittedNotRun(NotRun):
+    """A system on a benchmark that the submitter's machine could not run."""
+
+    model_config = STRICT
 
     system: Name
     benchmark: Name
     reason: LongText
 
 
-class GitState(Strict):
-    """The checkout that the code came from."""
+class SubmittedGitState(GitState):
+    """The checkout that the submitter's code came from."""
+
+    model_config = STRICT
 
     revision: ShortText
-    dirty: bool
 
 
-class Session(Strict):
-    """Provenance of one process that worked on the run; `folder` is left out of submissions."""
+class SubmittedSession(Session):
+    """Provenance of one process that worked on a submitted run; `folder` is left out of submissions."""
+
+    model_config = STRICT
 
     vtok_eval: ShortText | None = None
-    git: GitState | None = None
+    git: SubmittedGitState | None = None
     packages: dict[ShortText, ShortText | None] = Field(default_factory=dict)
     python: ShortText | None = None
-    machine: dict[str, Any] | None = None
-    torch: dict[str, Any] | None = None
     threads: dict[ShortText, ShortText | None] = Field(default_factory=dict)
     command: list[LongText] = Field(default_factory=list, max_length=500)
     folder: LongText | None = None
-    seed: int | None = None
     device: ShortText | None = None
     started: ShortText | None = None
     finished: ShortText | None = None
-    jobs: dict[str, float] = Field(default_factory=dict)
 
 
-class RunDocument(Strict):
-    """run.json, without its schema version."""
+class SubmittedRun(RunDocument):
+    """run.json whose texts pages for others show: each within its length, without hidden characters."""
+
+    model_config = STRICT
 
     name: Name
     label: LongText = ""
     setting: ShortText = ""
     description: LongText = ""
     baseline: Name | None = None
-    seed: int | None = None
-    limit: int | None = None
-    systems: list[SystemEntry] = Field(default_factory=list, max_length=1_000)
-    benchmarks: list[BenchmarkEntry] = Field(default_factory=list, max_length=1_000)
-    not_run: list[NotRunEntry] = Field(default_factory=list, max_length=100_000)
-    sessions: list[Session] = Field(default_factory=list, max_length=1_000)
+    systems: list[SubmittedSystem] = Field(default_factory=list, max_length=1_000)
+    benchmarks: list[SubmittedBenchmark] = Field(default_factory=list, max_length=1_000)
+    not_run: list[SubmittedNotRun] = Field(default_factory=list, max_length=100_000)
+    sessions: list[SubmittedSession] = Field(default_factory=list, max_length=1_000)
 
 
 class MetricEntry(Strict):
@@ -297,14 +304,14 @@ class ComparisonsDocument(Strict):
 
 
 def known_part(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a run.json of our own, the keys that `RunDocument` knows: other parts of the suite may add more."""
+    """Of a run.json of our own, the keys that `SubmittedRun` knows: other parts of the suite may add more."""
     nested: dict[str, type[BaseModel]] = {
-        "systems": SystemEntry,
-        "benchmarks": BenchmarkEntry,
-        "sessions": Session,
-        "not_run": NotRunEntry,
+        "systems": SubmittedSystem,
+        "benchmarks": SubmittedBenchmark,
+        "sessions": SubmittedSession,
+        "not_run": SubmittedNotRun,
     }
-    kept = {key: value for key, value in run.items() if key in RunDocument.model_fields}
+    kept = {key: value for key, value in run.items() if key in SubmittedRun.model_fields}
     for key, model in nested.items():
         if isinstance(kept.get(key), list):
             kept[key] = [_only(entry, model) for entry in kept[key]]

@@ -10,19 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from reports.strict_json import complaint, parse
 from reports.submission.archive import MANIFEST, RECORDS, read_archive
 from reports.submission.schema import (
     ComparisonsDocument,
     JobEntry,
     Manifest,
     RecordEntry,
-    RunDocument,
     ScoresDocument,
-    Strict,
+    SubmittedRun,
 )
-from reports.submission.strict_json import complaint, parse
 from vtok_eval import __version__
 from vtok_eval.errors import SubmissionError, VtokEvalError
 from vtok_eval.results.journal import check_record
@@ -45,7 +44,7 @@ RESAMPLED = frozenset(
 )
 """What another version of vtok-eval may compute in another way from the same records."""
 
-Document = TypeVar("Document", bound=Strict)
+Document = TypeVar("Document", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Verified:
     path: Path
     sha256: str
     manifest: Manifest
-    run: RunDocument
+    run: SubmittedRun
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     records: Mapping[tuple[str, str], Sequence[Record]]
@@ -84,7 +83,7 @@ def verify(file: Path) -> Verified:
     try:
         manifest = _document(Manifest, MANIFEST, unpacked.files[MANIFEST], versioned=False)
         _check_hashes(manifest, unpacked.files)
-        run = _document(RunDocument, "run.json", unpacked.files["run.json"])
+        run = _document(SubmittedRun, "run.json", unpacked.files["run.json"])
         scores = _document(ScoresDocument, "scores.json", unpacked.files["scores.json"])
         comparisons = _document(ComparisonsDocument, "comparisons.json", unpacked.files["comparisons.json"])
         _check_names(run, manifest)
@@ -154,7 +153,7 @@ def _check_hashes(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             raise SubmissionError(f"{name} is not the file that the manifest's hash was taken of")
 
 
-def _check_names(run: RunDocument, manifest: Manifest) -> None:
+def _check_names(run: SubmittedRun, manifest: Manifest) -> None:
     """Raises SubmissionError where names stand twice, or a job is not of this run."""
     systems = _once("system", [entry.name for entry in run.systems])
     benchmarks = _once("benchmark", [entry.id for entry in run.benchmarks])
@@ -240,7 +239,7 @@ def _metrics(scores: Sequence[Score]) -> dict[str, list[Metric]]:
 
 
 def _recompute(
-    run: RunDocument,
+    run: SubmittedRun,
     records: Mapping[tuple[str, str], Sequence[Record]],
     metrics: Mapping[str, Sequence[Metric]],
 ) -> tuple[list[Score], list[Comparison]]:
@@ -274,7 +273,7 @@ def _recompute(
 Result = TypeVar("Result", Score, Comparison)
 
 
-def _made_by_this_version(run: RunDocument) -> bool:
+def _made_by_this_version(run: SubmittedRun) -> bool:
     return bool(run.sessions) and run.sessions[-1].vtok_eval == __version__
 
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reports.families import family
-from reports.run import BUDGET_TOLERANCE, BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BUDGET_TOLERANCE, BenchmarkReport, RunReport
 from reports.tables.best_systems import find_best
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind, heading
 from reports.text.wording import MISSING, score_text, tokens_text
@@ -276,7 +277,7 @@ def _leader_cell(benchmark: BenchmarkReport, leader: Leader | None) -> GridCell:
     return GridCell(f"{benchmark.title_of(leader.system)}: {text}", leader.supported)
 
 
-def _priced(benchmark: BenchmarkReport) -> list[SystemInfo]:
+def _priced(benchmark: BenchmarkReport) -> list[RunSystem]:
     """The contenders with a known number of tokens above 0."""
     return [system for system in benchmark.contenders() if benchmark.tokens.get(system.name, 0.0) > 0]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from reports.run import BenchmarkReport, Cell, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, Cell
 from reports.text.wording import (
     MISSING,
     NOT_DISCRIMINATING,
@@ -136,7 +137,7 @@ def heading(benchmark: BenchmarkReport, metric: Metric) -> str:
     return f"{title_text(metric)}{mark}"
 
 
-def system_text(system: SystemInfo, *, baseline: str | None) -> str:
+def system_text(system: RunSystem, *, baseline: str | None) -> str:
     """A system's name and its part in the comparison."""
     role = " (baseline)" if system.name == baseline else " (control)" if system.control else ""
     return f"{system.title}{role}"
@@ -160,7 +161,7 @@ def _score_cell(cell: Cell | None) -> GridCell:
 
 
 def _value_row(
-    benchmark: BenchmarkReport, system: SystemInfo, metrics: Sequence[Metric], *, baseline: str | None
+    benchmark: BenchmarkReport, system: RunSystem, metrics: Sequence[Metric], *, baseline: str | None
 ) -> GridRow:
     cells = [benchmark.cell(system.name, metric.name) for metric in metrics]
     tokens = (GridCell(tokens_text(benchmark.tokens.get(system.name))),) if benchmark.tokens else ()
@@ -176,7 +177,7 @@ def _value_row(
 
 
 def _difference_row(
-    benchmark: BenchmarkReport, system: SystemInfo, metrics: Sequence[Metric], *, baseline: str | None
+    benchmark: BenchmarkReport, system: RunSystem, metrics: Sequence[Metric], *, baseline: str | None
 ) -> Iterator[GridRow]:
     """The row of differences; none where the system was not compared."""
     texts = []

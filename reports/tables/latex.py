@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
 from reports.tables.grid import Grid, GridCell, RowKind, comparison_grid, details_grid
 from reports.text.notes import status_notes, table_notes

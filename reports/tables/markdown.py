@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind, comparison_grid, details_grid
 from reports.text.headline import headline, how_to_read

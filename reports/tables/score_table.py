@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.run import BenchmarkReport, Cell, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, Cell, RunReport
 from reports.text.wording import verdict
 from vtok_eval.results.records import Metric
 
@@ -76,7 +77,7 @@ def _chosen(benchmark: BenchmarkReport, *, headline_only: bool) -> Sequence[Metr
 
 
 def _row(
-    report: RunReport, benchmark: BenchmarkReport, system: SystemInfo, metric: Metric, cell: Cell
+    report: RunReport, benchmark: BenchmarkReport, system: RunSystem, metric: Metric, cell: Cell
 ) -> dict[str, Any]:
     score, comparison = cell.score, cell.comparison
     row: dict[str, Any] = {

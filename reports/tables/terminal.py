@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from reports.run import RunReport
+from reports.run_report import RunReport
 from reports.tables.grid import Grid, GridCell, comparison_grid
 from reports.text.headline import headline, how_to_read
 from reports.text.notes import status_notes, table_notes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.run import BenchmarkReport, RunReport, SystemInfo
+from reports.run_document import RunSystem
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.agreement import reader_agreement
 from reports.text.wording import (
     Verdict,
@@ -70,7 +71,7 @@ def _nothing_compared(report: RunReport) -> str:
     return f"No other system was compared with the baseline {report.baseline}."
 
 
-def _subjects(benchmark: BenchmarkReport, baseline: str) -> list[SystemInfo]:
+def _subjects(benchmark: BenchmarkReport, baseline: str) -> list[RunSystem]:
     tested = [
         system
         for system in benchmark.contenders()
@@ -80,7 +81,7 @@ def _subjects(benchmark: BenchmarkReport, baseline: str) -> list[SystemInfo]:
     return [system for system in tested if system.name in equal] or tested[:1]
 
 
-def _sentence(system: SystemInfo, benchmark: BenchmarkReport, *, baseline: str) -> str:
+def _sentence(system: RunSystem, benchmark: BenchmarkReport, *, baseline: str) -> str:
     tested = [(metric, _comparison(benchmark, system.name, metric)) for metric in benchmark.headline]
     clauses = [
         _clause(comparison, metric, discriminates=benchmark.discriminates(metric.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import (
     BEST_EXPLAINED,
     CONTROL_EXPLAINED,
@@ -22,10 +22,8 @@ from vtok_eval.results.records import Score
 def status_notes(report: RunReport) -> tuple[str, ...]:
     """What keeps the numbers from being final or whole, each as a sentence; empty where nothing does."""
     notes = [f"Unfinished run: {reason}." for reason in report.unfinished]
-    if report.run.get("limit") is not None:
-        notes.append(
-            f"Limited run: only the first {report.run['limit']} samples of each benchmark were used."
-        )
+    if report.run.limit is not None:
+        notes.append(f"Limited run: only the first {report.run.limit} samples of each benchmark were used.")
     if report.failed:
         several = "samples" if len(report.failed) > 1 else "sample"
         notes.append(f"{len(report.failed)} {several} failed; they are listed in report.html.")

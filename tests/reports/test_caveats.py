@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from reports.run import gather
+from reports.run_report import gather
 from reports.tables.csv_text import csv_text, safe_cell
 from reports.tables.terminal import terminal
 from reports.text.caveats import caveats

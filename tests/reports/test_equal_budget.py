@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.run import gather
+from reports.run_report import gather
 from reports.tables.budget import (
     Needed,
     budget_tables,

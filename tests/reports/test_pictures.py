@@ -15,7 +15,8 @@ from reports.plots.cost import growth, latency, memory
 from reports.plots.frontier import frontier
 from reports.plots.labels import DODGE, Box, choose_places, side_by_side
 from reports.plots.style import DARK, LIGHT, looks
-from reports.run import SystemInfo, gather
+from reports.run_document import RunSystem
+from reports.run_report import gather
 
 
 def overlap(a, b):
@@ -64,7 +65,7 @@ def test_side_by_side_keeps_order_and_distance(places):
 
 def test_lines_join_what_differs_in_budget_only():
     def line(spec):
-        return line_of(SystemInfo(name=spec, spec=spec))
+        return line_of(RunSystem(name=spec, spec=spec))
 
     assert line("frames-2") == line("frames-8")
     assert line("vtok:pool=grid,stride=1") == line("vtok:stride=2,pool=grid")
@@ -74,8 +75,8 @@ def test_lines_join_what_differs_in_budget_only():
 
 
 def test_looks_differ_within_a_family_and_controls_are_hollow():
-    systems = [SystemInfo(name=f"frames-{i}", spec=f"frames-{i}") for i in (1, 2, 4, 8)]
-    systems.append(SystemInfo(name="off", spec="vtok:residual=off", control=True))
+    systems = [RunSystem(name=f"frames-{i}", spec=f"frames-{i}") for i in (1, 2, 4, 8)]
+    systems.append(RunSystem(name="off", spec="vtok:residual=off", control=True))
     found = looks(systems, LIGHT)
     assert len({found[f"frames-{i}"].marker for i in (1, 2, 4, 8)}) == 4
     assert found["off"].face == LIGHT.background

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reports.page.html import page
-from reports.run import gather
+from reports.run_report import gather
 from reports.tables.budget import budget_tables
 from reports.tables.latex import latex, latex_text
 from reports.tables.markdown import markdown
@@ -202,7 +202,7 @@ def test_the_finding_is_of_every_benchmark_that_compares(finished_run):
     report = gather(finished_run.path)
     alone = headline(report)
     scenes = report.benchmark("understanding-scenes")
-    copies = tuple(replace(scenes, info=replace(scenes.info, id=f"copy {i}")) for i in range(8))
+    copies = tuple(replace(scenes, info=scenes.info.changed(id=f"copy {i}")) for i in range(8))
     many = headline(replace(report, benchmarks=copies))
     assert many[: len(alone)] == tuple(f"copy 0: {sentence}" for sentence in alone)
     assert len(many) == 6 * len(alone) + 1

@@ -13,7 +13,7 @@ from reports.plots.gallery import write_pictures
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
 from reports.plots.style import DARK, LIGHT
-from reports.run import gather
+from reports.run_report import gather
 from tests.reports.made_up_run import add_job, made_record, run_json
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Metric

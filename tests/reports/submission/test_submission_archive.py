@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from reports.strict_json import parse
 from reports.submission.archive import CEILINGS, MANIFEST, RECORDS, read_archive, write_archive
-from reports.submission.strict_json import parse
 from reports.submission.verify import verify
 from vtok_eval.errors import SubmissionError
 

@@ -1,0 +1,135 @@
+"""run.json as reports read it: the systems, benchmarks and sessions of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reports.text.caveats import caveats, with_caveats
+
+Part = TypeVar("Part", bound="RunPart")
+
+
+class RunPart(BaseModel):
+    """A part of run.json. Values keep their JSON types; keys that reports do not know are skipped."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
+
+    def changed(self: Part, **fields: object) -> Part:
+        """The same part with other values in these fields."""
+        return self.model_copy(update=fields)
+
+
+class RunSystem(RunPart):
+    """A system of a run.
+
+    control: it is not a contender, and can be neither the best nor what the headline is about.
+
+    Example:
+        >>> RunSystem(name="mine", spec="vtok:random=1").title
+        'mine (random weights)'
+    """
+
+    name: str
+    spec: str = ""
+    control: bool = False
+    kind: str = ""
+    description: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is shown next to its name."""
+        return caveats(self.description, spec=self.spec)
+
+    @property
+    def title(self) -> str:
+        """Its name as tables show it, with its caveats."""
+        return with_caveats(self.name, self.caveats)
+
+
+class RunBenchmark(RunPart):
+    """A benchmark of a run. `id` and `name` differ where a suite gives the benchmark an id of its own."""
+
+    id: str
+    name: str
+    version: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    description: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_either(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        either = {key: content[key] for key in ("id", "name") if content.get(key)}
+        return {**content, **dict.fromkeys({"id", "name"} - either.keys(), next(iter(either.values()), None))}
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is shown next to its name."""
+        return caveats(self.description)
+
+    @property
+    def title(self) -> str:
+        """Its id as headings and captions show it, with its caveats."""
+        return with_caveats(self.id, self.caveats)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the benchmark wants said with its numbers."""
+        notes = self.description.get("notes", ())
+        return (notes,) if isinstance(notes, str) else tuple(str(note) for note in notes)
+
+
+class NotRun(RunPart):
+    """A system on a benchmark that the machine could not run, and why."""
+
+    system: str
+    benchmark: str
+    reason: str
+
+
+class GitState(RunPart):
+    """The checkout that the code came from."""
+
+    revision: str
+    dirty: bool
+
+
+class Session(RunPart):
+    """Provenance of one process that worked on the run. What else it recorded is kept for showing."""
+
+    model_config = ConfigDict(extra="allow")
+
+    vtok_eval: str | None = None
+    git: GitState | None = None
+    packages: dict[str, str | None] = Field(default_factory=dict)
+    python: str | None = None
+    machine: dict[str, Any] | None = None
+    torch: dict[str, Any] | None = None
+    threads: dict[str, str | None] = Field(default_factory=dict)
+    command: list[str] = Field(default_factory=list)
+    folder: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    jobs: dict[str, float] = Field(default_factory=dict)
+
+
+class RunDocument(RunPart):
+    """run.json, without its schema version."""
+
+    name: str
+    label: str = ""
+    setting: str = ""
+    description: str = ""
+    baseline: str | None = None
+    seed: int | None = None
+    limit: int | None = None
+    systems: Sequence[RunSystem] = ()
+    benchmarks: Sequence[RunBenchmark] = ()
+    not_run: Sequence[NotRun] = ()
+    sessions: Sequence[Session] = ()
