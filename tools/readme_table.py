@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from reports.run import RunReport, gather
+from reports.run_report import RunReport, gather
 from reports.text.wording import (
     corrected_p_text,
     difference_text,

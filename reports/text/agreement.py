@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports.run import BenchmarkReport, RunReport
+from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import Verdict, difference_text, verdict
 from vtok_eval.results.records import Comparison, Metric
 

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from reports.run import BenchmarkInfo, BenchmarkReport, Cell, SystemInfo, gather
+from reports.run_document import RunBenchmark, RunSystem
+from reports.run_report import BenchmarkReport, Cell, gather
 from reports.text.agreement import reader_agreement
 from reports.text.headline import headline
 from vtok_eval.results.records import Comparison, Metric, Score
 
 METRICS = tuple(Metric(name=name, title=name.title(), headline=True) for name in ("static", "temporal"))
-SYSTEMS = tuple(SystemInfo(name, control=name == "control") for name in ("vtok", "frames-2", "control"))
+SYSTEMS = tuple(RunSystem(name=name, control=name == "control") for name in ("vtok", "frames-2", "control"))
 
 
 def benchmark(identifier, reader, differences):
@@ -23,7 +24,7 @@ def benchmark(identifier, reader, differences):
         )
         cells[system, metric] = Cell(score, compared)
     options = {} if reader is None else {"reader": reader}
-    info = BenchmarkInfo(identifier, name="scenes", options=options)
+    info = RunBenchmark(id=identifier, name="scenes", options=options)
     return BenchmarkReport(info, METRICS, SYSTEMS, {}, cells)
 
 
