@@ -176,6 +176,59 @@ class TestCheapImports:
         assert done.stderr == ""
         assert done.returncode == 0
 
+    def test_the_package_itself_loads_nothing_of_others(self):
+        """`import vtok_eval` is standard library only, so that it takes a few milliseconds."""
+        code = (
+            "import sys; before = set(sys.modules); import vtok_eval\n"
+            "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+            "print(sorted(names - set(sys.stdlib_module_names) - {'vtok_eval'}))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        assert done.stdout.strip() == "[]"
+
+
+class TestPublicNames:
+    def test_every_public_name_is_what_its_module_holds(self):
+        import vtok_eval
+
+        assert vtok_eval.__all__ == sorted(vtok_eval.__all__, key=lambda name: (name[0] == "_", name))
+        for name in vtok_eval.__all__:
+            assert getattr(vtok_eval, name) is not None
+        assert vtok_eval.Clip is Clip
+        assert vtok_eval.Tokenizer is Tokenizer
+
+    def test_every_protocol_of_the_harness_is_public(self):
+        import vtok_eval
+        from vtok_eval import benchmark, systems
+
+        protocols = {
+            name
+            for module in (benchmark, systems)
+            for name, value in vars(module).items()
+            if getattr(value, "_is_protocol", False) and value.__module__ == module.__name__
+        }
+        used_by_the_harness_alone = {"ClipRunner", "DerivesScores"}
+        assert protocols - used_by_the_harness_alone <= set(vtok_eval.__all__)
+
+    def test_an_unknown_name_is_an_attribute_error(self):
+        import vtok_eval
+
+        with pytest.raises(AttributeError, match="no attribute 'Tokenzier'"):
+            _ = vtok_eval.Tokenzier
+
+    def test_every_package_of_the_wheel_is_typed(self):
+        import tomllib
+
+        wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+            "wheel"
+        ]
+        assert set(wheel["packages"]) == set(PACKAGES)
+        assert not {"exclude", "only-include", "include"} & wheel.keys()
+        for package in wheel["packages"]:
+            assert (ROOT / package / "py.typed").is_file()
+
 
 def entries(monkeypatch, *pairs):
     """Sets what other packages register."""

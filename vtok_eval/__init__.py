@@ -1,6 +1,6 @@
 """vtok-eval: are a video tokenizer's tokens worth what they cost?
 
-The public API, each name imported when it is first used, so that importing the package stays cheap.
+The public API: each name is imported when it is first used, so that importing the package stays cheap.
 """
 
 from __future__ import annotations
@@ -9,11 +9,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import Benchmark
+    from vtok_eval.benchmark import Benchmark, ClipSource, Context, Evaluator, Outcome, Sample
     from vtok_eval.data import Clip, Clips, TokenKind, Tokens
+    from vtok_eval.errors import VtokEvalError
     from vtok_eval.inputs.accepts import Accepts
     from vtok_eval.results.description import Caveat, Description
-    from vtok_eval.systems import Answerer, Generator, Tokenizer
+    from vtok_eval.results.records import Metric, Record, Score
+    from vtok_eval.results.run_view import RunView, open_run
+    from vtok_eval.systems import (
+        Answerer,
+        CountingTokenizer,
+        DecodingTokenizer,
+        Generator,
+        System,
+        SystemKind,
+        Tokenizer,
+        TrainableTokenizer,
+    )
 
 __version__ = "0.1.0"
 
@@ -23,13 +35,29 @@ __all__ = [
     "Benchmark",
     "Caveat",
     "Clip",
+    "ClipSource",
     "Clips",
+    "Context",
+    "CountingTokenizer",
+    "DecodingTokenizer",
     "Description",
+    "Evaluator",
     "Generator",
+    "Metric",
+    "Outcome",
+    "Record",
+    "RunView",
+    "Sample",
+    "Score",
+    "System",
+    "SystemKind",
     "TokenKind",
     "Tokenizer",
     "Tokens",
+    "TrainableTokenizer",
+    "VtokEvalError",
     "__version__",
+    "open_run",
 ]
 
 _MODULES = {
@@ -38,12 +66,28 @@ _MODULES = {
     "Benchmark": "vtok_eval.benchmark",
     "Caveat": "vtok_eval.results.description",
     "Clip": "vtok_eval.data",
+    "ClipSource": "vtok_eval.benchmark",
     "Clips": "vtok_eval.data",
+    "Context": "vtok_eval.benchmark",
+    "CountingTokenizer": "vtok_eval.systems",
+    "DecodingTokenizer": "vtok_eval.systems",
     "Description": "vtok_eval.results.description",
+    "Evaluator": "vtok_eval.benchmark",
     "Generator": "vtok_eval.systems",
+    "Metric": "vtok_eval.results.records",
+    "Outcome": "vtok_eval.benchmark",
+    "Record": "vtok_eval.results.records",
+    "RunView": "vtok_eval.results.run_view",
+    "Sample": "vtok_eval.benchmark",
+    "Score": "vtok_eval.results.records",
+    "System": "vtok_eval.systems",
+    "SystemKind": "vtok_eval.systems",
     "TokenKind": "vtok_eval.data",
     "Tokenizer": "vtok_eval.systems",
     "Tokens": "vtok_eval.data",
+    "TrainableTokenizer": "vtok_eval.systems",
+    "VtokEvalError": "vtok_eval.errors",
+    "open_run": "vtok_eval.results.run_view",
 }
 
 

@@ -186,6 +186,9 @@ ANSWERERS = Registry(
 )
 """Each stands for a function: called with what follows the name and `device=`, it gives an `Answerer`."""
 
+GENERATORS = Registry("generator", {})
+"""Generators that other packages register; a class of the user's own is `generator:FILE.py:Class`."""
+
 REPORTS = Registry(
     "report",
     {
@@ -210,6 +213,9 @@ COMMANDS = Registry(
     },
 )
 """Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""
+
+LISTED = Registry("listed registry", {"judges": "tv_align.judges.registry:JUDGES"})
+"""Registries of other packages that `vtok-eval list` shows with the program's own."""
 
 DETAILS = Registry(
     "listing", {"benchmarks": "benchmarks.understanding.questions.data.report:listing_details"}

@@ -8,13 +8,38 @@ from typing import Annotated
 
 import typer
 
+from vtok_eval.decoders.catalogue import shipped_decoders
 from vtok_eval.errors import UnknownNameError
-from vtok_eval.registry import ANSWERERS, BACKBONES, BENCHMARKS, DETAILS, TOKENIZERS, Registry
+from vtok_eval.registry import (
+    ANSWERERS,
+    BACKBONES,
+    BENCHMARKS,
+    DETAILS,
+    GENERATORS,
+    LISTED,
+    TOKENIZERS,
+    Registry,
+)
 from vtok_eval.run.suite import shipped_suites
+
+_OWN_GENERATOR = "generator:FILE.py:Class"
+
+
+def _names(registry: Registry) -> Mapping[str, str]:
+    return {name: registry.summaries.get(name, registry.targets()[name]) for name in registry}
 
 
 def _registered(registry: Registry) -> Callable[[], Mapping[str, str]]:
-    return lambda: {name: registry.summaries.get(name, registry.targets()[name]) for name in registry}
+    return lambda: _names(registry)
+
+
+def _of_other_package(what: str) -> Callable[[], Mapping[str, str]]:
+    return lambda: _names(LISTED.resolve(what))
+
+
+def _generators() -> Mapping[str, str]:
+    own = "a class of your own with generate(prompts, seeds) -> Clips"
+    return {**_names(GENERATORS), _OWN_GENERATOR: own}
 
 
 LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
@@ -22,15 +47,18 @@ LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "backbones": _registered(BACKBONES),
     "benchmarks": _registered(BENCHMARKS),
     "answerers": _registered(ANSWERERS),
+    "judges": _of_other_package("judges"),
+    "generators": _generators,
+    "decoders": shipped_decoders,
     "suites": shipped_suites,
 }
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="tokenizers, backbones, benchmarks, answerers or suites.")] = "",
+    what: Annotated[str, typer.Argument(help="One kind, such as tokenizers; default: all.")] = "",
     data: Annotated[Path | None, typer.Option(help="Where the benchmarks' data are looked for.")] = None,
 ) -> None:
-    """List what can be named: tokenizers, backbones, benchmarks, answerers and suites."""
+    """List what can be named: tokenizers, backbones, benchmarks, answerers, judges, suites and so on."""
     if what and what not in LISTINGS:
         raise UnknownNameError(what="listing", name=what, known=LISTINGS)
     where = None if data is None else str(data)

@@ -44,7 +44,8 @@ def decoder(
     One that is there already is left alone; one that was stopped goes on where it was.
     """
     from vtok_eval.decoders.card import write_card
-    from vtok_eval.decoders.files import SUFFIX, save_decoder
+    from vtok_eval.decoders.catalogue import SUFFIX
+    from vtok_eval.decoders.files import save_decoder
     from vtok_eval.decoders.training import DecoderTraining, Recipe, Split
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.results.store import folder_name

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from vtok_eval.decoders.architecture import DecoderShape
+from vtok_eval.decoders.catalogue import FORMAT, SHIPPED, SUFFIX
 from vtok_eval.decoders.decoder import Decoder
 from vtok_eval.decoders.layout import Layout
 from vtok_eval.decoders.network import build_network
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from vtok_eval.decoders.training import Trained
     from vtok_eval.systems import System
 
-SHIPPED = Path(__file__).parent / "shipped"
-FORMAT = "vtok-eval decoder 1"
-SUFFIX = ".safetensors"
 _WEIGHTS, _MEANS, _DEVIATIONS = "weights.", "means.", "deviations."
 _TOKENIZER_FACTS = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256")
 

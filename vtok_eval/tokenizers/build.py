@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import SpecError
 from vtok_eval.inputs.fitted import FittedTokenizer, fitted
-from vtok_eval.registry import BACKBONES, TOKENIZERS
+from vtok_eval.registry import BACKBONES, GENERATORS, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.grammar import MATCH, Spec, parse_spec, without_parentheses
@@ -92,10 +92,13 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
     """
-    if ":" not in spec:
+    if ":" not in spec and spec not in GENERATORS:
         raise SpecError(f"{spec!r} is no generator; write generator:FILE.py:Class or generator:module:Class")
-    parsed = parse_spec(spec, known=(), what="generator")
-    cls = load_user_class(parsed.name, method="generate", what="generator", known=())
+    parsed = parse_spec(spec, known=GENERATORS, what="generator")
+    if parsed.is_user_class:
+        cls = load_user_class(parsed.name, method="generate", what="generator", known=GENERATORS)
+    else:
+        cls = GENERATORS.resolve(parsed.name)
     generator = construct(cls, _arguments(cls, parsed, context, ()), what=spec)
     if not isinstance(generator, Generator):
         raise SpecError(

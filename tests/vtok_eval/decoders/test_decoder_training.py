@@ -17,8 +17,9 @@ from tests.vtok_eval.decoders.tiny_decoders import CPU, Patches, system_of, trai
 from vtok_eval.data import Clips
 from vtok_eval.decoders import decoder_of
 from vtok_eval.decoders.card import write_card
+from vtok_eval.decoders.catalogue import SHIPPED
 from vtok_eval.decoders.decoder import Decoder
-from vtok_eval.decoders.files import SHIPPED, decoder_files, save_decoder
+from vtok_eval.decoders.files import decoder_files, save_decoder
 from vtok_eval.decoders.losses import agreement
 from vtok_eval.decoders.training import Recipe
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError

@@ -98,7 +98,8 @@ class TVAlignShow:
 
     def describe(self) -> Description:
         """Options, prompts, judge and calibration, the decoders and their hashes, the protocol, notes."""
-        from vtok_eval.decoders.files import SHIPPED, decoder_files
+        from vtok_eval.decoders.catalogue import SHIPPED
+        from vtok_eval.decoders.files import decoder_files
 
         decoders = decoder_files(self._decoders or SHIPPED)
         return Description(
