@@ -90,6 +90,7 @@ class EndpointAnswerer:
         }
         return Answer(
             text=read_structured(reply.text, request.labels) or reply.text,
+            is_cut=None if reply.finish_reason is None else reply.finish_reason == "length",
             cost={**cost, **shown.cost()} if shown is not None else cost,
             raw=reply.to_json(),
         )

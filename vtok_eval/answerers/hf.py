@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
+from vtok_eval.answerers.generation import cut_at_limit, end_ids
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
 from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
@@ -150,12 +151,14 @@ class TransformersAnswerer:
         answers = []
         for request, prompt, is_scored in zip(requests, prompts, scored, strict=True):
             scores = self._scores(prompt, candidates(request, self.scoring)) if is_scored else None
-            text = None if is_scored else next(texts)
-            answers.append(Answer(text=text, scores=scores, cost=self._cost(prompt, shown)))
+            text, is_cut = (None, None) if is_scored else next(texts)
+            cost = self._cost(prompt, shown)
+            answers.append(Answer(text=text, scores=scores, is_cut=is_cut, cost=cost))
         return answers
 
-    def _generated(self, prompts: Sequence[Prompt]) -> list[str]:
-        texts: list[str] = []
+    def _generated(self, prompts: Sequence[Prompt]) -> list[tuple[str, bool]]:
+        """The text that follows each prompt, and whether it was cut at the token limit."""
+        texts: list[tuple[str, bool]] = []
         for start in range(0, len(prompts), self.batch_size):
             part = prompts[start : start + self.batch_size]
             inputs = self._inputs(part)
@@ -175,8 +178,11 @@ class TransformersAnswerer:
                     top_k=None,
                     pad_token_id=self._pad_id,
                 )
-            texts += self._tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
-        return [text.strip() for text in texts]
+            new = ids[:, length:]
+            cut = cut_at_limit(new, self.max_new_tokens, ends=end_ids(self.model, self._tokenizer))
+            decoded = self._tokenizer.batch_decode(new, skip_special_tokens=True)
+            texts += [(text.strip(), is_cut) for text, is_cut in zip(decoded, cut, strict=True)]
+        return texts
 
     def _scores(self, prompt: Prompt, texts: Sequence[str]) -> tuple[float, ...]:
         continuations = continuation_ids(self._tokenizer, prompt.rendered, texts)

@@ -46,12 +46,18 @@ class AnswerRequest:
 class Answer:
     """The answer to one request: `text`, or `scores`, one for each option, higher for the likelier.
 
+    is_cut: whether the text ends because a token limit was reached; None where that is not known.
     cost: numbers worth adding up (visual_tokens, prompt_tokens, usd, requests).
     raw: what else is kept of it, as JSON can hold it.
+
+    Example:
+        >>> Answer(scores=(0.25, 0.75)).value(), Answer(text="B").value()
+        ((0.25, 0.75), 'B')
     """
 
     text: str | None = None
     scores: tuple[float, ...] | None = None
+    is_cut: bool | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
 

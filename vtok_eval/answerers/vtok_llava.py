@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
+from vtok_eval.answerers.generation import cut_at_limit, end_ids
 from vtok_eval.answerers.hf import DTYPES, Scoring
 from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
@@ -109,7 +110,8 @@ class TokenReader:
         embeddings = self._embeddings(prompt, visual)
         cost = {**cost, "prompt_tokens": float(len(embeddings))}
         if self.scoring == "generate" or not request.options:
-            return Answer(text=self._generated(embeddings), cost=cost)
+            text, is_cut = self._generated(embeddings)
+            return Answer(text=text, is_cut=is_cut, cost=cost)
         texts = candidates(request, self.scoring)
         continuations = continuation_ids(self.prompts.tokenizer, prompt.rendered, texts)
         return Answer(scores=self._scores(embeddings, continuations), cost=cost)
@@ -142,7 +144,8 @@ class TokenReader:
         logits = output.logits[:, -longest:].expand(len(continuations), -1, -1).cpu()
         return tuple(log_likelihoods(logits, continuations, per_token=self.per_token))
 
-    def _generated(self, embeddings: Tensor) -> str:
+    def _generated(self, embeddings: Tensor) -> tuple[str, bool]:
+        """The text that follows the embeddings, and whether it was cut at the token limit."""
         tokenizer = self.prompts.tokenizer
         pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         ids = self.language_model.generate(
@@ -156,7 +159,8 @@ class TokenReader:
             top_k=None,
             pad_token_id=pad_id,
         )
-        return str(tokenizer.decode(ids[0], skip_special_tokens=True)).strip()
+        (is_cut,) = cut_at_limit(ids, self.max_new_tokens, ends=end_ids(self.language_model, tokenizer))
+        return str(tokenizer.decode(ids[0], skip_special_tokens=True)).strip(), is_cut
 
     @property
     def _device(self) -> torch.device:

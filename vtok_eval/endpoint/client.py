@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.endpoint.ceilings import Ceilings, Spent
 from vtok_eval.endpoint.choices import choice_format
 from vtok_eval.endpoint.errors import EndpointError, EndpointUnavailableError
+from vtok_eval.endpoint.redaction import without_key
 from vtok_eval.endpoint.reply import BrokenResponseError, Reply, parse_completion
 from vtok_eval.endpoint.response_cache import ResponseCache, request_key
 from vtok_eval.endpoint.retry import is_retried, wait_s
@@ -34,6 +35,8 @@ _HOPELESS_STATUS = {
     404: "there is no such address or model",
 }
 _FORMAT_REFUSED = ("response_format", "json_schema", "structured output", "guided")
+_SAID = ("text", "refusal")
+"""Fields of a response that hold the model's own words."""
 _TOP_LOGPROBS = 5
 """Pieces asked for in each place of an answer: the most that all servers give."""
 _FAILURES_IN_A_ROW = 5
@@ -242,7 +245,7 @@ class EndpointClient:
                 raw = client.chat.completions.with_raw_response.create(**body)
             response = parse_completion(raw.http_response.text, asked_model=self.settings.model)
             return {
-                name: _redacted(value, key) if isinstance(value, str) else value
+                name: without_key(value, key, is_answer=name in _SAID) if isinstance(value, str) else value
                 for name, value in response.items()
             }
         except openai.APITimeoutError:
@@ -252,13 +255,13 @@ class EndpointClient:
         except openai.APIConnectionError as error:
             failure = _connection_failed(error, key)
         except BrokenResponseError as error:
-            failure = _RetryableError(_redacted(str(error), key))
+            failure = _RetryableError(without_key(str(error), key))
         # Raised out here, with no context: the package's errors hold the request and its headers.
         raise failure
 
     def _refused(self, error: openai.APIStatusError, key: str) -> Exception:
         status = error.status_code
-        reason = _one_line(_redacted(error.message, key))
+        reason = _one_line(without_key(error.message, key))
         if is_retried(status):
             return _RetryableError(f"status {status}: {reason}", headers=error.response.headers)
         if status in _HOPELESS_STATUS:
@@ -298,15 +301,10 @@ def _openai_client(settings: EndpointSettings) -> openai.OpenAI:
 def _connection_failed(error: openai.APIConnectionError, key: str) -> _RetryableError:
     cause = error.__cause__
     name = type(cause).__name__ if cause is not None else type(error).__name__
-    message = _one_line(_redacted(str(cause or error), key))
+    message = _one_line(without_key(str(cause or error), key))
     return _RetryableError(f"{name}: {message}", unreachable=name == "ConnectError")
 
 
 def _one_line(text: str, *, longest: int = 300) -> str:
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[:longest]}..."
-
-
-def _redacted(text: str, key: str) -> str:
-    """`text` without the key, which a server may repeat in what it sends."""
-    return text if key == NO_KEY else text.replace(key, "[key]")

@@ -12,12 +12,15 @@ from typing import Any
 
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
 from vtok_eval.registry import TOKENIZERS
+from vtok_eval.specs.neighbours import neighbours_of
 
 
 def load_user_class(
     name: str, *, method: str = "encode", what: str = "tokenizer", known: Collection[str] | None = None
 ) -> Callable[..., Any]:  # Any: it makes whatever the user wrote
     """The class (or function that makes an object) of `FILE.py:Class` or `package.module:Class`.
+
+    The file's code can import the modules next to it, as in a script; nobody else sees them.
 
     Args:
         name: file or module, and class.
@@ -47,19 +50,24 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise SpecError(f"no file {path} (looked from {Path.cwd()})")
     source = path.read_bytes()
+    neighbours = neighbours_of(path.parent)
     code_hash = hashlib.blake2b(str(path.resolve()).encode() + source, digest_size=8).hexdigest()
-    name = f"vtok_eval_user_{path.stem}_{code_hash}"
+    name = f"{neighbours.package}_{path.stem}_{code_hash}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = str(path)
-    # Registered before it runs: dataclasses and pickle look their module up by name.
+    module.__package__ = neighbours.package
+    module.__dict__["__builtins__"] = neighbours.builtins()
+    # Registered before it runs: dataclasses and pickle look their module up by name, and a neighbour that
+    # imports this file gets this module.
     sys.modules[name] = module
+    sys.modules[f"{neighbours.package}.{path.stem}"] = module
     try:
         # Compiled here, past Python's cache: that takes a file changed within a second for the old one.
         exec(compile(source, str(path), "exec"), vars(module))
     except Exception as error:
-        del sys.modules[name]
+        del sys.modules[name], sys.modules[f"{neighbours.package}.{path.stem}"]
         raise _import_failed(str(path), error) from error
     return module
 

@@ -16,6 +16,9 @@ PAIR_SCORES = {"text": "Text score", "video": "Video score", "group": "Group sco
 OVERALL = "Overall"
 """The heading of what is measured over all questions."""
 
+CUT = "cut_at_token_limit"
+"""Share of answers whose text a server or model ended because a token limit was reached."""
+
 Values = dict[str, tuple[float, ...]]
 
 
@@ -39,10 +42,16 @@ class MetricSet:
             *(m for m in measured if m.name not in headline),
         ]
 
-    def values(self, question: Question, grades: Sequence[Grade]) -> Values:
-        """What one question adds; grades: of its rotations, the data set's own order first."""
+    def values(self, question: Question, grades: Sequence[Grade], *, is_cut: bool | None = None) -> Values:
+        """What one question adds.
+
+        grades: of its rotations, the data set's own order first. is_cut: whether the answer in that order was
+        cut at the token limit; None where that is not known.
+        """
         first = grades[0]
         values: Values = {"unparsed": (float(first.read is None),)}
+        if is_cut is not None:
+            values[CUT] = (float(is_cut),)
         chosen = [grade.position for grade in grades if grade.position is not None]
         if chosen and len(question.options) > 1:
             values["first_option"] = (chosen.count(0) / len(chosen),)
@@ -58,8 +67,13 @@ class MetricSet:
             values["rotation_mean"] = (sum(each) / len(each),)
         return values
 
-    def pair_values(self, members: Sequence[Question], grades: Sequence[Grade]) -> Values:
-        """What one pair adds: the text score is 1 where both of its text questions are right, and so on."""
+    def pair_values(
+        self, members: Sequence[Question], grades: Sequence[Grade], *, are_cut: Sequence[bool | None] = ()
+    ) -> Values:
+        """What one pair adds: the text score is 1 where both of its text questions are right, and so on.
+
+        are_cut: as `is_cut` of `values`, for each member.
+        """
         right = dict.fromkeys(("text", "video"), True)
         for question, grade in zip(members, grades, strict=True):
             right[question.subset] = right[question.subset] and grade.correct == 1.0
@@ -71,6 +85,9 @@ class MetricSet:
                     values[f"{name}:{grouping.field}={value}"] = (float(scores[name]),)
         values["accuracy"] = (sum(grade.correct or 0.0 for grade in grades) / len(grades),)
         values["unparsed"] = (sum(grade.read is None for grade in grades) / len(grades),)
+        known = [is_cut for is_cut in are_cut if is_cut is not None]
+        if known:
+            values[CUT] = (sum(known) / len(known),)
         return values
 
     def _plain_metrics(self) -> Iterator[Metric]:
@@ -119,7 +136,7 @@ class MetricSet:
                         group=grouping.title,
                         failed_where=f"{grouping.field}={value}",
                     )
-        yield _unparsed()
+        yield from (_unparsed(), _cut())
 
     def _circular_metrics(self) -> Iterator[Metric]:
         counts = [len(q.options) for q in self.questions if turns(q) > 1 and q.is_answered]
@@ -133,7 +150,7 @@ class MetricSet:
         yield Metric("rotation_mean", "Mean over rotations", chance=chance, group="Rotated options")
 
     def _ways_of_answering(self) -> Iterator[Metric]:
-        yield _unparsed()
+        yield from (_unparsed(), _cut())
         if any(len(question.options) > 1 for question in self.questions):
             yield Metric(
                 "first_option",
@@ -191,6 +208,17 @@ def _unparsed() -> Metric:
         higher_is_better=False,
         group="Ways of answering",
         headline=True,
+        failed_as=None,
+    )
+
+
+def _cut() -> Metric:
+    """Of answerers that tell it; nothing is measured for others."""
+    return Metric(
+        CUT,
+        "Answers cut at the token limit",
+        higher_is_better=False,
+        group="Ways of answering",
         failed_as=None,
     )
 

@@ -137,6 +137,16 @@ class TestEveryModel:
         assert [answer.text for answer in answers] == [
             by_hand(name).text(request.clip, request.question) for request in requests
         ]
+        assert [answer.is_cut for answer in answers] == [True] * len(requests)  # no end within five tokens
+
+    def test_an_answer_that_ends_is_not_cut(self, name, answerer, random_clip):
+        """Every token is made one that ends a text, so that the first does."""
+        one = answerer(name)
+        request = requests_about(random_clip(1))[0]
+        one.model.generation_config.eos_token_id = list(
+            range(one.model.get_input_embeddings().num_embeddings)
+        )
+        assert one.answer_batch([request])[0].is_cut is False
 
     def test_a_clip_passes_the_tower_once_and_company_changes_nothing(self, name, answerer, random_clip):
         requests = requests_about(random_clip(1), None, random_clip(2))

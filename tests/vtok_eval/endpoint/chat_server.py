@@ -14,13 +14,14 @@ KEY = "sk-test-8d1f-very-secret"
 
 def completion(content: str | None, **more: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": content, "refusal": more.pop("refusal", None)}
+    ended = more.pop("finish_reason", "stop")
     return {
         "id": "c1",
         "object": "chat.completion",
         "created": 0,
         "model": "served-model-2026-01",
         "system_fingerprint": "fp_1",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": ended}],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010},
         **more,
     }

@@ -66,6 +66,16 @@ def test_prose_and_refusals_are_handed_over_as_they_are(server, build):
     assert (refusal.text, refusal.raw["refusal"]) == ("", "No.")
 
 
+def test_what_was_cut_at_the_token_limit_is_known(server, build):
+    server.script = [
+        says("The ball is round, so", finish_reason="length"),
+        says("B"),
+        says("A", finish_reason=None),
+    ]
+    answers = [build().answer_batch([AnswerRequest(None, text)])[0] for text in ("one", "two", "three")]
+    assert [each.is_cut for each in answers] == [True, False, None]
+
+
 def test_order_cost_and_version(server, build, clip):
     server.default = lambda body: says(body["messages"][0]["content"][-1]["text"].upper())
     one = build(",frames=2,usd_per_million_input=1.0")

@@ -16,6 +16,7 @@ from tests.vtok_eval.endpoint.chat_server import KEY, ChatServer, Response, comp
 from vtok_eval.endpoint.client import EndpointClient, Question
 from vtok_eval.endpoint.content import user_message
 from vtok_eval.endpoint.errors import EndpointError, EndpointUnavailableError
+from vtok_eval.endpoint.redaction import without_key
 from vtok_eval.endpoint.response_cache import ResponseCache
 from vtok_eval.endpoint.settings import EndpointSettings
 from vtok_eval.errors import RunFolderError, SpecError
@@ -341,6 +342,28 @@ class TestTheKeyStaysSecret:
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert files
         assert not any(KEY.encode() in path.read_bytes() for path in files)
+
+    @pytest.mark.parametrize(
+        ("key", "text", "answer", "message"),
+        [
+            ("none", "none of the above", "none of the above", "none of the above"),
+            ("EMPTY", "an EMPTY box", "an EMPTY box", "an EMPTY box"),
+            ("no-key", "no-key", "no-key", "no-key"),
+            ("not-needed-here-at-all", "not-needed-here-at-all", "not-needed-here-at-all", None),
+            ("1", "there is 1", "there is 1", "there is 1"),
+            ("blue7bus", "a blue7bus, blue7buses", "a blue7bus, blue7buses", "a [key], blue7buses"),
+            (KEY, f"m-{KEY}s", "m-[key]s", "m-[key]s"),
+            ("a b c d e f g h 1 2", "a b c d e f g h 1 2", "a b c d e f g h 1 2", None),
+        ],
+    )
+    def test_only_where_it_is_a_secret(self, key, text, answer, message):
+        assert without_key(text, key, is_answer=True) == answer
+        assert without_key(text, key) == (answer if message is None else message)
+
+    def test_a_key_that_is_a_word_leaves_the_answer_alone(self, server, asking, monkeypatch):
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        server.script = [says("none of the above")]
+        assert asking().client.ask(question(choices=())).text == "none of the above"
 
     def test_an_address_with_a_password_is_refused_without_repeating_it(self):
         with pytest.raises(SpecError, match="environment alone") as caught:

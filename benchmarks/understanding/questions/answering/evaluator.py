@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.understanding.questions.answering.grading import Grade, grade
 from benchmarks.understanding.questions.answering.prompts import render_prompt, rotated
 from benchmarks.understanding.questions.description import Description
-from benchmarks.understanding.questions.metrics import MetricSet, turns
+from benchmarks.understanding.questions.metrics import CUT, MetricSet, turns
 from benchmarks.understanding.questions.question import Question
 from vtok_eval.answerers.replay import NamedRequest
 from vtok_eval.answerers.request import Answer, BatchAnswerer
@@ -126,6 +126,8 @@ class QuestionEvaluator:
             "read": grades[0].read,
             "expected": _expected(question),
         }
+        if asked[0].answer.is_cut:
+            outputs[CUT] = True
         if asked[0].answer.raw:
             # Which version of a model has answered, and what it really wrote.
             outputs["raw"] = dict(asked[0].answer.raw)
@@ -135,7 +137,7 @@ class QuestionEvaluator:
                 for each, found in zip(asked[1:], grades[1:], strict=True)
             ]
         return Outcome(
-            values=self.metric_set.values(question, grades),
+            values=self.metric_set.values(question, grades, is_cut=asked[0].answer.is_cut),
             outputs=outputs,
             cost=_total_cost([each.answer for each in asked]),
         )
@@ -158,7 +160,9 @@ class QuestionEvaluator:
             for m, each, found in zip(members, asked, grades, strict=True)
         ]
         return Outcome(
-            values=self.metric_set.pair_values(members, grades),
+            values=self.metric_set.pair_values(
+                members, grades, are_cut=[each.answer.is_cut for each in asked]
+            ),
             outputs={"answers": answers},
             cost=_total_cost([each.answer for each in asked]),
         )

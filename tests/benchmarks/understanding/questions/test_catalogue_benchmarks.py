@@ -55,6 +55,21 @@ def test_unreadable_answers_count_as_wrong_and_are_told(tiny, name):
     assert scores["accuracy"].n == n  # the denominator does not change
 
 
+@pytest.mark.parametrize("name", ["tomato", "vinoground"])
+def test_answers_cut_at_the_token_limit_are_counted_where_that_is_known(tiny, name):
+    data = tiny(name)
+    benchmark = QuestionAnswering(name, data=str(data.folder), frames=1)
+    cut = sorted(data.right)[:1]
+    records = evaluate(benchmark, RightAnswerer(data.right, cut=cut))
+    score = scores_of(benchmark, records)["cut_at_token_limit"]
+    assert score.value == pytest.approx(1 / len(data.right))
+    assert score.metric.group == scores_of(benchmark, records)["unparsed"].metric.group
+    unknown = scores_of(benchmark, evaluate(benchmark, RightAnswerer(data.right)))
+    assert "cut_at_token_limit" not in unknown or unknown["cut_at_token_limit"].value is None
+    if name == "tomato":
+        assert [record.outputs.get("cut_at_token_limit") for record in records].count(True) == 1
+
+
 @pytest.mark.parametrize("name", shipped_names())
 def test_the_data_are_checked_before_anything_runs(tiny, name):
     data = tiny(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -23,8 +23,11 @@ from vtok_eval.video.clip_cache import ClipCache
 class RightAnswerer:
     """Answers by id from a table, or always the same; remembers what it was asked and shown."""
 
-    def __init__(self, right: Mapping[str, str], *, always: str | None = None) -> None:
+    def __init__(
+        self, right: Mapping[str, str], *, always: str | None = None, cut: Collection[str] | None = None
+    ) -> None:
         self.right = right
+        self.cut = cut
         self.always = always
         self.asked: list[str] = []
         self.prompts: list[str] = []
@@ -41,7 +44,12 @@ class RightAnswerer:
             self.clips.append(request.clip)
             self.requests.append(request)
         return [
-            Answer(text=self.always or self.right[request.id], cost={"calls": 1.0}) for request in requests
+            Answer(
+                text=self.always or self.right[request.id],
+                cost={"calls": 1.0},
+                is_cut=None if self.cut is None else request.id in self.cut,
+            )
+            for request in requests
         ]
 
 
