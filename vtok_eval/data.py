@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vtok_eval.errors import TokenizerError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from vtok_eval.inputs.fit import EncodedAs
@@ -22,34 +23,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: `frames` uint8 `(T, 3, H, W)` in RGB, and its frame rate in frames per second."""
+    """One clip: `frames` uint8 `(T, 3, H, W)` in RGB, and its frame rate in frames per second.
+
+    key: names the content, as `ClipSource.key` does; None where that is not known.
+    """
 
     frames: Tensor
+    fps: float
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipForm:
+    """What is known of a clip without its pixels: frames, height and width in pixels, frames per second."""
+
+    n_frames: int
+    height: int
+    width: int
     fps: float
 
 
 @dataclass(frozen=True)
 class Clips:
-    """A batch of clips of one length and size: `frames` uint8 `(B, T, 3, H, W)`; `fps` float64 `(B,)`."""
+    """A batch of clips of one length and size: `frames` uint8 `(B, T, 3, H, W)`; `fps` float64 `(B,)`.
+
+    keys: of each clip, as `Clip.key`; empty where none is known.
+
+    Example:
+        >>> import torch
+        >>> clips = Clips.stack([Clip(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), fps=4.0)] * 3)
+        >>> len(clips), clips.n_frames, clips.size, len(clips.part(0, 2))
+        (3, 4, (8, 8), 2)
+    """
 
     frames: Tensor
     fps: Tensor
+    keys: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
-        return int(self.frames.shape[0])
+        return int(self.fps.shape[0])
 
     @property
     def n_frames(self) -> int:
         """T, the number of frames of every clip in the batch."""
         return int(self.frames.shape[1])
 
-    @classmethod
-    def stack(cls, clips: Sequence[Clip]) -> Clips:
+    @property
+    def size(self) -> tuple[int, int]:
+        """H and W in pixels."""
+        height, width = self.frames.shape[-2:]
+        return int(height), int(width)
+
+    def key_of(self, row: int) -> str | None:
+        """The key of a clip, None where it is not known."""
+        return self.keys[row] if self.keys else None
+
+    def part(self, start: int, stop: int) -> Clips:
+        """The clips from `start` up to `stop`."""
+        return Clips(self.frames[start:stop], self.fps[start:stop], self.keys[start:stop])
+
+    def to(self, device: torch.device) -> Clips:
+        """The clips on a device."""
+        return Clips(self.frames.to(device), self.fps.to(device), self.keys)
+
+    @staticmethod
+    def stack(clips: Sequence[Clip]) -> Clips:
         """Make a batch of clips that share T, H and W."""
         import torch
 
         frames = torch.stack([clip.frames for clip in clips])
-        return cls(frames=frames, fps=torch.tensor([clip.fps for clip in clips], dtype=torch.float64))
+        fps = torch.tensor([clip.fps for clip in clips], dtype=torch.float64)
+        return Clips(frames, fps, tuple(clip.key for clip in clips))
 
 
 class TokenKind(IntEnum):

@@ -281,7 +281,7 @@ def _build_tokenizer(spec: str, device: torch.device, names: Mapping[str, str]) 
     from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
-    features = FeatureCache(cache_folder() / "features.sqlite")
+    features = FeatureCache(cache_folder() / "features")
     return build_tokenizer(spec, BuildContext(device=device, cache=features, names=names))
 
 

@@ -137,7 +137,7 @@ def _systems(names: list[str], *, suite: str, device: object, cache: Path) -> li
     entries = [known.get(name) or SystemEntry(spec=name) for name in names] or list(known.values())
     context = BuildContext(
         device=device,  # type: ignore[arg-type]
-        cache=FeatureCache(cache / "features.sqlite", max_bytes=20 * 2**30),
+        cache=FeatureCache(cache / "features", max_bytes=20 * 2**30),
         names={name: entry.spec for name, entry in known.items()},
     )
     making = VideoMaking(folder=cache, seed=0)

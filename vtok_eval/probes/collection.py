@@ -13,6 +13,7 @@ from vtok_eval.benchmark import ClipRunner, NoResult, Sample
 from vtok_eval.data import Clips
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import ClipFeatures, FeatureTable, build_table, extract_features
+from vtok_eval.tokenizers.stored_clips import stored_clips
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,9 @@ def collect(tokenizer: Any, samples: Sequence[Sample], runner: ClipRunner, *, de
             raise ValueError("these samples have no clips")
         return extract_features(tokenizer, clips)
 
-    for sample, result in runner.map(samples, extract, description=description):
+    for sample, result in runner.map(
+        samples, extract, description=description, unread=stored_clips(tokenizer)
+    ):
         if isinstance(result, NoResult):
             failures[sample.id] = result.reason
         else:

@@ -52,7 +52,7 @@ def build_context(suite: Suite, settings: RunSettings, *, device: torch.device, 
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
-    features = FeatureCache(cache / "features.sqlite", max_bytes=settings.feature_cache_bytes)
+    features = FeatureCache(cache / "features", max_bytes=settings.feature_cache_bytes)
     return BuildContext(device=device, cache=features, names=suite.specs_by_name())
 
 
@@ -82,4 +82,7 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
         log.debug("the failure in full", exc_info=True)
         reason = f"could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
         return ReadyJob(lambda samples: ((sample, Outcome(error=reason)) for sample in samples), reason)
-    return ReadyJob(lambda samples: runner.map(samples, evaluator.evaluate, description=job.id))
+    unread = getattr(evaluator, "unread", None)
+    return ReadyJob(
+        lambda samples: runner.map(samples, evaluator.evaluate, description=job.id, unread=unread)
+    )

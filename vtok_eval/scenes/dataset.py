@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vtok_eval.data import ClipForm
 from vtok_eval.scenes.photos import photo_file, photos_of
 from vtok_eval.scenes.scene import VERSION, Scene, draw_scene
 from vtok_eval.scenes.truth import Label, caption, labels
@@ -43,6 +44,11 @@ class SceneClip:
         rate = "" if self.fps == DEFAULT_FPS else f"@{self.fps:g}"
         name = f"scenes-v{VERSION}/seed={self.seed}/{self.split}/{self.index}"
         return f"{name}/{self.size}x{self.n_frames}{rate}"
+
+    @property
+    def form(self) -> ClipForm:
+        """Length, size and frame rate, known without rendering it."""
+        return ClipForm(self.n_frames, self.size, self.size, self.fps)
 
     def load(self) -> Clip:
         """Render it: frames uint8 `(T, 3, H, W)`.

@@ -20,7 +20,7 @@ class Blind:
 
     def encode(self, clips: Clips) -> Tokens:
         """Empty tokens, float32 on the clips' device."""
-        return Tokens.of(torch.zeros(len(clips), 0, self.width, device=clips.frames.device))
+        return Tokens.of(torch.zeros(len(clips), 0, self.width, device=clips.fps.device))
 
     def token_count(self, n_frames: int) -> int:
         """Zero, however long the clip is."""

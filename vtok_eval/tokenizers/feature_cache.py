@@ -1,202 +1,230 @@
-"""The feature cache: a frame passes through a backbone once, however many tokenizers read its map."""
+"""The feature cache: a frame passes through a backbone once, however many tokenizers read of its map."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import sqlite3
+import struct
 import threading
-import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vtok_eval.data import ClipForm
 from vtok_eval.results.description import Description
-from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.backbones.base import SMALL_MAP_CELLS, WHOLE, Backbone, FrameFeatures
+from vtok_eval.tokenizers.feature_shards import KEY_BYTES, DamagedShardError, StoreTooSmallError
+from vtok_eval.tokenizers.feature_store import FeatureStore
+
+if TYPE_CHECKING:
+    from vtok_eval.data import Clips
+    from vtok_eval.tokenizers.feature_shards import Halves
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS map (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    used INTEGER NOT NULL,
-    crc INTEGER NOT NULL,
-    channels INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    width INTEGER NOT NULL,
-    features BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS map_by_use ON map (used, id);
-"""
-_PAGE_BYTES = 32768
-_INDEX_BYTES = 100
-"""What the two indexes hold for each map, their pages being half full."""
-_USE_RESOLUTION_S = 24 * 3600
-_BUSY_TIMEOUT_S = 30.0
-_KEYS_A_QUERY = 256
-_EVICT_TO = 0.9
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA}
-
 
 class FeatureCache:
-    """Half-precision feature maps on disk, addressed by the frame's content and the backbone's fingerprint.
+    """Half-precision features of frames on disk, by clip, frame and the backbone's fingerprint.
 
-    One SQLite file in WAL mode, so that processes may share it and be killed at any moment. A cache that
-    cannot be opened or written costs a warning and time, never a result: every map read is checked against
-    its CRC, a broken file is thrown away and begun anew, and on a full disk the run goes on without writing.
+    Kept is what is read: the cells of the grids that tokenizers announced, or the whole map where it is small
+    or was asked for. A frame of a clip with a key is found by that key and the frame's number, so that a warm
+    run neither decodes nor hashes pixels; any other frame by its pixels.
 
-    max_bytes: bound of the file; maps that were not used for longest go first (use is noted to the day).
-        The write-ahead log beside it takes some tens of MB more while a process writes.
+    Several processes may share the folder and be killed at any moment (see `FeatureStore`). A cache that
+    cannot be read or written costs a warning and time, never a result: each array is checked against its CRC,
+    a damaged shard is thrown away, and on a full disk the run continues without writing.
+
+    folder: of the shards. max_bytes: their bound; what was not used for longest goes first, to the day.
     hits, misses: distinct frames of each call that were read, and that had to pass through the backbone.
+    unwritten: frames that could not be kept.
     """
 
-    def __init__(self, path: Path, max_bytes: int = 4 * 2**30) -> None:
-        self.path = Path(path)
+    def __init__(self, folder: Path, max_bytes: int = 4 * 2**30) -> None:
+        self.folder = Path(folder)
         self.max_bytes = max_bytes
         self.hits = 0
         self.misses = 0
+        self.unwritten = 0
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._broken = False
+        self._store = FeatureStore(self.folder, max_bytes=max_bytes)
         self._writable = True
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Close the files; the next use opens them again."""
         with self._lock:
-            self._disconnect()
+            self._store.close()
+        if self.unwritten:
+            _log.warning("feature cache %s: %d frames could not be kept", self.folder, self.unwritten)
 
     def maps(self, backbone: Backbone, frames: Tensor) -> Tensor:
         """`backbone.maps(frames)`, of which only frames that are not in the cache pass through the network.
 
         frames: uint8 `(N, 3, H, W)`. Gives float16 `(N, C, gh, gw)` on the backbone's device.
         """
-        keys = _keys(frames, backbone.fingerprint)
+        keys = _pixel_keys(frames, backbone.fingerprint)
+
+        def compute(rows: Sequence[int]) -> FrameFeatures:
+            chosen = frames if len(rows) == len(frames) else frames[list(rows)]
+            return {_WHOLE_AS_ASKED: backbone.maps(chosen)}
+
+        found = self._features(keys, (_WHOLE_AS_ASKED,), compute)
+        return found[_WHOLE_AS_ASKED].to(backbone.device)
+
+    def clip_features(
+        self,
+        backbone: Backbone,
+        clips: Clips,
+        frames: Sequence[int],
+        grids: Collection[int],
+        *,
+        keep: Collection[int] = (),
+    ) -> FrameFeatures:
+        """`backbone.clip_features(clips, frames, grids)`; kept frames do not pass through the network.
+
+        keep: grids that are kept as well of frames that do pass.
+        """
+        keys = _clip_keys(clips, frames, backbone.fingerprint)
+        places = [(row, frame) for row in range(len(clips)) for frame in frames]
+
+        def compute(rows: Sequence[int]) -> FrameFeatures:
+            chosen = torch.tensor([places[row] for row in rows])
+            return backbone.features(clips.frames[chosen[:, 0], chosen[:, 1]], {*grids, *keep})
+
+        before = self.misses
+        found = self._features(keys, tuple(sorted(set(grids))), compute)
+        if self.misses > before:
+            self._note_forms(clips)
+        return {grid: values.to(backbone.device) for grid, values in found.items()}
+
+    def form_of(self, key: str) -> ClipForm | None:
+        """The form of a clip of which frames are kept; None where that is not known."""
+        (found,) = self._guarded(lambda: self._store.get([_form_key(key)])) or [None]
+        return None if found is None else ClipForm(*_FORM.unpack(found.tobytes()))
+
+    def has(self, backbone: Backbone, key: str, frames: Sequence[int], grids: Sequence[int]) -> bool:
+        """Whether the grids of these frames of a clip can be read without its pixels."""
+        bases = _keyed(key, frames, backbone.fingerprint)
+
+        def complete() -> bool:
+            if all(self._store.has([_record(base, WHOLE) for base in bases])):
+                return True
+            return all(self._store.has([_record(base, grid) for base in bases for grid in grids]))
+
+        return bool(self._guarded(complete) or (self._guarded(self._refreshed) and self._guarded(complete)))
+
+    def _features(
+        self, keys: Sequence[bytes], grids: tuple[int, ...], compute: Callable[[Sequence[int]], FrameFeatures]
+    ) -> FrameFeatures:
+        """What is kept of frames, in order, on the CPU. compute: gives it for frames at some positions."""
         first_at = {key: position for position, key in reversed(list(enumerate(keys)))}
         distinct = sorted(first_at, key=first_at.__getitem__)
-        found = self._read(distinct)
+        found = self._read(distinct, grids)
         missing = [key for key in distinct if key not in found]
         self.hits += len(found)
         self.misses += len(missing)
         if missing:
-            wanted = frames if len(missing) == len(keys) else frames[[first_at[key] for key in missing]]
-            computed = backbone.maps(wanted).cpu().numpy()
-            fresh = dict(zip(missing, computed, strict=True))
+            computed = {
+                grid: values.cpu().numpy()
+                for grid, values in compute([first_at[key] for key in missing]).items()
+            }
+            fresh = {
+                key: {grid: values[row] for grid, values in computed.items()}
+                for row, key in enumerate(missing)
+            }
             self._write(fresh)
             found.update(fresh)
-        stacked = torch.from_numpy(np.stack([found[key] for key in keys]))
-        return stacked.to(backbone.device)
+        kept = [found[key] for key in keys]
+        read = (WHOLE,) if WHOLE in kept[0] else grids
+        return {grid: torch.from_numpy(np.stack([each[grid] for each in kept])) for grid in read}
 
-    def _read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        def read(connection: sqlite3.Connection) -> dict[bytes, np.ndarray]:
-            rows = [row for part in _parts(keys) for row in _select(connection, part)]
-            stale = [(row[0],) for row in rows if row[2] < _now()]
-            self._note_use(connection, stale)
-            return {row[1]: _checked(row) for row in rows}
+    def _read(self, keys: Sequence[bytes], grids: tuple[int, ...]) -> dict[bytes, dict[int, Halves]]:
+        """Of the frames that are kept: their small maps, or all of the grids."""
+        found = self._gathered(keys, grids)
+        if len(found) < len(keys) and self._guarded(self._refreshed):
+            found = self._gathered(keys, grids)
+        if self._writable:
+            read = {_record(key, grid): array for key, each in found.items() for grid, array in each.items()}
+            self._guarded(lambda: self._store.keep(read))
+        return found
 
-        return self._guarded(read) or {}
+    def _refreshed(self) -> bool:
+        self._store.refresh()
+        return True
 
-    def _note_use(self, connection: sqlite3.Connection, ids: Sequence[tuple[int]]) -> None:
-        if ids and self._writable:
-            with connection:
-                connection.executemany(f"UPDATE map SET used = {_now()} WHERE id = ?", ids)
+    def _gathered(self, keys: Sequence[bytes], grids: tuple[int, ...]) -> dict[bytes, dict[int, Halves]]:
+        per_frame = (WHOLE, *grids)
+        records = [_record(key, grid) for key in keys for grid in per_frame]
+        arrays = self._guarded(lambda: self._store.get(records)) or [None] * len(records)
+        found: dict[bytes, dict[int, Halves]] = {}
+        for number, key in enumerate(keys):
+            start = number * len(per_frame)
+            whole, *cells = arrays[start : start + len(per_frame)]
+            there = [each for each in cells if each is not None]
+            if whole is not None:
+                found[key] = {WHOLE: whole}
+            elif len(there) == len(grids):
+                found[key] = dict(zip(grids, there, strict=True))
+        return found
 
-    def _write(self, maps: Mapping[bytes, np.ndarray]) -> None:
-        incoming = sum(_bytes_on_disk(features.nbytes) for features in maps.values())
+    def _write(self, features: Mapping[bytes, Mapping[int, Halves]]) -> None:
         if not self._writable:
+            self.unwritten += len(features)
             return
-        if incoming > self.max_bytes * _EVICT_TO:
-            self._stop_writing(f"{self.max_bytes} bytes are too few for one batch of {incoming}")
-            return
+        arrays = {_record(key, grid): array for key, each in features.items() for grid, array in each.items()}
 
-        def write(connection: sqlite3.Connection) -> None:
-            with connection:
-                self._make_room(connection, incoming)
-                connection.executemany(
-                    "INSERT OR REPLACE INTO map (key, used, crc, channels, height, width, features)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (_row(key, features) for key, features in maps.items()),
-                )
+        def put() -> bool:
+            self._store.put(arrays)
+            return True
 
-        self._guarded(write)
+        if not self._guarded(put):
+            self.unwritten += len(features)
 
-    def _make_room(self, connection: sqlite3.Connection, incoming: float) -> None:
-        """Delete the maps unused for longest, if `incoming` bytes would break the bound."""
-        if _stored_bytes(connection) + incoming <= self.max_bytes:
-            return
-        room = max(incoming, int(self.max_bytes * (1 - _EVICT_TO)))
-        while (stored := _stored_bytes(connection)) > max(0, self.max_bytes - room):
-            n_rows, mean_bytes = connection.execute(
-                "SELECT COUNT(*), AVG(LENGTH(features)) FROM (SELECT features FROM map LIMIT 100)"
-            ).fetchone()
-            if not n_rows:
-                return
-            excess = stored - (self.max_bytes - room)
-            n_drop = 1 + int(excess / _bytes_on_disk(mean_bytes))
-            connection.execute(
-                "DELETE FROM map WHERE id IN (SELECT id FROM map ORDER BY used, id LIMIT ?)", (n_drop,)
-            )
+    def _note_forms(self, clips: Clips) -> None:
+        """Keep the form of clips whose frames were computed, so that they need not be loaded to know it."""
+        forms = {}
+        for row in range(len(clips)):
+            key = clips.key_of(row)
+            if key is not None:
+                packed = _FORM.pack(clips.n_frames, *clips.size, float(clips.fps[row]))
+                forms[_form_key(key)] = np.frombuffer(packed, dtype=np.float16)
+        if forms and self._writable:
+            self._guarded(lambda: self._store.put(forms))
 
-    def _guarded(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
-        """Do `action` on the open file; None where the file fails, which is logged and dealt with."""
+    def _guarded(self, action: Callable[[], _Result]) -> _Result | None:
+        """What `action` gives; None where the store fails, which is logged and dealt with."""
         with self._lock:
-            try:
-                connection = self._connect()
-                return None if connection is None else action(connection)
-            except _BrokenMapError as error:
-                self._start_anew(str(error))
-            except sqlite3.Error as error:
-                if isinstance(error, sqlite3.DatabaseError) and _code(error) in _CORRUPT:
-                    self._start_anew(str(error))
-                else:
+            while True:
+                try:
+                    return action()
+                except DamagedShardError as error:
+                    # The shard is gone; what it held is computed again.
+                    _log.warning(
+                        "feature cache %s: a shard was corrupt and is removed: %s", self.folder, error
+                    )
+                except (OSError, StoreTooSmallError) as error:
                     self._stop_writing(str(error))
-            return None
-
-    def _connect(self) -> sqlite3.Connection | None:
-        if self._connection is None and not self._broken:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._connection = _open(self.path)
-            except OSError as error:
-                self._broken = True
-                self._stop_writing(str(error))
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+                    return None
 
     def _stop_writing(self, reason: str) -> None:
         if self._writable:
-            _log.warning("feature cache %s is not written any more in this run: %s", self.path, reason)
+            _log.warning("feature cache %s is not written any more in this run: %s", self.folder, reason)
         self._writable = False
-
-    def _start_anew(self, reason: str) -> None:
-        _log.warning("feature cache %s is corrupt (%s): thrown away and begun anew", self.path, reason)
-        self._disconnect()
-        try:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        except OSError as error:
-            self._broken = True
-            self._stop_writing(str(error))
 
 
 class CachedBackbone(Backbone):
-    """A backbone whose maps come from a feature cache where it holds them; bit for bit those of `inner`."""
+    """A backbone whose features come from a cache where it holds them; bit for bit those of `inner`."""
 
     def __init__(self, inner: Backbone, cache: FeatureCache) -> None:
         self.inner = inner
         self.cache = cache
         self.device = inner.device
+        self._grids: set[int] = set()
+        self._warned = False
 
     @property
     def channels(self) -> int:
@@ -212,89 +240,84 @@ class CachedBackbone(Backbone):
         """The inner backbone's description."""
         return self.inner.describe()
 
+    def will_read(self, grids: Collection[int]) -> None:
+        """Keep these grids of every frame that passes from now on."""
+        self._grids.update(grids)
+
     def maps(self, frames: Tensor) -> Tensor:
-        """As `Backbone.maps`, through the cache."""
-        return self.cache.maps(self.inner, frames)
+        """As `Backbone.maps`, through the cache; says once what whole maps take."""
+        maps = self.cache.maps(self.inner, frames)
+        if not self._warned and maps.shape[-2] * maps.shape[-1] > SMALL_MAP_CELLS:
+            self._warned = True
+            _log.warning(
+                "whole maps of %s are kept, %.2f MB a frame: a tokenizer reads maps, not grids of them",
+                self.describe().facts.get("name", "the backbone"), maps[0].nbytes / 1e6,
+            )  # fmt: skip
+        return maps
+
+    def features(self, frames: Tensor, grids: Collection[int]) -> FrameFeatures:
+        """As `Backbone.features`, not cached: frames have no key."""
+        return self.inner.features(frames, grids)
+
+    def clip_features(self, clips: Clips, frames: Sequence[int], grids: Collection[int]) -> FrameFeatures:
+        """As `Backbone.clip_features`, through the cache."""
+        return self.cache.clip_features(self.inner, clips, frames, grids, keep=self._grids)
+
+    def has(self, key: str, frames: Sequence[int], grids: Sequence[int]) -> bool:
+        """Whether the grids of these frames of a clip can be read without its pixels."""
+        return self.cache.has(self.inner, key, frames, grids)
 
     def _forward(self, frames: Tensor) -> Tensor:
         return self.inner._forward(frames)
 
 
-class _BrokenMapError(Exception):
-    """A stored map is not what was written."""
+_WHOLE_AS_ASKED = 2**16 - 1
+"""Stands for whole maps that a tokenizer asked for, whatever their size: grids are never read of them."""
+_FORM = struct.Struct("<QQQd")
 
 
-def _keys(frames: Tensor, fingerprint: str) -> list[bytes]:
-    """One key a frame: 128 bits of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes.
+def _record(base: bytes, grid: int) -> bytes:
+    """The key of one array of a frame."""
+    return base + grid.to_bytes(2, "little")
 
-    Hashing is most of a hit's cost, and processors have instructions for SHA-256.
-    """
+
+def _clip_keys(clips: Clips, frames: Sequence[int], fingerprint: str) -> list[bytes]:
+    """One key a frame, clip after clip: by the clip's key and the frame's number, else by the pixels."""
+    keys: list[bytes] = []
+    for row in range(len(clips)):
+        key = clips.key_of(row)
+        if key is not None:
+            keys += _keyed(key, frames, fingerprint)
+        else:
+            keys += _pixel_keys(clips.frames[row, list(frames)], fingerprint)
+    return keys
+
+
+def _keyed(key: str, frames: Sequence[int], fingerprint: str) -> list[bytes]:
+    salted = hashlib.sha256(f"{len(fingerprint)} {fingerprint} {key} ".encode())
+    keys = []
+    for frame in frames:
+        digest = salted.copy()
+        digest.update(b"%d" % frame)
+        keys.append(digest.digest()[:_BASE_BYTES])
+    return keys
+
+
+def _pixel_keys(frames: Tensor, fingerprint: str) -> list[bytes]:
+    """One key a frame: of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes."""
     array = frames.cpu().contiguous().numpy()
-    salted = hashlib.sha256(f"{fingerprint} {array.shape[1:]} ".encode())
+    salted = hashlib.sha256(f"pixels {fingerprint} {array.shape[1:]} ".encode())
     keys = []
     for frame in array:
         digest = salted.copy()
         digest.update(frame.data)
-        keys.append(digest.digest()[:16])
+        keys.append(digest.digest()[:_BASE_BYTES])
     return keys
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
-    try:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {2**24}")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+def _form_key(key: str) -> bytes:
+    return hashlib.sha256(f"form {key}".encode()).digest()[:KEY_BYTES]
 
 
-def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(keys), _KEYS_A_QUERY):
-        yield keys[start : start + _KEYS_A_QUERY]
-
-
-def _select(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[tuple[Any, ...]]:
-    marks = ",".join("?" * len(keys))
-    query = f"SELECT id, key, used, crc, channels, height, width, features FROM map WHERE key IN ({marks})"
-    with closing(connection.execute(query, keys)) as cursor:
-        return cursor.fetchall()
-
-
-def _row(key: bytes, features: np.ndarray) -> tuple[Any, ...]:
-    data = np.ascontiguousarray(features).tobytes()
-    return (key, _now(), zlib.crc32(data, zlib.crc32(key)), *features.shape, data)
-
-
-def _checked(row: tuple[Any, ...]) -> np.ndarray:
-    _, key, _, crc, channels, height, width, data = row
-    if zlib.crc32(data, zlib.crc32(key)) != crc or len(data) != 2 * channels * height * width:
-        raise _BrokenMapError("a map fails its checksum")
-    return np.frombuffer(data, dtype=np.float16).reshape(channels, height, width)
-
-
-def _stored_bytes(connection: sqlite3.Connection) -> int:
-    names = ("page_size", "page_count", "freelist_count")
-    size, pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-    return int(pages - free) * int(size)
-
-
-def _bytes_on_disk(n_bytes: float) -> float:
-    """Bytes of the file for a map of `n_bytes`: a page holds only whole rows, a large row its own pages."""
-    if n_bytes > _PAGE_BYTES - 256:
-        return n_bytes + _PAGE_BYTES + _INDEX_BYTES
-    return _PAGE_BYTES / (_PAGE_BYTES // (n_bytes + 64)) + _INDEX_BYTES
-
-
-def _now() -> int:
-    """Seconds since 1970, rounded down to the resolution in which use is noted."""
-    return int(time.time()) // _USE_RESOLUTION_S * _USE_RESOLUTION_S
-
-
-def _code(error: sqlite3.DatabaseError) -> int:
-    """SQLite's primary result code; 0 for errors that Python raises itself."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+_BASE_BYTES = KEY_BYTES - 2
+"""Of a frame's key: 112 bits; the last two bytes of a record's key say which array it is."""

@@ -73,6 +73,11 @@ class FrameSampling(ProjectedTokenizer):
         count, grid = self.plan(n_frames)
         return count * grid**2
 
+    @property
+    def grids(self) -> tuple[int, ...]:
+        """The frames' grid; none where a budget decides, since that depends on the clip's length."""
+        return () if self.count is None else (self.grid,)
+
     def readings(self, n_frames: int) -> tuple[Reading]:
         """The cells of the sampled frames, `(B, K * g^2, C)`, frame after frame."""
         count, grid = self.plan(n_frames)

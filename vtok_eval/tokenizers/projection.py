@@ -61,7 +61,13 @@ class ProjectedTokenizer(ABC):
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.trainable = checkpoint is None
         self._group_widths = tuple(group_widths)
+        backbone.will_read(self.grids)
         self._projection = self.new_projection(seed=0).eval()
+
+    @property
+    @abstractmethod
+    def grids(self) -> tuple[int, ...]:
+        """The grids that it reads of whatever clip, as far as they are known before the clip's length is."""
 
     @abstractmethod
     def readings(self, n_frames: int) -> tuple[Reading, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vtok_eval.data import Clips
     from vtok_eval.tokenizers.backbones.base import Backbone
 
-VERSION = 1
+VERSION = 2
 """Raised whenever equal readings could give other tokens."""
 
 
@@ -80,16 +80,30 @@ def read_clips(backbone: Backbone, clips: Clips, readings: Sequence[Reading]) ->
 
     Every frame passes through the backbone once, however many readings want it.
     """
-    from vtok_eval.tokenizers.backbones.base import clip_maps, grid_cells
+    from vtok_eval.tokenizers.backbones.base import cells_of
 
-    frames = tuple(dict.fromkeys(frame for reading in readings for frame in frames_of(reading)))
-    maps = clip_maps(backbone, clips, frames)
+    frames, grids = wanted(readings)
+    features = backbone.clip_features(clips, frames, grids)
     row = {frame: index for index, frame in enumerate(frames)}
-    cells = {grid: grid_cells(maps, grid) for grid in {reading.grid for reading in readings}}
+    shape = (len(clips), len(frames))
+    cells = {grid: cells_of(features, grid).unflatten(0, shape) for grid in grids}
     return tuple(_tokens(reading, cells[reading.grid], row) for reading in readings)
 
 
-def frames_of(reading: Reading) -> tuple[int, ...]:
+def wanted(readings: Sequence[Reading]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The frames and the grids that are read, none twice.
+
+    Example:
+        >>> spatial = Reading(TokenKind.SPATIAL, frames=(0,), grid=4)
+        >>> motion = Reading(TokenKind.MOTION, frames=(6, 12), grid=1, minus=0, joined=True)
+        >>> wanted([spatial, motion])
+        ((0, 6, 12), (1, 4))
+    """
+    frames = [frame for reading in readings for frame in _frames_of(reading)]
+    return tuple(dict.fromkeys(frames)), tuple(sorted({reading.grid for reading in readings}))
+
+
+def _frames_of(reading: Reading) -> tuple[int, ...]:
     """The frames whose maps are needed, the one that is subtracted first."""
     return reading.frames if reading.minus is None else (reading.minus, *reading.frames)
 

@@ -62,6 +62,15 @@ class VTok(ProjectedTokenizer):
         """S spatial tokens and one for each other sampled frame."""
         return self.grid**2 + len(every_nth(n_frames, self.stride, self.key)) - 1
 
+    @property
+    def grids(self) -> tuple[int, ...]:
+        """The key frame's grid and the residuals'."""
+        return self.grid, self._motion_grid
+
+    @property
+    def _motion_grid(self) -> int:
+        return self.grid if self.pool == "grid" else 1
+
     def readings(self, n_frames: int) -> tuple[Reading, Reading]:
         """The key frame's cells, `(B, S, C)`, and the residuals of the other K-1 sampled frames.
 
@@ -72,7 +81,7 @@ class VTok(ProjectedTokenizer):
         motion = Reading(
             TokenKind.MOTION,
             frames=tuple(others),
-            grid=self.grid if self.pool == "grid" else 1,
+            grid=self._motion_grid,
             minus=key if self.residual else None,
             joined=True,
         )
@@ -106,6 +115,11 @@ class KeyFrame(ProjectedTokenizer):
         """S, however long the clip is."""
         del n_frames
         return self.grid**2
+
+    @property
+    def grids(self) -> tuple[int, ...]:
+        """The key frame's grid."""
+        return (self.grid,)
 
     def readings(self, n_frames: int) -> tuple[Reading]:
         """The key frame's cells, `(B, S, C)`."""

@@ -96,18 +96,18 @@ class VideoFile:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex; read again only when its size or time of change differs.
+    """SHA-256 of the file's bytes, in hex; read again only when its size, time of change or inode differs.
 
     Raises:
         VideoError: missing, a directory or empty.
     """
     check_file(path)
     status = path.stat()
-    return _content_hash(path.absolute(), status.st_size, status.st_mtime_ns)
+    return _content_hash(path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=65536)
-def _content_hash(path: Path, size: int, changed_ns: int) -> str:
+def _content_hash(path: Path, size: int, changed_ns: int, inode: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

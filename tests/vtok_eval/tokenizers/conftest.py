@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vtok_eval.data import Clips
 from vtok_eval.results.description import Description
-from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.backbones.base import Backbone, FrameFeatures
 from vtok_eval.tokenizers.build import BuildContext
 
 
@@ -27,6 +27,10 @@ class PixelBackbone(Backbone):
     def maps(self, frames: Tensor) -> Tensor:
         self.frames_seen += len(frames)
         return super().maps(frames)
+
+    def features(self, frames: Tensor, grids: Collection[int]) -> FrameFeatures:
+        self.frames_seen += len(frames)
+        return super().features(frames, grids)
 
     def _forward(self, frames: Tensor) -> Tensor:
         return frames.float()

@@ -69,7 +69,7 @@ def test_class_of_a_file_with_options_read_by_annotation(mine, context, random_c
 
 
 def test_users_class_gets_the_cached_backbone(mine, random_clips, tmp_path) -> None:
-    cache = FeatureCache(tmp_path / "f.sqlite")
+    cache = FeatureCache(tmp_path / "store")
     tokenizer = build_tokenizer(f"{mine}:WithBackbone:must=1", BuildContext(torch.device("cpu"), cache))
     assert isinstance(tokenizer.backbone, CachedBackbone)
     tokenizer.encode(random_clips(2, 2))

@@ -61,7 +61,7 @@ def test_a_clip_does_not_see_its_batch(spec, context, random_clips) -> None:
 @every_tokenizer
 def test_cache_changes_no_bit(spec, context, random_clips, tmp_path) -> None:
     clips = random_clips(3, 6, (40, 56))
-    cached = BuildContext(context.device, FeatureCache(tmp_path / "features.sqlite"))
+    cached = BuildContext(context.device, FeatureCache(tmp_path / "features"))
     expected = build_tokenizer(spec, context).encode(clips).values
     tokenizer = build_tokenizer(spec, cached)
     for _ in ("computed", "read"):

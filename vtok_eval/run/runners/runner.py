@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vtok_eval.benchmark import ClipSource, NoResult, Sample
 from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
+from vtok_eval.run.runners.unread import UnreadClips
 
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.data import Clip, Clips
+    from vtok_eval.data import Clip, ClipForm, Clips
     from vtok_eval.video.clip_cache import ClipCache
 
 Result = TypeVar("Result")
 BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
+Unread = Callable[[ClipSource], "ClipForm | None"]
+"""Of a clip whose pixels will not be looked at its form; None for any other."""
+_ASKED_AT_ONCE = 256
+"""Clips of which `Unread` is asked before the first of them is loaded."""
 _ENDS_THE_RUN = (MissingDependencyError, RunFolderError)
 """No other sample would fare better: these are raised, not recorded as one sample's failure."""
 
@@ -45,13 +50,21 @@ class Runner:
     begin_at: float = 0.0
 
     def map(
-        self, samples: Sequence[Sample], function: BatchFunction[Result], *, description: str
+        self,
+        samples: Sequence[Sample],
+        function: BatchFunction[Result],
+        *,
+        description: str,
+        unread: Unread | None = None,
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
         """Yield each sample once, with the function's result for it or the reason why there is none.
 
         Clips of one shape are batched together, so results may come in another order than the samples.
         The function runs under inference mode. Where it raises on a batch, the batch is halved if memory
         ran out, else each of its samples is tried alone, so that one bad sample fails by itself.
+
+        unread: tells of which clips the function is not going to look at the pixels, and their form; they are
+        handed over as `UnreadClips`, and are neither decoded nor rendered unless it looks after all.
 
         Raises:
             MissingDependencyError, RunFolderError: these concern the whole run.
@@ -61,14 +74,15 @@ class Runner:
         first = int(self.begin_at * len(samples))
         turned = [*samples[first:], *samples[:first]]
         with tqdm(total=len(samples), desc=description, unit="clip", leave=False) as progress:
-            for done in _Batches(self, function).run(turned):
+            for done in _Batches(self, function, unread).run(turned):
                 progress.update()
                 yield done
 
     def load(self, source: ClipSource) -> Clip:
-        """The source's clip, from memory where it is kept there."""
+        """The source's clip with its key, from memory where it is kept there."""
         # An empty cache is false by its length.
-        return source.load() if self.clip_cache is None else self.clip_cache.load(source)
+        clip = source.load() if self.clip_cache is None else self.clip_cache.load(source)
+        return clip if clip.key is not None else replace(clip, key=source.key)
 
 
 @dataclass
@@ -77,6 +91,7 @@ class _Batches(Generic[Result]):
 
     runner: Runner
     function: BatchFunction[Result]
+    unread: Unread | None = None
     batch_size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +101,29 @@ class _Batches(Generic[Result]):
         without_clip = [sample for sample in samples if sample.clip is None]
         for start in range(0, len(without_clip), self.batch_size):
             yield from self._attempt(without_clip[start : start + self.batch_size], None)
-        yield from self._run_clips([sample for sample in samples if sample.clip is not None])
+        with_clip = [sample for sample in samples if sample.clip is not None]
+        # Asked piece by piece: another process may store features meanwhile.
+        size = len(with_clip) if self.unread is None else _ASKED_AT_ONCE
+        for start in range(0, len(with_clip), max(1, size)):
+            piece = with_clip[start : start + size]
+            forms = {sample.id: form for sample in piece if (form := self._form_of(sample)) is not None}
+            yield from self._run_unread([sample for sample in piece if sample.id in forms], forms)
+            yield from self._run_clips([sample for sample in piece if sample.id not in forms])
+
+    def _form_of(self, sample: Sample) -> ClipForm | None:
+        return None if self.unread is None or sample.clip is None else self.unread(sample.clip)
+
+    def _run_unread(
+        self, samples: Sequence[Sample], forms: Mapping[str, ClipForm]
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
+        by_form: dict[ClipForm, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            by_form[forms[sample.id]].append(sample)
+        for form, alike in by_form.items():
+            for start in range(0, len(alike), self.runner.batch_size):
+                batch = alike[start : start + self.runner.batch_size]
+                sources = [sample.clip for sample in batch if sample.clip is not None]
+                yield from self._attempt(batch, UnreadClips(sources, form, self.runner.load))
 
     def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
         by_shape: dict[tuple[int, ...], list[tuple[Sample, Clip]]] = defaultdict(list)
@@ -135,8 +172,8 @@ class _Batches(Generic[Result]):
             self.batch_size = min(self.batch_size, part_size)
             log.warning("out of memory with %d samples in a batch; going on with %d", len(samples), part_size)
         for start in range(0, len(samples), part_size):
-            part = slice(start, start + part_size)
-            yield from self._attempt(samples[part], None if clips is None else _slice(clips, part))
+            stop = start + part_size
+            yield from self._attempt(samples[start:stop], None if clips is None else clips.part(start, stop))
 
     def _call(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Result] | Exception:
         """The function's results, or what it raised; the exception's frames are let go with their tensors."""
@@ -144,7 +181,7 @@ class _Batches(Generic[Result]):
 
         try:
             with torch.inference_mode():
-                results = self.function(samples, None if clips is None else _move(clips, self.runner.device))
+                results = self.function(samples, None if clips is None else clips.to(self.runner.device))
         except _ENDS_THE_RUN:
             raise
         except Exception as error:
@@ -156,18 +193,6 @@ class _Batches(Generic[Result]):
         if len(results) != len(samples):
             return ValueError(f"gave {len(results)} results for {len(samples)} samples")
         return results
-
-
-def _move(clips: Clips, device: torch.device) -> Clips:
-    from vtok_eval.data import Clips
-
-    return Clips(frames=clips.frames.to(device), fps=clips.fps.to(device))
-
-
-def _slice(clips: Clips, part: slice) -> Clips:
-    from vtok_eval.data import Clips
-
-    return Clips(frames=clips.frames[part], fps=clips.fps[part])
 
 
 def _one_line(error: Exception) -> str:

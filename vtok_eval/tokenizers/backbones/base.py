@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 _CHUNK_FRAMES = {"cpu": 16, "cuda": 64}
 _CHUNK_PIXELS = {"cpu": 2**20, "cuda": 2**24}
+
+
+WHOLE = 0
+"""Key of whole maps in `FrameFeatures`."""
+SMALL_MAP_CELLS = 64
+"""Maps of at most so many cells are kept whole: their grids would take as much."""
+
+FrameFeatures = dict[int, Tensor]
+"""What is kept of N frames, float16 on the device: whole maps `(N, C, gh, gw)` under `WHOLE` where they are
+small, else under each grid g its cells `(N, g^2, C)`, averaged over the map before they are rounded."""
 
 
 class Backbone(ABC):
@@ -70,24 +80,73 @@ class Backbone(ABC):
         size = self._chunk_size(frames)
         chunks = frames.split(size)
         outputs = [self._pass(chunk, size if self.fills_passes else len(chunk)) for chunk in chunks]
-        # Joined outside inference mode: what a projection is trained on must be an ordinary tensor.
-        return torch.cat(outputs)
+        # Joined outside inference mode: what a projection is trained on must be an ordinary tensor. One
+        # memory layout always: later sums round by the order of values in memory.
+        return torch.cat([maps.to(torch.float16).contiguous() for maps in outputs])
+
+    def features(self, frames: Tensor, grids: Collection[int]) -> FrameFeatures:
+        """What is kept of single frames so that each of `grids` can be read from it; see `FrameFeatures`.
+
+        frames: as for `maps`. The maps are pooled on the device, pass by pass.
+
+        Raises:
+            TokenizerError: another shape or dtype.
+        """
+        _check_frames(frames)
+        size = self._chunk_size(frames)
+        passes = [
+            self._pass(chunk, size if self.fills_passes else len(chunk)) for chunk in frames.split(size)
+        ]
+        kept = [_kept(maps, grids) for maps in passes]
+        return {grid: torch.cat([part[grid] for part in kept]) for grid in kept[0]}
+
+    def clip_features(self, clips: Clips, frames: Sequence[int], grids: Collection[int]) -> FrameFeatures:
+        """`features` of the chosen frames of every clip, clip after clip."""
+        return self.features(clips.frames[:, list(frames)].flatten(0, 1), grids)
+
+    def will_read(self, grids: Collection[int]) -> None:
+        """Be told which grids a tokenizer is going to read; a cache then keeps them all at once."""
+        del grids
 
     def _pass(self, frames: Tensor, size: int) -> Tensor:
+        """Maps of at most `size` frames, as `_forward` gives them."""
         n_frames = len(frames)
         frames = frames.to(self.device)
         if n_frames < size:
             frames = torch.cat([frames, frames[-1:].expand(size - n_frames, -1, -1, -1)])
         autocast = torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
         with torch.inference_mode(), autocast:
-            maps = self._forward(frames)[:n_frames].to(torch.float16)
-            # One memory layout always: later sums round by the order in which values lie in memory.
-            return maps.contiguous()
+            return self._forward(frames)[:n_frames]
 
     def _chunk_size(self, frames: Tensor) -> int:
         kind = self.device.type if self.device.type in _CHUNK_FRAMES else "cpu"
         height, width = frames.shape[-2:]
         return max(1, min(_CHUNK_FRAMES[kind], _CHUNK_PIXELS[kind] // (height * width)))
+
+
+def cells_of(features: FrameFeatures, grid: int) -> Tensor:
+    """The cells `(N, grid^2, C)` of frames, float32, from what was kept of them."""
+    if WHOLE in features:
+        return grid_cells(features[WHOLE].float(), grid)
+    return features[grid].float()
+
+
+def _kept(maps: Tensor, grids: Collection[int]) -> FrameFeatures:
+    if maps.shape[-2] * maps.shape[-1] <= SMALL_MAP_CELLS:
+        return {WHOLE: maps.to(torch.float16).contiguous()}
+    # Channels next to each other, as a ViT's tokens are: pooling then takes a tenth of the time on a CPU.
+    maps = maps.float().contiguous(memory_format=torch.channels_last)
+    return {grid: _pooled(maps, grid).to(torch.float16) for grid in sorted(set(grids))}
+
+
+def _pooled(maps: Tensor, grid: int) -> Tensor:
+    """As `grid_cells`, of maps `(N, C, gh, gw)`."""
+    height, width = maps.shape[-2:]
+    if height % grid == 0 and width % grid == 0:
+        cells = torch.nn.functional.avg_pool2d(maps, (height // grid, width // grid))
+    else:
+        cells = torch.nn.functional.adaptive_avg_pool2d(maps, grid)
+    return cells.flatten(2).transpose(1, 2).contiguous()
 
 
 def clip_maps(backbone: Backbone, clips: Clips, frames: Sequence[int]) -> Tensor:
