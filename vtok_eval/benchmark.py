@@ -13,7 +13,7 @@ from vtok_eval.systems import System, SystemKind
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.data import Clip, Clips
+    from vtok_eval.data import Clip, ClipForm, Clips
     from vtok_eval.results.records import Metric, Record, Score
 
 Result = TypeVar("Result")
@@ -72,7 +72,11 @@ class Outcome:
 
 
 class Evaluator(Protocol):
-    """One system made ready for one benchmark: its probe trained, its models loaded."""
+    """One system made ready for one benchmark: its probe trained, its models loaded.
+
+    One that needs no pixels of some clips has an attribute `unread` as well, which says of which (see
+    `Runner.map`).
+    """
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
         """One outcome per sample, in order. Must not depend on which samples share the batch.
@@ -87,6 +91,10 @@ class NoResult:
     """Why a sample has no result: one line."""
 
     reason: str
+
+
+Unread = Callable[[ClipSource], "ClipForm | None"]
+"""The form of a clip whose pixels will not be looked at; None for any other."""
 
 
 class ClipRunner(Protocol):
@@ -111,8 +119,12 @@ class ClipRunner(Protocol):
         function: Callable[[Sequence[Sample], Clips | None], Sequence[Result]],
         *,
         description: str,
+        unread: Unread | None = None,
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
-        """Yield each sample once, with the function's result for it or the reason why there is none."""
+        """Yield each sample once, with the function's result for it or the reason why there is none.
+
+        unread: tells of which clips the function is not going to look at the pixels; they are not loaded.
+        """
         ...
 
     def load(self, source: ClipSource) -> Clip:

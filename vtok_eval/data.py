@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,19 @@ if TYPE_CHECKING:
 class Clip:
     """One clip: `frames` uint8 `(T, 3, H, W)` in RGB, and its frame rate in frames per second.
 
-    key: names the content, as `ClipSource.key` does; None where that is not known.
+    key: names the content, as `ClipSource.key` does; None where that is not known. Only `with_key` sets it,
+    so that a clip which is made of another one's changed frames never has its key.
     """
 
     frames: Tensor
     fps: float
-    key: str | None = None
+    key: str | None = field(default=None, init=False, compare=False)
+
+    def with_key(self, key: str | None) -> Clip:
+        """The same clip under a key, which must name its frames."""
+        clip = Clip(self.frames, self.fps)
+        object.__setattr__(clip, "key", key)
+        return clip
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class ClipForm:
 class Clips:
     """A batch of clips of one length and size: `frames` uint8 `(B, T, 3, H, W)`; `fps` float64 `(B,)`.
 
-    keys: of each clip, as `Clip.key`; empty where none is known.
+    keys: of each clip, as `Clip.key`; empty where none is known. Only `with_keys` sets them.
 
     Example:
         >>> import torch
@@ -58,7 +65,19 @@ class Clips:
 
     frames: Tensor
     fps: Tensor
-    keys: tuple[str | None, ...] = ()
+    keys: tuple[str | None, ...] = field(default=(), init=False, compare=False)
+
+    def with_keys(self, keys: Sequence[str | None]) -> Clips:
+        """The same clips under keys, each of which must name a clip's frames; () for none.
+
+        Raises:
+            ValueError: another number of keys than of clips.
+        """
+        if keys and len(keys) != len(self):
+            raise ValueError(f"{len(keys)} keys for {len(self)} clips")
+        clips = Clips(self.frames, self.fps)
+        object.__setattr__(clips, "keys", tuple(keys))
+        return clips
 
     def __len__(self) -> int:
         return int(self.fps.shape[0])
@@ -80,11 +99,12 @@ class Clips:
 
     def part(self, start: int, stop: int) -> Clips:
         """The clips from `start` up to `stop`."""
-        return Clips(self.frames[start:stop], self.fps[start:stop], self.keys[start:stop])
+        part = Clips(self.frames[start:stop], self.fps[start:stop])
+        return part.with_keys(self.keys[start:stop])
 
     def to(self, device: torch.device) -> Clips:
         """The clips on a device."""
-        return Clips(self.frames.to(device), self.fps.to(device), self.keys)
+        return Clips(self.frames.to(device), self.fps.to(device)).with_keys(self.keys)
 
     @staticmethod
     def stack(clips: Sequence[Clip]) -> Clips:
@@ -93,7 +113,7 @@ class Clips:
 
         frames = torch.stack([clip.frames for clip in clips])
         fps = torch.tensor([clip.fps for clip in clips], dtype=torch.float64)
-        return Clips(frames, fps, tuple(clip.key for clip in clips))
+        return Clips(frames, fps).with_keys([clip.key for clip in clips])
 
 
 class TokenKind(IntEnum):
@@ -179,10 +199,10 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
         raise TokenizerError(f"token values must be ({n_clips}, L, D), not {tuple(values.shape)}")
     if not values.is_floating_point():
         raise TokenizerError(f"token values must be floating point, not {values.dtype}")
-    for name, field in (("mask", mask), ("kind", tokens.kind), ("frame", tokens.frame)):
-        if field.shape != values.shape[:2]:
+    for name, part in (("mask", mask), ("kind", tokens.kind), ("frame", tokens.frame)):
+        if part.shape != values.shape[:2]:
             raise TokenizerError(
-                f"token {name} must be {tuple(values.shape[:2])} like the values, not {tuple(field.shape)}"
+                f"token {name} must be {tuple(values.shape[:2])} like the values, not {tuple(part.shape)}"
             )
     shape = tokens.latent_shape
     if shape is not None and (len(shape) != 3 or math.prod(shape) != values.shape[1]):

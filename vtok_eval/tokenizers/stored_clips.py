@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vtok_eval.data import ClipForm
 
 if TYPE_CHECKING:
-    from vtok_eval.benchmark import ClipSource
+    from vtok_eval.benchmark import ClipSource, Unread
 
 
-def stored_clips(tokenizer: object) -> Callable[[ClipSource], ClipForm | None]:
+def stored_clips(tokenizer: object) -> Unread:
     """A function that gives the form of a clip whose pixels the tokenizer will not look at, else None.
 
     It is a hint (see `Runner.map`): a tokenizer that looks at the pixels after all gets them.

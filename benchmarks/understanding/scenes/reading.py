@@ -11,7 +11,7 @@ import torch
 from benchmarks.understanding.scenes.ridge import RidgeReader
 from benchmarks.understanding.scenes.targets import scores_of
 from benchmarks.understanding.scenes.training import AttributeReading, answer_all
-from vtok_eval.benchmark import Context, Outcome, Sample
+from vtok_eval.benchmark import Context, Outcome, Sample, Unread
 from vtok_eval.data import Clips
 from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
 from vtok_eval.probes.preparation import ReaderTraining
@@ -21,6 +21,7 @@ from vtok_eval.probes.training import Recipe, TrainedReader
 from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.scenes.vocabulary import Attribute
 from vtok_eval.systems import System
+from vtok_eval.tokenizers.stored_clips import stored_clips
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class ReadingEvaluator:
     readers: tuple[TrainedReader, ...]
     attributes: tuple[Attribute, ...]
     device: torch.device
+
+    @property
+    def unread(self) -> Unread:
+        """Of which clips the pixels are not needed: see `Runner.map`."""
+        return stored_clips(self.tokenizer)
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
         """One outcome per sample: for each attribute that applies, one score per probe.
@@ -137,6 +143,11 @@ class RidgeEvaluator:
     tokenizer: Any  # satisfies `Tokenizer`
     reader: RidgeReader
     preprocessing: Preprocessing
+
+    @property
+    def unread(self) -> Unread:
+        """Of which clips the pixels are not needed: see `Runner.map`."""
+        return stored_clips(self.tokenizer)
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
         """One outcome per sample: for each attribute that applies, one score.

@@ -276,7 +276,7 @@ class Coarse(Counting):
 
 
 def named(clips: Clips, name: str = "clip") -> Clips:
-    return replace(clips, keys=tuple(f"{name}-{row}" for row in range(len(clips))))
+    return clips.with_keys([f"{name}-{row}" for row in range(len(clips))])
 
 
 @pytest.mark.parametrize("backbone", [Counting(), Coarse()], ids=["pooled", "whole"])
@@ -301,11 +301,15 @@ def test_a_warm_clip_is_not_looked_at(random_clips, tmp_path) -> None:
     first = tokenizer.features(clips)
     assert backbone.seen == 8
     black = replace(clips, frames=torch.zeros_like(clips.frames))
-    for group, same in zip(first, tokenizer.features(black), strict=True):
+    for group, same in zip(first, tokenizer.features(named(black)), strict=True):
         assert torch.equal(group.values, same.values)
     assert backbone.seen == 8
     tokenizer.features(named(black, "other"))
     assert backbone.seen == 16
+    # A clip made of another's changed frames has no key, and is known by its pixels.
+    assert black.keys == ()
+    assert tokenizer.features(black)[0].values.abs().max() == 0
+    assert backbone.seen == 17
 
 
 def test_all_announced_grids_are_kept_at_once(random_clips, tmp_path) -> None:

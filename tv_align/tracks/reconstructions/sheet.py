@@ -41,7 +41,7 @@ def keep_sheet(system: System, decoding: Decoding, samples: Sequence[Sample], co
         try:
             clip = context.runner.load(sample.clip)
             alone = Clips.stack([clip])
-            alone = Clips(frames=alone.frames.to(context.device), fps=alone.fps)
+            alone = alone.to(context.device)
             frames, _ = decoding.reconstruct(alone)
         except VtokEvalError as error:
             _log.warning("%s: %s is not in the sheet of reconstructions: %s", system.name, sample.id, error)

@@ -12,10 +12,11 @@ from tv_align.judges.judge import Verdict
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.scores import values, verdicts_as_json
 from tv_align.tracks.tokens.questions import bags_of_words
-from vtok_eval.benchmark import Outcome, Sample
+from vtok_eval.benchmark import Outcome, Sample, Unread
 from vtok_eval.data import Clips
 from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
 from vtok_eval.probes.training import TrainedReader
+from vtok_eval.tokenizers.stored_clips import stored_clips
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class ReadEvaluator:
     readers: tuple[TrainedReader, ...]
     prompts: Mapping[str, Prompt]
     device: torch.device
+
+    @property
+    def unread(self) -> Unread:
+        """Of which clips the pixels are not needed: see `Runner.map`."""
+        return stored_clips(self.tokenizer)
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
         """One outcome per sample: for each score one value per probe; the first probe's verdicts are kept.

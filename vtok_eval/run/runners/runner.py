@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from vtok_eval.benchmark import ClipSource, NoResult, Sample
+from vtok_eval.benchmark import ClipSource, NoResult, Sample, Unread
 from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
-Unread = Callable[[ClipSource], "ClipForm | None"]
-"""Of a clip whose pixels will not be looked at its form; None for any other."""
 _ASKED_AT_ONCE = 256
 """Clips of which `Unread` is asked before the first of them is loaded."""
 _ENDS_THE_RUN = (MissingDependencyError, RunFolderError)
@@ -82,7 +80,7 @@ class Runner:
         """The source's clip with its key, from memory where it is kept there."""
         # An empty cache is false by its length.
         clip = source.load() if self.clip_cache is None else self.clip_cache.load(source)
-        return clip if clip.key is not None else replace(clip, key=source.key)
+        return clip if clip.key is not None else clip.with_key(source.key)
 
 
 @dataclass
