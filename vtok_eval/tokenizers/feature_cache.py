@@ -92,6 +92,9 @@ class FeatureCache:
         places = [(row, frame) for row in range(len(clips)) for frame in frames]
 
         def compute(rows: Sequence[int]) -> FrameFeatures:
+            if len(rows) == len(clips) * clips.n_frames and tuple(frames) == tuple(range(clips.n_frames)):
+                # All of them, in order: no copy of the pixels.
+                return backbone.features(clips.frames.flatten(0, 1), {*grids, *keep})
             chosen = torch.tensor([places[row] for row in rows])
             return backbone.features(clips.frames[chosen[:, 0], chosen[:, 1]], {*grids, *keep})
 

@@ -48,8 +48,8 @@ def test_a_frame_passes_once_however_many_readings_want_it(pixels, random_clips)
     assert pixels.frames_seen == 3 * 3
     assert spatial.frame[0].tolist() == [2] * 4 + [0] * 4
     means = clips.frames.float().mean((3, 4))
-    expected = means[:, [3, 0]] - means[:, [2]]
-    assert torch.allclose(motion.values, expected, atol=1e-3)
+    # Each mean is rounded to half precision, in steps of 1/8 from 128 on.
+    assert torch.allclose(motion.values, means[:, [3, 0]] - means[:, [2]], atol=1 / 8)
 
 
 def test_two_tokenizers_are_one_where_their_tokens_are(context: BuildContext) -> None:

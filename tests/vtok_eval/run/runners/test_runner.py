@@ -1,15 +1,16 @@
 """The runner: every sample comes out once, with its result or with the reason why it has none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
 from vtok_eval.benchmark import NoResult, Sample
-from vtok_eval.data import Clip
+from vtok_eval.data import Clip, ClipForm, Clips
 from vtok_eval.errors import MissingDependencyError, VideoError
 from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.runner import Runner
+from vtok_eval.run.runners.unread import UnreadClips
 
 
 @dataclass(frozen=True)
@@ -170,3 +171,53 @@ def test_a_clip_is_loaded_once_for_all_its_samples_and_every_pass():
     for _ in range(2):
         assert len(list(runner.map(samples, numbers, description="test"))) == 12
     assert sorted(loaded) == [0, 1, 2, 3]
+
+
+@dataclass(frozen=True)
+class Recipe(Numbered):
+    """A clip whose form is known before it is made."""
+
+    def form_if_stored(self) -> ClipForm | None:
+        return ClipForm(self.n_frames, 4, 4, 4.0) if self.number % 2 else None
+
+
+def test_clips_that_need_not_be_looked_at_are_not_loaded_unless_somebody_looks():
+    loaded, unloaded = [], []
+
+    class Noted(Runner):
+        def load(self, source):
+            loaded.append(source.number)
+            return super().load(source)
+
+    samples = samples_of(*(Recipe(i, n_frames=1 + i % 3, broken=i == 7) for i in range(12)))
+    runner = Noted(torch.device("cpu"), batch_size=4)
+
+    def run_unread(function):
+        pairs = runner.map(samples, function, description="t", unread=lambda source: source.form_if_stored())
+        return {sample.id: result for sample, result in pairs}
+
+    def forms(batch, clips):
+        if isinstance(clips, UnreadClips):
+            unloaded.extend(sample.clip.number for sample in batch)
+        return [(clips.n_frames, clips.size, clips.key_of(row)) for row in range(len(clips))]
+
+    found = run_unread(forms)
+    assert found == {str(i): (1 + i % 3, (4, 4), f"numbered/{i}/{1 + i % 3}") for i in range(12)}
+    assert sorted(loaded) == [0, 2, 4, 6, 8, 10]
+    assert sorted(unloaded) == [1, 3, 5, 7, 9, 11]
+    # Who looks gets the pixels; the broken one fails by itself and says why.
+    looked = run_unread(numbers)
+    assert looked.pop("7") == NoResult("clip 7 is broken")
+    assert looked == {str(i): i for i in range(12) if i != 7}
+
+
+def test_a_clip_made_of_anothers_frames_has_no_key():
+    clip = Runner(torch.device("cpu")).load(Numbered(3))
+    assert clip.key == "numbered/3/2"
+    clips = Clips.stack([clip, clip])
+    assert clips.keys == ("numbered/3/2",) * 2
+    assert clips.part(0, 1).key_of(0) == clips.to(torch.device("cpu")).key_of(1) == "numbered/3/2"
+    assert replace(clip, frames=clip.frames + 1).key is None
+    assert replace(clips, frames=clips.frames + 1).keys == ()
+    with pytest.raises(ValueError, match="1 keys for 2 clips"):
+        clips.with_keys(["one"])
