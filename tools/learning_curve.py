@@ -1,7 +1,8 @@
 """How scores on rendered scenes depend on the number of training clips: measured once, drawn from the file.
 
 `python -m tools.learning_curve measure FILE` trains probes (half an hour on one core) and writes a line of
-JSON for each; it goes on where it was stopped. docs/results/learning_curve.jsonl is such a file.
+JSON for each; it goes on where it was stopped. docs/results/learning_curve.jsonl is such a file, and so is
+five_seeds.jsonl (`--clips 2000 --seeds 5`).
 `python -m tools.learning_curve draw FILE PICTURE` draws the curves: lines of the seeds' means, and a dot for
 each seed.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,8 +60,11 @@ def read_points(path: Path) -> list[Point]:
     return [Point(**json.loads(line)) for line in lines if line.strip()]
 
 
-def measure(path: Path) -> None:
-    """Train the probes that the file lacks, and append a line for each."""
+def measure(path: Path, *, sizes: Sequence[int], seeds: int) -> None:
+    """Train the probes that the file lacks, and append a line for each.
+
+    sizes: numbers of training clips. seeds: probes of each system and size.
+    """
     import torch
 
     from vtok_eval.tokenizers.build import BuildContext
@@ -68,7 +73,7 @@ def measure(path: Path) -> None:
     done = {(point.system, point.clips, point.seed) for point in read_points(path)}
     context = BuildContext(device=torch.device("cpu"), names=SYSTEMS)
     for system in SYSTEMS:
-        wanted = [(n, seed) for seed in range(SEEDS) for n in CLIPS if (system, n, seed) not in done]
+        wanted = [(n, seed) for seed in range(seeds) for n in sizes if (system, n, seed) not in done]
         if not wanted:
             continue
         with path.open("a", encoding="utf-8") as file:
@@ -81,7 +86,8 @@ def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildCont
     from vtok_eval.tokenizers.build import build_tokenizer
 
     tokenizer = build_tokenizer(SYSTEMS[system], context)
-    counts = {"train": max(CLIPS), "validation": VALIDATION_CLIPS, "test": TEST_CLIPS}
+    most = max(clips for clips, _ in wanted)
+    counts = {"train": most, "validation": VALIDATION_CLIPS, "test": TEST_CLIPS}
     features = {split: _features(tokenizer, split, n) for split, n in counts.items()}
     for clips, seed in wanted:
         yield _trained(system, tokenizer, features, clips=clips, number=seed)
@@ -122,7 +128,7 @@ def _trained(
         clip_size=64,
         n_frames=16,
         reader="probe",
-        probe_seeds=SEEDS,
+        probe_seeds=1,
     )
     recipe = options.recipe(n_frames=16)
     table = features["train"].table.first(clips)
@@ -159,6 +165,25 @@ def _trained(
     )
 
 
+def points_table(points: Sequence[Point]) -> str:
+    """A Markdown table of the seeds' means and standard deviations, by system and number of clips."""
+    lines = [
+        "| system | training clips | seeds | static (%) | temporal (%) | camera (%) |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]
+    for system, clips in dict.fromkeys((point.system, point.clips) for point in points):
+        own = [point for point in points if (point.system, point.clips) == (system, clips)]
+        cells = [_spread([getattr(point, group) for point in own]) for group in GROUPS]
+        lines.append(f"| `{system}` | {clips:,} | {len(own)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation, e.g. "81.5 ±0.3"."""
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ±{statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
 def draw(points: Sequence[Point], picture: Path) -> None:
     """One panel for each group of attributes: lines of the seeds' means, a dot for each seed."""
     from matplotlib.figure import Figure
@@ -191,13 +216,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure into a file, or draw from one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("measure").add_argument("file", type=Path)
+    measuring = commands.add_parser("measure")
+    measuring.add_argument("file", type=Path)
+    measuring.add_argument("--clips", type=int, nargs="+", default=CLIPS)
+    measuring.add_argument("--seeds", type=int, default=SEEDS)
     drawing = commands.add_parser("draw")
     drawing.add_argument("file", type=Path)
     drawing.add_argument("picture", type=Path)
     chosen = parser.parse_args(arguments)
     if chosen.command == "measure":
-        measure(chosen.file)
+        measure(chosen.file, sizes=chosen.clips, seeds=chosen.seeds)
     else:
         draw(read_points(chosen.file), chosen.picture)
 

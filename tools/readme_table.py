@@ -1,11 +1,14 @@
 """The tables of README.md and docs/, written from one run of a shipped suite that docs/results/ keeps.
 
 `python -m tools.readme_table RUN` copies the run's scores and comparisons to docs/results/SUITE/ and writes
-every table anew; without RUN the tables are written from what is kept. A table is what is between
+every table anew; without RUN the tables are written from what is kept. A table is what is between one of
 
-    <!-- table:SUITE/BENCHMARK -->  or  <!-- table:SUITE/BENCHMARK/differences -->
+    <!-- table:SUITE/BENCHMARK -->
+    <!-- table:SUITE/BENCHMARK/differences -->
+    <!-- table:FILE.jsonl -->
 
-and `<!-- /table -->`. A test fails where a page and the kept results differ.
+and `<!-- /table -->`; FILE.jsonl in docs/results/ holds points as `tools.learning_curve` measures them. A
+test fails where a page and the kept results differ.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from reports.text.wording import (
     title_text,
     tokens_text,
 )
+from tools.learning_curve import points_table, read_points
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.store import comparison_of, score_of, write_json
@@ -183,10 +187,16 @@ def rendered(page: str, results: Path, *, name: str = "the page") -> str:
     """A page with its tables written anew from the kept results.
 
     Raises:
-        ValueError: a table's name is not SUITE/BENCHMARK or SUITE/BENCHMARK/differences of kept results.
+        ValueError: a table's name is not SUITE/BENCHMARK or SUITE/BENCHMARK/differences of kept results,
+            nor a file of points.
     """
 
     def table(found: re.Match[str]) -> str:
+        if found["name"].endswith(".jsonl"):
+            points = read_points(results / found["name"])
+            if not points:
+                raise ValueError(f"{name}: table {found['name']!r}: no such file of points in {results}")
+            return f"{found[1]}{points_table(points)}{found[3]}"
         suite, _, rest = found["name"].partition("/")
         benchmark, _, kind = rest.partition("/")
         if not benchmark or not (results / suite / "about.json").is_file():

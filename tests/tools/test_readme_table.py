@@ -174,6 +174,19 @@ def test_differences_by_hand():
     )
 
 
+def test_points_are_tables_too(tmp_path):
+    points = [
+        {"system": "a", "clips": 2000, "seed": seed, "steps": 8, "validation_score": 0.1}
+        | {"static": 80 + seed, "temporal": 50.0, "camera": 10.0}
+        for seed in (0, 2)
+    ]
+    (tmp_path / "five.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    text = rendered("<!-- table:five.jsonl -->\n<!-- /table -->", tmp_path)
+    assert "| `a` | 2,000 | 2 | 81.0 ±1.4 | 50.0 ±0.0 | 10.0 ±0.0 |" in text
+    with pytest.raises(ValueError, match="no such file of points"):
+        rendered("<!-- table:six.jsonl -->\n<!-- /table -->", tmp_path)
+
+
 def test_kept_files_name_no_folder_of_the_machine(run, shipped, tmp_path):
     folder = keep(run.path, tmp_path)
     about = json.loads((folder / "about.json").read_text())
