@@ -25,6 +25,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from reports.run_document import RunDocument
 from reports.run_report import RunReport, gather
 from reports.text.wording import (
     corrected_p_text,
@@ -55,7 +56,7 @@ class Tested(BaseModel):
 
 
 class About(BaseModel):
-    """What the tables say of the run beside its numbers, `about.json`.
+    """What the tables say of the run apart from its numbers, `about.json`.
 
     options: of each benchmark, by id. tokens: mean tokens per clip by benchmark and system. measured_on: the
     machine, versions and revision in words.
@@ -175,7 +176,7 @@ def keep(run: Path, results: Path) -> Path:
         label=report.label,
         baseline=report.baseline,
         systems=tuple(Tested(name=system.name, control=system.control) for system in report.systems),
-        options={entry["id"]: dict(entry.get("options") or {}) for entry in report.run["benchmarks"]},
+        options={entry.id: entry.options for entry in report.run.benchmarks},
         tokens={each.info.id: dict(each.tokens) for each in report.benchmarks},
         measured_on=_measured_on(report.run),
     )
@@ -238,9 +239,9 @@ def _require_shipped(report: RunReport) -> None:
     shipped = {f"system {each.name}": (each.spec, each.optional) for each in suite.systems}
     shipped |= {f"benchmark {each.id}": (_plain(each.options), each.optional) for each in suite.benchmarks}
     shipped |= {"limit": (None, False), "seed": (suite.seed, False)}
-    found = {f"system {each['name']}": each["spec"] for each in run["systems"]}
-    found |= {f"benchmark {each['id']}": _plain(each.get("options") or {}) for each in run["benchmarks"]}
-    found |= {"limit": run.get("limit"), "seed": run.get("seed")}
+    found = {f"system {each.name}": each.spec for each in run.systems}
+    found |= {f"benchmark {each.id}": each.options for each in run.benchmarks}
+    found |= {"limit": run.limit, "seed": run.seed}
     different = [
         what
         for what in sorted(shipped | found)
@@ -260,21 +261,17 @@ def _plain(options: Mapping[str, Any]) -> object:
     return json.loads(json.dumps(options))
 
 
-def _measured_on(run: Mapping[str, Any]) -> str:
+def _measured_on(run: RunDocument) -> str:
     """The last session's device, versions and day, in words."""
-    session = run["sessions"][-1]
-    packages = session.get("packages") or {}
-    machine = session.get("machine") or {}
-    device = session.get("device") or "device not recorded"
-    processor = (
-        f" ({machine['processor']}, {machine.get('cores')} cores)"
-        if device == "cpu" and machine.get("processor")
-        else ""
-    )
-    revision = (session.get("git") or {}).get("revision") or "unknown"
+    session = run.sessions[-1]
+    machine = session.machine or {}
+    device = session.device or "a device that was not recorded"
+    if device == "cpu" and machine.get("processor"):
+        device = f"{device} ({machine['processor']}, {machine.get('cores')} cores)"
+    revision = session.git.revision[:10] if session.git else "unknown"
     return (
-        f"Measured on {str(session['started'])[:10]} on {device}{processor}, "
-        f"Python {session['python']}, torch {packages.get('torch')}, revision {revision[:10]}"
+        f"Measured on {str(session.started)[:10]} on {device}, Python {session.python}, "
+        f"torch {session.packages.get('torch')}, revision {revision}"
     )
 
 
