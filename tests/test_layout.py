@@ -1,4 +1,4 @@
-"""What test files may import."""
+"""What test files may import, and how documents may call our code."""
 
 import ast
 import re
@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 
 
 def imported(source: str) -> Iterator[str]:
@@ -37,3 +38,10 @@ def test_the_walk_finds_imports():
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
 def test_no_file_imports_a_test_file(path):
     assert [name for name in imported(path.read_text(encoding="utf-8")) if is_test_module(name)] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_document_runs_our_packages_as_modules(path):
+    """`python -m benchmarks...` finds fairscale's package of that name outside a clone."""
+    found = re.findall(r"python3? -m (?:vtok_eval|benchmarks|tv_align|reports)\b.*", path.read_text("utf-8"))
+    assert found == []

@@ -1,0 +1,115 @@
+"""The tutorials and examples, followed word for word: their files written, their commands run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def write_files(page: Path, folder: Path) -> list[str]:
+    """Write each block that has a title into the folder; returns the commands of the shell blocks."""
+    commands: list[str] = []
+    for language, title, content in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if title:
+            (folder / title).write_text(content, encoding="utf-8")
+        elif language == "sh":
+            commands += content.splitlines()
+    return commands
+
+
+def install(folder: Path) -> None:
+    """What `pip install -e .` leaves as far as entry points go, without a network."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    lines = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def follow(command: str, folder: Path) -> str:
+    """Run one line of a page as its reader would; returns what it printed."""
+    words = shlex.split(command, comments=True)
+    if words[:2] == ["pip", "install"]:
+        install(folder)
+        return ""
+    start = {"python": [sys.executable], "vtok-eval": [sys.executable, "-m", "vtok_eval.cli.main"]}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "VTOK_EVAL_CACHE": str(folder / "cache"),
+        "COLUMNS": "200",
+    }
+    done = subprocess.run(
+        [*start[words[0]], *words[1:]],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_add_a_benchmark(tmp_path):
+    commands = write_files(ROOT / "docs" / "add_a_benchmark.md", tmp_path)
+    assert [shlex.split(command)[0] for command in commands] == ["pip", "vtok-eval", "vtok-eval"]
+    printed = [follow(command, tmp_path) for command in commands]
+    assert "noise-stability" in printed[1]
+    assert re.search(r"frames-2\b.*\d", printed[2])
+    assert (tmp_path / "runs/noise/report/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_add_a_judge(tmp_path):
+    commands = write_files(ROOT / "docs" / "add_a_judge.md", tmp_path)
+    printed = [follow(command, tmp_path) for command in commands]
+    assert len(commands) == 3
+    # Both clips are read rightly: both questions of both prompts.
+    assert re.search(r"\b100(\.0)?\b", printed[1])
+    assert (tmp_path / "calibration.json").is_file()
+
+
+@pytest.mark.slow
+def test_examples(tmp_path):
+    commands = write_files(ROOT / "examples" / "README.md", tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for command in commands:
+        follow(command, tmp_path)
+    named = " ".join(commands)
+    assert all(path.name in named for path in (ROOT / "examples").glob("*.py"))
+    assert (tmp_path / "runs/videos/report/report.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["mean_colour_tokenizer:MeanColour", "block_vae:BlockVAE"])
+def test_example_tokenizers_by_hand(name):
+    """Values worked out by hand: a clip of one colour, and one that is black, then white."""
+    import torch
+
+    from vtok_eval import Clips
+    from vtok_eval.specs.user_code import load_user_class
+
+    module, _, attribute = name.partition(":")
+    tokenizer = load_user_class(f"{ROOT / 'examples' / module}.py:{attribute}")()
+    frames = torch.zeros(2, 8, 3, 16, 16, dtype=torch.uint8)
+    frames[0] = torch.tensor([255, 51, 0], dtype=torch.uint8)[:, None, None]
+    frames[1, 4:] = 255
+    clips = Clips(frames=frames, fps=torch.tensor([8.0, 8.0], dtype=torch.float64))
+    tokens = tokenizer.encode(clips)
+    assert torch.allclose(tokens.values[0], torch.tensor([1.0, 0.2, 0.0]))
+    half = tokens.values.shape[1] // 2
+    assert torch.equal(tokens.values[1, :half].unique(), torch.tensor([0.0]))
+    assert torch.equal(tokens.values[1, half:].unique(), torch.tensor([1.0]))
+    if hasattr(tokenizer, "decode"):
+        assert torch.equal(tokenizer.decode(tokens).frames, frames)
