@@ -2,8 +2,8 @@
 
 python examples/folder_of_videos.py my_videos
 
-Each file is called `{prompt}-{index}.mp4`. The clips are rendered scenes, so the judge `oracle`, which measures
-pixels, can answer their questions.
+The files are called `{prompt}-{index}.mp4`. The clips are rendered scenes, whose questions the judge `oracle`
+can answer: it measures pixels.
 """
 
 from __future__ import annotations
