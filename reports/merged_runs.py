@@ -78,6 +78,7 @@ class _Measured:
     scores: tuple[Score, ...]
     job: JobColumns | None
     tokens: float | None
+    input_fits: tuple[str, ...] = ()
 
 
 def _refuse_equal_names(paths: Sequence[Path]) -> None:
@@ -135,6 +136,7 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
                 report,
                 systems=systems(report.systems),
                 tokens={new(name): tokens for name, tokens in report.tokens.items()},
+                input_fits={new(name): fits for name, fits in report.input_fits.items()},
                 cells={(new(name), metric): cell(found) for (name, metric), found in report.cells.items()},
             )
             for report in run.benchmarks
@@ -192,6 +194,9 @@ def _together(
             comparisons=comparisons,
             tokens={name: found.tokens for name, found in measured.items() if found.tokens is not None},
             jobs=jobs,
+            input_fits={
+                found.system.name: found.input_fits for found in measured.values() if found.input_fits
+            },
         )
     except ValueError as error:
         raise RunFolderError(f"the runs cannot stand in one table: {identifier}: {error}") from error
@@ -212,6 +217,7 @@ def _measured(identifier: str, run: RunReport) -> Iterator[_Measured]:
             scores=tuple(scores[system.name]),
             job=run.columns.get((identifier, system.name)) if system.name in done else None,
             tokens=report.tokens.get(system.name),
+            input_fits=report.input_fits.get(system.name, ()),
         )
 
 

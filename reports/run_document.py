@@ -117,6 +117,7 @@ class Session(RunPart):
     started: str | None = None
     finished: str | None = None
     jobs: dict[str, float] = Field(default_factory=dict)
+    lanes: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class RunDocument(RunPart):
@@ -129,7 +130,10 @@ class RunDocument(RunPart):
     baseline: str | None = None
     seed: int | None = None
     limit: int | None = None
+    threads: int | None = None
     systems: Sequence[RunSystem] = ()
     benchmarks: Sequence[RunBenchmark] = ()
     not_run: Sequence[NotRun] = ()
+    input_fits: dict[str, list[str]] = Field(default_factory=dict)
+    """By job: what was done to clips so that they met the tokenizer's input contract."""
     sessions: Sequence[Session] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ class BenchmarkReport:
     metrics: in the benchmark's order. systems: those that have a score, in the run's order.
     tokens: mean tokens per clip over the samples that went well, by system; no key where none is known;
         empty where tokens are among the metrics. pairs: the paired tests between its contenders.
+    input_fits: by system, what was done to clips so that they met its input contract.
     """
 
     info: RunBenchmark
@@ -48,6 +49,7 @@ class BenchmarkReport:
     tokens: Mapping[str, float]
     cells: Mapping[tuple[str, str], Cell]
     pairs: Sequence[Pair] = ()
+    input_fits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def title_of(self, system: str) -> str:
         """A system's name as tables show it, with its caveats."""
@@ -242,6 +244,11 @@ def _benchmark_report(
             if (info.id, system.name) in records.tokens
         },
         jobs={name: job for name, job in jobs.items() if name in done} if rank else {},
+        input_fits={
+            system.name: tuple(fits)
+            for system in present
+            if (fits := run.document.input_fits.get(f"{info.id}/{system.name}"))
+        },
     )
 
 
@@ -254,6 +261,7 @@ def make_benchmark_report(
     comparisons: Sequence[Comparison],
     tokens: Mapping[str, float],
     jobs: Mapping[str, JobColumns],
+    input_fits: Mapping[str, tuple[str, ...]],
 ) -> BenchmarkReport:
     """A benchmark's results, with the best and second best of the systems that `jobs` has columns of."""
     against = {(entry.system, entry.metric): entry for entry in comparisons}
@@ -277,6 +285,7 @@ def make_benchmark_report(
             for score in scores
         },
         pairs=pairs,
+        input_fits=input_fits,
     )
 
 

@@ -68,6 +68,10 @@ class MissingDependencyError(VtokEvalError):
     """A package, weight file or data set that is needed and not there; says how to get it."""
 
 
+class UnfitInputError(VtokEvalError):
+    """A tokenizer that takes none of a benchmark's clips; says why, and which contract it seems to need."""
+
+
 class SubmissionError(VtokEvalError):
     """A submission that cannot be packed or is refused; names the file, the place in it and what is wrong."""
 
@@ -78,3 +82,7 @@ class DescriptionError(VtokEvalError):
 
 class DataError(VtokEvalError):
     """A data set's file that cannot be read or does not hold what its description says; names the place."""
+
+
+CANNOT_RUN = (MissingDependencyError, UnfitInputError)
+"""Reasons why a job is "not run": it has no result, not even a failed one."""

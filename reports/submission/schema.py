@@ -144,6 +144,7 @@ class SubmittedRun(RunDocument):
     baseline: Name | None = None
     systems: list[SubmittedSystem] = Field(default_factory=list, max_length=1_000)
     benchmarks: list[SubmittedBenchmark] = Field(default_factory=list, max_length=1_000)
+    input_fits: dict[Name, list[LongText]] = Field(default_factory=dict, max_length=10_000)
     not_run: list[SubmittedNotRun] = Field(default_factory=list, max_length=100_000)
     sessions: list[SubmittedSession] = Field(default_factory=list, max_length=1_000)
 

@@ -67,6 +67,8 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield CONTROL_EXPLAINED
     if benchmark.info.caveats:
         yield f"{benchmark.info.id}: {', '.join(benchmark.info.caveats)}."
+    for system, fits in benchmark.input_fits.items():
+        yield f"Input of {benchmark.title_of(system)}: {' or '.join(fits)} before encoding."
     if any(Caveat.RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
         yield "(random weights): not trained; its numbers show that the code runs, and nothing of a method."
     unpaired = max((comparison.n_unpaired for comparison in compared), default=0)

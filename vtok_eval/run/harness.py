@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.benchmark import DerivesScores
-from vtok_eval.errors import MissingDependencyError
+from vtok_eval.errors import CANNOT_RUN
 from vtok_eval.results.journal import Job, Journal
 from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import Record, Status
@@ -18,6 +18,7 @@ from vtok_eval.results.store import RunFolder
 from vtok_eval.run.identity import check_same_run, merged_entries
 from vtok_eval.run.jobs import build_context, make_runner, prepare
 from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
+from vtok_eval.run.preflight import kept_fits
 from vtok_eval.run.recording import record_of
 from vtok_eval.run.scoring import score_run
 from vtok_eval.run.settings import RunSettings
@@ -142,7 +143,7 @@ class Harness:
                 log.info("[%d/%d] %s", number, len(pending), job.id)
                 try:
                     new_samples += self._run_job(folder, journal, job)
-                except MissingDependencyError as error:
+                except CANNOT_RUN as error:
                     not_run.append(NotRun(job.system.name, job.benchmark_id, str(error)))
                     log.warning("not run: %s: %s", job.id, error)
                 session["jobs"][job.id] = round(time.perf_counter() - started, 3)
@@ -259,6 +260,7 @@ class Harness:
         session["jobs"] = {}
         run = self._run_json(plan, sessions=[*before["sessions"], session])
         run["not_run"] = before["not_run"]
+        run["input_fits"] = before.get("input_fits", {})
         held = folder.jobs()
         run["systems"] = merged_entries(
             before["systems"], run["systems"], key="name", held={job.system for job in held}
@@ -277,6 +279,11 @@ class Harness:
         tried = {job.id for job in plan.jobs} | {entry.job for entry in plan.not_run}
         earlier = [entry for entry in run["not_run"] if NotRun(**entry).job not in tried]
         run["not_run"] = [*earlier, *(asdict(entry) for entry in not_run)]
+        fits = {job.id: list(kept_fits(folder.artifacts(job.id))) for job in plan.jobs}
+        run["input_fits"] = {
+            **run.get("input_fits", {}),
+            **{job: texts for job, texts in fits.items() if texts},
+        }
         folder.write_run(run)
 
     def _summary(

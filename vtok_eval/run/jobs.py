@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Context, Outcome
-from vtok_eval.errors import MissingDependencyError, RunFolderError
+from vtok_eval.errors import CANNOT_RUN, RunFolderError
 from vtok_eval.results.store import RunFolder
+from vtok_eval.run.preflight import check_input, keep_fits
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +64,7 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
 
     Raises:
         MissingDependencyError: the job cannot be run on this machine.
+        UnfitInputError: the tokenizer takes none of the benchmark's clips.
         RunFolderError: the job's artifacts cannot be written.
     """
     context = Context(
@@ -72,9 +74,10 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
         artifacts=RunFolder(out).artifacts(job.id),
         cache=cache,
     )
+    keep_fits(context.artifacts, check_input(job, job.samples, runner))
     try:
         evaluator = job.benchmark.prepare(job.system, context)
-    except (MissingDependencyError, RunFolderError):
+    except (*CANNOT_RUN, RunFolderError):
         raise
     except Exception as error:
         # A system that cannot even be prepared is a result about it: every sample fails and says why.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import NoResult
-from vtok_eval.errors import LaneError, MissingDependencyError, RunFolderError, VtokEvalError
+from vtok_eval.errors import CANNOT_RUN, LaneError, RunFolderError, VtokEvalError
 from vtok_eval.files.cache_folder import cache_folder
 from vtok_eval.results.records import FAILED_AT, Status
 from vtok_eval.run.jobs import ReadyJob, build_context, make_runner, prepare
@@ -90,7 +90,7 @@ class JobWorker:
                     yield Prepared(shard.job)
                 yield from self._results(shard)
                 yield ShardDone(shard.job)
-        except MissingDependencyError as error:
+        except CANNOT_RUN as error:
             yield CannotRun(shard.job, str(error))
         except VtokEvalError as error:
             yield RunEnds(str(error))
