@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from vtok_eval.errors import AmbiguousNameError, MissingDependencyError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Names that come from data files: each YAML file of a folder is one.
+
+    folder: next to the package vtok_eval. maker: "module:attribute" of a function that gives, for a name,
+    what a registry gives for it. The files are not parsed to list them; a file's line `summary: ...` is its
+    summary.
+    """
+
+    folder: str
+    maker: str
+
+    def summaries(self) -> dict[str, str]:
+        """Every name with its summary."""
+        return _summaries_in(self.folder)
+
+
+@lru_cache(maxsize=8)
+def _summaries_in(folder: str) -> dict[str, str]:
+    files = sorted((Path(__file__).resolve().parents[1] / folder).glob("*.yaml"))
+    return {file.stem: _summary_of(file.read_text(encoding="utf-8")) for file in files}
+
+
+def _summary_of(text: str) -> str:
+    match = re.search(r"^summary: *(.+?) *$", text, re.MULTILINE)
+    return match[1].strip("\"'").removesuffix(".") if match else ""
 
 
 @dataclass
@@ -20,11 +50,15 @@ class Registry:
 
     What other packages offer is found through the entry-point group `vtok_eval.<kind>s`; a name that two
     packages claim is an error when it is used, never a silent winner.
+
+    built_in: names of this program, each with its target. summaries: a line about each of them. catalogue:
+    further names, from data files.
     """
 
     kind: str
     built_in: dict[str, str]
     summaries: dict[str, str] = field(default_factory=dict)
+    catalogue: Catalogue | None = None
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self.targets()))
@@ -42,6 +76,8 @@ class Registry:
             AmbiguousNameError: two packages claim one name.
         """
         found = dict(self.built_in)
+        if self.catalogue is not None:
+            found = {**dict.fromkeys(self.catalogue.summaries(), self.catalogue.maker), **found}
         for entry in entry_points(group=f"vtok_eval.{self.kind}s"):
             if found.get(entry.name, entry.value) != entry.value:
                 raise AmbiguousNameError(
@@ -49,6 +85,13 @@ class Registry:
                 )
             found[entry.name] = entry.value
         return found
+
+    def summary(self, name: str) -> str:
+        """A line about a name; for names of other packages, where their code is."""
+        return self.summaries.get(name) or self._described().get(name) or self.targets()[name]
+
+    def _described(self) -> dict[str, str]:
+        return self.catalogue.summaries() if self.catalogue else {}
 
     def resolve(self, name: str) -> Any:
         """Import and return what `name` stands for.
@@ -61,10 +104,12 @@ class Registry:
         if name not in targets:
             raise UnknownNameError(what=self.kind, name=name, known=targets)
         module, _, attribute = targets[name].partition(":")
-        if name in self.built_in:
+        described = name not in self.built_in and name in self._described()
+        if name in self.built_in or described:
             _prefer_own(module.partition(".")[0])
         try:
-            return getattr(importlib.import_module(module), attribute)
+            found = getattr(importlib.import_module(module), attribute)
+            return found(name) if described else found
         except ModuleNotFoundError as error:
             if error.name is None or module.startswith(error.name):
                 raise  # the registered module itself is not there: a defect, not a package to install
@@ -122,20 +167,6 @@ BENCHMARKS = Registry(
     {
         "understanding-scenes": "benchmarks.understanding.scenes.benchmark:UnderstandingScenes",
         "question-answering": "benchmarks.understanding.questions.benchmark:QuestionAnswering",
-        "mvbench": "benchmarks.understanding.questions.named:mvbench",
-        "videomme": "benchmarks.understanding.questions.named:videomme",
-        "nextqa": "benchmarks.understanding.questions.named:nextqa",
-        "egoschema": "benchmarks.understanding.questions.named:egoschema",
-        "perceptiontest": "benchmarks.understanding.questions.named:perceptiontest",
-        "tempcompass": "benchmarks.understanding.questions.named:tempcompass",
-        "mlvu": "benchmarks.understanding.questions.named:mlvu",
-        "longvideobench": "benchmarks.understanding.questions.named:longvideobench",
-        "activitynetqa": "benchmarks.understanding.questions.named:activitynetqa",
-        "msvdqa": "benchmarks.understanding.questions.named:msvdqa",
-        "msrvttqa": "benchmarks.understanding.questions.named:msrvttqa",
-        "tvbench": "benchmarks.understanding.questions.named:tvbench",
-        "tomato": "benchmarks.understanding.questions.named:tomato",
-        "vinoground": "benchmarks.understanding.questions.named:vinoground",
         "efficiency": "benchmarks.efficiency.benchmark:Efficiency",
         "vbench": "benchmarks.vbench.benchmark:VBench",
         "tv-align": "tv_align.tracks.videos.benchmark:TVAlign",
@@ -145,26 +176,16 @@ BENCHMARKS = Registry(
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
         "question-answering": "questions about videos as a YAML file of your own describes them",
-        "mvbench": "20 tasks of temporal understanding, multiple choice",
-        "videomme": "multiple choice on videos of seconds to an hour",
-        "nextqa": "why and how questions, five options",
-        "egoschema": "long clips through a person's eyes; subset scored, full set written for its server",
-        "perceptiontest": "memory, abstraction, physics and semantics, three options",
-        "tempcompass": "five temporal aspects in four forms of question",
-        "mlvu": "long videos, mean over task types",
-        "longvideobench": "questions that refer to moments of videos of up to an hour",
-        "activitynetqa": "free answers about activities, normalised match",
-        "msvdqa": "free answers about short clips, normalised match",
-        "msrvttqa": "free answers about web clips, normalised match",
-        "tvbench": "10 tasks that need the order of frames",
-        "tomato": "rotation, direction, speed and counting over many frames",
-        "vinoground": "pairs of clips and captions that differ in order only",
         "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
         "vbench": "VBench's dimensions through the vbench package",
         "tv-align": "do videos show what their prompts say? (prompts: tv-align-open, an open re-creation)",
         "tv-align-read": "do frozen tokens tell true text from false? (prompts: tv-align-scenes, a probe)",
         "tv-align-show": "do clips decoded from tokens still show their text? (prompts: tv-align-scenes)",
     },
+    catalogue=Catalogue(
+        folder="benchmarks/understanding/questions/catalogue",
+        maker="benchmarks.understanding.questions.shipped_benchmark:shipped_benchmark",
+    ),
 )
 
 ANSWERERS = Registry(

@@ -26,7 +26,7 @@ _OWN_GENERATOR = "generator:FILE.py:Class"
 
 
 def _names(registry: Registry) -> Mapping[str, str]:
-    return {name: registry.summaries.get(name, registry.targets()[name]) for name in registry}
+    return {name: registry.summary(name) for name in registry}
 
 
 def _registered(registry: Registry) -> Callable[[], Mapping[str, str]]:

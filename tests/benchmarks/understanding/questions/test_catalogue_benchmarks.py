@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -24,6 +26,17 @@ def test_every_benchmark_of_the_issue_is_there_and_registered():
     assert set(shipped_names()) == set(LAYOUTS)
     for name in shipped_names():
         assert BENCHMARKS.resolve(name)().name == name
+        assert BENCHMARKS.summary(name) == find_description(name).summary.removesuffix(".")
+
+
+def test_the_names_are_known_before_their_code_is_imported():
+    """Listing and spelling errors need no benchmark; the YAML files are the only list of these names."""
+    code = (
+        "import sys; from vtok_eval.registry import BENCHMARKS; print(*BENCHMARKS)\n"
+        "assert not [name for name in sys.modules if name.startswith(('benchmarks', 'yaml', 'torch'))]"
+    )
+    listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(shipped_names()) < set(listed.split())
 
 
 @pytest.mark.parametrize("name", shipped_names())
