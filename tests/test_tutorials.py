@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ONCE = pytest.mark.skipif(sys.version_info >= (3, 12), reason="once, under Python 3.11, is enough")
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -61,6 +62,7 @@ def follow(command: str, folder: Path) -> str:
     return done.stdout
 
 
+@ONCE
 @pytest.mark.slow
 def test_add_a_benchmark(tmp_path):
     commands = write_files(ROOT / "docs" / "add_a_benchmark.md", tmp_path)
@@ -71,6 +73,7 @@ def test_add_a_benchmark(tmp_path):
     assert (tmp_path / "runs/noise/report/report.html").is_file()
 
 
+@ONCE
 @pytest.mark.slow
 def test_add_a_judge(tmp_path):
     commands = write_files(ROOT / "docs" / "add_a_judge.md", tmp_path)
@@ -81,6 +84,7 @@ def test_add_a_judge(tmp_path):
     assert (tmp_path / "calibration.json").is_file()
 
 
+@ONCE
 @pytest.mark.slow
 def test_examples(tmp_path):
     commands = write_files(ROOT / "examples" / "README.md", tmp_path)
