@@ -47,6 +47,9 @@ CREATE TABLE records (
 COMMIT;
 """
 
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+"""Made once: a run's driver encodes four objects for each of many samples."""
+
 INSERT = 'INSERT INTO records (job, sample_id, cluster, status, reason, "values", outputs, cost, meta)'
 
 
@@ -374,7 +377,7 @@ def _record(row: tuple[Any, ...]) -> Record:
 
 def _json(content: Mapping[str, Any], *, what: str) -> str:
     try:
-        return json.dumps(dict(content), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode(dict(content))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} cannot be kept as JSON: {error}") from error
 

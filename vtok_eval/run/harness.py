@@ -163,6 +163,7 @@ class Harness:
         finally:
             lanes.close()
             session["jobs"] = report.job_seconds
+            session["lane_deaths"] = report.deaths
             session["lanes"] = [report.lanes[number] for number in sorted(report.lanes)]
             session["device"] = ", ".join(dict.fromkeys(str(lane["device"]) for lane in session["lanes"]))
         by_id = {job.id: job for job in pending}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import NoResult
@@ -33,16 +32,21 @@ def unchecked_record(job: PlannedJob, sample: Sample, result: Outcome | NoResult
     meta = dict(sample.meta)
     if result.training_seeds:
         meta[TRAINING_SEEDS] = result.training_seeds
-    record = replace(
-        _failed(job, sample, result.error),
+    if result.failed_at:
+        meta[FAILED_AT] = ";".join(result.failed_at)
+    return Record(
+        job=job.id,
+        system=job.system.name,
+        benchmark=job.benchmark_id,
+        sample_id=sample.id,
+        cluster=sample.cluster,
+        status=Status.FAILED if result.failed_at else Status.OK,
+        reason=result.error,
         values=result.values,
         outputs=result.outputs,
         cost=result.cost,
         meta=meta,
     )
-    if result.failed_at:
-        return replace(record, meta={**meta, FAILED_AT: ";".join(result.failed_at)})
-    return replace(record, status=Status.OK)
 
 
 def _failed(job: PlannedJob, sample: Sample, reason: str | None) -> Record:

@@ -81,6 +81,7 @@ class Dispatcher:
         self._lanes = [_Lane() for _ in range(backend.n_lanes)]
         self._busy_s = dict.fromkeys(self._queues, 0.0)
         self._events: list[Event] = []
+        self.deaths = 0
 
     def run(self) -> Iterator[Event]:
         """Evaluate every sample; yields what happens as it happens, `JobDone` or `CannotRun` last of a job.
@@ -268,6 +269,7 @@ class Dispatcher:
     def _note_death(self, number: int, message: Died) -> None:
         lane = self._lanes[number]
         shard, held = lane.shard, lane.holds
+        self.deaths += 1
         self._free(number)
         self._let_go(number)
         if not lane.started:

@@ -27,12 +27,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class LaneReport:
-    """How a run in lanes went. job_seconds: time of lanes, summed. cannot_run: reasons, by job."""
+    """How a run in lanes went.
+
+    job_seconds: time of lanes, summed. lanes: their facts. cannot_run: reasons, by job. deaths: of lanes.
+    """
 
     new_samples: int = 0
     job_seconds: dict[str, float] = field(default_factory=dict)
     lanes: dict[int, Mapping[str, str | int]] = field(default_factory=dict)
     cannot_run: dict[str, str] = field(default_factory=dict)
+    deaths: int = 0
 
 
 def run_in_lanes(
@@ -70,6 +74,7 @@ def run_in_lanes(
                 progress.add_samples(len(event.results))
             if isinstance(event, JobDone | CannotRun):
                 progress.add_job()
+            report.deaths = dispatcher.deaths
             progress.show(preparing=dispatcher.preparing())
 
 
