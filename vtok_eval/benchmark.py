@@ -76,6 +76,8 @@ class Evaluator(Protocol):
 
     One that needs no pixels of some clips has an attribute `unread` as well, which says of which (see
     `Runner.map`).
+    One that waits for a server says in an attribute `concurrency` how many samples it takes at once, each by
+    itself on a thread of its own; the others get batches.
     """
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:

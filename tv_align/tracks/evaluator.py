@@ -24,6 +24,11 @@ class JudgeEvaluator:
         self._judge = judge
         self._prompts = {prompt.id: prompt for prompt in prompts}
 
+    @property
+    def concurrency(self) -> int:
+        """How many clips the judge takes at once, each by itself."""
+        return self._judge.concurrency
+
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
         """One outcome per sample, in order; a clip that the judge cannot judge fails by itself."""
         from vtok_eval.data import Clip
@@ -38,7 +43,7 @@ class JudgeEvaluator:
     ) -> list[Outcome]:
         """The outcomes of clips that may differ in size. tokens: a cost to be noted with each, if any."""
         prompts = [self._prompts[sample.target["prompt_id"]] for sample in samples]
-        if self._judge.concurrency <= 1:
+        if self._judge.concurrency <= 1 or len(samples) == 1:
             return list(map(self._outcome, prompts, single, tokens))
         with ThreadPoolExecutor(self._judge.concurrency) as pool:
             return list(pool.map(self._outcome, prompts, single, tokens))

@@ -39,6 +39,11 @@ class EndpointAnswerer:
         self.rule = rule
         self.frame_format = frame_format
 
+    @property
+    def concurrency(self) -> int:
+        """How many questions it takes at once, from as many threads."""
+        return self.client.settings.concurrency
+
     def describe(self) -> Description:
         """What provenance keeps; which version of the model has answered stands with each answer."""
         facts = {
@@ -128,7 +133,7 @@ def _endpoint(
     logprobs: bool = False,
     timeout_s: float = 120.0,
     max_attempts: int = 5,
-    concurrency: int = 4,
+    concurrency: int = 16,
     max_wait_s: float = 60.0,
     max_requests: int | None = None,
     max_usd: float | None = None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.endpoint.ceilings import Ceilings, Spent
 from vtok_eval.endpoint.choices import choice_format
 from vtok_eval.endpoint.errors import EndpointError, EndpointUnavailableError
+from vtok_eval.endpoint.pacing import AdaptiveSlots
 from vtok_eval.endpoint.redaction import without_key
 from vtok_eval.endpoint.reply import BrokenResponseError, Reply, parse_completion
 from vtok_eval.endpoint.response_cache import ResponseCache, request_key
@@ -55,7 +56,8 @@ class EndpointClient:
     """Asks one model of one server.
 
     settings: see there. cache: where responses are kept; None asks every time. sleep: how to wait, for tests.
-    Safe to use from several threads; never more than `settings.concurrency` requests are under way.
+    Safe to use from several threads; never more than `settings.concurrency` requests are under way, and fewer
+    for a while after the server has answered that they come too fast.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class EndpointClient:
         self._cache = cache
         self._sleep = sleep
         self._ceilings = Ceilings(settings)
-        self._slots = threading.BoundedSemaphore(settings.concurrency)
+        self._slots = AdaptiveSlots(settings.concurrency)
         self._lock = threading.Lock()
         self._under_way: dict[str, Future[Reply]] = {}
         self._structured: bool | None = None
@@ -82,6 +84,11 @@ class EndpointClient:
     def spent(self) -> Spent:
         """What this client has used until now; answers from the cache are free."""
         return self._ceilings.spent
+
+    @property
+    def places(self) -> int:
+        """Requests that may be under way now: `settings.concurrency`, or fewer after a status 429."""
+        return self._slots.places
 
     def close(self) -> None:
         """Close the connections."""
@@ -166,8 +173,7 @@ class EndpointClient:
         kept = self._cache.get(key) if self._cache else None
         if kept is not None:
             return Reply(**kept, cached=True, structured=structured)
-        with self._slots:
-            response = self._attempts(body)
+        response = self._attempts(body)
         usd = self._ceilings.add_usage(
             input_tokens=response["input_tokens"], output_tokens=response["output_tokens"]
         )
@@ -196,10 +202,14 @@ class EndpointClient:
         """The response's fields, after as many attempts as are allowed."""
         for attempt in range(self.settings.max_attempts):
             try:
-                response = self._attempt(body)
+                with self._slots.taken() as request:
+                    response = self._attempt(body)
             except _RetryableError as error:
                 failure = error
+                if failure.too_fast:
+                    self._slots.lower(request)
             else:
+                self._slots.note_answer()
                 self._failures_in_a_row = 0
                 return response
             last = attempt == self.settings.max_attempts - 1
@@ -263,7 +273,9 @@ class EndpointClient:
         status = error.status_code
         reason = _one_line(without_key(error.message, key))
         if is_retried(status):
-            return _RetryableError(f"status {status}: {reason}", headers=error.response.headers)
+            return _RetryableError(
+                f"status {status}: {reason}", headers=error.response.headers, too_fast=status == 429
+            )
         if status in _HOPELESS_STATUS:
             hint = _HOPELESS_STATUS[status].replace("{key_variable}", self.settings.key_variable)
             return EndpointUnavailableError(f"{self.settings.url}: {hint} (status {status}: {reason})")
@@ -273,14 +285,23 @@ class EndpointClient:
 
 
 class _RetryableError(Exception):
-    """An attempt failed that another one may mend. unreachable: nobody listened at the address."""
+    """An attempt failed that another one may mend.
+
+    unreachable: nobody listened at the address. too_fast: the server wants fewer requests at once.
+    """
 
     def __init__(
-        self, message: str, *, headers: Mapping[str, str] | None = None, unreachable: bool = False
+        self,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        unreachable: bool = False,
+        too_fast: bool = False,
     ) -> None:
         super().__init__(message)
         self.headers = headers or {}
         self.unreachable = unreachable
+        self.too_fast = too_fast
 
 
 class _FormatRefusedError(EndpointError):

@@ -43,7 +43,7 @@ class EndpointSettings:
     logprobs: bool = False
     timeout_s: float = 120.0
     max_attempts: int = 5
-    concurrency: int = 4
+    concurrency: int = 16
     backoff_s: float = 1.0
     max_wait_s: float = 60.0
     max_requests: int | None = None

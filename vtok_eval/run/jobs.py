@@ -85,6 +85,13 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
         log.debug("the failure in full", exc_info=True)
         reason = f"could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
         return ReadyJob(lambda samples: ((sample, Outcome(error=reason)) for sample in samples), reason)
+    concurrency = getattr(evaluator, "concurrency", 1)
+    if concurrency > 1:
+        return ReadyJob(
+            lambda samples: runner.stream(
+                samples, evaluator.evaluate, concurrency=concurrency, description=job.id
+            )
+        )
     unread = getattr(evaluator, "unread", None)
     return ReadyJob(
         lambda samples: runner.map(samples, evaluator.evaluate, description=job.id, unread=unread)

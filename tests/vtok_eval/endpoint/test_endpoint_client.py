@@ -303,6 +303,16 @@ class TestCeilings:
         assert len(client.ask_many([question(str(number)) for number in range(12)])) == 12
         assert server.most_at_once == 3
 
+    def test_fewer_at_once_while_the_server_says_too_many(self, server, asking):
+        server.script = [fails(429)] * 8
+        client = asking(concurrency=8).client
+        replies = client.ask_many([question(str(number)) for number in range(8)])
+        assert [reply.text for reply in replies] == ['{"answer": "yes"}'] * 8
+        # Eight refused together halve the places, to four; each answer adds a part of a place.
+        assert 4 <= client.places < 8
+        client.ask_many([question(f"more {number}") for number in range(40)])
+        assert client.places == 8
+
 
 class TestTheKeyStaysSecret:
     def test_in_logs_errors_replies_settings_and_the_cache(self, server, asking, tmp_path, caplog):

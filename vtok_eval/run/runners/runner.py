@@ -76,6 +76,40 @@ class Runner:
                 progress.update()
                 yield done
 
+    def stream(
+        self,
+        samples: Sequence[Sample],
+        function: BatchFunction[Result],
+        *,
+        concurrency: int,
+        description: str,
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
+        """As `map`, but one sample at a time on each of `concurrency` threads; no result waits for another.
+
+        For functions that wait for a server. Clips are loaded ahead meanwhile; nothing is batched.
+
+        Raises:
+            MissingDependencyError, RunFolderError: these concern the whole run.
+        """
+        from tqdm import tqdm
+
+        from vtok_eval.run.runners.streaming import stream
+
+        batches = _Batches(self, function)
+        with tqdm(total=len(samples), desc=description, unit="clip", leave=False) as progress:
+            loaded = self._with_clips(samples, ahead=self.loader_threads + concurrency)
+            for (sample, _), result in stream(loaded, batches.single, concurrency=concurrency):
+                progress.update()
+                yield sample, result
+
+    def _with_clips(
+        self, samples: Sequence[Sample], *, ahead: int
+    ) -> Iterator[tuple[Sample, Clip | NoResult | None]]:
+        """Samples without a clip, then those with one, loaded at most `ahead` of them ahead."""
+        yield from ((sample, None) for sample in samples if sample.clip is None)
+        shown = [sample for sample in samples if sample.clip is not None]
+        yield from load_ahead(shown, self.load, threads=self.loader_threads, ahead=ahead)
+
     def load(self, source: ClipSource) -> Clip:
         """The source's clip with its key, from memory where it is kept there."""
         # An empty cache is false by its length.
@@ -122,6 +156,16 @@ class _Batches(Generic[Result]):
                 batch = alike[start : start + self.runner.batch_size]
                 sources = [sample.clip for sample in batch if sample.clip is not None]
                 yield from self._attempt(batch, UnreadClips(sources, form, self.runner.load))
+
+    def single(self, loaded: tuple[Sample, Clip | NoResult | None]) -> Result | NoResult:
+        """The result of one sample by itself; any number of threads may ask at once."""
+        from vtok_eval.data import Clips
+
+        sample, clip = loaded
+        if isinstance(clip, NoResult):
+            return clip
+        ((_, result),) = self._attempt([sample], None if clip is None else Clips.stack([clip]))
+        return result
 
     def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
         by_shape: dict[tuple[int, ...], list[tuple[Sample, Clip]]] = defaultdict(list)

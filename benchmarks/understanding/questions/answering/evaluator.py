@@ -51,6 +51,11 @@ class QuestionEvaluator:
     peer: bool = False
     _last: dict[str, Clip] = field(default_factory=dict, repr=False)
 
+    @property
+    def concurrency(self) -> int:
+        """How many questions the answerer takes at once, each by itself; 1 for one that takes batches."""
+        return getattr(self.answerer, "concurrency", 1)
+
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
         """One outcome per sample."""
         if self.description.is_paired:
