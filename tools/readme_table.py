@@ -43,6 +43,8 @@ from vtok_eval.run.suite import load_suite, shipped_suites
 
 ROOT = Path(__file__).resolve().parents[1]
 _KEPT = ("scores.json", "comparisons.json")
+_PICTURES = {"understanding-scenes-against-tokens.png": "accuracy_against_tokens.png"}
+"""Pictures of the run's report, and what they are called in docs/images/."""
 _TABLE = re.compile(r"(<!-- table:(?P<name>[^ ]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
@@ -155,7 +157,7 @@ class Results:
         spread = "; ±: standard deviation between training seeds" if varied else ""
         return (
             f"Suite `{self.about.suite}`, `{benchmark}`:{counted} 95 % intervals{spread}. "
-            f"{self.about.label}. {self.about.measured_on}."
+            f"{self.about.label[:1].upper()}{self.about.label[1:]}. {self.about.measured_on}."
         )
 
 
@@ -182,6 +184,18 @@ def keep(run: Path, results: Path) -> Path:
     )
     write_json(folder / "about.json", about.model_dump(mode="json"))
     return folder
+
+
+def copy_pictures(run: Path, images: Path) -> None:
+    """Copy the pictures that README shows out of the run's report.
+
+    Raises:
+        RunFolderError: the report does not have one.
+    """
+    for name, kept_as in _PICTURES.items():
+        if not (run / "report" / name).is_file():
+            raise RunFolderError(f"no {name} in {run / 'report'}: vtok-eval report {run}")
+        shutil.copyfile(run / "report" / name, images / kept_as)
 
 
 def rendered(page: str, results: Path, *, name: str = "the page") -> str:
@@ -222,6 +236,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> None:
     results = root / "docs" / "results"
     if run is not None:
         sys.stdout.write(f"kept: {keep(run, results)}\n")
+        copy_pictures(run, root / "docs" / "images")
     for path in pages(root):
         text = path.read_text(encoding="utf-8")
         written = rendered(text, results, name=path.name)

@@ -14,6 +14,7 @@ PAGES = pages(ROOT)
 
 
 def test_the_repositorys_tables_are_those_of_the_kept_results():
+    assert ROOT / "README.md" in PAGES
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
         assert rendered(text, ROOT / "docs/results", name=path.name) == text, (
@@ -68,10 +69,14 @@ after
 
 def test_a_run_fills_the_tables_and_only_them(run, shipped, tmp_path, capsys):
     (tmp_path / "README.md").write_text(PAGE)
-    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/images").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match=r"no understanding-scenes-against-tokens\.png"):
+        main([str(run.path)], root=tmp_path)
+    (run.report() / "understanding-scenes-against-tokens.png").write_bytes(b"picture")
     (tmp_path / "docs/other.md").write_text("no table here\n")
     main([str(run.path)], root=tmp_path)
     text = (tmp_path / "README.md").read_text()
+    assert (tmp_path / "docs/images/accuracy_against_tokens.png").read_bytes() == b"picture"
     assert "README.md: written" in capsys.readouterr().out
     assert "| old |" not in text
     for kept in ("# Title\n\nbefore\n", "between\n", "after\n"):
@@ -85,7 +90,7 @@ def test_a_run_fills_the_tables_and_only_them(run, shipped, tmp_path, capsys):
     assert "| `keyframe` (control) | 16 |" in text
     assert "| chance |  |  | 30.0 | 25.0 | 20.0 |" in text
     assert "2,000 training, 300 validation, 160 test clips" in text
-    assert LABEL in text
+    assert LABEL[1:] in text
     assert "Paired differences from `frames-2`" in text
     # Written again without the run: nothing changes.
     main([], root=tmp_path)

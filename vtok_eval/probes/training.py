@@ -219,7 +219,8 @@ class _Run:
                 )
                 break
             losses.append(round(total / n_clips, 6))
-            best = self._kept(best, epoch + 1)
+            if self.recipe.keep == "best" or epoch + 1 == self.recipe.epochs:
+                best = self._kept(best, epoch + 1)
             held_out_losses.append(round(self._held_out_loss(), 6))
         return {
             **best,
@@ -250,7 +251,7 @@ class _Run:
         self.reader.eval()
         with torch.no_grad():
             score, parts = self.objective.validate(self.reader)
-        if score <= best["validation_score"] and self.recipe.keep == "best":
+        if score <= best["validation_score"]:
             return best
         return {
             "validation_score": score,

@@ -25,7 +25,7 @@ from vtok_eval.probes.training import ReaderShape, Recipe, new_projection
 from vtok_eval.scenes.vocabulary import Attribute
 
 _EVALUATED_AT_ONCE = 256
-_FITTED = 2_000
+_FITTED = 1_000
 """Training clips of the kernel ridge that probes are compared with: its cost grows with their cube."""
 
 
@@ -50,7 +50,7 @@ class AttributeReading:
         return TokenReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(device)
 
     def ridge_score(self, training: Split, validation: Split) -> float:
-        """The validation score of `RidgeReader`, fitted to at most 2,000 training clips."""
+        """The validation score of `RidgeReader`, fitted to at most 1,000 training clips."""
         return RidgeReader.fit(self.attributes, training.first(_FITTED), validation).validation_score
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> AttributeObjective:
