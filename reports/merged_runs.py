@@ -79,6 +79,7 @@ class _Measured:
     job: JobColumns | None
     tokens: float | None
     input_fits: tuple[str, ...] = ()
+    decoded: str = ""
 
 
 def _refuse_equal_names(paths: Sequence[Path]) -> None:
@@ -137,6 +138,7 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
                 systems=systems(report.systems),
                 tokens={new(name): tokens for name, tokens in report.tokens.items()},
                 input_fits={new(name): fits for name, fits in report.input_fits.items()},
+                decoded={new(name): text for name, text in report.decoded.items()},
                 cells={(new(name), metric): cell(found) for (name, metric), found in report.cells.items()},
             )
             for report in run.benchmarks
@@ -197,6 +199,7 @@ def _together(
             input_fits={
                 found.system.name: found.input_fits for found in measured.values() if found.input_fits
             },
+            decoded={name: found.decoded for name, found in measured.items() if found.decoded},
         )
     except ValueError as error:
         raise RunFolderError(f"the runs cannot stand in one table: {identifier}: {error}") from error
@@ -218,6 +221,7 @@ def _measured(identifier: str, run: RunReport) -> Iterator[_Measured]:
             job=run.columns.get((identifier, system.name)) if system.name in done else None,
             tokens=report.tokens.get(system.name),
             input_fits=report.input_fits.get(system.name, ()),
+            decoded=report.decoded.get(system.name, ""),
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class Run:
         scores, comparisons: empty where the run is not scored yet.
         scored: whether it is.
         records: the records as columns, with the state of each job.
+        decoded: by benchmark and system, what `decode` changed of the clips, in words; empty of a submission.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Run:
     comparisons: tuple[Comparison, ...]
     scored: bool
     records: RunRecords
+    decoded: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def last_session_is_open(self) -> bool:
@@ -58,6 +61,7 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         RunFolderError: there is no run, a file of it cannot be read, or it has no scores and must have them.
     """
     from vtok_eval.results.columns import SampleSets
+    from vtok_eval.results.decoded_clips import decoded_in_words
     from vtok_eval.results.run_columns import read_records
 
     folder = RunFolder.open(Path(path))
@@ -78,6 +82,7 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         comparisons=tuple(folder.comparisons()) if compared else (),
         scored=scored,
         records=read_records(folder, sets or SampleSets()),
+        decoded=decoded_in_words(folder),
     )
 
 

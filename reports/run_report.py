@@ -41,6 +41,7 @@ class BenchmarkReport:
     tokens: mean tokens per clip over the samples that went well, by system; no key where none is known;
         empty where tokens are among the metrics. pairs: the paired tests between its contenders.
     input_fits: by system, what was done to clips so that they met its input contract.
+    decoded: by system, what its `decode` changed of the clips that it was given; no key where it changed none.
     """
 
     info: RunBenchmark
@@ -50,6 +51,7 @@ class BenchmarkReport:
     cells: Mapping[tuple[str, str], Cell]
     pairs: Sequence[Pair] = ()
     input_fits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    decoded: Mapping[str, str] = field(default_factory=dict)
 
     def title_of(self, system: str) -> str:
         """A system's name as tables show it, with its caveats."""
@@ -249,6 +251,7 @@ def _benchmark_report(
             for system in present
             if (fits := run.document.input_fits.get(f"{info.id}/{system.name}"))
         },
+        decoded={system: text for (benchmark, system), text in run.decoded.items() if benchmark == info.id},
     )
 
 
@@ -262,6 +265,7 @@ def make_benchmark_report(
     tokens: Mapping[str, float],
     jobs: Mapping[str, JobColumns],
     input_fits: Mapping[str, tuple[str, ...]],
+    decoded: Mapping[str, str],
 ) -> BenchmarkReport:
     """A benchmark's results, with the best and second best of the systems that `jobs` has columns of."""
     against = {(entry.system, entry.metric): entry for entry in comparisons}
@@ -286,6 +290,7 @@ def make_benchmark_report(
         },
         pairs=pairs,
         input_fits=input_fits,
+        decoded=decoded,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.vbench.dimensions import dimension
 from benchmarks.vbench.frames.decoded_frames import DecodedAhead, Piece
@@ -14,6 +14,7 @@ from benchmarks.vbench.frames.decoders import Decoder, Task, UnsupportedVideoErr
 from benchmarks.vbench.scorers.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import SpecError, VideoError, VtokEvalError
+from vtok_eval.results.shape_change import OUTPUT as DECODED
 from vtok_eval.video.folder import VideoEntry
 from vtok_eval.video.made import how_made
 
@@ -73,14 +74,13 @@ class VBenchEvaluator:
         ready = [video for video, reason in zip(videos, reasons, strict=True) if reason is None]
         found = iter(self.score(ready))
         return [
-            _outcome(video, next(found) if reason is None else _failed(video, reason), self._cost(video.path))
+            _outcome(video, next(found) if reason is None else _failed(video, reason), self._note(video.path))
             for video, reason in zip(videos, reasons, strict=True)
         ]
 
-    def _cost(self, path: Path) -> dict[str, float]:
-        """The tokens that a reconstruction was decoded from."""
-        note = {} if self.made is None else how_made(path)
-        return {"tokens": float(note["tokens"])} if "tokens" in note else {}
+    def _note(self, path: Path) -> Mapping[str, Any]:
+        """What is noted of a video that was made for the run: a reconstruction's tokens and changes."""
+        return {} if self.made is None else how_made(path)
 
     def _video(self, sample: Sample) -> Video:
         target = sample.target
@@ -221,11 +221,12 @@ def _failed(video: Video, reason: str) -> VideoScores:
     return VideoScores(failures=dict.fromkeys(video.dimensions, reason))
 
 
-def _outcome(video: Video, scores: VideoScores, cost: Mapping[str, float]) -> Outcome:
+def _outcome(video: Video, scores: VideoScores, note: Mapping[str, Any]) -> Outcome:
+    changed = {DECODED: note[DECODED]} if DECODED in note else {}
     return Outcome(
         values={name: (found.value,) for name, found in scores.results.items()},
-        outputs={"weights": {name: found.weight for name, found in scores.results.items()}},
-        cost=cost,
+        outputs={"weights": {name: found.weight for name, found in scores.results.items()}, **changed},
+        cost={"tokens": float(note["tokens"])} if "tokens" in note else {},
         error=_reason(video, scores),
         failed_at=tuple(scores.failures),
     )

@@ -53,6 +53,16 @@ class Moody(Lossless):
         clips = super().decode(tokens)
         return Clips(clips.frames.float(), clips.fps) if self.floats else clips
 
+class Cuts(Lossless):
+    '''Gives back 13 frames of 16, 8 pixels smaller; the rate as a float where the option says so.'''
+
+    def __init__(self, float_rate: bool = False):
+        self.float_rate = float_rate
+
+    def decode(self, tokens):
+        clips = super().decode(tokens)
+        return Clips(clips.frames[:, :13, :, :-8, :-8], 4.0 if self.float_rate else clips.fps)
+
 class EncodesOnly:
     def encode(self, clips):
         return Tokens.of(clips.frames.float().mean(dim=(3, 4)), frame=torch.arange(clips.n_frames))
@@ -176,6 +186,31 @@ def test_a_decoder_that_gives_no_pixels_is_told_so(code: Path, tmp_path: Path) -
         in record.reason
         for record in summary.failed
     )
+
+
+def test_what_a_decoder_gives_back_is_compared_with_what_it_was_given(code: Path, tmp_path: Path) -> None:
+    from reports.run_report import gather
+    from reports.text.notes import table_notes
+
+    summary, kept = run(
+        tmp_path,
+        ("all", f"{code}:Lossless"),
+        ("cut", f"{code}:Cuts"),
+        ("rate", f"{code}:Cuts:float_rate=true"),
+    )
+    named = "decode must give Clips whose fps is a floating-point tensor (1,), not the float 4.0"
+    assert len(summary.failed) == 16
+    assert all(named in record.reason for record in summary.failed)
+    changed = {"given": [16, 64, 64], "returned": [13, 56, 56]}
+    assert {str(r.outputs["decoded"]) for r in kept.raw_records() if r.system == "cut"} == {str(changed)}
+    said = "cut: its decode gave back 13 of 16 frames, 56 x 56 of 64 x 64 pixels (all 16 clips)"
+    for _ in ("from the journal", "from Parquet"):
+        (benchmark,) = gather(kept.path).benchmarks
+        assert benchmark.decoded.keys() == {"cut"}
+        assert [note for note in table_notes(benchmark, baseline=None) if "gave back" in note] == [
+            f"{said}; its scores are of what came back."
+        ]
+        (kept.path / "journal.sqlite").unlink(missing_ok=True)
 
 
 def test_a_category_in_which_the_judge_is_near_chance_is_not_shown(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from tv_align.judges.judge import Judge, Verdict, check_verdicts
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.scores import values, verdicts_as_json
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import MissingDependencyError, VtokEvalError
+from vtok_eval.results.shape_change import OUTPUT, ShapeChange
 from vtok_eval.video.made import MadeVideo, how_made
 
 if TYPE_CHECKING:
@@ -36,7 +38,12 @@ class JudgeEvaluator:
         if clips is None:
             raise ValueError("TV-Align judges clips; there are none")
         single = [Clip(frames, float(fps)) for frames, fps in zip(clips.frames, clips.fps, strict=True)]
-        return self.judge(samples, single, [_tokens(sample) for sample in samples])
+        notes = [_made(sample) for sample in samples]
+        judged = self.judge(samples, single, [_tokens(note) for note in notes])
+        return [
+            with_change(outcome, ShapeChange.of_json(note.get(OUTPUT)))
+            for outcome, note in zip(judged, notes, strict=True)
+        ]
 
     def judge(
         self, samples: Sequence[Sample], single: Sequence[Clip], tokens: Sequence[Mapping[str, float]]
@@ -63,12 +70,21 @@ class JudgeEvaluator:
         )
 
 
-def _tokens(sample: Sample) -> Mapping[str, float]:
+def with_change(outcome: Outcome, change: ShapeChange | None) -> Outcome:
+    """The outcome with what `decode` changed of its clip among its outputs; a failed one as it is."""
+    if change is None or outcome.error is not None:
+        return outcome
+    return replace(outcome, outputs={**outcome.outputs, OUTPUT: change.to_json()})
+
+
+def _made(sample: Sample) -> Mapping[str, Any]:
+    """What is noted of a video that was made for the run; nothing of others."""
+    return how_made(sample.clip.entry.path) if isinstance(sample.clip, MadeVideo) else {}
+
+
+def _tokens(note: Mapping[str, Any]) -> Mapping[str, float]:
     """What a reconstruction was decoded from, as a cost; nothing for other videos."""
-    if not isinstance(sample.clip, MadeVideo):
-        return {}
-    made = how_made(sample.clip.entry.path)
-    return {"tokens": float(made["tokens"])} if "tokens" in made else {}
+    return {"tokens": float(note["tokens"])} if "tokens" in note else {}
 
 
 def _total_cost(verdicts: Sequence[Verdict]) -> Mapping[str, float]:

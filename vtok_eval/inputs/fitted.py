@@ -13,6 +13,7 @@ from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.inputs.fit import EncodedAs, Fit
 from vtok_eval.inputs.fitting import fit_clips, plan_fit, undo_fit
 from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, Tokenizer, TrainableTokenizer
+from vtok_eval.video.decoded import checked_clips
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +102,11 @@ class _Decoding(FittedTokenizer):
             return inner.decode(tokens)
         if encoded.fit is None:
             raise TokenizerError("tokens of clips at several frame rates cannot be decoded as one batch")
-        return undo_fit([inner.decode(window) for window in _split(tokens, encoded)], encoded.fit)
+        decoded = [
+            checked_clips(inner.decode(window), n_clips=len(window), made_by="decode")
+            for window in _split(tokens, encoded)
+        ]
+        return undo_fit(decoded, encoded.fit)
 
 
 class _Counting(FittedTokenizer):

@@ -235,6 +235,17 @@ class Journal:
             found = self._connection.execute(query, (f'$."{name}"',)).fetchall()
         return {job: float(mean) for job, mean in found if mean is not None}
 
+    def count_outputs(self, name: str) -> list[tuple[str, str, str, int]]:
+        """Benchmark, system, the JSON of the output `name`, and how many samples have it so."""
+        query = (
+            "SELECT jobs.benchmark, jobs.system, json_extract(outputs, ?) AS found, count(*)"
+            " FROM records JOIN jobs ON jobs.id = records.job"
+            " WHERE outputs LIKE ? AND found IS NOT NULL GROUP BY jobs.rowid, found ORDER BY jobs.rowid"
+        )
+        with _translated(self.path):
+            rows = self._connection.execute(query, (f'$."{name}"', f'%"{name}"%')).fetchall()
+        return [(benchmark, system, str(found), count) for benchmark, system, found, count in rows]
+
     def retry_failed(self, job: str) -> list[str]:
         """Take out the job's failed records and open it again, in one transaction; returns the sample ids.
 

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vtok_eval.data import Clip, Clips, check_tokens
 from vtok_eval.errors import GenerationError
+from vtok_eval.results.shape_change import OUTPUT as DECODED
 from vtok_eval.results.store import write_json
+from vtok_eval.video.decoded import checked_clips, shape_change
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoEntry, VideoFolder
 from vtok_eval.video.sources import VideoFile
@@ -147,10 +149,12 @@ class ReconstructedVideos:
             if entry.path.is_file():
                 return
             original = self.original(entry)
-            clip, n_tokens = self._reconstruct(VideoFile(original).load(), name=original.name)
-            _write(clip, entry.path, {"original": original.name, "tokens": n_tokens}, lossless=True)
+            name = self.source.name_of(original)
+            clip, made = self._reconstruct(VideoFile(original).load(), name=name)
+            _write(clip, entry.path, {"original": name, **made}, lossless=True)
 
-    def _reconstruct(self, clip: Clip, *, name: str) -> tuple[Clip, int]:
+    def _reconstruct(self, clip: Clip, *, name: str) -> tuple[Clip, dict[str, object]]:
+        """The decoded clip, and what is noted of it: its tokens, and what `decode` changed."""
         import torch
 
         clips = Clips.stack([Clip(clip.frames.to(self.device), clip.fps)])
@@ -161,7 +165,9 @@ class ReconstructedVideos:
                 decoded = self.tokenizer.decode(tokens)
         except Exception as error:
             raise _failed(f"{name} could not be reconstructed", error) from error
-        return _only_clip(decoded, made_by="decode"), int(tokens.count()[0])
+        checked = checked_clips(decoded, n_clips=1, made_by="decode")
+        change = shape_change(clips, checked)
+        return _alone(checked), {"tokens": int(tokens.count()[0]), DECODED: change.to_json()}
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,7 @@ class MadeVideo:
 
 
 def how_made(video: Path) -> Mapping[str, Any]:
-    """What is noted beside a made video: prompt, index and seed; or its original's name and its tokens.
+    """What is noted beside a made video: prompt, index and seed; or original, tokens and `ShapeChange`.
 
     Empty for a video that was not made for a run.
     """
@@ -209,18 +215,15 @@ def _generate(generator: Generator, prompt: str, seed: int) -> Clip:
             clips = generator.generate([prompt], [seed])
     except Exception as error:
         raise _failed(f"no video of {prompt!r} (seed {seed})", error) from error
-    return _only_clip(clips, made_by="generate")
+    return _alone(checked_clips(clips, n_clips=1, made_by="generate"))
 
 
 def _failed(what: str, error: Exception) -> GenerationError:
     return GenerationError(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def _only_clip(clips: Clips, *, made_by: str) -> Clip:
-    """The clip of a batch of one; whether its frames can be written is for `encode` to say."""
-    if not isinstance(clips, Clips) or len(clips) != 1:
-        what = f"{len(clips)} clips" if isinstance(clips, Clips) else type(clips).__name__
-        raise GenerationError(f"{made_by} must give Clips with one clip here, not {what}")
+def _alone(clips: Clips) -> Clip:
+    """The clip of a batch of one, on the CPU."""
     return Clip(clips.frames[0].cpu(), float(clips.fps[0]))
 
 

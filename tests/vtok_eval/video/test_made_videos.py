@@ -124,11 +124,19 @@ class Odd:
     [
         ("text", GenerationError, "must give Clips with one clip here, not str"),
         (Clips(torch.zeros(2, 1, 3, 8, 8, dtype=torch.uint8), torch.ones(2)), GenerationError, "not 2 clips"),
-        (Clips(torch.zeros(1, 1, 3, 8, 8), torch.ones(1)), VideoError, "must be uint8"),
-        (Clips(torch.zeros(1, 0, 3, 8, 8, dtype=torch.uint8), torch.ones(1)), VideoError, "must be uint8"),
+        (
+            Clips(torch.zeros(1, 1, 3, 8, 8), torch.ones(1)),
+            GenerationError,
+            "must give Clips of uint8",
+        ),
+        (
+            Clips(torch.zeros(1, 0, 3, 8, 8).byte(), torch.ones(1)),
+            GenerationError,
+            "must give Clips of uint8",
+        ),
         (
             Clips(torch.zeros(1, 1, 3, 8, 8, dtype=torch.uint8), torch.full((1,), torch.nan)),
-            VideoError,
+            GenerationError,
             "fps",
         ),
     ],
@@ -161,7 +169,13 @@ def test_a_reconstruction_is_kept_without_loss_under_the_name_of_its_original(tm
     assert torch.equal(decode(entries[1].path).frames, 255 - random_clip(1).frames)
     assert decode(entries[1].path).fps == 12.5
     # 4 frames give 4 tokens here.
-    assert how_made(entries[1].path) == {"original": "a clip-1.mp4", "tokens": 4, "n_frames": 4}
+    shape = [4, *random_clip(1).frames.shape[2:]]
+    assert how_made(entries[1].path) == {
+        "original": "a clip-1.mp4",
+        "tokens": 4,
+        "n_frames": 4,
+        "decoded": {"given": shape, "returned": shape},
+    }
     assert videos.original(entries[1]).name == "a clip-1.mp4"
     assert not entries[0].path.exists()
 

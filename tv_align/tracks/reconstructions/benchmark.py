@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tv_align.scenes.prompts import reference_samples, scenes_suite
-from tv_align.tracks.evaluator import JudgeEvaluator
+from tv_align.tracks.evaluator import JudgeEvaluator, with_change
 from tv_align.tracks.judging import JudgedPrompts
 from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample
 from vtok_eval.data import Clip, Clips
 from vtok_eval.errors import SuiteError, VtokEvalError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric, Record, Score
+from vtok_eval.results.shape_change import ShapeChange
 from vtok_eval.systems import System, SystemKind
+from vtok_eval.video.decoded import shape_change
 
 if TYPE_CHECKING:
     from tv_align.tracks.reconstructions.decoding import Decoding
@@ -134,6 +136,7 @@ class ShowEvaluator:
         outcomes: list[Outcome | None] = []
         shown: list[Clip] = []
         costs: list[Mapping[str, float]] = []
+        changes: list[ShapeChange] = []
         for row in range(len(clips)):
             alone = Clips(frames=clips.frames[row : row + 1], fps=clips.fps[row : row + 1])
             try:
@@ -144,8 +147,9 @@ class ShowEvaluator:
             outcomes.append(None)
             shown.append(Clip(frames[0], float(alone.fps[0])))
             costs.append({"tokens": float(n_tokens[0])})
+            changes.append(shape_change(alone, Clips(frames, alone.fps)))
         decoded = [sample for sample, outcome in zip(samples, outcomes, strict=True) if outcome is None]
-        judged = iter(self._judges.judge(decoded, shown, costs))
+        judged = map(with_change, self._judges.judge(decoded, shown, costs), changes)
         return [next(judged) if outcome is None else outcome for outcome in outcomes]
 
 

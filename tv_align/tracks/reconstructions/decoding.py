@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import GenerationError, MissingDependencyError
 from vtok_eval.systems import DecodingTokenizer, System
+from vtok_eval.video.decoded import checked_clips
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,13 +67,5 @@ class OwnDecoding:
         except Exception as error:
             reason = " ".join(str(error).split())
             raise GenerationError(f"could not be reconstructed: {type(error).__name__}: {reason}") from error
-        return _checked(decoded, n_clips=len(clips)), tokens.count().cpu()
-
-
-def _checked(decoded: Any, *, n_clips: int) -> Tensor:
-    frames = decoded.frames if isinstance(decoded, Clips) else None
-    good = frames is not None and frames.ndim == 5 and len(frames) == n_clips and frames.shape[2] == 3
-    if frames is None or not good or str(frames.dtype) != "torch.uint8":
-        form = type(decoded).__name__ if frames is None else f"{frames.dtype} {tuple(frames.shape)}"
-        raise GenerationError(f"decode must give Clips of uint8 ({n_clips}, T, 3, H, W), not {form}")
-    return frames.cpu()
+        checked = checked_clips(decoded, n_clips=len(clips), made_by="decode")
+        return checked.frames.cpu(), tokens.count().cpu()
