@@ -41,7 +41,7 @@ class BenchmarkReport:
     tokens: mean tokens per clip over the samples that went well, by system; no key where none is known;
         empty where tokens are among the metrics. pairs: the paired tests between its contenders.
     input_fits: by system, what was done to clips so that they met its input contract.
-    decoded: by system, what its `decode` changed of the clips that it was given; no key where it changed none.
+    decoded: by system, what its `decode` changed of the clips that it was given.
     """
 
     info: RunBenchmark

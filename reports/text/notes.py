@@ -71,9 +71,9 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield f"Input of {benchmark.title_of(system)}: {' or '.join(fits)} before encoding."
     if any(Caveat.RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
         yield "(random weights): not trained; its numbers show that the code runs, and nothing of a method."
-    for system in benchmark.systems:
-        if changed := benchmark.decoded.get(system.name):
-            yield f"{benchmark.title_of(system.name)}: its decode gave back {changed}; its scores are of what came back."
+    for name, changed in benchmark.decoded.items():
+        title = benchmark.title_of(name)
+        yield f"{title}: its decode gave back {changed}; its scores are of what came back."
     unpaired = max((comparison.n_unpaired for comparison in compared), default=0)
     if unpaired:
         yield (
