@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import rule_in_words
 from benchmarks.understanding.questions.catalogue import find_description, shipped_file, shipped_names
-from benchmarks.understanding.questions.description import Description, Task
+from benchmarks.understanding.questions.description import BenchmarkDescription, Task
 from tools.reading_quality import labelled_answers, quality_table
 
 _EXAMPLE = "tomato"
@@ -38,7 +38,7 @@ def _prose(name: str) -> str:
     return (Path(__file__).parent / "prose" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def _overview(descriptions: list[Description]) -> Iterator[str]:
+def _overview(descriptions: list[BenchmarkDescription]) -> Iterator[str]:
     yield "| name | benchmark | questions | headline | licence |"
     yield "| --- | --- | ---: | --- | --- |"
     for each in descriptions:
@@ -47,13 +47,13 @@ def _overview(descriptions: list[Description]) -> Iterator[str]:
         yield f"| [`{each.name}`](#{each.name}) | {each.title} | {size} | {_headline(each)} | {licence} |"
 
 
-def _headline(description: Description) -> str:
+def _headline(description: BenchmarkDescription) -> str:
     titles = {f"mean:{each.field}": f"mean over {each.title.lower()}" for each in description.groupings}
     pairs = {name: f"{name} score" for name in ("text", "video", "group")}
     return ", ".join({**titles, **pairs}.get(name, name) for name in description.headline)
 
 
-def _section(description: Description) -> Iterator[str]:
+def _section(description: BenchmarkDescription) -> Iterator[str]:
     source = description.source
     yield f'<a id="{description.name}"></a>\n### {description.title}\n'
     yield f"{description.summary}\n\n{description.citation} <{description.url}>\n"
@@ -78,7 +78,7 @@ def _section(description: Description) -> Iterator[str]:
     yield from (f"- Note: {note}." for note in description.notes)
 
 
-def _tokenizers(description: Description) -> str:
+def _tokenizers(description: BenchmarkDescription) -> str:
     reads = {
         "open-ended": "names one of the training's most frequent answers",
         "paired": "chooses among the two options of each of a pair's four questions",
@@ -103,19 +103,19 @@ def _task(name: str, task: Task) -> Iterator[str]:
         yield f"- {prefix}{task.note}."
 
 
-def _tables(description: Description) -> str:
+def _tables(description: BenchmarkDescription) -> str:
     patterns = [table.files[0] for table in description.tables]
     shown = _codes(patterns[:3])
     return shown if len(patterns) <= 3 else f"{shown} and {len(patterns) - 3} more alike"
 
 
-def _clips(description: Description) -> str:
+def _clips(description: BenchmarkDescription) -> str:
     folders = [folder for table in description.tables for folder in table.video_folders[:1]]
     folders += [folder for folder in description.videos.folders if folder != "."]
     return f"looked for in {_codes(list(dict.fromkeys(folders)))}" if folders else "beside the tables"
 
 
-def _peer_rows(descriptions: list[Description]) -> Iterator[str]:
+def _peer_rows(descriptions: list[BenchmarkDescription]) -> Iterator[str]:
     for description in descriptions:
         for name, task in description.tasks.items():
             shown = f"`{description.name}`" + (f", {name}" if len(description.tasks) > 1 else "")

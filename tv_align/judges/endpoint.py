@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tv_align.judges.judge import Reply, Verdict
 from vtok_eval.data import Clip
 from vtok_eval.endpoint.choices import YES_NO, read_choice
-from vtok_eval.endpoint.client import EndpointClient, Question
+from vtok_eval.endpoint.client import ChatRequest, EndpointClient
 from vtok_eval.endpoint.content import frame_parts, system_message
 from vtok_eval.endpoint.errors import EndpointError
 from vtok_eval.results.description import Description
@@ -81,9 +81,9 @@ class EndpointJudge:
         return self._asked.describe().with_facts({"instruction": INSTRUCTION, "version": 1})
 
 
-def _question(parts: Sequence[Mapping[str, Any]], text: str) -> Question:
+def _question(parts: Sequence[Mapping[str, Any]], text: str) -> ChatRequest:
     asked = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
-    return Question([system_message(INSTRUCTION), asked], YES_NO)
+    return ChatRequest([system_message(INSTRUCTION), asked], YES_NO)
 
 
 def _verdict(answer: reply.Reply) -> Verdict:

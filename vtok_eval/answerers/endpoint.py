@@ -9,7 +9,7 @@ from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.data import Clip
 from vtok_eval.endpoint.choices import read_structured
-from vtok_eval.endpoint.client import EndpointClient, Question
+from vtok_eval.endpoint.client import ChatRequest, EndpointClient
 from vtok_eval.endpoint.content import FrameFormat, Message, frame_parts
 from vtok_eval.endpoint.errors import EndpointError
 from vtok_eval.endpoint.reply import Reply
@@ -69,14 +69,14 @@ class EndpointAnswerer:
                 asking for them again, one by one, is free.
             EndpointUnavailableError: see `EndpointClient.ask`.
         """
-        questions: dict[int, Question] = {}
+        questions: dict[int, ChatRequest] = {}
         frames: dict[int, ShownFrames | None] = {}
         for clip, positions in by_clip(requests):
             shown = None if clip is None or len(clip.frames) == 0 else show(clip, self.rule)
             parts = () if shown is None else frame_parts(Clip(shown.frames, shown.fps), self.frame_format)
             for position in positions:
                 request = requests[position]
-                questions[position] = Question([_message(parts, request.question)], request.labels)
+                questions[position] = ChatRequest([_message(parts, request.question)], request.labels)
                 frames[position] = shown
         order = range(len(requests))
         replies = self.client.ask_many([questions[position] for position in order])

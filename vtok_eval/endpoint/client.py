@@ -45,7 +45,7 @@ _FAILURES_IN_A_ROW = 5
 
 
 @dataclass(frozen=True)
-class Question:
+class ChatRequest:
     """What is asked. choices: the allowed answers, sent as a JSON schema; empty lets the model write."""
 
     messages: Sequence[Message]
@@ -94,7 +94,7 @@ class EndpointClient:
         """Close the connections."""
         self._openai.close()
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: ChatRequest) -> Reply:
         """The model's reply, from the cache where the same was asked before.
 
         Raises:
@@ -109,7 +109,7 @@ class EndpointClient:
             self._note_refused_format(str(error))
             return self._ask_once(question, structured=False)
 
-    def ask_many(self, questions: Sequence[Question]) -> list[Reply | EndpointError]:
+    def ask_many(self, questions: Sequence[ChatRequest]) -> list[Reply | EndpointError]:
         """A reply to each question, or the error of just this one; `settings.concurrency` at a time.
 
         Raises:
@@ -141,13 +141,13 @@ class EndpointClient:
     def _format_key(self) -> str:
         return request_key(self.settings.url, {"model": self.settings.model, "takes": "response_format"})
 
-    def _ask_or_error(self, question: Question) -> Reply | EndpointError:
+    def _ask_or_error(self, question: ChatRequest) -> Reply | EndpointError:
         try:
             return self.ask(question)
         except EndpointError as error:
             return error
 
-    def _ask_once(self, question: Question, *, structured: bool) -> Reply:
+    def _ask_once(self, question: ChatRequest, *, structured: bool) -> Reply:
         body = self._body(question, structured=structured)
         key = request_key(self.settings.url, body)
         with self._lock:
@@ -181,7 +181,7 @@ class EndpointClient:
             self._cache.put(key, model=self.settings.model, response=response)
         return Reply(**response, usd=usd, structured=structured)
 
-    def _body(self, question: Question, *, structured: bool) -> Mapping[str, Any]:
+    def _body(self, question: ChatRequest, *, structured: bool) -> Mapping[str, Any]:
         settings = self.settings
         body: dict[str, Any] = {
             "model": settings.model,

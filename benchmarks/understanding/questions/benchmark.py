@@ -19,7 +19,7 @@ from benchmarks.understanding.questions.probe.options import check_probe_options
 from benchmarks.understanding.questions.probe.preparation import TokenizerPath
 from benchmarks.understanding.questions.probe.sentences.encoders import check_spec
 from benchmarks.understanding.questions.probe.training_data import Leakage, TrainingSource
-from benchmarks.understanding.questions.question import Question, load_questions
+from benchmarks.understanding.questions.question import VideoQuestion, load_questions
 from vtok_eval.benchmark import Context, Sample
 from vtok_eval.errors import DataError, MissingDependencyError, SuiteError, UnknownNameError, VideoError
 from vtok_eval.files.cache_folder import cache_path
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 class _Loaded:
     """The questions in the order they are asked, those of one clip together, and their clips by id."""
 
-    questions: Sequence[Question]
+    questions: Sequence[VideoQuestion]
     sources: Mapping[str, ClipSource]
     library: VideoLibrary
 
@@ -204,7 +204,7 @@ class QuestionAnswering:
             raise DataError(f"{self._folder}: the tables of {self.name} hold no question")
         library = VideoLibrary(self._folder, self.description.videos, cache=cache_path())
         sources: dict[str, ClipSource] = {}
-        by_clip: dict[tuple[str, tuple[str, ...]], list[Question]] = defaultdict(list)
+        by_clip: dict[tuple[str, tuple[str, ...]], list[VideoQuestion]] = defaultdict(list)
         for question in questions:
             by_clip[question.video, question.video_folders].append(question)
         for (video, folders), members in by_clip.items():
@@ -245,8 +245,8 @@ class QuestionAnswering:
         return MetricSet(self.description, self._loaded.questions, circular=self._circular)
 
     @cached_property
-    def _pairs(self) -> Mapping[str, Sequence[Question]]:
-        pairs: dict[str, dict[tuple[str, str], Question]] = defaultdict(dict)
+    def _pairs(self) -> Mapping[str, Sequence[VideoQuestion]]:
+        pairs: dict[str, dict[tuple[str, str], VideoQuestion]] = defaultdict(dict)
         for question in self._loaded.questions:
             pairs[question.pair][question.subset, question.side] = question
         for name, members in pairs.items():
@@ -256,13 +256,13 @@ class QuestionAnswering:
         return {name: [members[key] for key in _PAIR_ORDER] for name, members in pairs.items()}
 
     @cached_property
-    def questions_by_sample(self) -> Mapping[str, Sequence[Question]]:
+    def questions_by_sample(self) -> Mapping[str, Sequence[VideoQuestion]]:
         """The questions of each sample id: one, or the four of a pair."""
         if self.description.is_paired:
             return {f"pair/{name}": members for name, members in self._pairs.items()}
         return {question.id: [question] for question in self._loaded.questions}
 
-    def _sample(self, question: Question, *, shows: bool) -> Sample:
+    def _sample(self, question: VideoQuestion, *, shows: bool) -> Sample:
         return Sample(
             id=question.id,
             cluster=self._cluster(question),
@@ -271,11 +271,11 @@ class QuestionAnswering:
             meta=_meta(question),
         )
 
-    def _pair_sample(self, name: str, members: Sequence[Question]) -> Sample:
+    def _pair_sample(self, name: str, members: Sequence[VideoQuestion]) -> Sample:
         target = {"answers": {member.id: member.answer for member in members}}
         return Sample(id=f"pair/{name}", cluster=name, target=target, meta=_meta(members[0]))
 
-    def _cluster(self, question: Question) -> str:
+    def _cluster(self, question: VideoQuestion) -> str:
         if self.description.cluster == "video":
             return "/".join((*question.video_folders[:1], question.video))
         return str(question.meta.get(self.description.cluster))
@@ -375,7 +375,7 @@ def _amount(n_bytes: int) -> str:
     return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MiB"
 
 
-def _meta(question: Question) -> dict[str, Any]:
+def _meta(question: VideoQuestion) -> dict[str, Any]:
     return {**question.meta, "video": question.video}
 
 

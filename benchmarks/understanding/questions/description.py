@@ -232,7 +232,7 @@ class Size(_Part):
     source: str
 
 
-class Description(_Part):
+class BenchmarkDescription(_Part):
     """A benchmark of questions about videos. See docs/benchmarks.md for one written out.
 
     version: of this description; to be raised when a score would change. licence: as the source states it;
@@ -274,7 +274,7 @@ class Description(_Part):
         return out
 
     @model_validator(mode="after")
-    def _consistent(self) -> Description:
+    def _consistent(self) -> BenchmarkDescription:
         for table in (*self.tables, *(self.train.tables if self.train else ())):
             if table.task not in self.tasks:
                 raise ValueError(str(UnknownNameError(what="task", name=table.task, known=self.tasks)))
@@ -320,7 +320,7 @@ class Description(_Part):
         return task.fields or self.fields
 
 
-def read_description(path: Path) -> Description:
+def read_description(path: Path) -> BenchmarkDescription:
     """Read a YAML file.
 
     Raises:
@@ -331,5 +331,5 @@ def read_description(path: Path) -> Description:
     except (OSError, UnicodeDecodeError) as error:
         raise DescriptionError(f"{path}: cannot be read ({error})") from error
     return parse_yaml(
-        text, Description, origin=str(path), what="a benchmark's description", error=DescriptionError
+        text, BenchmarkDescription, origin=str(path), what="a benchmark's description", error=DescriptionError
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.understanding.questions.answering.grading import Grade
-from benchmarks.understanding.questions.description import Description, Grouping
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.description import BenchmarkDescription, Grouping
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.results.records import Metric
 
 PAIR_SCORES = {"text": "Text score", "video": "Video score", "group": "Group score"}
@@ -29,8 +29,8 @@ class MetricSet:
     circular: also those over every rotation of the options, of which the strict one is a headline.
     """
 
-    description: Description
-    questions: Sequence[Question]
+    description: BenchmarkDescription
+    questions: Sequence[VideoQuestion]
     circular: bool = False
 
     def metrics(self) -> list[Metric]:
@@ -42,7 +42,9 @@ class MetricSet:
             *(m for m in measured if m.name not in headline),
         ]
 
-    def values(self, question: Question, grades: Sequence[Grade], *, is_cut: bool | None = None) -> Values:
+    def values(
+        self, question: VideoQuestion, grades: Sequence[Grade], *, is_cut: bool | None = None
+    ) -> Values:
         """What one question adds.
 
         grades: of its rotations, the data set's own order first. is_cut: whether the answer in that order was
@@ -68,7 +70,11 @@ class MetricSet:
         return values
 
     def pair_values(
-        self, members: Sequence[Question], grades: Sequence[Grade], *, are_cut: Sequence[bool | None] = ()
+        self,
+        members: Sequence[VideoQuestion],
+        grades: Sequence[Grade],
+        *,
+        are_cut: Sequence[bool | None] = (),
     ) -> Values:
         """What one pair adds: the text score is 1 where both of its text questions are right, and so on.
 
@@ -181,7 +187,7 @@ class MetricSet:
         )
 
 
-def group_values(grouping: Grouping, question: Question) -> list[str]:
+def group_values(grouping: Grouping, question: VideoQuestion) -> list[str]:
     """The values of the grouping that a question belongs to; none where its field is empty."""
     value = question.meta.get(grouping.field)
     if value is None or value == "":
@@ -190,7 +196,7 @@ def group_values(grouping: Grouping, question: Question) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def turns(question: Question) -> int:
+def turns(question: VideoQuestion) -> int:
     """In how many rotations a question can be asked: as many as it has options whose order can be changed."""
     movable = len(question.options) > 1 and question.options != question.labels and question.shows_options
     return len(question.options) if movable else 1

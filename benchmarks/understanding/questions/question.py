@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.understanding.questions.data.tables import Row, read_rows
-from benchmarks.understanding.questions.description import Description, Fields, Table, Task
+from benchmarks.understanding.questions.description import BenchmarkDescription, Fields, Table, Task
 from vtok_eval.errors import DataError, UnknownNameError
 from vtok_eval.files.text_files import numbered_lines
 
@@ -20,7 +20,7 @@ _OPTION_LINE = re.compile(
 
 
 @dataclass(frozen=True)
-class Question:
+class VideoQuestion:
     """One question.
 
     id: unique within the benchmark, `SUBSET/ROW_ID`. text: the question alone; options that its text lists
@@ -56,7 +56,9 @@ class Question:
         return self.answer is not None or self.free_answer is not None
 
 
-def load_questions(description: Description, folder: Path, *, subsets: Sequence[str] = ()) -> list[Question]:
+def load_questions(
+    description: BenchmarkDescription, folder: Path, *, subsets: Sequence[str] = ()
+) -> list[VideoQuestion]:
     """All questions of the chosen subsets, in the tables' order.
 
     subsets: names; empty takes the default ones.
@@ -71,13 +73,15 @@ def load_questions(description: Description, folder: Path, *, subsets: Sequence[
     return read_questions(description, folder, tables)
 
 
-def read_questions(description: Description, folder: Path, tables: Sequence[Table]) -> list[Question]:
+def read_questions(
+    description: BenchmarkDescription, folder: Path, tables: Sequence[Table]
+) -> list[VideoQuestion]:
     """All questions of some tables, in their order.
 
     Raises:
         MissingDependencyError, DataError: as `load_questions`.
     """
-    found: dict[str, Question] = {}
+    found: dict[str, VideoQuestion] = {}
     for table in tables:
         for row in read_rows(folder, table, names=description.column_names):
             question = _question(description, table, row)
@@ -87,14 +91,14 @@ def read_questions(description: Description, folder: Path, tables: Sequence[Tabl
     return list(found.values())
 
 
-def _chosen(description: Description, subsets: Sequence[str]) -> tuple[str, ...]:
+def _chosen(description: BenchmarkDescription, subsets: Sequence[str]) -> tuple[str, ...]:
     for name in subsets:
         if name not in description.subsets:
             raise UnknownNameError(what=f"subset of {description.name}", name=name, known=description.subsets)
     return tuple(subsets) or description.default_subsets
 
 
-def _question(description: Description, table: Table, row: Row) -> Question:
+def _question(description: BenchmarkDescription, table: Table, row: Row) -> VideoQuestion:
     task = description.tasks[table.task]
     fields = description.fields_of(task)
     identity = _whole(_value(row, fields.id)) if fields.id else str(row.number)
@@ -107,7 +111,7 @@ def _question(description: Description, table: Table, row: Row) -> Question:
     if table.subset:
         meta["subset"] = table.subset
     pair, side = _pair(fields, identity, row)
-    return Question(
+    return VideoQuestion(
         id=f"{table.subset}/{identity}" if table.subset else identity,
         subset=table.subset,
         task=table.task,

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.understanding.questions.description import Description
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.description import BenchmarkDescription
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.errors import DataError, SpecError, UnknownNameError
 from vtok_eval.results.records import Status
 
@@ -63,7 +63,10 @@ def _job(folder: RunFolder, benchmark: str, system: str | None) -> str:
 
 
 def write_submission(
-    description: Description, questions: Iterable[Question], records: Iterable[Record], path: Path
+    description: BenchmarkDescription,
+    questions: Iterable[VideoQuestion],
+    records: Iterable[Record],
+    path: Path,
 ) -> int:
     """Write a JSON object with the option's number (from 0) for each question; -1 where none was read.
 

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("openai")
 
 from tests.vtok_eval.endpoint.chat_server import KEY, ChatServer, Response, completion, fails, says
-from vtok_eval.endpoint.client import EndpointClient, Question
+from vtok_eval.endpoint.client import ChatRequest, EndpointClient
 from vtok_eval.endpoint.content import user_message
 from vtok_eval.endpoint.errors import EndpointError, EndpointUnavailableError
 from vtok_eval.endpoint.redaction import without_key
@@ -22,8 +22,8 @@ from vtok_eval.endpoint.settings import EndpointSettings
 from vtok_eval.errors import RunFolderError, SpecError
 
 
-def question(text: str = "Is the ball red?", choices: tuple[str, ...] = ("yes", "no")) -> Question:
-    return Question([user_message(text)], choices)
+def question(text: str = "Is the ball red?", choices: tuple[str, ...] = ("yes", "no")) -> ChatRequest:
+    return ChatRequest([user_message(text)], choices)
 
 
 class Asking:

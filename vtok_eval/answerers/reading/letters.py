@@ -33,7 +33,7 @@ _CONCLUSION = r"(?:[\n.,;:!?]|\b(?:so|therefore|thus|hence|is|be|with|option|cho
 
 
 @dataclass(frozen=True)
-class Reading:
+class Settled:
     """position: the option that a text settles on. ambiguous: it names several and settles on none."""
 
     position: int | None
@@ -72,7 +72,7 @@ def read_letter(text: str, labels: Sequence[str], options: Sequence[str]) -> int
     return _read(parts.rest, labels, options).position
 
 
-def _read(text: str, labels: Sequence[str], options: Sequence[str]) -> Reading:
+def _read(text: str, labels: Sequence[str], options: Sequence[str]) -> Settled:
     """What a text without containers says; a correction in it counts more than what is before it."""
     cleaned = plain(text)
     pattern = LabelPattern(labels)
@@ -85,7 +85,7 @@ def _read(text: str, labels: Sequence[str], options: Sequence[str]) -> Reading:
 
 def _settled(
     text: str, marked_up: str, pattern: LabelPattern, labels: Sequence[str], options: Sequence[str]
-) -> Reading:
+) -> Settled:
     text = text.strip().strip("\"'").strip()
     found = mentions(text, pattern)
     stated = _last(found, Standing.STATED)
@@ -94,15 +94,15 @@ def _settled(
     leading = _leading(text, pattern, labels, options, found)
     alone = _alone_at_end(text, pattern)
     if leading is not None:
-        last = Reading(alone) if alone is not None else _concluding(text, pattern, found)
+        last = Settled(alone) if alone is not None else _concluding(text, pattern, found)
         agrees = last is None or last.position in (None, leading.position)
-        return leading if agrees else Reading(None, ambiguous=True)
+        return leading if agrees else Settled(None, ambiguous=True)
     refusal = phrases.REFUSAL.search(text)
     if refusal is not None:
-        return _guessed(text[refusal.end() :], found, offset=refusal.end()) or Reading(None)
-    steps: tuple[Callable[[], Reading | None], ...] = (
+        return _guessed(text[refusal.end() :], found, offset=refusal.end()) or Settled(None)
+    steps: tuple[Callable[[], Settled | None], ...] = (
         lambda: _last(found, Standing.CONCLUDED),
-        lambda: None if alone is None else Reading(alone),
+        lambda: None if alone is None else Settled(alone),
         lambda: _concluding(text, pattern, found),
         lambda: _emphasised(marked_up, pattern, labels, options),
         lambda: _in_brackets(text, pattern, found),
@@ -111,10 +111,10 @@ def _settled(
         reading = step()
         if reading is not None:
             return reading
-    return Reading(None)
+    return Settled(None)
 
 
-def _guessed(later: str, found: Sequence[Mention], *, offset: int) -> Reading | None:
+def _guessed(later: str, found: Sequence[Mention], *, offset: int) -> Settled | None:
     """What a model guesses after it has said that it cannot tell: "I don't know, maybe B"."""
     turn = re.search(r"[,.;!?\n]|\bbut\b", later)
     if turn is None:
@@ -122,7 +122,7 @@ def _guessed(later: str, found: Sequence[Mention], *, offset: int) -> Reading | 
     return _last([each for each in found if each.start >= offset + turn.start()], Standing.CONCLUDED)
 
 
-def _last(found: Sequence[Mention], standing: Standing) -> Reading | None:
+def _last(found: Sequence[Mention], standing: Standing) -> Settled | None:
     """What the last of the mentions with this standing names; ambiguous where two of one sentence differ."""
     chosen = [mention for mention in found if mention.standing == standing]
     if not chosen:
@@ -130,11 +130,11 @@ def _last(found: Sequence[Mention], standing: Standing) -> Reading | None:
     last = chosen[-1]
     named = {label for each in chosen if each.sentence == last.sentence for label in each.labels}
     if len(named) > 1:
-        return Reading(None, ambiguous=True)
+        return Settled(None, ambiguous=True)
     denied = any(
         each.standing == Standing.RULED_OUT and each.start > last.start for each in _of(found, named)
     )
-    return Reading(None, ambiguous=True) if denied else Reading(last.labels[0])
+    return Settled(None, ambiguous=True) if denied else Settled(last.labels[0])
 
 
 def _of(found: Sequence[Mention], labels: set[int]) -> list[Mention]:
@@ -147,7 +147,7 @@ def _leading(
     labels: Sequence[str],
     options: Sequence[str],
     found: Sequence[Mention],
-) -> Reading | None:
+) -> Settled | None:
     """A label at the very beginning, alone or before a sign, a reason or its own option's text."""
     match = re.match(rf"{KIND}{OPEN}({pattern.one}){CLOSE}", text, re.IGNORECASE)
     if match is None:
@@ -156,11 +156,11 @@ def _leading(
     after = text[match.end(1) :]
     first = next((each for each in found if each.start <= match.start(1) < each.end), None)
     if first is not None and len(first.labels) > 1:
-        return Reading(None, ambiguous=True)
+        return Settled(None, ambiguous=True)
     if first is not None and first.standing == Standing.RULED_OUT:
         return None
     if not re.match(_AFTER_LEAD, after, re.IGNORECASE):
-        return Reading(position) if _has_own_text(after, position, options) else None
+        return Settled(position) if _has_own_text(after, position, options) else None
     if match[1] in {"a", "i"} and not re.match(r"\s*(?:[.):\]]|\Z)", after):
         return None
     is_alone = re.match(r"\s*[.)\]]*\s*(?:\n|\Z)", after) is not None
@@ -168,7 +168,7 @@ def _leading(
     if not is_alone and len(listed | {position}) > 1:
         return None  # the options are gone through; what is concluded from it may follow
     denied = any(each.standing == Standing.RULED_OUT for each in _of(found, {position}))
-    return Reading(None, ambiguous=True) if denied else Reading(position)
+    return Settled(None, ambiguous=True) if denied else Settled(position)
 
 
 def _has_own_text(after: str, position: int, options: Sequence[str]) -> bool:
@@ -185,37 +185,37 @@ def _alone_at_end(text: str, pattern: LabelPattern) -> int | None:
     return pattern.position(match[1]) if match else None
 
 
-def _concluding(text: str, pattern: LabelPattern, found: Sequence[Mention]) -> Reading | None:
+def _concluding(text: str, pattern: LabelPattern, found: Sequence[Mention]) -> Settled | None:
     """A capital label at the end, after a sign or a word such as "so"."""
     match = re.search(rf"{_CONCLUSION}{KIND}{OPEN}({pattern.one}){CLOSE}[.!]*\s*\Z", text)
     if match is None:
         return None
     own = [each for each in found if each.start <= match.start(1) < each.end]
     if any(len(each.labels) > 1 or each.standing == Standing.RULED_OUT for each in own):
-        return Reading(None, ambiguous=True)
+        return Settled(None, ambiguous=True)
     position = pattern.position(match[1])
     is_first_thought = any(each.standing == Standing.MENTIONED for each in own) and is_superseded(
         text[: match.start(1)]
     )
-    return None if is_first_thought else Reading(position)
+    return None if is_first_thought else Settled(position)
 
 
 def _emphasised(
     marked_up: str, pattern: LabelPattern, labels: Sequence[str], options: Sequence[str]
-) -> Reading | None:
+) -> Settled | None:
     """The only label that is printed in bold, alone or with its option's text."""
     found = set()
     for first, second in _EMPHASISED.findall(marked_up):
         match = re.match(rf"{KIND}{OPEN}({pattern.one}){CLOSE}(?:\s*[.:)]|\s*\Z)", plain(first or second))
         if match:
             found.add(pattern.position(match[1]))
-    return Reading(found.pop()) if len(found) == 1 else None
+    return Settled(found.pop()) if len(found) == 1 else None
 
 
-def _in_brackets(text: str, pattern: LabelPattern, found: Sequence[Mention]) -> Reading | None:
+def _in_brackets(text: str, pattern: LabelPattern, found: Sequence[Mention]) -> Settled | None:
     """The only label in brackets, where no other label is mentioned and nothing denies it."""
     bracketed = {pattern.position(name) for name in re.findall(rf"[(\[]({pattern.one})[)\]]", text)}
     denied = {label for each in found if each.standing == Standing.RULED_OUT for label in each.labels}
     if len(bracketed) != 1 or denied:
         return None
-    return Reading(bracketed.pop())
+    return Settled(bracketed.pop())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.understanding.questions.answering.grading import Grade, grade
 from benchmarks.understanding.questions.answering.prompts import render_prompt, rotated
-from benchmarks.understanding.questions.description import Description
+from benchmarks.understanding.questions.description import BenchmarkDescription
 from benchmarks.understanding.questions.metrics import CUT, MetricSet, turns
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.answerers.replay import NamedRequest
 from vtok_eval.answerers.request import Answer, BatchAnswerer
 from vtok_eval.benchmark import Outcome, Sample
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class _Asked:
     """A question as it was put: its options turned by `turn`, and the answer."""
 
-    question: Question
+    question: VideoQuestion
     prompt: str
     answer: Answer
 
@@ -41,11 +41,11 @@ class QuestionEvaluator:
     only. shows_clips: false for a blind run, and for an answerer that needs none.
     """
 
-    description: Description
+    description: BenchmarkDescription
     metric_set: MetricSet
     answerer: Answerer
     runner: ClipRunner
-    questions: Mapping[str, Sequence[Question]]
+    questions: Mapping[str, Sequence[VideoQuestion]]
     sources: Mapping[str, ClipSource]
     shows_clips: bool
     peer: bool = False
@@ -82,10 +82,10 @@ class QuestionEvaluator:
         self._last[keys[-1]] = made[keys[-1]]
         return [made[key] for key in keys]
 
-    def _ask(self, pairs: Sequence[tuple[Question, Clip | None]]) -> list[list[_Asked]]:
+    def _ask(self, pairs: Sequence[tuple[VideoQuestion, Clip | None]]) -> list[list[_Asked]]:
         """Every rotation of every question, in one call where the answerer takes several."""
         requests: list[NamedRequest] = []
-        owners: list[tuple[int, Question]] = []
+        owners: list[tuple[int, VideoQuestion]] = []
         for i, (question, clip) in enumerate(pairs):
             for turn in range(turns(question) if self.metric_set.circular else 1):
                 turned = turned_question(question, turn)
@@ -97,7 +97,9 @@ class QuestionEvaluator:
             asked[i].append(_Asked(turned, request.question, answer))
         return [asked[i] for i in range(len(pairs))]
 
-    def _request(self, turned: Question, question: Question, clip: Clip | None, turn: int) -> NamedRequest:
+    def _request(
+        self, turned: VideoQuestion, question: VideoQuestion, clip: Clip | None, turn: int
+    ) -> NamedRequest:
         task = self.description.tasks[question.task]
         n_frames = 0 if clip is None else int(clip.frames.shape[0])
         return NamedRequest(
@@ -124,7 +126,7 @@ class QuestionEvaluator:
     def _single(self, request: NamedRequest) -> str | Sequence[float]:
         return self.answerer.answer(request.clip, request.question, request.options)
 
-    def _outcome(self, question: Question, asked: Sequence[_Asked]) -> Outcome:
+    def _outcome(self, question: VideoQuestion, asked: Sequence[_Asked]) -> Outcome:
         grades = [self._grade(each) for each in asked]
         outputs: dict[str, Any] = {
             "answer": _raw(asked[0].answer),
@@ -151,7 +153,7 @@ class QuestionEvaluator:
         task = self.description.tasks[asked.question.task]
         return grade(task, asked.question, asked.answer.value(), peer=self.peer)
 
-    def _evaluate_pair(self, members: Sequence[Question]) -> Outcome:
+    def _evaluate_pair(self, members: Sequence[VideoQuestion]) -> Outcome:
         try:
             shown = [
                 self.runner.load(self.sources[member.id]) if self.shows_clips else None for member in members
@@ -173,7 +175,7 @@ class QuestionEvaluator:
         )
 
 
-def turned_question(question: Question, turn: int) -> Question:
+def turned_question(question: VideoQuestion, turn: int) -> VideoQuestion:
     """The question with its options turned by `turn` places under labels that stay."""
     if turn == 0:
         return question
@@ -190,7 +192,7 @@ def _raw(answer: Answer) -> Any:
     return value if isinstance(value, str) else list(value)
 
 
-def _expected(question: Question) -> str | None:
+def _expected(question: VideoQuestion) -> str | None:
     return question.labels[question.answer] if question.answer is not None else question.free_answer
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.understanding.questions.answering.extraction import clean, read_option
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import read_as_peer
 from benchmarks.understanding.questions.description import Task
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.answerers.reading.containers import contained
 from vtok_eval.answerers.reading.final_text import final_text
 
@@ -38,7 +38,7 @@ class Grade:
     position: int | None = None
 
 
-def grade(task: Task, question: Question, answer: str | Sequence[float], *, peer: bool = False) -> Grade:
+def grade(task: Task, question: VideoQuestion, answer: str | Sequence[float], *, peer: bool = False) -> Grade:
     """Grade an answer; peer: as lmms-eval would.
 
     answer: text, or one score per option, of which the highest is the choice; equal highest ones are none.
@@ -71,7 +71,7 @@ def normalised(text: str) -> str:
     return " ".join(_NUMBERS.get(word, word) for word in words.split() if word not in _ARTICLES)
 
 
-def graded_choice(question: Question, position: int | None) -> Grade:
+def graded_choice(question: VideoQuestion, position: int | None) -> Grade:
     """The grade of choosing the option at `position`; None chooses nothing, which is wrong."""
     correct = None if question.answer is None else float(position == question.answer)
     if position is None or position >= len(question.labels):
@@ -79,7 +79,7 @@ def graded_choice(question: Question, position: int | None) -> Grade:
     return Grade(correct, question.labels[position], position)
 
 
-def _grade_as_peer(task: Task, question: Question, answer: str) -> Grade:
+def _grade_as_peer(task: Task, question: VideoQuestion, answer: str) -> Grade:
     assert task.peer is not None
     if task.peer.drops_empty and answer == "":
         return Grade(None, None)
@@ -96,7 +96,7 @@ def _grade_as_peer(task: Task, question: Question, answer: str) -> Grade:
     return Grade(fallback[task.peer.fallback], None)
 
 
-def graded_text(question: Question, answer: str) -> Grade:
+def graded_text(question: VideoQuestion, answer: str) -> Grade:
     """The grade of a free answer: right where it equals the reference after normalising."""
     read = normalised(answer)
     if question.free_answer is None:

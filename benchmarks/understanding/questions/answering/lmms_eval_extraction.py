@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 
 _PHRASES = (
     "the answer is", "answer is", "the correct answer is", "correct answer is", "the best answer is",
@@ -24,10 +24,10 @@ _FIRST_LETTER_PREFIXES = (
 )  # fmt: skip
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 
-PeerRule = Callable[[str, Question, Sequence[str]], "int | None"]
+PeerRule = Callable[[str, VideoQuestion, Sequence[str]], "int | None"]
 
 
-def read_as_peer(rule: str, answer: str, question: Question, letters: str | None) -> int | None:
+def read_as_peer(rule: str, answer: str, question: VideoQuestion, letters: str | None) -> int | None:
     """The option that lmms-eval reads; None where it falls back.
 
     letters: those it looks for; the question's labels where None. A letter beyond the options counts as one
@@ -36,12 +36,12 @@ def read_as_peer(rule: str, answer: str, question: Question, letters: str | None
     return _RULES[rule](answer, question, tuple(letters) if letters else question.labels)
 
 
-def _position(letter: str, question: Question) -> int:
+def _position(letter: str, question: VideoQuestion) -> int:
     labels = question.labels
     return labels.index(letter) if letter in labels else len(labels)
 
 
-def _letter_word(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _letter_word(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """MVBench: a leading "X.", else the first word A to E of either case, the article "a" included."""
     leading = re.match(r"^([A-E])\.\s*(.+)$", answer.strip(), re.IGNORECASE)
     if leading:
@@ -58,7 +58,7 @@ def _letter_word(answer: str, question: Question, letters: Sequence[str]) -> int
     return _position(found[1].upper(), question) if found else None
 
 
-def _ranked(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _ranked(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """Video-MME, MLVU: the best-ranked form wins, a later place within it; a letter in a word is the last."""
     text = answer.strip()
     if not text:
@@ -100,7 +100,7 @@ def _stripped(answer: str) -> str:
     return f" {answer} "
 
 
-def _by_content(text: str, question: Question, options: Sequence[str]) -> list[tuple[int, int]]:
+def _by_content(text: str, question: VideoQuestion, options: Sequence[str]) -> list[tuple[int, int]]:
     """Options whose text stands in an answer of more than five words: position and last place."""
     if len(text.split()) <= 5:
         return []
@@ -110,7 +110,7 @@ def _by_content(text: str, question: Question, options: Sequence[str]) -> list[t
     ]
 
 
-def _mmmu(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _mmmu(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """NExT-QA: "(X)", else "X " anywhere (also at a word's end), else "X."; of several the last one."""
     text = _stripped(answer)
     bracketed = [letter for letter in letters if f"({letter})" in text]
@@ -124,7 +124,7 @@ def _mmmu(answer: str, question: Question, letters: Sequence[str]) -> int | None
     return _position(max(named, key=lambda letter: text.rfind(form.format(letter))), question)
 
 
-def _mmmu_earliest(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _mmmu_earliest(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """EgoSchema: of "(X)", "X " and "X." the one whose last occurrence is the earliest."""
     text = _stripped(answer)
     forms = [f"({letter})" for letter in letters] + [f"{letter} " for letter in letters]
@@ -139,7 +139,7 @@ def _mmmu_earliest(answer: str, question: Question, letters: Sequence[str]) -> i
     return _position(min(found, key=text.rfind).strip("(). "), question)
 
 
-def _first_letter(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _first_letter(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """LongVideoBench: the first capital A to E anywhere, also inside a word, after phrases are cut out."""
     text = answer.strip()
     for prefix in _FIRST_LETTER_PREFIXES:
@@ -148,13 +148,13 @@ def _first_letter(answer: str, question: Question, letters: Sequence[str]) -> in
     return _position(found[0], question) if found else None
 
 
-def _first_letter_word(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _first_letter_word(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """PerceptionTest: the first A to D that is a word of its own, the capital article included."""
     found = re.search(r"\b[A-D]\b", answer)
     return _position(found[0], question) if found else None
 
 
-def _any_capital(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _any_capital(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """TOMATO: any option's capital anywhere; of several the last in brackets, else the first option."""
     text = _stripped(answer)
     found = [letter for letter in letters if letter in text]
@@ -164,7 +164,7 @@ def _any_capital(answer: str, question: Question, letters: Sequence[str]) -> int
     return _position(max(found, key=lambda letter: text.rfind(f"({letter})")), question)
 
 
-def _letter_or_text(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _letter_or_text(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """TVBench: the first single letter if it is an option's ("a" too), else a leading one, else the text."""
     text = answer.strip().upper()
     choices = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: max(len(question.options), 2)]
@@ -177,7 +177,7 @@ def _letter_or_text(answer: str, question: Question, letters: Sequence[str]) -> 
     return held[0] if len(held) == 1 else None
 
 
-def _exact_or_prefix(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _exact_or_prefix(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """TempCompass, multiple choice: the option's line, its letter, or a leading "X." or "X)", untrimmed."""
     for i, (label, option) in enumerate(zip(question.labels, question.options, strict=True)):
         if answer in (f"{label}. {option}", label):
@@ -186,7 +186,7 @@ def _exact_or_prefix(answer: str, question: Question, letters: Sequence[str]) ->
     return _position(found[1], question) if found else None
 
 
-def _caption(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _caption(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """TempCompass, caption matching: the option's line, its text or its name, untrimmed."""
     leads = question.leads or ("",) * len(question.options)
     read = None
@@ -200,7 +200,7 @@ def _caption(answer: str, question: Question, letters: Sequence[str]) -> int | N
     return read
 
 
-def _yes_no_prefix(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _yes_no_prefix(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """TempCompass, yes/no: what the answer begins with, so that "not sure" is a no."""
     lowered = answer.lower()
     for i, label in enumerate(question.labels):
@@ -209,7 +209,7 @@ def _yes_no_prefix(answer: str, question: Question, letters: Sequence[str]) -> i
     return None
 
 
-def _first_character(answer: str, question: Question, letters: Sequence[str]) -> int | None:
+def _first_character(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
     """Vinoground: the first character, whatever follows; an empty answer stops lmms-eval with an error."""
     upper = [label.upper() for label in question.labels]
     return upper.index(answer[0].upper()) if answer and answer[0].upper() in upper else None

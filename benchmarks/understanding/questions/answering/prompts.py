@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.understanding.questions.description import Task
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 
 
-def rotated(question: Question, turn: int) -> tuple[str, ...]:
+def rotated(question: VideoQuestion, turn: int) -> tuple[str, ...]:
     """The options' texts turned by `turn` places: under label i stands option i + turn, cyclically."""
     count = len(question.options)
     return tuple(question.options[(i + turn) % count] for i in range(count))
 
 
 def render_prompt(
-    task: Task, question: Question, *, n_frames: int, options: Sequence[str] | None = None
+    task: Task, question: VideoQuestion, *, n_frames: int, options: Sequence[str] | None = None
 ) -> str:
     """The task's template filled in.
 
@@ -34,7 +34,7 @@ def render_prompt(
     ).strip()
 
 
-def _lines(task: Task, question: Question, options: Sequence[str]) -> list[str]:
+def _lines(task: Task, question: VideoQuestion, options: Sequence[str]) -> list[str]:
     leads = question.leads or ("",) * len(options)
     return [
         task.option.format(letter=f"{lead}{label}", text=text)

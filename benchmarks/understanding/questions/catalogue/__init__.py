@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from benchmarks.understanding.questions.description import Description, read_description
+from benchmarks.understanding.questions.description import BenchmarkDescription, read_description
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.files.cache_folder import cache_path
 
@@ -22,7 +22,7 @@ def shipped_file(name: str) -> Path:
     return _FOLDER / f"{name}.yaml"
 
 
-def find_description(name_or_path: str) -> Description:
+def find_description(name_or_path: str) -> BenchmarkDescription:
     """The description with this name (shipped, or in the cache folder's `benchmarks`), or in this YAML file.
 
     Raises:
@@ -41,5 +41,5 @@ def find_description(name_or_path: str) -> Description:
 
 
 @lru_cache(maxsize=64)
-def _shipped(name: str) -> Description:
+def _shipped(name: str) -> BenchmarkDescription:
     return read_description(shipped_file(name))

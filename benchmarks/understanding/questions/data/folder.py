@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from benchmarks.understanding.questions.data.tables import matching_files
-from benchmarks.understanding.questions.description import Description
+from benchmarks.understanding.questions.description import BenchmarkDescription
 from vtok_eval.files.cache_folder import cache_path
 
 DATA_VARIABLE = "VTOK_EVAL_DATA"
 
 
-def data_folder(description: Description, data: str | None = None) -> Path:
+def data_folder(description: BenchmarkDescription, data: str | None = None) -> Path:
     """Where a benchmark's data are looked for, whether or not they are there.
 
     `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA` alike; else the cache's. A
@@ -29,7 +29,7 @@ def data_folder(description: Description, data: str | None = None) -> Path:
     return min((inside, folder), key=lambda place: _rank(description, place))
 
 
-def _rank(description: Description, folder: Path) -> int:
+def _rank(description: BenchmarkDescription, folder: Path) -> int:
     """The number of the first pattern that any table has files for in the folder; past the last for none."""
     ranks = [
         next(

@@ -12,7 +12,7 @@ from benchmarks.understanding.questions.catalogue import find_description, shipp
 from benchmarks.understanding.questions.data.folder import data_folder
 from benchmarks.understanding.questions.data.tables import matching_files
 from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
-from benchmarks.understanding.questions.description import Description
+from benchmarks.understanding.questions.description import BenchmarkDescription
 from benchmarks.understanding.questions.probe.training_data import TrainingSource
 from benchmarks.understanding.questions.question import load_questions
 from vtok_eval.errors import DataError, MissingDependencyError, VideoError
@@ -157,7 +157,7 @@ def catalogue_lines(data: str | None = None) -> list[CatalogueLine]:
     return [_line(find_description(name), data) for name in shipped_names()]
 
 
-def _line(description: Description, data: str | None) -> CatalogueLine:
+def _line(description: BenchmarkDescription, data: str | None) -> CatalogueLine:
     folder = data_folder(description, data)
     chosen = description.default_subsets
     tables = [table for table in description.tables if not chosen or table.subset in chosen]
@@ -174,13 +174,13 @@ def _line(description: Description, data: str | None) -> CatalogueLine:
     )
 
 
-def _headline(description: Description) -> str:
+def _headline(description: BenchmarkDescription) -> str:
     titles = {f"mean:{each.field}": f"mean over {each.title.lower()}" for each in description.groupings}
     titles |= {name: f"{name} score" for name in ("text", "video", "group")}
     return ", ".join(titles.get(name, name) for name in description.headline)
 
 
-def _size(description: Description, folder: Path | None) -> int | None:
+def _size(description: BenchmarkDescription, folder: Path | None) -> int | None:
     """As the authors state it, else counted."""
     if description.size is not None or folder is None:
         return description.size.questions if description.size else None

@@ -14,7 +14,7 @@ from benchmarks.understanding.questions.answering.grading import Grade, graded_c
 from benchmarks.understanding.questions.metrics import MetricSet, Values, turns
 from benchmarks.understanding.questions.probe.network import as_rows, best
 from benchmarks.understanding.questions.probe.reading import Sentences, Vocabulary, option_texts
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.data import Clips
 from vtok_eval.errors import VideoError
@@ -50,7 +50,7 @@ class ProbeEvaluator:
     vocabulary: Vocabulary
     metric_set: MetricSet
     runner: ClipRunner
-    questions: Mapping[str, Sequence[Question]]
+    questions: Mapping[str, Sequence[VideoQuestion]]
     sources: Mapping[str, ClipSource]
     device: torch.device
     _kept: OrderedDict[str, ClipFeatures] = field(default_factory=OrderedDict, repr=False)
@@ -99,7 +99,7 @@ class ProbeEvaluator:
         table = build_table([features], [key])
         return features.n_tokens, [reader.preprocessing.apply(table) for reader in self.readers]
 
-    def _outcome(self, question: Question, clip: tuple[int, list[FeatureTable]]) -> Outcome:
+    def _outcome(self, question: VideoQuestion, clip: tuple[int, list[FeatureTable]]) -> Outcome:
         n_tokens, tables = clip
         n_turns = turns(question) if self.metric_set.circular else 1
         grades = [
@@ -119,7 +119,7 @@ class ProbeEvaluator:
             training_seeds=len(self.readers),
         )
 
-    def _pair(self, members: Sequence[Question]) -> Outcome:
+    def _pair(self, members: Sequence[VideoQuestion]) -> Outcome:
         try:
             loaded = [
                 (self.sources[each.id].key, self.runner.load(self.sources[each.id])) for each in members
@@ -152,7 +152,7 @@ class ProbeEvaluator:
             training_seeds=len(self.readers),
         )
 
-    def _grade(self, trained: TrainedReader, table: FeatureTable, question: Question) -> Grade:
+    def _grade(self, trained: TrainedReader, table: FeatureTable, question: VideoQuestion) -> Grade:
         groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
         asked = as_rows(self.sentences.vectors, self.sentences.index([question.text]))
         reader: Any = trained.reader
@@ -174,5 +174,5 @@ def _joined(values: Sequence[Values]) -> dict[str, tuple[float, ...]]:
     return dict(joined)
 
 
-def _expected(question: Question) -> str | None:
+def _expected(question: VideoQuestion) -> str | None:
     return question.labels[question.answer] if question.answer is not None else question.free_answer

@@ -11,7 +11,7 @@ from vtok_eval.data import Tokens
 from vtok_eval.probes.attentive import TokenAttention, TokenReader, project
 
 
-class QuestionProbe(TokenAttention):
+class ChoiceProbe(TokenAttention):
     """Scores answers to a question from a clip's tokens and from the sentences' vectors.
 
     Where options are listed, each asks the tokens by itself: its query is a linear map of the question's
@@ -57,12 +57,12 @@ class QuestionProbe(TokenAttention):
         return (found * self.embed_candidate(candidates)).sum(dim=-1) / math.sqrt(found.shape[-1])
 
 
-class QuestionReader(TokenReader):
+class ChoiceReader(TokenReader):
     """A tokenizer's projection and the probe, trained as one."""
 
-    probe: QuestionProbe
+    probe: ChoiceProbe
 
-    def __init__(self, projection: nn.Module, probe: QuestionProbe) -> None:
+    def __init__(self, projection: nn.Module, probe: ChoiceProbe) -> None:
         super().__init__(projection, probe)
 
     def choose(

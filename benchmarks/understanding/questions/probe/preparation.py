@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.understanding.questions.probe.options import ProbeOptions
     from benchmarks.understanding.questions.probe.reading import Sentences, Vocabulary
     from benchmarks.understanding.questions.probe.sentences.encoders import SentenceEncoder
-    from benchmarks.understanding.questions.question import Question
+    from benchmarks.understanding.questions.question import VideoQuestion
     from vtok_eval.benchmark import ClipSource, Context
     from vtok_eval.systems import System
 
@@ -44,7 +44,7 @@ class TokenizerPath:
 
     source: TrainingSource
     sampling: Sampling
-    tested: Sequence[Question]
+    tested: Sequence[VideoQuestion]
     sources: Mapping[str, ClipSource]
     options: ProbeOptions
     text: str
@@ -129,7 +129,7 @@ class TokenizerPath:
         context: Context,
         *,
         metric_set: MetricSet,
-        questions: Mapping[str, Sequence[Question]],
+        questions: Mapping[str, Sequence[VideoQuestion]],
         facts: Mapping[str, Any],
     ) -> ProbeEvaluator:
         """Train the system's probes, or take from the job's artifacts those already trained.
@@ -143,7 +143,7 @@ class TokenizerPath:
             RunFolderError: the artifacts cannot be written.
         """
         from benchmarks.understanding.questions.probe.evaluator import ProbeEvaluator
-        from benchmarks.understanding.questions.probe.reading import QuestionReading
+        from benchmarks.understanding.questions.probe.reading import ChoiceReading
         from vtok_eval.probes.artifact import write_atomically
         from vtok_eval.probes.preparation import ReaderTraining
 
@@ -154,7 +154,7 @@ class TokenizerPath:
         self._unpack()
         options = self.options
         training = ReaderTraining(
-            task=QuestionReading(self.data.questions, sentences, self.vocabulary),
+            task=ChoiceReading(self.data.questions, sentences, self.vocabulary),
             recipe=options.recipe(n_frames=self.sampling.frames or 1),
             n_probes=options.seeds,
             training=self.data.training,

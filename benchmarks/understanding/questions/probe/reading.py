@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.understanding.questions.answering.grading import normalised
-from benchmarks.understanding.questions.probe.network import QuestionProbe, QuestionReader, as_rows, best
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.probe.network import ChoiceProbe, ChoiceReader, as_rows, best
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import FeatureTable
 from vtok_eval.probes.splits import Split
@@ -57,7 +57,7 @@ class Vocabulary:
     by_normalised: Mapping[str, int]
 
     @classmethod
-    def of(cls, questions: Iterable[Question], *, size: int) -> Vocabulary:
+    def of(cls, questions: Iterable[VideoQuestion], *, size: int) -> Vocabulary:
         """The `size` most frequent normalised answers; of equally frequent ones the first in order."""
         wordings: dict[str, Counter[str]] = {}
         for question in questions:
@@ -67,17 +67,17 @@ class Vocabulary:
         answers = tuple(min(wordings[key], key=lambda text: (-wordings[key][text], text)) for key in ranked)
         return cls(answers, {key: position for position, key in enumerate(ranked)})
 
-    def position(self, question: Question) -> int | None:
+    def position(self, question: VideoQuestion) -> int | None:
         """Where the question's right answer stands; None where the vocabulary lacks it."""
         return self.by_normalised.get(normalised(question.free_answer or ""))
 
 
-def option_texts(question: Question) -> tuple[str, ...]:
+def option_texts(question: VideoQuestion) -> tuple[str, ...]:
     """What stands for a question's options: their texts, or their labels where no texts are known."""
     return question.options or question.labels
 
 
-def texts_of(questions: Iterable[Question]) -> Iterable[str]:
+def texts_of(questions: Iterable[VideoQuestion]) -> Iterable[str]:
     """Every text of questions that a probe is given."""
     for question in questions:
         yield question.text
@@ -101,21 +101,21 @@ class _Examples:
 
 
 @dataclass(frozen=True)
-class QuestionReading:
+class ChoiceReading:
     """Reading answers to questions from tokens (a `ReadingTask`).
 
     questions: by the name of their clip, which is the key "clip" of the labels of a split.
     """
 
-    questions: Mapping[str, Sequence[Question]]
+    questions: Mapping[str, Sequence[VideoQuestion]]
     sentences: Sentences
     vocabulary: Vocabulary
 
     def build(
         self, tokenizer: Any, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
-    ) -> QuestionReader:
+    ) -> ChoiceReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
-        probe = QuestionProbe(
+        probe = ChoiceProbe(
             text_width=self.sentences.width,
             token_width=shape.token_width,
             n_slots=shape.n_slots,
@@ -123,9 +123,7 @@ class QuestionReading:
             width=recipe.width,
             heads=recipe.heads,
         )
-        return QuestionReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(
-            device
-        )
+        return ChoiceReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(device)
 
     def ridge_score(self, training: Split, validation: Split) -> None:
         """None: kernel ridge on clips has no answer to questions."""
@@ -136,7 +134,7 @@ class QuestionReading:
         Raises:
             TokenizerError: no question is left to train or to validate with.
         """
-        objective = QuestionObjective(self, training, validation, device)
+        objective = ChoiceObjective(self, training, validation, device)
         for name, split in (("training", training), ("validation", validation)):
             if not any(map(len, self.examples(split))):
                 raise TokenizerError(f"no {name} question is left whose clip could be read")
@@ -144,8 +142,8 @@ class QuestionReading:
 
     def examples(self, split: Split) -> tuple[_Examples, _Examples]:
         """Questions with options, and open-ended ones whose answer the vocabulary holds."""
-        listed: list[tuple[int, Question, int]] = []
-        free: list[tuple[int, Question, int]] = []
+        listed: list[tuple[int, VideoQuestion, int]] = []
+        free: list[tuple[int, VideoQuestion, int]] = []
         for row, label in enumerate(split.labels):
             for question in self.questions[label["clip"]]:
                 if question.answer is not None:
@@ -158,7 +156,7 @@ class QuestionReading:
         """All of the split's questions, also those whose answer is not in the vocabulary."""
         return sum(len(self.questions[label["clip"]]) for label in split.labels)
 
-    def _tensors(self, rows: Sequence[tuple[int, Question, int]], *, with_options: bool) -> _Examples:
+    def _tensors(self, rows: Sequence[tuple[int, VideoQuestion, int]], *, with_options: bool) -> _Examples:
         texts = [option_texts(question) if with_options else () for _, question, _ in rows]
         options = torch.full((len(rows), max(map(len, texts), default=0)), -1, dtype=torch.int64)
         for row, listed in zip(options, texts, strict=True):
@@ -172,10 +170,10 @@ class QuestionReading:
 
 
 @dataclass(frozen=True)
-class QuestionObjective:
+class ChoiceObjective:
     """What readers of questions are trained for (an `Objective`); an example is a question."""
 
-    reading: QuestionReading
+    reading: ChoiceReading
     training: Split
     validation: Split
     device: torch.device
@@ -222,7 +220,7 @@ class QuestionObjective:
         return right / total, {"accuracy": right / total, "questions": total}
 
     def _scored(
-        self, reader: QuestionReader, table: FeatureTable, parts: Sequence[_Examples]
+        self, reader: ChoiceReader, table: FeatureTable, parts: Sequence[_Examples]
     ) -> Iterable[tuple[_Examples, Tensor]]:
         vectors = self.reading.sentences.vectors
         for part in parts:

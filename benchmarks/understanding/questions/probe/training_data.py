@@ -21,8 +21,8 @@ from benchmarks.understanding.questions.data.tables import (
     table_files,
 )
 from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
-from benchmarks.understanding.questions.description import Description, Table, Videos
-from benchmarks.understanding.questions.question import Question, given_options, read_questions
+from benchmarks.understanding.questions.description import BenchmarkDescription, Table, Videos
+from benchmarks.understanding.questions.question import VideoQuestion, given_options, read_questions
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import DataError, SuiteError
 from vtok_eval.files.cache_folder import cache_path
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 class TrainingSource:
     """Where training questions come from: `file`, a user's, or else the tables of the benchmark's split."""
 
-    description: Description
+    description: BenchmarkDescription
     folder: Path
     file: Path | None = None
 
@@ -101,7 +101,7 @@ class Loaded:
 
     def __init__(
         self,
-        questions: Mapping[str, Sequence[Question]],
+        questions: Mapping[str, Sequence[VideoQuestion]],
         libraries: Sequence[VideoLibrary],
         sampling: Sampling,
     ) -> None:
@@ -120,7 +120,7 @@ class Loaded:
         for library in self._libraries:
             library.unpack(self.sources.values())
 
-    def _source(self, question: Question, sampling: Sampling) -> ClipSource:
+    def _source(self, question: VideoQuestion, sampling: Sampling) -> ClipSource:
         found: ClipSource
         for library in self._libraries:
             found = library.source(question.video, folders=question.video_folders, sampling=sampling)
@@ -137,7 +137,7 @@ class TrainingData:
     because they are under test.
     """
 
-    questions: Mapping[str, Sequence[Question]]
+    questions: Mapping[str, Sequence[VideoQuestion]]
     training: Sequence[Sample]
     validation: Sequence[Sample]
     n_dropped: int
@@ -153,7 +153,7 @@ def make_training_data(
     source: TrainingSource,
     *,
     sampling: Sampling,
-    tested: Sequence[Question],
+    tested: Sequence[VideoQuestion],
     tested_clips: Mapping[str, ClipSource],
     leakage: Leakage,
 ) -> TrainingData:
@@ -180,7 +180,7 @@ def make_training_data(
             "%s: %d training videos are also under test; their questions are left out", name, len(leaked)
         )
     asks_options = {question.free_answer is None for question in tested}
-    kept: dict[str, list[Question]] = {}
+    kept: dict[str, list[VideoQuestion]] = {}
     for clip, members in loaded.questions.items():
         usable = [each for each in members if _is_usable(each, asks_options)]
         if clip not in leaked and usable:
@@ -201,7 +201,7 @@ def make_training_data(
     )
 
 
-def read_training_file(path: Path) -> list[Question]:
+def read_training_file(path: Path) -> list[VideoQuestion]:
     """Questions from a user's table: Parquet, JSON, JSON Lines or CSV.
 
     Columns: `video`, a file beside the table or a clip of the benchmark's; `question`; `answer`; and, but for
@@ -216,7 +216,7 @@ def read_training_file(path: Path) -> list[Question]:
     return [_question(row) for row in rows]
 
 
-def _question(row: Row) -> Question:
+def _question(row: Row) -> VideoQuestion:
     for column in ("video", "question", "answer"):
         if row.columns.get(column) in (None, ""):
             raise DataError(
@@ -226,7 +226,7 @@ def _question(row: Row) -> Question:
     answer = str(row.columns["answer"]).strip()
     if options and answer not in options:
         raise DataError(f"{row.where}: the answer {answer!r} is none of the options {list(options)}")
-    return Question(
+    return VideoQuestion(
         id=f"train/{row.number}",
         subset="",
         task="",
@@ -258,12 +258,12 @@ def _options(row: Row) -> tuple[str, ...]:
     return options
 
 
-def _is_usable(question: Question, asks_options: set[bool]) -> bool:
+def _is_usable(question: VideoQuestion, asks_options: set[bool]) -> bool:
     return question.is_answered and (question.free_answer is None) in asks_options
 
 
-def _by_clip(questions: Sequence[Question]) -> dict[str, list[Question]]:
-    found: dict[str, list[Question]] = defaultdict(list)
+def _by_clip(questions: Sequence[VideoQuestion]) -> dict[str, list[VideoQuestion]]:
+    found: dict[str, list[VideoQuestion]] = defaultdict(list)
     for question in questions:
         found["/".join((*question.video_folders[:1], question.video))].append(question)
     return dict(found)

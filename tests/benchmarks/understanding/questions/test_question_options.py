@@ -17,7 +17,7 @@ from benchmarks.understanding.questions.answering.grading import grade, normalis
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import read_as_peer
 from benchmarks.understanding.questions.benchmark import QuestionAnswering
 from benchmarks.understanding.questions.catalogue import find_description
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 from tests.benchmarks.understanding.questions.own_description import MINE
 from tests.benchmarks.understanding.questions.tiny_answerers import RightAnswerer, evaluate, scores_of
 from vtok_eval.answerers.replay import NamedRequest, build_replay
@@ -31,9 +31,9 @@ from vtok_eval.specs.systems import kind_of
 ROOT = Path(__file__).parents[4]
 
 
-def question(*options: str, answer: int = 0, labels: str = "", **more) -> Question:
+def question(*options: str, answer: int = 0, labels: str = "", **more) -> VideoQuestion:
     names = tuple(labels or "ABCDEFG"[: len(options)])
-    return Question("q", "", "main", "v", (), "Which?", options, names, answer=answer, **more)
+    return VideoQuestion("q", "", "main", "v", (), "Which?", options, names, answer=answer, **more)
 
 
 class TestCircular:
@@ -130,7 +130,7 @@ class TestGrading:
         ],
     )
     def test_free_answers(self, answer, reference, right):
-        asked = Question("q", "", "main", "v", (), "What?", (), (), free_answer=reference)
+        asked = VideoQuestion("q", "", "main", "v", (), "What?", (), (), free_answer=reference)
         assert grade(self.task("msvdqa"), asked, answer).correct == float(right)
 
     @given(st.text(max_size=60))
@@ -198,7 +198,7 @@ class TestPeer:
         assert read_as_peer("caption", "sentence b", asked, None) is None
 
     def test_yes_and_no(self):
-        asked = Question("q", "", "m", "v", (), "?", ("yes", "no"), ("yes", "no"), answer=0)
+        asked = VideoQuestion("q", "", "m", "v", (), "?", ("yes", "no"), ("yes", "no"), answer=0)
         assert read_as_peer("yes-no-prefix", "Yes, it does", asked, None) == 0
         assert read_as_peer("yes-no-prefix", "not sure", asked, None) == 1  # begins with "no"
         assert read_as_peer("yes-no-prefix", "the answer is yes", asked, None) is None

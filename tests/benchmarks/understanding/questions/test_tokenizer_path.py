@@ -13,10 +13,10 @@ import torch
 from benchmarks.understanding.questions.benchmark import QuestionAnswering
 from benchmarks.understanding.questions.catalogue import find_description, shipped_names
 from benchmarks.understanding.questions.data.leakage import shared_clips
-from benchmarks.understanding.questions.probe.network import QuestionProbe, best
+from benchmarks.understanding.questions.probe.network import ChoiceProbe, best
 from benchmarks.understanding.questions.probe.reading import Vocabulary
 from benchmarks.understanding.questions.probe.training_data import read_training_file
-from benchmarks.understanding.questions.question import Question
+from benchmarks.understanding.questions.question import VideoQuestion
 from tests.benchmarks.understanding.questions.own_description import MINE
 from tests.benchmarks.understanding.questions.tiny_answerers import RightAnswerer, evaluate, scores_of
 from tests.benchmarks.understanding.questions.tiny_training import (
@@ -369,7 +369,8 @@ class TestOwnSplit:
 def test_the_vocabulary_is_what_was_answered_most():
     free = ["a Dog", "dog", "dog", "two", "2", "cat", "the", "bee"]
     questions = [
-        Question(str(i), "", "", "v", (), "?", (), (), free_answer=answer) for i, answer in enumerate(free)
+        VideoQuestion(str(i), "", "", "v", (), "?", (), (), free_answer=answer)
+        for i, answer in enumerate(free)
     ]
     vocabulary = Vocabulary.of(questions, size=3)
     # dog 3, 2 twice, then bee before cat; "the" is nothing. Of equally frequent wordings the first in order.
@@ -460,7 +461,7 @@ class TestRefusals:
 
 def test_the_order_of_options_changes_their_order_only():
     torch.manual_seed(0)
-    probe = QuestionProbe(text_width=6, token_width=5, n_slots=2, n_frames=3, width=16, heads=4).eval()
+    probe = ChoiceProbe(text_width=6, token_width=5, n_slots=2, n_frames=3, width=16, heads=4).eval()
     tokens = Tokens.of(torch.randn(2, 4, 5), frame=torch.tensor([0, 1, 2, 2]))
     slot = torch.zeros(2, 4, dtype=torch.int64)
     question, options = torch.randn(2, 6), torch.randn(2, 3, 6)
