@@ -67,6 +67,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
         not_run=tuple(entry for run in named for entry in run.not_run),
         unfinished=tuple(_unfinished(runs)),
         run=_provenance(runs),
+        self_checks=tuple(check for run in runs for check in run.self_checks),
     )
 
 

@@ -13,6 +13,7 @@ from reports.run_document import RunDocument
 from reports.strict_json import complaint
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Comparison, Score
+from vtok_eval.results.self_checks import SelfCheck
 from vtok_eval.results.store import RunFolder
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Run:
         scored: whether it is.
         records: the records as columns, with the state of each job.
         decoded: by benchmark and system, what `decode` changed of the clips, in words; empty of a submission.
+        self_checks: what the run found of its own readers; none of a submission.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Run:
     scored: bool
     records: RunRecords
     decoded: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    self_checks: tuple[SelfCheck, ...] = ()
 
     @property
     def last_session_is_open(self) -> bool:
@@ -83,6 +86,7 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         scored=scored,
         records=read_records(folder, sets or SampleSets()),
         decoded=decoded_in_words(folder),
+        self_checks=tuple(folder.self_checks()),
     )
 
 

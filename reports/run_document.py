@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -83,6 +83,14 @@ class RunBenchmark(RunPart):
         return (notes,) if isinstance(notes, str) else tuple(str(note) for note in notes)
 
 
+class RunRelation(RunPart):
+    """How the tokens of two systems are related: the larger contain the smaller, or both are the same."""
+
+    larger: str
+    smaller: str
+    relation: Literal["contains", "same"]
+
+
 class NotRun(RunPart):
     """A system on a benchmark that the machine could not run, and why."""
 
@@ -133,6 +141,7 @@ class RunDocument(RunPart):
     threads: int | None = None
     systems: Sequence[RunSystem] = ()
     benchmarks: Sequence[RunBenchmark] = ()
+    relations: Sequence[RunRelation] = ()
     not_run: Sequence[NotRun] = ()
     input_fits: dict[str, list[str]] = Field(default_factory=dict)
     """By job: what was done to clips so that they met the tokenizer's input contract."""

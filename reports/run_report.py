@@ -12,7 +12,8 @@ from reports.run import Run, read_run
 from reports.run_document import NotRun, RunBenchmark, RunDocument, RunSystem
 from reports.tables.best_systems import Podium, find_best, tested_pairs
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Comparison, Metric, Score
+from vtok_eval.results.records import Comparison, Metric, NoTest, Score
+from vtok_eval.results.self_checks import SelfCheck
 
 if TYPE_CHECKING:
     from vtok_eval.results.columns import JobColumns, SampleSets
@@ -129,6 +130,7 @@ class RunReport:
     not_run: tuple[NotRun, ...]
     unfinished: tuple[str, ...]
     run: RunDocument
+    self_checks: tuple[SelfCheck, ...] = ()
 
     def label_of(self, benchmark: BenchmarkReport) -> str:
         """The label as a picture of a benchmark carries it, with what must be said of the systems in it."""
@@ -180,6 +182,7 @@ def gather(path: Path, *, rank: bool = True, sets: SampleSets | None = None) -> 
         not_run=tuple(document.not_run),
         unfinished=tuple(_unfinished(run)),
         run=document,
+        self_checks=run.self_checks,
     )
 
 
@@ -271,8 +274,11 @@ def make_benchmark_report(
     against = {(entry.system, entry.metric): entry for entry in comparisons}
     contenders = [system.name for system in systems if not system.control and system.name in jobs]
     tested = {name: jobs[name] for name in contenders}
-    pairs = tested_pairs(tested, scores, metrics=metrics, tokens=tokens)
-    podiums = find_best(pairs, scores, metrics=metrics, contenders=contenders)
+    # Where a self-check found that the reader is not sound, nothing is called the best.
+    unsound = {entry.metric for entry in comparisons if entry.no_test is NoTest.NOT_SOUND}
+    sound = [metric for metric in metrics if metric.name not in unsound]
+    pairs = tested_pairs(tested, scores, metrics=sound, tokens=tokens)
+    podiums = find_best(pairs, scores, metrics=sound, contenders=contenders)
     none = Podium()
     return BenchmarkReport(
         info=info,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reports.run_document import GitState, NotRun, RunBenchmark, RunDocument, RunSystem, Session
+from reports.run_document import GitState, NotRun, RunBenchmark, RunDocument, RunRelation, RunSystem, Session
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
 from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
@@ -97,6 +97,15 @@ class SubmittedBenchmark(RunBenchmark):
     description: DescriptionJson = Field(default_factory=dict)
 
 
+class SubmittedRelation(RunRelation):
+    """How the tokens of two systems of a submission are related."""
+
+    model_config = STRICT
+
+    larger: Name
+    smaller: Name
+
+
 class SubmittedNotRun(NotRun):
     """A system on a benchmark that the submitter's machine could not run."""
 
@@ -145,6 +154,7 @@ class SubmittedRun(RunDocument):
     systems: list[SubmittedSystem] = Field(default_factory=list, max_length=1_000)
     benchmarks: list[SubmittedBenchmark] = Field(default_factory=list, max_length=1_000)
     input_fits: dict[Name, list[LongText]] = Field(default_factory=dict, max_length=10_000)
+    relations: list[SubmittedRelation] = Field(default_factory=list, max_length=100_000)
     not_run: list[SubmittedNotRun] = Field(default_factory=list, max_length=100_000)
     sessions: list[SubmittedSession] = Field(default_factory=list, max_length=1_000)
 
@@ -310,6 +320,7 @@ def known_part(run: Mapping[str, Any]) -> dict[str, Any]:
         "systems": SubmittedSystem,
         "benchmarks": SubmittedBenchmark,
         "sessions": SubmittedSession,
+        "relations": SubmittedRelation,
         "not_run": SubmittedNotRun,
     }
     kept = {key: value for key, value in run.items() if key in SubmittedRun.model_fields}

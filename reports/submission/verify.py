@@ -249,10 +249,13 @@ def _recompute(
         raise SubmissionError(
             f"{cells:,} values (records x metrics) are more than the {MAX_CELLS:,} that are computed again"
         )
+    from vtok_eval.results.checking import subset_checks, unsound_groups
     from vtok_eval.results.columns import job_columns
+    from vtok_eval.results.self_checks import relations_in
     from vtok_eval.results.statistics import compare_all, mark_discriminating, score_systems
 
     controls = tuple(entry.name for entry in run.systems if entry.control)
+    relations = relations_in({"relations": [entry.model_dump() for entry in run.relations]})
     scores: list[Score] = []
     comparisons: list[Comparison] = []
     try:
@@ -264,7 +267,9 @@ def _recompute(
             jobs = [job_columns(rows) for rows in by_system.values()]
             scores += score_systems(jobs, measured, label=run.label)
             if run.baseline is not None and run.baseline in by_system:
-                comparisons += compare_all(by_system, run.baseline, measured)
+                named = {job.system: job for job in jobs}
+                unsound = unsound_groups(subset_checks(named, measured, relations))
+                comparisons += compare_all(named, run.baseline, measured, unsound=unsound)
     except (ValueError, VtokEvalError) as error:
         raise SubmissionError(f"no scores can be computed from the records: {_short(error)}") from error
     return mark_discriminating(scores, controls=controls), comparisons

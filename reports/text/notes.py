@@ -16,7 +16,8 @@ from reports.text.wording import (
     testable,
 )
 from vtok_eval.results.description import Caveat
-from vtok_eval.results.records import Score
+from vtok_eval.results.records import NoTest, Score
+from vtok_eval.results.self_checks import CheckKind, CheckOutcome, SelfCheck
 
 
 def status_notes(report: RunReport) -> tuple[str, ...]:
@@ -27,6 +28,7 @@ def status_notes(report: RunReport) -> tuple[str, ...]:
     if report.failed:
         several = "samples" if len(report.failed) > 1 else "sample"
         notes.append(f"{len(report.failed)} {several} failed; they are listed in report.html.")
+    notes += self_check_notes(report.self_checks)
     notes += [f"Not run: {entry.benchmark} on {entry.system}: {entry.reason}" for entry in report.not_run]
     return tuple(notes)
 
@@ -96,3 +98,36 @@ def _seed_notes(scores: Sequence[Score]) -> Iterator[str]:
             "One training seed: the intervals are over clips alone, and no trained system is tested against "
             "another, since how much a score varies with training is unknown."
         )
+
+
+def self_check_notes(checks: Sequence[SelfCheck]) -> list[str]:
+    """What the run's checks of itself found: each violated one, and one line about all of a kind."""
+    violated = [check for check in checks if check.outcome is CheckOutcome.VIOLATED]
+    notes = [
+        f"Self-check violated: {check.benchmark}{_group_text(check)}: {check.detail}." for check in violated
+    ]
+    for kind in CheckKind:
+        own = [check for check in checks if check.kind is kind]
+        if own:
+            notes.append(f"Self-checks, {_KINDS[kind]}: {_counted(own)}.")
+    return notes
+
+
+_KINDS = {
+    CheckKind.SUBSET: "tokens that contain another system's read no worse",
+    CheckKind.SAME_TOKENS: "systems with the same tokens agree to the last digit",
+    CheckKind.CONVERGENCE: "probes beat kernel ridge on the validation clips",
+    CheckKind.PHOTOS: "a difference has the same sign on every test photo",
+}
+
+
+def _group_text(check: SelfCheck) -> str:
+    if check.kind is not CheckKind.SUBSET:
+        return f", {' and '.join(check.systems)}"
+    return f", {check.group or check.metric} ({NoTest.NOT_SOUND.value}: no p-values and no marks)"
+
+
+def _counted(checks: Sequence[SelfCheck]) -> str:
+    """How many of the checks ended how, e.g. "7 passed, 1 violated"."""
+    counts = {outcome: sum(check.outcome is outcome for check in checks) for outcome in CheckOutcome}
+    return ", ".join(f"{number} {outcome.value}" for outcome, number in counts.items() if number)

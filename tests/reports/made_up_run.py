@@ -250,7 +250,7 @@ def efficiency_records(system: str, *, spec: str, tokens: int) -> list[Record]:
 def finish(folder: RunFolder, *, label: str = LABEL, baseline: str | None = BASELINE) -> RunFolder:
     """Score the folder as the harness does."""
     controls = [name for name, (_, control, _, _) in SYSTEMS.items() if control]
-    scores, comparisons = score_run(
+    scores, comparisons, _ = score_run(
         folder, metrics=ALL_METRICS, label=label, baseline=baseline, controls=controls
     )
     folder.write_scores(scores)

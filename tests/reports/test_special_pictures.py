@@ -72,7 +72,9 @@ def folder(tmp_path_factory) -> RunFolder:
             for i in range(12)
         ]  # fmt: skip
         add_job(made, "vbench", system, records)
-    scores, comparisons = score_run(made, metrics={"vbench": metrics()}, label="made up", baseline="theirs")
+    scores, comparisons, _ = score_run(
+        made, metrics={"vbench": metrics()}, label="made up", baseline="theirs"
+    )
     made.write_scores(scores)
     made.write_comparisons(comparisons)
     run = made.run()

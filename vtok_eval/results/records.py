@@ -22,6 +22,10 @@ TRAINING_SEEDS = "training_seeds"
 """Key in a record's meta: how many seeds trained what gave the values; absent where nothing was trained."""
 
 
+PHOTO = "photo"
+"""Key in a record's meta: the photo behind a rendered clip, for checks that look at each photo by itself."""
+
+
 class Status(StrEnum):
     """How a sample ended."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -16,7 +16,7 @@ from vtok_eval.results.quantities import (
     score_quantity,
     spreads_of,
 )
-from vtok_eval.results.records import Comparison, Metric, Record, Score
+from vtok_eval.results.records import Comparison, Metric, NoTest, Record, Score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,6 +151,7 @@ def compare_all(
     metrics: Sequence[Metric],
     *,
     known: Sequence[Metric] = (),
+    unsound: Collection[str] = (),
     confidence: float = 0.95,
     seed: int = SEED,
 ) -> list[Comparison]:
@@ -158,6 +159,9 @@ def compare_all(
 
     p-values are corrected by step-down max-T (see `max_t`) in two families: all systems x all headline
     metrics, which is what a run claims, and all systems x the other metrics, which explain it.
+
+    unsound: groups of metrics in which a self-check found that the reader misses what the tokens hold; they
+    are compared without a p-value.
 
     Raises:
         UnknownNameError: there is no such baseline.
@@ -168,7 +172,8 @@ def compare_all(
     tested = [metric for metric in metrics if metric.higher_is_better is not None]
     base = _not_empty(by_system[baseline])
     others = [_not_empty(records) for system, records in by_system.items() if system != baseline]
-    return _compared(others, base, tested, known=(*metrics, *known), confidence=confidence, seed=seed)
+    every = (*metrics, *known)
+    return _compared(others, base, tested, known=every, unsound=unsound, confidence=confidence, seed=seed)
 
 
 def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence[str] = ()) -> bool:
@@ -219,6 +224,7 @@ def _compared(
     known: Sequence[Metric],
     confidence: float,
     seed: int,
+    unsound: Collection[str] = (),
 ) -> list[Comparison]:
     """Every job against the baseline on every metric, job by job, from the same resamples and flips."""
     _check_confidence(confidence)
@@ -233,6 +239,7 @@ def _compared(
         ]
     quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=True)
+    quantities = [_marked(quantity, unsound) for quantity in quantities]
     tests = _tests(quantities, seed=seed)
     return [
         Comparison(
@@ -254,8 +261,15 @@ def _compared(
             baseline_seeds=quantity.seeds[-1],
             no_test=quantity.no_test,
         )
-        for (job, quantity), interval, test in zip(asked, intervals, tests, strict=True)
+        for (job, _), quantity, interval, test in zip(asked, quantities, intervals, tests, strict=True)
     ]
+
+
+def _marked(quantity: Quantity, unsound: Collection[str]) -> Quantity:
+    """Without a test where the reader is not sound in the metric's group."""
+    if quantity.no_test is not None or quantity.metric.group not in unsound:
+        return quantity
+    return replace(quantity, no_test=NoTest.NOT_SOUND)
 
 
 def _tests(quantities: Sequence[Quantity], *, seed: int) -> list[PValues]:

@@ -25,6 +25,7 @@ from vtok_eval.results.records import (
     Score,
     Status,
 )
+from vtok_eval.results.self_checks import SelfCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +50,9 @@ class RunFolder:
     """A folder that holds one run; make it with `create`, read it with `open`.
 
     run.json: provenance and plan. journal.sqlite: jobs and records, the truth of what was done.
-    scores.json, comparisons.json: computed from the records. records.parquet, samples.parquet: the records
-    for other tools. artifacts/<job>/: what a benchmark keeps. report/: tables, plots and pages.
+    scores.json, comparisons.json, self_checks.json: computed from the records. records.parquet,
+    samples.parquet: the records for other tools. artifacts/<job>/: what a benchmark keeps. report/: tables,
+    plots and pages.
 
     Files other than the journal are written whole or not at all. JSON is strict: it never holds NaN or
     infinity.
@@ -188,6 +190,19 @@ class RunFolder:
     def write_comparisons(self, comparisons: Sequence[Comparison]) -> None:
         """Write comparisons.json anew."""
         self._write("comparisons.json", {"comparisons": [asdict(comparison) for comparison in comparisons]})
+
+    def self_checks(self) -> list[SelfCheck]:
+        """What `write_self_checks` wrote; none where an earlier version wrote the run."""
+        if not (self.path / "self_checks.json").exists():
+            return []
+        try:
+            return [SelfCheck.of(entry) for entry in self._entries("self_checks")]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"cannot read {self.path / 'self_checks.json'}: {error}") from error
+
+    def write_self_checks(self, checks: Sequence[SelfCheck]) -> None:
+        """Write self_checks.json anew."""
+        self._write("self_checks.json", {"self_checks": [asdict(check) for check in checks]})
 
     def artifacts(self, job: str) -> Path:
         """The job's own folder under artifacts/, made. Its name is readable and unique to the job's id."""

@@ -14,6 +14,7 @@ from vtok_eval.errors import CANNOT_RUN
 from vtok_eval.results.journal import Job, Journal
 from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import Record, Status
+from vtok_eval.results.self_checks import TokenRelation, relations_in
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.identity import check_same_run, merged_entries
 from vtok_eval.run.jobs import build_context, make_runner, prepare
@@ -195,7 +196,7 @@ class Harness:
 
     def _score(self, folder: RunFolder, plan: Plan) -> None:
         benchmarks = _measurable(plan)
-        scores, comparisons = score_run(
+        found = score_run(
             folder,
             metrics={name: benchmark.metrics() for name, benchmark in benchmarks.items()},
             label=self.suite.label,
@@ -206,9 +207,11 @@ class Harness:
                 for name, benchmark in benchmarks.items()
                 if isinstance(benchmark, DerivesScores)
             },
+            relations=relations_in(folder.run()),
         )
-        folder.write_scores(scores)
-        folder.write_comparisons(comparisons)
+        folder.write_scores(found.scores)
+        folder.write_comparisons(found.comparisons)
+        folder.write_self_checks(found.self_checks)
         folder.export_records()
 
     def _open(self, out: Path, plan: Plan) -> RunFolder:
@@ -250,9 +253,17 @@ class Harness:
                 for entry in self.suite.benchmarks
                 if entry.id in plan.benchmarks
             ],
+            "relations": [asdict(relation) for relation in self._relations(plan)],
             "not_run": [],
             "sessions": sessions,
         }
+
+    def _relations(self, plan: Plan) -> list[TokenRelation]:
+        """What the suite declares of its systems' tokens, and what the tokenizers themselves say."""
+        from vtok_eval.tokenizers.relations import token_relations
+
+        declared = {entry.name: entry.contains for entry in self.suite.systems if entry.contains}
+        return token_relations(plan.systems, declared)
 
     def _begin_session(self, folder: RunFolder, plan: Plan) -> dict[str, Any]:
         """Enter this process into run.json, beside what the folder already holds of other systems."""
@@ -262,6 +273,8 @@ class Harness:
         run = self._run_json(plan, sessions=[*before["sessions"], session])
         run["not_run"] = before["not_run"]
         run["input_fits"] = before.get("input_fits", {})
+        # Of systems that this process does not run, only the folder knows.
+        run["relations"] = [asdict(r) for r in dict.fromkeys((*relations_in(before), *relations_in(run)))]
         held = folder.jobs()
         run["systems"] = merged_entries(
             before["systems"], run["systems"], key="name", held={job.system for job in held}

@@ -1,18 +1,41 @@
-"""From a run folder's records to its scores and comparisons: a pure function of what the journal holds."""
+"""From a run folder's records to its scores, comparisons and self-checks, by a pure function of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from vtok_eval.results.columns import job_columns
-from vtok_eval.results.records import Comparison, Metric, Record, Score
+from vtok_eval.errors import RunFolderError
+from vtok_eval.results.checking import (
+    convergence_check,
+    photo_checks,
+    same_token_checks,
+    subset_checks,
+    unsound_groups,
+)
+from vtok_eval.results.columns import JobColumns, job_columns
+from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score
+from vtok_eval.results.self_checks import SelfCheck, TokenRelation, TrainingFacts
 from vtok_eval.results.statistics import compare_all, mark_discriminating, score_systems
+from vtok_eval.results.store import folder_name
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import DerivesScores
     from vtok_eval.results.store import RunFolder
+
+
+TRAINING_FILE = "training.json"
+"""In a job's artifacts, where a reader was trained for it."""
+
+
+class RunScores(NamedTuple):
+    """What is computed from the records of a run."""
+
+    scores: list[Score]
+    comparisons: list[Comparison]
+    self_checks: list[SelfCheck]
 
 
 def score_run(
@@ -23,28 +46,71 @@ def score_run(
     baseline: str | None,
     controls: Collection[str] = (),
     deriving: Mapping[str, DerivesScores] | None = None,
-) -> tuple[list[Score], list[Comparison]]:
-    """Scores of every finished job of the benchmarks in `metrics`, and comparisons with the baseline.
+    relations: Sequence[TokenRelation] = (),
+) -> RunScores:
+    """Scores of every finished job of the benchmarks in `metrics`, comparisons with the baseline, checks.
 
     metrics: by benchmark id. label: stands with every score. baseline: a system's name; a benchmark that did
     not run it has no comparisons. controls: systems that cannot show that a metric discriminates.
-    deriving: benchmarks that compute further scores themselves, by id.
+    deriving: benchmarks that compute further scores themselves, by id. relations: of the systems' tokens;
+    where a larger set of tokens reads less than one that it contains, comparisons on that group of metrics
+    have no p-value.
     What the folder holds of benchmarks that are not in `metrics` stays as it is.
     """
     scores = [score for score in _kept_scores(folder) if score.benchmark not in metrics]
     comparisons = [kept for kept in _kept_comparisons(folder) if kept.benchmark not in metrics]
+    checks = [kept for kept in folder.self_checks() if kept.benchmark not in metrics]
     for benchmark, measured in metrics.items():
         by_system = _records_by_system(folder, benchmark)
-        of_jobs = iter(
-            score_systems([job_columns(records) for records in by_system.values()], measured, label=label)
-        )
+        jobs = {system: job_columns(records) for system, records in by_system.items()}
+        of_jobs = iter(score_systems(list(jobs.values()), measured, label=label))
         for records in by_system.values():
             scores += islice(of_jobs, len(measured))
             if deriving and benchmark in deriving:
                 scores += deriving[benchmark].derived_scores(records, label=label)
-        if baseline in by_system:
-            comparisons += compare_all(by_system, baseline, measured)
-    return mark_discriminating(scores, controls=tuple(controls)), comparisons
+        own = _self_checks(folder, benchmark, jobs, measured, relations)
+        if baseline in jobs:
+            comparisons += compare_all(jobs, baseline, measured, unsound=unsound_groups(own))
+            own += photo_checks(jobs, measured, baseline=baseline, photos=_photos(by_system))
+        checks += own
+    return RunScores(mark_discriminating(scores, controls=tuple(controls)), comparisons, checks)
+
+
+def _self_checks(
+    folder: RunFolder,
+    benchmark: str,
+    jobs: Mapping[str, JobColumns],
+    metrics: Sequence[Metric],
+    relations: Sequence[TokenRelation],
+) -> list[SelfCheck]:
+    found = subset_checks(jobs, metrics, relations) + same_token_checks(jobs, metrics, relations)
+    for job in folder.jobs():
+        if job.benchmark == benchmark and job.system in jobs:
+            facts = _training_facts(folder, job.id)
+            if facts is not None and facts.get("recipe", {}) is not None:
+                found.append(convergence_check(benchmark, job.system, facts))
+    return found
+
+
+def _training_facts(folder: RunFolder, job: str) -> TrainingFacts | None:
+    path = folder.path / "artifacts" / folder_name(job) / TRAINING_FILE
+    if not path.is_file():
+        return None
+    try:
+        content: TrainingFacts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"cannot read {path}: {error}") from error
+    return content
+
+
+def _photos(by_system: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    """By sample id the photo behind its clip, where records say."""
+    return {
+        record.sample_id: str(record.meta[PHOTO])
+        for records in by_system.values()
+        for record in records
+        if PHOTO in record.meta
+    }
 
 
 def _records_by_system(folder: RunFolder, benchmark: str) -> dict[str, list[Record]]:

@@ -31,12 +31,15 @@ class SystemEntry(_Entry):
     name: how tables call it; the spec itself where it is not given. control: a system that is no contender
     (blind, key frame alone): it cannot be best.
     optional: where a machine lacks what the system needs, it is "not run" and the run is complete without it.
+    contains: names of systems whose tokens are among this one's, of every clip: it must read no less than
+    they do. Of the built-in tokenizers this is known.
     """
 
     spec: str = Field(min_length=1)
     name: str = ""
     control: bool = False
     optional: bool = False
+    contains: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -112,6 +115,12 @@ class Suite(_Entry):
         names = [system.name for system in self.systems]
         if self.baseline is not None and self.baseline not in names:
             raise ValueError(str(UnknownNameError(what="baseline system", name=self.baseline, known=names)))
+        for system in self.systems:
+            for name in system.contains:
+                if name not in names or name == system.name:
+                    known = [other for other in names if other != system.name]
+                    what = f"system that {system.name!r} contains"
+                    raise ValueError(str(UnknownNameError(what=what, name=name, known=known)))
         return self
 
     def changed(

@@ -9,7 +9,7 @@ from vtok_eval.benchmark import Context, Evaluator, Sample
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import check_options
 from vtok_eval.results.description import Description
-from vtok_eval.results.records import Metric
+from vtok_eval.results.records import PHOTO, Metric
 from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
 from vtok_eval.systems import System, SystemKind
@@ -202,7 +202,7 @@ def scene_sample(clip: SceneClip) -> Sample:
         cluster=clip.key,
         clip=clip,
         target=target,
-        meta={"split": clip.split, "n_frames": clip.n_frames},
+        meta={"split": clip.split, "n_frames": clip.n_frames, PHOTO: clip.scene.backdrop.photo},
     )
 
 

@@ -111,7 +111,7 @@ def write_hostile_run(path: Path) -> RunFolder:
     ]
     from vtok_eval.run.scoring import score_run
 
-    scores, comparisons = score_run(
+    scores, comparisons, _ = score_run(
         folder, metrics={PAYLOAD: metrics}, label=PAYLOAD, baseline=run["baseline"], controls=()
     )
     folder.write_scores(scores)

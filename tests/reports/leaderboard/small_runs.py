@@ -148,7 +148,7 @@ def add_job(folder: RunFolder, records: Sequence[Record], *, planned: int | None
 def score(folder: RunFolder, *, label: str = LABEL, metrics: Sequence[Metric] = METRICS) -> RunFolder:
     """Score the folder as the harness does, and export its records."""
     controls = [entry["name"] for entry in folder.run()["systems"] if entry.get("control")]
-    scores, comparisons = score_run(
+    scores, comparisons, _ = score_run(
         folder,
         metrics={"quiz": metrics, "vbench": [FLICKERING, IMAGING, DYNAMIC]},
         label=label,
