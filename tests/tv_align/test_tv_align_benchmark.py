@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tv_align.calibration.report import Calibration, CategoryRow, Rate, write_calibration
+from tv_align.calibration.by_run import calibration_of, is_calibrated_by_runs
+from tv_align.calibration.report import Calibration, CategoryRow, Rate, read_calibration, write_calibration
+from tv_align.judges.constant import AlwaysYes
+from tv_align.judges.endpoint import EndpointJudge
+from tv_align.judges.human.judge import Human
 from tv_align.judges.judge import Verdict, check_verdicts
 from tv_align.judges.registry import JUDGES
 from tv_align.prompts.load import load_prompts
@@ -76,6 +81,12 @@ def run(
     return {score.metric.name: score for score in folder.scores()}, folder, summary
 
 
+def test_a_run_asks_no_server_and_no_people_for_a_calibration() -> None:
+    assert is_calibrated_by_runs(AlwaysYes())
+    assert not EndpointJudge.calibrated_by_runs
+    assert not Human.calibrated_by_runs
+
+
 class TestThroughTheHarness:
     def test_true_videos_score_full_with_the_oracle(
         self, tmp_path: Path, prompts: Path, videos: Path
@@ -99,10 +110,36 @@ class TestThroughTheHarness:
         notes = " ".join(folder.run()["benchmarks"][0]["description"]["notes"])
         assert "re-creation" in notes
 
-    def test_always_yes_gets_half_and_nothing(self, tmp_path: Path, prompts: Path, videos: Path) -> None:
-        scores, _, _ = run(tmp_path, prompts, videos, judge="always-yes")
+    def test_always_yes_uncalibrated_gets_half_and_nothing(
+        self, tmp_path: Path, prompts: Path, videos: Path
+    ) -> None:
+        scores, folder, _ = run(tmp_path, prompts, videos, judge="always-yes", calibration="none")
         assert scores["question_accuracy"].value == 0.5
         assert scores["prompt_accuracy"].value == 0.0
+        notes = " ".join(folder.run()["benchmarks"][0]["description"]["notes"])
+        assert "judge not calibrated" in notes
+        assert "tv-align calibrate --judge always-yes" in notes
+
+    def test_a_run_calibrates_its_judge_and_blanks_what_it_cannot_tell(
+        self, tmp_path: Path, prompts: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path / "own cache"))
+        monkeypatch.setattr("tv_align.tracks.judging.calibration_of", partial(calibration_of, per_level=2))
+        (videos / f"{load_prompts(str(prompts)).prompts[0].text}-0.mp4").write_bytes(b"no video")
+        scores, folder, summary = run(tmp_path, prompts, videos, judge="always-yes")
+        assert len(summary.failed) == 1
+        for name in ("question_accuracy", "prompt_accuracy", "question_accuracy:counting"):
+            assert (scores[name].value, scores[name].low) == (None, None), name
+        # Its table stands with the scores: it always says yes.
+        assert scores["judge_sensitivity:counting"].value == 1.0
+        assert scores["judge_specificity:counting"].value == 0.0
+        assert "near chance" in scores["corrected_accuracy"].method
+        notes = " ".join(folder.run()["benchmarks"][0]["description"]["notes"])
+        assert "TV-Align counting: no score: the judge is near chance" in notes
+        # Measured once: the next run takes it from the cache.
+        (kept,) = (tmp_path / "own cache" / "judges").iterdir()
+        monkeypatch.setattr("tv_align.calibration.by_run.calibrate", None)
+        assert calibration_of(AlwaysYes(), per_level=2) == read_calibration(kept)
 
     def test_missing_unreadable_and_extra_videos(
         self, tmp_path: Path, prompts: Path, videos: Path, caplog: pytest.LogCaptureFixture

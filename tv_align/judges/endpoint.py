@@ -35,6 +35,7 @@ class EndpointJudge:
     """
 
     name = "endpoint"
+    calibrated_by_runs = False
 
     def __init__(self, asked: EndpointAnswerer) -> None:
         self._asked = asked

@@ -20,14 +20,15 @@ from vtok_eval.specs.user_code import load_user_class
 class OwnJudge:
     """Hands clips and questions to a user's object, of which only the method `judge` is asked for.
 
-    Its attributes `name` (else its class's name), `concurrency` (else 1) and `describe()` (else nothing) are
-    taken where it has them.
+    Its attributes `name` (else its class's name), `concurrency` (else 1), `calibrated_by_runs` (else True)
+    and `describe()` (else nothing) are taken where it has them.
     """
 
     def __init__(self, judge: Any) -> None:
         self._judge = judge
         self.name = str(getattr(judge, "name", type(judge).__name__))
         self.concurrency = int(getattr(judge, "concurrency", 1))
+        self.calibrated_by_runs = bool(getattr(judge, "calibrated_by_runs", True))
 
     def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
         """The object's verdicts.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class JudgeEvaluator:
-    """Evaluates samples whose `target["prompt_id"]` names the prompt that their clip should show."""
+    """Evaluates samples whose `target["prompt_id"]` names the prompt that their clip should show.
 
-    def __init__(self, judge: Judge, prompts: Sequence[Prompt]) -> None:
+    unscored: categories whose verdicts are kept but give no value, since the judge is near chance in them.
+    """
+
+    def __init__(self, judge: Judge, prompts: Sequence[Prompt], *, unscored: Collection[str] = ()) -> None:
         self._judge = judge
+        self._unscored = frozenset(unscored)
         self._prompts = {prompt.id: prompt for prompt in prompts}
 
     @property
@@ -64,7 +68,7 @@ class JudgeEvaluator:
             return Outcome(error=str(error))
         check_verdicts(verdicts, n_questions=len(prompt.questions))
         return Outcome(
-            values=values(prompt, verdicts),
+            values={} if prompt.category in self._unscored else values(prompt, verdicts),
             outputs={"judge": self._judge.name, "verdicts": verdicts_as_json(prompt, verdicts)},
             cost={**_total_cost(verdicts), **tokens},
         )

@@ -26,6 +26,7 @@ class Human:
     """
 
     name = "human"
+    calibrated_by_runs = False
     concurrency = 1
 
     def __init__(self, *, key: str, labels: str) -> None:

@@ -84,7 +84,7 @@ class TVAlignShow:
         Raises:
             MissingDependencyError: the tokenizer does not decode and no decoder was trained for it.
         """
-        judges = JudgeEvaluator(self._judged.judge, self._judged.prompts)
+        judges = self._judged.evaluator()
         if system.kind is SystemKind.ORIGINALS:
             return judges
         from tv_align.tracks.reconstructions.decoding import decoding_of

@@ -28,9 +28,10 @@ class TVAlign:
     prompts: "open", "scenes" or the path of a prompt file or folder (see `tv_align.prompts.load`).
     judge: its spec, `NAME` or `NAME:option=value,...`; None takes the oracle for "scenes" and
         `judged.OTHER_JUDGE` for other prompts.
-    calibration: a file that `calibrate` wrote for this judge (the oracle's own ships with it); a category in
-        which the judge is near chance is neither asked nor scored, and the notes say why. The others' scores
-        stand beside corrected ones.
+    calibration: a file that `calibrate` wrote for this judge (the oracle's own ships with it); where none is
+        given, the run measures the judge on rendered clips, unless it asks a server or people; "none" leaves
+        it uncalibrated. A category in which the judge is near chance has no score, and the notes say why. The
+        others' scores are shown with corrected ones.
     videos_per_prompt: see `match_videos`; a generator makes so many, 1 where it is not given.
     max_frames: of each video, evenly spaced from first to last.
     short_side: to which videos are resized, in pixels; None leaves them as they are.
@@ -112,7 +113,7 @@ class TVAlign:
                     "%s: %d videos are %s (the first: %s); %s lists them",
                     system.name, len(names), what, names[0], context.artifacts / "videos.json",
                 )  # fmt: skip
-        return JudgeEvaluator(self._judged.judge, self._judged.prompts)
+        return self._judged.evaluator()
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
         """With a calibration: question accuracies corrected for the judge's errors, beside its rates."""
