@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 
-from vtok_eval.benchmark import System
 from vtok_eval.results.self_checks import Relation, TokenRelation
+from vtok_eval.systems import System
 from vtok_eval.tokenizers.identity import TellsTokenFacts, tokens_key
 from vtok_eval.tokenizers.reading import Reading, ReadingTokenizer, TokenFacts
 

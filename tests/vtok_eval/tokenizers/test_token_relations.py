@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vtok_eval.benchmark import System
 from vtok_eval.results.self_checks import Relation, TokenRelation
+from vtok_eval.systems import System
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer, describe_tokenizer
 from vtok_eval.tokenizers.relations import token_relations
 
