@@ -10,7 +10,7 @@ import typer
 
 def data(
     benchmark: Annotated[str, typer.Argument(help="A benchmark of the catalogue or a YAML file.")],
-    folder: Annotated[Path | None, typer.Argument(help="Where its data lie.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="The folder with its data.")] = None,
     decode: Annotated[bool, typer.Option(help="Decode every video to find broken ones.")] = True,
 ) -> None:
     """Say what a benchmark's data are, and check a folder against that before anything runs."""

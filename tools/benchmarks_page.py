@@ -1,6 +1,6 @@
-"""docs/benchmarks.md, written from the benchmarks' descriptions.
+"""Generates docs/benchmarks.md from the benchmarks' descriptions.
 
-`python -m tools.benchmarks_page FILE` writes it; a test holds the file in the repository to it.
+`python -m tools.benchmarks_page FILE` writes it; a test compares the file in the repository with it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _tables(description: BenchmarkDescription) -> str:
 def _clips(description: BenchmarkDescription) -> str:
     folders = [folder for table in description.tables for folder in table.video_folders[:1]]
     folders += [folder for folder in description.videos.folders if folder != "."]
-    return f"looked for in {_codes(list(dict.fromkeys(folders)))}" if folders else "beside the tables"
+    return f"looked for in {_codes(list(dict.fromkeys(folders)))}" if folders else "next to the tables"
 
 
 def _peer_rows(descriptions: list[BenchmarkDescription]) -> Iterator[str]:

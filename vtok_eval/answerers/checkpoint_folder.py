@@ -49,7 +49,7 @@ def checkpoint_folder(model: str, *, revision: str | None = None) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise SpecError(f"{folder} is no model folder: it holds no config.json")
+            raise SpecError(f"{folder} is not a model folder: it has no config.json")
         return folder
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise SpecError(f"no folder {model!r}, and no model of a hub either (those are OWNER/NAME)")
@@ -78,7 +78,7 @@ def describe_checkpoint(model: str, folder: Path) -> Description:
     """What provenance keeps of a model, from its files: name, revision, classes, hash of the weights.
 
     Raises:
-        SpecError: its config.json is no JSON, or it has no weights as safetensors.
+        SpecError: its config.json is not JSON, or it has no weights as safetensors.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

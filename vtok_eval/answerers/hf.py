@@ -49,7 +49,7 @@ class TransformersAnswerer:
     dtype: "auto" is the checkpoint's own on CUDA and float32 on a CPU.
 
     Raises:
-        SpecError: an option has a bad value, or the folder is no such model.
+        SpecError: an option has a bad value, or the folder does not hold such a model.
         MissingDependencyError: transformers or the model is not there.
     """
 

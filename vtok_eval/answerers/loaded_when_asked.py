@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LoadedWhenAsked:
     """An answerer that a plan can hold without its weights; satisfies `BatchAnswerer`.
 
-    A run names several models and asks them one after the other. Loading one lets go of the last one, so that
+    A run names several models and asks them one after the other. Loading one releases the last one, so that
     memory must hold the largest, not all.
 
     load: makes the answerer. description: what provenance keeps, known without loading.

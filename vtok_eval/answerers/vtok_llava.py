@@ -128,7 +128,7 @@ class TokenReader:
         return embedded
 
     def _scores(self, embeddings: Tensor, continuations: Sequence[Sequence[int]]) -> tuple[float, ...]:
-        """Log-likelihoods; every question is one pass, whatever is asked beside it."""
+        """Log-likelihoods; every question is one pass, whatever else is asked."""
         longest = max(len(tokens) for tokens in continuations)
         rows = embeddings[None]
         if longest > 1:

@@ -1,4 +1,4 @@
-"""What a chat completion says, taken out of the server's JSON; a body that is none is an error."""
+"""What a chat completion says, taken out of the server's JSON; any other body is an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class BrokenResponseError(Exception):
-    """The server said 200 and sent no chat completion: cut off, not JSON, or another shape."""
+    """The server said 200 and did not send a chat completion: cut off, not JSON, or another shape."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,16 @@ def parse_completion(body: str, *, asked_model: str) -> Mapping[str, Any]:
     """The fields of a chat completion that are kept, as `Reply` names them.
 
     Raises:
-        BrokenResponseError: the body is no JSON, or no chat completion with a choice.
+        BrokenResponseError: the body is not JSON, or not a chat completion with a choice.
     """
     try:
         completion = _Completion.model_validate(json.loads(body))
     except json.JSONDecodeError as error:
-        raise BrokenResponseError(f"the body is no JSON ({error.msg} at character {error.pos})") from error
+        raise BrokenResponseError(f"the body is not JSON ({error.msg} at character {error.pos})") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BrokenResponseError(f"the body is no chat completion ({where}: {first['msg']})") from error
+        raise BrokenResponseError(f"the body is not a chat completion ({where}: {first['msg']})") from error
     if not completion.choices:
         raise BrokenResponseError("the body is a chat completion without a choice")
     choice, usage = completion.choices[0], completion.usage or _Usage()

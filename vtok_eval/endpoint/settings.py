@@ -101,7 +101,7 @@ class EndpointSettings:
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  (raises for a port that is no number)
+        parts.port  # noqa: B018  (raises for a port that is not a number)
     except ValueError:
         raise SpecError("the endpoint's url cannot be read; write http://HOST:PORT/v1") from None
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -110,4 +110,4 @@ def _check_url(url: str) -> None:
             "the endpoint's url holds a password or query; keys are taken from the environment alone"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SpecError(f"the endpoint's url {url!r} is no http address; write http://HOST:PORT/v1")
+        raise SpecError(f"the endpoint's url {url!r} is not an http address; write http://HOST:PORT/v1")

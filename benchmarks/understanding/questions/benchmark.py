@@ -51,7 +51,7 @@ class _Loaded:
 class QuestionAnswering:
     """Questions about videos as a YAML file describes them, for answerers and, by a probe, tokenizers.
 
-    description: a benchmark of the catalogue, by name, or a YAML file. data: the folder its data lie in, or
+    description: a benchmark of the catalogue, by name, or a YAML file. data: the folder with its data, or
     one that holds such a folder under the benchmark's name; without it `$VTOK_EVAL_DATA/NAME`, else the cache
     folder's `data/NAME`. subsets: those to take, a list or text with commas.
     frames, sampling, short_side: what is shown of a clip: at most so many frames, by a rule of
@@ -125,14 +125,14 @@ class QuestionAnswering:
         if shows:
             _warn_of_missing(self.name, loaded.sources)
         if system.kind is SystemKind.TOKENIZER:
-            # Clips that are under test and in the training are told before anything runs.
+            # Clips that are both under test and in the training are reported before anything runs.
             self._tokenizer_path.data  # noqa: B018
         if self.description.is_paired:
             return [self._pair_sample(name, members) for name, members in self._pairs.items()]
         return [self._sample(question, shows=shows) for question in loaded.questions]
 
     def prepare(self, system: System, context: Context) -> QuestionEvaluator | ProbeEvaluator:
-        """Take clips out of their archives, where they lie in such; train a tokenizer's probes.
+        """Extract clips from archives where needed; train a tokenizer's probes.
 
         Raises:
             MissingDependencyError: the sentence encoder is not there.
@@ -230,7 +230,7 @@ class QuestionAnswering:
     def _usable_path(self) -> TokenizerPath | None:
         """The tokenizers' path, where training questions are there and sound.
 
-        What is wrong with them is told when a tokenizer is tested (`samples`), and is no answerer's concern.
+        Faults in them are reported when a tokenizer is tested (`samples`); they do not concern answerers.
         """
         if SystemKind.TOKENIZER not in self.accepts:
             return None

@@ -66,7 +66,7 @@ def load_questions(
     Raises:
         UnknownNameError: there is no such subset.
         MissingDependencyError: a table is not in the folder.
-        DataError: a row lacks a column, its answer is none of its options, or an id stands twice.
+        DataError: a row lacks a column, its answer is none of its options, or an id is there twice.
     """
     chosen = _chosen(description, subsets)
     tables = [table for table in description.tables if not chosen or table.subset in chosen]

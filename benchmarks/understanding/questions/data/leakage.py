@@ -44,7 +44,7 @@ def _stem(name: str) -> str:
 
 
 def _size(source: ClipSource) -> int:
-    """Bytes of a clip's file; 0 for what is no single file."""
+    """Bytes of a clip's file; 0 for what is not a single file."""
     if isinstance(source, VideoFile):
         return source.path.stat().st_size if source.path.is_file() else 0
     if isinstance(source, ArchivedVideo) and source.frame_rate is None:
@@ -66,4 +66,4 @@ def _file(source: ClipSource) -> Path:
     if isinstance(source, ArchivedVideo):
         source.archive.extract(source.members[:1])
         return source.archive.extracted(source.members[0])
-    raise VideoError(f"{type(source).__name__} is no file")
+    raise VideoError(f"{type(source).__name__} is not a file")

@@ -194,7 +194,7 @@ def _broken(clips: Mapping[str, ClipSource], library: VideoLibrary) -> dict[str,
     from tqdm import tqdm
 
     broken = {}
-    with contextlib.suppress(VideoError):  # clips that could not be taken out are told one by one below
+    with contextlib.suppress(VideoError):  # clips that could not be extracted are reported one by one below
         library.unpack(clips.values())
     for video, clip in tqdm(clips.items(), desc="videos", unit="video", leave=False):
         try:

@@ -118,7 +118,7 @@ class VideoLibrary:
         )
 
     def unpack(self, sources: Iterable[ClipSource]) -> None:
-        """Take the clips that lie in archives out of them, one pass for each archive.
+        """Extract the clips that are in archives, in one pass over each archive.
 
         Raises:
             VideoError: an archive cannot be unpacked.

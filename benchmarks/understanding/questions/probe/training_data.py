@@ -202,10 +202,10 @@ def make_training_data(
 
 
 def read_training_file(path: Path) -> list[VideoQuestion]:
-    """Questions from a user's table: Parquet, JSON, JSON Lines or CSV.
+    """Questions from a user's table: Parquet, JSON, JSON Lines, CSV or TSV.
 
-    Columns: `video`, a file beside the table or a clip of the benchmark's; `question`; `answer`; and, but for
-    open-ended questions, `options`, a list, or `option0`, `option1` and so on. The answer is the right
+    Columns: `video`, a file next to the table or a clip of the benchmark's; `question`; `answer`; and, except
+    for open-ended questions, `options`, a list, or `option0`, `option1` and so on. The answer is the right
     option's text.
 
     Raises:
