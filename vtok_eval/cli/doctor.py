@@ -22,7 +22,10 @@ def doctor(
     if what:
         raise typer.Exit(DOCTORS.resolve(what)(fetch=fetch, hashes=hashes))
     if fetch or hashes:
-        raise SpecError(f"--fetch and --hash go with one of: {', '.join(DOCTORS)}")
+        raise SpecError(
+            f"--fetch and --hash go with one of: {', '.join(DOCTORS)}; "
+            "vtok-eval fetch SPEC downloads other weights"
+        )
     found = checks()
     typer.echo(render(found))
     if not healthy(found):

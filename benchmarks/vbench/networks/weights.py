@@ -9,6 +9,8 @@ from pathlib import Path
 from benchmarks.vbench.dimensions import Dimension, WeightFile
 from benchmarks.vbench.package import INSTALL_HINT, cache_root, installed_version
 
+FETCH = "vtok-eval doctor vbench --fetch"
+
 
 def torch_hub() -> Path:
     """Where torch.hub keeps repositories and checkpoints, without importing torch."""
@@ -56,7 +58,7 @@ def why_not(dimension: Dimension) -> str | None:
     if absent:
         reasons.append(f"package not installed: {', '.join(absent)}")
     if missing:
-        reasons.append(f"weights missing in {cache_root()}: {', '.join(missing)}")
+        reasons.append(f"weights missing in {cache_root()}: {', '.join(missing)} ({FETCH} gets them)")
     return "; ".join(reasons) or None
 
 

@@ -88,7 +88,8 @@ def test_description_says_what_each_dimension_lacks(tmp_path: Path, monkeypatch:
     asked = VBench("dynamic_degree").describe()["dimensions"]
     assert (
         asked["dynamic_degree"]
-        == f"not run: weights missing in {tmp_path}: raft_model/models/raft-things.pth"
+        == f"not run: weights missing in {tmp_path}: raft_model/models/raft-things.pth "
+        "(vtok-eval doctor vbench --fetch gets them)"
     )
     assert asked["temporal_flickering"] == "not run: not asked for; needs nothing"
 
