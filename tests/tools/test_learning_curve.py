@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tools import learning_curve
-from tools.learning_curve import Point, draw, main, measure, read_points
+from tools.learning_curve import ROOT, Point, draw, main, measure, read_points
 
 
 @pytest.fixture
@@ -40,3 +40,15 @@ def test_the_picture_is_drawn_from_the_file(tmp_path):
     assert (tmp_path / "again.png").read_bytes() == first
     with pytest.raises(SystemExit):
         main(["paint"])
+
+
+def test_the_kept_curve_has_every_system_size_and_seed():
+    points = read_points(ROOT / "docs/results/learning_curve.jsonl")
+    found = sorted((point.system, point.clips, point.seed) for point in points)
+    wanted = [
+        (system, clips, seed)
+        for system in learning_curve.SYSTEMS
+        for clips in learning_curve.CLIPS
+        for seed in range(learning_curve.SEEDS)
+    ]
+    assert found == sorted(wanted)
