@@ -10,7 +10,7 @@ from vtok_eval.benchmark import NoResult
 from vtok_eval.errors import LaneError
 from vtok_eval.run.lanes.dispatcher import Dispatcher, JobDone
 from vtok_eval.run.lanes.job_queue import LaneJob
-from vtok_eval.run.lanes.messages import CannotRun, Prepared, Results
+from vtok_eval.run.lanes.messages import CannotRun, Interrupted, Prepared, Results, Started
 
 
 def jobs(n_jobs: int = 3, n_samples: int = 100, *, parallel: bool = True) -> list[LaneJob]:
@@ -119,3 +119,27 @@ def test_different_systems_are_prepared_in_different_lanes():
     lanes = ScriptedLanes(3)
     run(lanes, jobs())
     assert lanes.running[2] == {"b/0", "b/1", "b/2"}
+
+
+def test_a_lane_that_cannot_be_reached_for_a_while_has_not_died():
+    lanes = ScriptedLanes(2)
+    wait, left = lanes.wait, [6]
+
+    def interrupted(timeout_s):
+        ((lane, message),) = wait(timeout_s)
+        if not isinstance(message, Results) or not left[0]:
+            return [(lane, message)]
+        left[0] -= 1
+        # The message is lost, the worker lives and still has its job; it answers again later.
+        lanes.evaluated.pop()
+        lanes.says[lane].clear()
+        lanes.busy.pop(lane, None)
+        lanes.says[lane].append(Started({"lane": lane, "device": "cpu", "host": "here"}))
+        return [(lane, Interrupted("the actor is temporarily unavailable"))]
+
+    lanes.wait = interrupted
+    dispatcher = Dispatcher(lanes, jobs(2, 100))
+    results = [pair for event in dispatcher.run() if isinstance(event, Results) for pair in event.results]
+    assert sorted(name for name, _ in results) == sorted(f"{job}:{i}" for job in range(2) for i in range(100))
+    assert not any(isinstance(result, NoResult) for _, result in results)
+    assert (dispatcher.deaths, lanes.starts, left) == (0, 2, [0])
