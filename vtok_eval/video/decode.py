@@ -1,4 +1,4 @@
-"""Decode a video file into frames, refusing in one clear line whatever is no whole video within limits."""
+"""Decodes a video file into frames; files that are incomplete, not video or over the limits are rejected."""
 
 from __future__ import annotations
 
@@ -153,17 +153,22 @@ def decode(
     mirroring in the container are applied; a sample aspect ratio is not: pixels stay as stored, as in every
     peer. Edit lists are applied. Of several video streams the first is taken, cover pictures aside.
 
-    indices: which frames, in this order (an index may be repeated); None: all. Decoding stops after the last
-        one asked for, so damage behind it is not noticed.
-
     The clip's `fps` is the average rate of the frames it holds, from their timestamps: sampled frames have
     the rate at which they were sampled. Where timestamps are missing, or there is one frame only, it is the
-    rate the header states.
+    rate the header states. AVI has no presentation times; its frames are taken to be shown at the times of
+    its packets, in order.
 
-    A file that holds clearly fewer frames than its container promises is an error, never a shorter clip:
-    any packet beyond the end of the file, any packet that does not decode, a Matroska or WebM file shorter
-    than its header says, a GIF without its trailer, more than 2 % (and more than 1) of an MP4's frames or
-    10 % of an AVI's playing time missing. A cut MPEG-TS promised nothing and cannot be noticed.
+    A file that holds clearly fewer frames than its container promises is an error, never a shorter clip: any
+    packet beyond the end of the file, any packet that does not decode, a Matroska or WebM file shorter than
+    its header says, a GIF without its trailer, more than 2 % (and more than 1) of an MP4's frames or 10 % of
+    an AVI's playing time missing. Packets that a decoder need not give a frame for (those before the first
+    key frame of a file that was cut at an open group of pictures) are not missed. A cut MPEG-TS promised
+    nothing and cannot be noticed.
+
+    Args:
+        indices: which frames, in this order (an index may be repeated); None: all. They are found by seeking
+            and equal those of a full decode. Damage in a stretch that none of them needs is logged, not
+            raised.
 
     Raises:
         VideoError: the file is missing, a directory, empty, no video, without a video stream or without
