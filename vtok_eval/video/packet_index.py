@@ -27,6 +27,8 @@ from vtok_eval.video.opening import (
 if TYPE_CHECKING:
     import numpy as np
 
+_KEY, _DISCARD = 1, 2
+"""FFmpeg's `AVINDEX_KEYFRAME` and `AVINDEX_DISCARD_FRAME`, flags of an entry in a container's table."""
 _PROGRESSIVE = frozenset({0, 1})
 """FFmpeg's `AVFieldOrder`: unknown and progressive. Fields of one frame may be two packets."""
 
@@ -129,7 +131,7 @@ class _Collected:
         self.n_packets = self.n_shown = 0
         self._keys = array("q")
 
-    def add(self, stamp: int, *, is_key: bool, is_shown: bool) -> None:
+    def add(self, stamp: int, is_key: int, is_shown: bool) -> None:
         """Count the next packet."""
         if is_key:
             self._keys.extend((self.n_packets, self.n_shown, stamp))
@@ -159,7 +161,8 @@ def _from_table(video: OpenedVideo, file_size: int) -> PacketIndex | None:
         last = stamp
         n_whole += entry.pos + size <= file_size
         if size:
-            collected.add(stamp, is_key=entry.is_keyframe, is_shown=not entry.is_discard)
+            flags = entry.flags
+            collected.add(stamp, flags & _KEY, not flags & _DISCARD)
     truncated = None
     if n_whole < (promised := len(stream.index_entries)):
         lacking = f"{n_whole} of the {promised} frames in its index are there"
@@ -182,7 +185,7 @@ def _from_packets(video: OpenedVideo) -> PacketIndex | None:
             damaged.append(collected.n_packets)
         times.append(pts)
         shown = not packet.is_discard and shows_a_frame(packet)
-        collected.add(pts, is_key=packet.is_keyframe, is_shown=shown)
+        collected.add(pts, packet.is_keyframe, shown)
     if damaged and damaged[-1] == collected.n_packets - 1:
         raise VideoError(f"{video.path}: truncated or damaged: its last packet is not whole")
     if _any_twice(times):

@@ -101,7 +101,8 @@ def _local(path: Path) -> str:
 def _unsupported(task: Task) -> UnsupportedVideoError:
     """Why a decoder does not read a sound video: it lacks the codec, or the header states no duration."""
     library = "OpenCV" if task.decoder == "cv2" else "decord"
-    where = f"{task.path}: {library}, which VBench reads it with for {', '.join(task.dimensions) or 'this'},"
+    purpose = f", which VBench reads it with for {', '.join(task.dimensions)}," if task.dimensions else ""
+    where = f"{task.path}: {library}{purpose}"
     found = probe(task.path)
     if found.n_frames is None and found.duration_s is None:
         return UnsupportedVideoError(
@@ -126,6 +127,8 @@ def _open_cv2(task: Task) -> tuple[VideoHeader, Batches]:
     import cv2
 
     path = task.path
+    # What FFmpeg would print, dozens of lines for a codec that it lacks, is said in one line here.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")  # AV_LOG_FATAL
     # FFmpeg by name: OpenCV's other readers take "100%d.mp4" for a series of pictures.
     video = cv2.VideoCapture(_local(path), cv2.CAP_FFMPEG)
     if not video.isOpened():
