@@ -390,7 +390,7 @@ class TestTheKeyStaysSecret:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"url": "localhost:8000"}, "no http address"),
+        ({"url": "localhost:8000"}, "not an http address"),
         ({"url": "http://host:port/v1"}, "cannot be read"),
         ({"model": ""}, "name of a model"),
         ({"concurrency": 0}, "concurrency must be positive"),

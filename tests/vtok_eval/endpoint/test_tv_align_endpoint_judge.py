@@ -175,7 +175,7 @@ def test_never_more_requests_at_once_than_allowed(server, judge_of, clip):
         ("m", SpecError, "url"),
         ("m,url=http://h/v1,framse=3", UnknownNameError, "did you mean 'frames'"),
         ("m,url=http://h/v1,max_usd=2", SpecError, "needs prices"),
-        ("m,url=ftp://h/v1", SpecError, "no http address"),
+        ("m,url=ftp://h/v1", SpecError, "not an http address"),
     ],
 )
 def test_bad_specs(argument, error, words):
