@@ -20,6 +20,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(choices) or 'none'}"
 
 
+def one_line(error: BaseException) -> str:
+    """An error as one line: its message, with its type before it unless we worded the message ourselves.
+
+    Example:
+        >>> one_line(ZeroDivisionError("no\\nluck")), one_line(SpecError("a worded reason"))
+        ('ZeroDivisionError: no luck', 'a worded reason')
+    """
+    message = " ".join(str(error).split())
+    if isinstance(error, VtokEvalError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 class VtokEvalError(Exception):
     """Base of every error that a user can cause and mend."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample
-from vtok_eval.errors import MissingDependencyError, RunFolderError, SuiteError, VtokEvalError
+from vtok_eval.errors import MissingDependencyError, RunFolderError, SuiteError, one_line
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.systems import System, SystemKind
@@ -210,7 +210,7 @@ class EfficiencyEvaluator:
         except Exception as error:  # noqa: BLE001 -- what a tokenizer raises is a result: the reason
             if is_out_of_memory(error):
                 release_memory(error)
-            return Outcome(error=_reason(error))
+            return Outcome(error=one_line(error))
 
     def _measure(self, n_frames: int, repeat: int) -> Outcome:
         import torch
@@ -275,13 +275,6 @@ class EfficiencyEvaluator:
 def _check_whole(option: str, value: object, *, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise SuiteError(f"efficiency: {option} must be a whole number of at least {least}, not {value!r}")
-
-
-def _reason(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    if isinstance(error, VtokEvalError):
-        return message
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _device_name(device: torch.device) -> str:

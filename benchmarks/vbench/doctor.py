@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
 import urllib.error
@@ -17,6 +16,7 @@ from typing import BinaryIO
 from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, WeightFile, select
 from benchmarks.vbench.networks.weights import find, places, why_not
 from vtok_eval.errors import VtokEvalError
+from vtok_eval.files.hashing import sha256_file
 
 _BLOCK = 1 << 20
 
@@ -134,7 +134,7 @@ def report(
 
 def _state(file: WeightFile, *, hashes: bool) -> FileState:
     found = find(file)
-    sha256 = _sha256(found) if hashes and found else None
+    sha256 = sha256_file(found) if hashes and found else None
     return FileState(
         file=file,
         places=places(file),
@@ -207,11 +207,6 @@ def _copy(source: BinaryIO, target: BinaryIO, *, total: int | None, name: str) -
 def _check(file: WeightFile, part: Path) -> None:
     if file.sha256 is None:
         return
-    found = _sha256(part)
+    found = sha256_file(part)
     if found != file.sha256:
         raise FetchError(f"{file.path}: what came has the hash {found}, published is {file.sha256}; not kept")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

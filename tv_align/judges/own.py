@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from tv_align.judges.judge import Judge, JudgeError, Verdict, check_verdicts
 from vtok_eval.data import Clip
-from vtok_eval.errors import SpecError, VtokEvalError
+from vtok_eval.errors import SpecError, VtokEvalError, one_line
+from vtok_eval.files.hashing import sha256_file
 from vtok_eval.results.description import Description
 from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.grammar import Spec
@@ -42,8 +42,7 @@ class OwnJudge:
         except VtokEvalError:
             raise
         except Exception as error:
-            reason = " ".join(str(error).split())
-            raise JudgeError(f"judge {self.name}: {type(error).__name__}: {reason}") from error
+            raise JudgeError(f"judge {self.name}: {one_line(error)}") from error
         return verdicts
 
     def describe(self) -> Description:
@@ -55,7 +54,7 @@ class OwnJudge:
             raise SpecError(f"judge {self.name}: {error}") from error
         source = getattr(sys.modules.get(cls.__module__), "__file__", None)
         if source is not None:
-            own = own.with_facts({"source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()})
+            own = own.with_facts({"source_sha256": sha256_file(Path(source))})
         return Description(facts={"class": cls.__qualname__}) | own
 
 

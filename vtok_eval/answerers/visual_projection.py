@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vtok_eval.errors import SpecError
+from vtok_eval.tokenizers.projection import drawn_linear
 
 PREFIX = "projection."
 LANGUAGE_PREFIX = "language_model."
@@ -23,8 +24,8 @@ class VisualProjection(nn.Module):
     def __init__(self, width: int, embedding_width: int, *, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.hidden = _drawn_linear(width, embedding_width, generator)
-        self.output = _drawn_linear(embedding_width, embedding_width, generator)
+        self.hidden = drawn_linear(width, embedding_width, generator)
+        self.output = drawn_linear(embedding_width, embedding_width, generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Embeddings in the dtype of the weights."""
@@ -67,7 +68,7 @@ def save_reader(path: Path, projection: VisualProjection, language_weights: dict
     """
     from safetensors.torch import save_file
 
-    from vtok_eval.results.store import write_atomically
+    from vtok_eval.files.atomic import write_atomically
 
     weights = {f"{PREFIX}{name}": tensor for name, tensor in projection.state_dict().items()}
     weights |= {f"{LANGUAGE_PREFIX}{name}": tensor for name, tensor in language_weights.items()}
@@ -102,11 +103,3 @@ def _fill(module: nn.Module, weights: dict[str, Any], *, path: Path, complete: b
                 f"{found.get(name, 'absent')}"
             )
     module.load_state_dict(weights, strict=False)
-
-
-def _drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear:
-    linear: nn.Linear = nn.utils.skip_init(nn.Linear, size, width)
-    with torch.no_grad():
-        linear.weight.copy_(torch.randn(width, size, generator=generator) * size**-0.5)
-        linear.bias.zero_()
-    return linear

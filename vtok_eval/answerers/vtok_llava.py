@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from vtok_eval.answerers.text_prompt import TextPrompt, TextPrompts
 from vtok_eval.answerers.visual_projection import VisualProjection, load_reader
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import SpecError
+from vtok_eval.files.hashing import sha256_file
 from vtok_eval.results.description import Caveat, joined_caveats
 from vtok_eval.specs.binding import bind, effective_options
 from vtok_eval.specs.grammar import parse_options
@@ -206,7 +206,7 @@ def build_vtok_llava(
         **options,
         "tokenizer": {"spec": spec, **tokenizer.identity()},
         **_matched(spec, names or {}),
-        "projection": "random weights" if checkpoint is None else _sha256(checkpoint),
+        "projection": "random weights" if checkpoint is None else sha256_file(checkpoint),
     }
     drawn = (Caveat.RANDOM_WEIGHTS,) if checkpoint is None else ()
     description = replace(
@@ -292,8 +292,3 @@ def _width(tokenizer: Tokenizer) -> int:
         return said
     grey = torch.full((1, 8, 3, 64, 64), 128, dtype=torch.uint8)
     return int(tokenizer.encode(Clips(grey, torch.tensor([8.0], dtype=torch.float64))).values.shape[2])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

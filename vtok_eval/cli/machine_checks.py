@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata as metadata
 import importlib.util
@@ -20,6 +19,7 @@ from vtok_eval.cli.finding import Check, State
 from vtok_eval.cli.model_weights import check_weights
 from vtok_eval.cli.requirements import DISTRIBUTION, applies, belongs_to, condition_in_words, own_metadata
 from vtok_eval.files.cache_folder import VARIABLE, cache_path
+from vtok_eval.files.hashing import sha256_file
 
 WIDTH = 100
 GIB = 2**30
@@ -145,7 +145,7 @@ def check_efficientnet() -> Check:
     path = folder / EFFICIENTNET_FILE
     if not path.is_file():
         return Check(name, State.MISSING, f"{path} is not there", remedy)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_file(path)
     if not digest.startswith(path.stem.rpartition("-")[2]):
         return Check(name, State.MISSING, f"{path} is damaged: its SHA-256 begins {digest[:8]}", remedy)
     return Check(name, State.OK, f"{path.name}, checksum matches")

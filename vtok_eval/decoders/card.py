@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vtok_eval.decoders.files import DecoderFile, decoder_files
-from vtok_eval.probes.artifact import write_atomically
+from vtok_eval.files.atomic import write_bytes
 
 CARD, CURVES, PICTURE = "CARD.md", "losses.csv", "losses.png"
 
@@ -44,9 +44,9 @@ def write_card(folder: Path) -> Path:
         RunFolderError: the folder cannot be written.
     """
     files = decoder_files(folder)
-    write_atomically(folder / CURVES, _curves(files).encode())
-    write_atomically(folder / PICTURE, _picture(files))
-    write_atomically(folder / CARD, _card(files).encode())
+    write_bytes(folder / CURVES, _curves(files).encode())
+    write_bytes(folder / PICTURE, _picture(files))
+    write_bytes(folder / CARD, _card(files).encode())
     return folder / CARD
 
 

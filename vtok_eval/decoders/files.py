@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +18,9 @@ from vtok_eval.decoders.decoder import Decoder
 from vtok_eval.decoders.layout import Layout
 from vtok_eval.decoders.network import build_network
 from vtok_eval.errors import MissingDependencyError, SpecError
-from vtok_eval.probes.artifact import fingerprint_of, numbered, write_atomically
+from vtok_eval.files.atomic import write_bytes
+from vtok_eval.files.hashing import sha256_file
+from vtok_eval.probes.artifact import fingerprint_of, numbered
 from vtok_eval.probes.features import Statistics
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class DecoderFile:
 
     def sha256(self) -> str:
         """Of the whole file, in hex."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return sha256_file(self.path)
 
 
 def tokenizer_fingerprint(system: System) -> str:
@@ -78,7 +79,7 @@ def save_decoder(path: Path, trained: Trained, system: System) -> None:
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     # One entry: safetensors writes several in an order that changes from process to process.
-    write_atomically(path, save(tensors, metadata={FORMAT: json.dumps(about, sort_keys=True)}))
+    write_bytes(path, save(tensors, metadata={FORMAT: json.dumps(about, sort_keys=True)}))
 
 
 def decoder_files(folder: Path) -> list[DecoderFile]:

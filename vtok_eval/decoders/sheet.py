@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtok_eval.results.store import write_bytes, write_json
+from vtok_eval.files.atomic import write_bytes
+from vtok_eval.results.store import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,7 +22,8 @@ from vtok_eval.decoders.losses import agreement, decoding_loss
 from vtok_eval.decoders.network import TokenDecoder, build_network
 from vtok_eval.decoders.objects import Truth, draw
 from vtok_eval.errors import SpecError
-from vtok_eval.probes.artifact import fingerprint_of, write_atomically
+from vtok_eval.files.atomic import write_bytes
+from vtok_eval.probes.artifact import fingerprint_of
 from vtok_eval.probes.collection import collect
 from vtok_eval.probes.features import FeatureTable, Statistics
 from vtok_eval.probes.training import measure_shape, warm_cosine
@@ -274,7 +275,7 @@ class _Steps:
         }
         buffer = io.BytesIO()
         torch.save(kept, buffer)
-        write_atomically(self.path, buffer.getvalue())
+        write_bytes(self.path, buffer.getvalue())
 
 
 def halve_(network: nn.Module) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vtok_eval.errors import RunFolderError
+from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.features import Statistics
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.training import ReaderShape
@@ -59,7 +58,7 @@ def save_reader(
         "shape": json.dumps(asdict(shape)),
         "history": json.dumps(history),
     }
-    write_atomically(path, save(tensors, metadata=metadata))
+    write_bytes(path, save(tensors, metadata=metadata))
 
 
 @dataclass(frozen=True)
@@ -130,24 +129,6 @@ def _read(path: Path) -> tuple[dict[str, str], KeptReader] | None:
         shape=ReaderShape(**{**shape, "group_widths": tuple(shape["group_widths"])}),
         history=json.loads(metadata["history"]),
     )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds it whole or not at all, even after a kill or a power cut.
-
-    Raises:
-        RunFolderError: the folder cannot be written or the disk is full.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunFolderError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict
 
-from vtok_eval.probes.artifact import write_atomically
+from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.splits import Collected
 from vtok_eval.probes.training import Recipe
 
@@ -92,4 +92,4 @@ def write_facts(artifacts: Path, facts: TrainingFacts) -> None:
     Raises:
         RunFolderError: the folder cannot be written or the disk is full.
     """
-    write_atomically(artifacts / TRAINING_FILE, json.dumps(facts, indent=1).encode())
+    write_bytes(artifacts / TRAINING_FILE, json.dumps(facts, indent=1).encode())

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.journal import Job, Journal, check_version
+from vtok_eval.files.atomic import write_atomically as write_atomically
+from vtok_eval.files.atomic import write_bytes as write_bytes
 from vtok_eval.results.records import (
     SCHEMA_VERSION,
     Comparison,
@@ -266,58 +265,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; raises as `write_atomically`."""
-    write_atomically(path, lambda target: target.write_bytes(content))
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in the place of `path` in one step.
-
-    Whoever reads `path`, after a crash or a power cut too, finds the old content or the new, never a part.
-
-    Raises:
-        RunFolderError: the disk is full or the folder cannot be written; what was there stays.
-    """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
-        os.close(handle)
-    except OSError as error:
-        raise RunFolderError(f"cannot write {path}: {error.strerror}") from error
-    unfinished = Path(name)
-    try:
-        write(unfinished)
-        # mkstemp's files are for the owner alone; a run folder is to be shared like any other file.
-        unfinished.chmod(0o666 & ~_umask())
-        _flush(unfinished)
-        os.replace(unfinished, path)
-        _flush(path.parent)
-    except OSError as error:
-        raise RunFolderError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def folder_name(job: str) -> str:
     """A name that every file system takes, readable, and different for different job ids."""
     readable = re.sub(r"[^A-Za-z0-9._=-]+", "_", job)[:80].strip(".")
     if readable == job:
         return readable
     return f"{readable or 'job'}-{hashlib.sha256(job.encode()).hexdigest()[:10]}"
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _long_rows(record: Record) -> Iterable[tuple[object, ...]]:

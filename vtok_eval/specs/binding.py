@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError, nearest
+from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError, nearest, one_line
 
 Made = TypeVar("Made")
 
@@ -74,8 +74,7 @@ def construct(make: Callable[..., Made], arguments: Mapping[str, Any], *, what: 
     except VtokEvalError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise SpecError(f"{what} cannot be built: {type(error).__name__}: {reason}") from error
+        raise SpecError(f"{what} cannot be built: {one_line(error)}") from error
 
 
 def effective_options(

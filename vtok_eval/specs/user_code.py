@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
+from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError, one_line
 from vtok_eval.registry import TOKENIZERS
 from vtok_eval.specs.neighbours import neighbours_of
 
@@ -85,5 +85,4 @@ def _import_module(name: str, what: str, known: Collection[str]) -> ModuleType:
 
 
 def _import_failed(what: str, error: Exception) -> VtokEvalError:
-    reason = " ".join(str(error).split())
-    return SpecError(f"{what} cannot be imported: {type(error).__name__}: {reason}")
+    return SpecError(f"{what} cannot be imported: {one_line(error)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import SpecError
+from vtok_eval.files.hashing import sha256_file
 from vtok_eval.inputs.fitted import FittedTokenizer, fitted
 from vtok_eval.registry import BACKBONES, GENERATORS, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
@@ -136,12 +136,12 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
             options[name] = _as_json(value)
     checkpoint = getattr(tokenizer, "checkpoint", None)
     if isinstance(checkpoint, str | Path) and Path(checkpoint).is_file():
-        facts["checkpoint_sha256"] = _sha256(Path(checkpoint))
+        facts["checkpoint_sha256"] = sha256_file(Path(checkpoint))
     if isinstance(tokenizer, Tokenizer):
         facts["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
     source = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if source is not None and not cls.__module__.startswith("vtok_eval.tokenizers."):
-        facts["source_sha256"] = _sha256(Path(source))
+        facts["source_sha256"] = sha256_file(Path(source))
     return own | Description(caveats=caveats, options=options, facts=facts)
 
 
@@ -195,7 +195,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, Tokenizer):
         return describe_tokenizer(value).identity()
     return str(value)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SpecError
+from vtok_eval.files.hashing import sha256_file
 from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.reading import VERSION, Reading, TokenFacts, read_clips, readings_as_json
 
@@ -29,7 +29,7 @@ class LinearProjection(nn.Module):
     def __init__(self, group_widths: Sequence[int], width: int, *, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.maps = nn.ModuleList(_drawn_linear(size, width, generator) for size in group_widths)
+        self.maps = nn.ModuleList(drawn_linear(size, width, generator) for size in group_widths)
 
     def forward(self, groups: Sequence[Tokens]) -> Tokens:
         """The groups, projected and joined along the token axis."""
@@ -84,7 +84,7 @@ class ProjectedTokenizer(ABC):
             "readings": readings_as_json(self.readings(n_frames)),
             "width": self.width,
             "backbone": self.backbone.describe().identity(),
-            "checkpoint_sha256": None if self.checkpoint is None else file_sha256(self.checkpoint),
+            "checkpoint_sha256": None if self.checkpoint is None else sha256_file(self.checkpoint),
         }
 
     def new_projection(self, *, seed: int, widths: Sequence[int] | None = None) -> LinearProjection:
@@ -123,11 +123,6 @@ def save_projection(projection: LinearProjection, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def load_projection(projection: LinearProjection, path: Path) -> None:
     """Fill a projection with the weights of a file that `save_projection` wrote.
 
@@ -157,7 +152,8 @@ def _first_difference(expected: dict[str, tuple[int, ...]], found: dict[str, tup
     raise ValueError("no difference")
 
 
-def _drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear:
+def drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear:
+    """A linear map `size -> width`: weights from N(0, 1/size) of the generator, biases 0."""
     linear: nn.Linear = nn.utils.skip_init(nn.Linear, size, width)
     with torch.no_grad():
         linear.weight.copy_(torch.randn(width, size, generator=generator) * size**-0.5)

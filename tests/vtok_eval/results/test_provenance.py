@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vtok_eval.results.provenance import finish, git_state, provenance, sha256_file
+from vtok_eval.files.hashing import sha256_file
+from vtok_eval.results.provenance import finish, git_state, provenance
 
 ROOT = Path(__file__).resolve().parents[3]
 

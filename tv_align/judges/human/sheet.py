@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.videos.matching import match_videos
 from vtok_eval.errors import SpecError, VideoError
-from vtok_eval.results.store import write_atomically, write_json
+from vtok_eval.files.atomic import write_atomically
+from vtok_eval.results.store import write_json
 from vtok_eval.video.folder import VideoFolder
 from vtok_eval.video.sources import VideoFile
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vtok_eval.benchmark import ClipSource, NoResult, Sample, Unread
-from vtok_eval.errors import MissingDependencyError, RunFolderError
+from vtok_eval.errors import MissingDependencyError, RunFolderError, one_line
 from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
 from vtok_eval.run.runners.unread import UnreadClips
@@ -206,7 +206,7 @@ class _Batches(Generic[Result]):
             yield from zip(samples, outcome, strict=True)
             return
         if len(samples) == 1:
-            yield samples[0], NoResult(_one_line(outcome))
+            yield samples[0], NoResult(one_line(outcome))
             return
         part_size = 1
         if is_out_of_memory(outcome):
@@ -237,11 +237,3 @@ class _Batches(Generic[Result]):
         return results
 
 
-def _one_line(error: Exception) -> str:
-    """The error as one line: its own message for the errors that we word ourselves, else with its type."""
-    from vtok_eval.errors import VtokEvalError
-
-    message = " ".join(str(error).split())
-    if isinstance(error, VtokEvalError):
-        return message
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

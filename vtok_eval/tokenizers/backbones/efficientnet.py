@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vtok_eval.errors import MissingDependencyError
+from vtok_eval.files.hashing import sha256_file
 from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
 
@@ -30,7 +30,7 @@ class EfficientNetLite0(Backbone):
     def __init__(self, *, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         path = _weights_path()
-        self._sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._sha256 = sha256_file(path)
         self._trunk = _Trunk(_load_timm_model(path)).eval().requires_grad_(False)
         self._trunk.to(self.device).to(memory_format=torch.channels_last)
 

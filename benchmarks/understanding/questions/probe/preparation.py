@@ -17,6 +17,7 @@ from benchmarks.understanding.questions.probe.training_data import (
     make_training_data,
 )
 from vtok_eval.errors import VideoError
+from vtok_eval.files.atomic import write_bytes
 from vtok_eval.results.description import Caveat
 
 if TYPE_CHECKING:
@@ -144,13 +145,10 @@ class TokenizerPath:
         """
         from benchmarks.understanding.questions.probe.evaluator import ProbeEvaluator
         from benchmarks.understanding.questions.probe.reading import ChoiceReading
-        from vtok_eval.probes.artifact import write_atomically
         from vtok_eval.probes.preparation import ReaderTraining
 
         encoder, sentences = self._vectors(context.device)
-        write_atomically(
-            context.artifacts / "sentences.json", json.dumps(encoder.describe().to_json()).encode()
-        )
+        write_bytes(context.artifacts / "sentences.json", json.dumps(encoder.describe().to_json()).encode())
         self._unpack()
         options = self.options
         training = ReaderTraining(

@@ -49,7 +49,7 @@ class SentenceBert:
 
     def describe(self) -> Description:
         """Name and the weights' hash."""
-        from vtok_eval.results.provenance import sha256_file
+        from vtok_eval.files.hashing import sha256_file
 
         return Description(facts={"name": self.name, "weights_sha256": sha256_file(self._weights)})
 
