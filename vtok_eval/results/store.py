@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.errors import RunFolderError
 from vtok_eval.files.atomic import write_atomically as write_atomically
 from vtok_eval.files.atomic import write_bytes as write_bytes
+from vtok_eval.results.journal import Job, Journal, check_version
 from vtok_eval.results.records import (
     SCHEMA_VERSION,
     Comparison,
