@@ -235,5 +235,3 @@ class _Batches(Generic[Result]):
         if len(results) != len(samples):
             return ValueError(f"gave {len(results)} results for {len(samples)} samples")
         return results
-
-
