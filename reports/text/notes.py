@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import (
@@ -48,14 +48,18 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
     yield from _seed_notes(scores)
     found = [cell.comparison for cell in cells if cell.comparison is not None]
     compared = [comparison for comparison in found if testable(comparison)]
-    if found and not compared:
+    unscored = benchmark.info.description.get("unscored")
+    if isinstance(unscored, Mapping):
+        for category, why in unscored.items():
+            yield f"{benchmark.info.id}, {category}: no score: {why}."
+    if found and not compared and any(comparison.difference is not None for comparison in found):
         yield (
             f"Differences from {baseline} are not shown: with fewer than {LEAST_CLUSTERS} samples "
             "no paired test can show one."
         )
     elif compared:
         yield f"Second line of a system: its paired difference from {baseline}. {MARKS_EXPLAINED}"
-    elif baseline is not None:
+    elif baseline is not None and not found:
         yield f"No system here was compared with {baseline}."
     if any(cell.best for cell in cells):
         yield BEST_EXPLAINED

@@ -132,6 +132,7 @@ class JudgedPrompts:
             },
             "judge": {"spec": self.judge_spec, "name": self.judge.name, **self.judge.describe().identity()},
             "calibration": None if self.calibration is None else self.calibration.to_json(),
+            **({"unscored": self.unscored} if self.unscored else {}),
         }
 
     def notes(self) -> list[str]:
