@@ -203,18 +203,23 @@ class Dispatcher:
             raise _ending(number, message)
 
     def _note_prepared(self, number: int, message: Prepared) -> None:
-        queue = self._queues[message.job]
-        queue.prepared, queue.preparing, queue.deaths_preparing = True, None, 0
-        queue.ready.add(number)
         self._lanes[number].holds = message.job
         self._events.append(message)
+        queue = self._queues.get(message.job)
+        if queue is None:
+            return
+        queue.prepared, queue.preparing, queue.deaths_preparing = True, None, 0
+        queue.ready.add(number)
 
     def _note_results(self, number: int, message: Results) -> None:
-        if self._lanes[number].holds != message.job:  # said while the lane could not be reached
+        lane = self._lanes[number]
+        if lane.holds != message.job:  # said while the lane could not be reached
             self._note_prepared(number, Prepared(message.job))
-        self._lanes[number].got.update(name for name, _ in message.results)
+        lane.got.update(name for name, _ in message.results)
         self._events.append(message)
-        self._count(self._queues[message.job], len(message.results))
+        # A job that was given up since, because another lane cannot run it, keeps what comes.
+        if message.job in self._queues:
+            self._count(self._queues[message.job], len(message.results))
 
     def _count(self, queue: JobQueue, n_results: int) -> None:
         queue.n_left -= n_results
@@ -245,11 +250,14 @@ class Dispatcher:
         self._lanes[number].holds = None
 
     def _note_cannot_run(self, number: int, message: CannotRun) -> None:
-        lane, queue = self._lanes[number], self._queues[message.job]
-        if lane.shard is not None:
-            queue.put_back(lane.shard)
+        lane, queue = self._lanes[number], self._queues.get(message.job)
+        left = None if lane.shard is None else lane.shard.without(lane.got)
         self._free(number)
         self._let_go(number)
+        if queue is None:
+            return  # another lane has said so before
+        if left is not None:
+            queue.put_back(left)
         queue.preparing = None if queue.preparing == number else queue.preparing
         queue.without[lane.host] = message.reason
 

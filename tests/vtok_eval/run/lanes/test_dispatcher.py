@@ -143,3 +143,26 @@ def test_a_lane_that_cannot_be_reached_for_a_while_has_not_died():
     assert sorted(name for name, _ in results) == sorted(f"{job}:{i}" for job in range(2) for i in range(100))
     assert not any(isinstance(result, NoResult) for _, result in results)
     assert (dispatcher.deaths, lanes.starts, left) == (0, 2, [0])
+
+
+@pytest.mark.parametrize("hosts", [("a", "a"), ("a", "b")])
+def test_a_limit_that_is_reached_in_the_middle_ends_the_job_and_keeps_what_came(hosts):
+    lanes = ScriptedLanes(2, hosts=hosts)
+    wait, told = lanes.wait, [0]
+
+    def limited(timeout_s):
+        ((lane, message),) = wait(timeout_s)
+        told[0] += isinstance(message, Results)
+        if not isinstance(message, Results) or told[0] <= 150 or message.job != "b/0":
+            return [(lane, message)]
+        lanes.says[lane].clear()
+        lanes.busy.pop(lane, None)
+        return [(lane, CannotRun("b/0", "the limit is reached"))]
+
+    lanes.wait = limited
+    events = list(Dispatcher(lanes, jobs(1, 400)).run())
+    results = [name for event in events if isinstance(event, Results) for name, _ in event.results]
+    assert len(results) == len(set(results)) == 150
+    assert [event for event in events if isinstance(event, CannotRun)] == [
+        CannotRun("b/0", "the limit is reached")
+    ]
