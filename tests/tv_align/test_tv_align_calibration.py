@@ -144,6 +144,29 @@ def test_corrected_accuracy_by_hand() -> None:
     assert score.low < 5 / 7 < score.high
 
 
+def test_training_seeds_are_averaged_and_widen_the_corrected_interval() -> None:
+    """Of ten videos the decoders of three seeds show 5, 7 and 9; a failed one fails in each."""
+
+    def of_seeds(number: int) -> Record:
+        one = record(f"p{number}", "yn" if number < 5 else "ny")
+        others = [record("", "yn" if number < right else "ny").outputs["verdicts"] for right in (7, 9)]
+        return replace(one, outputs={**one.outputs, "other_seeds": others})
+
+    calibration = Calibration("j", "set", (row((999, 1000), (999, 1000)),))
+    several = [of_seeds(number) for number in range(10)] + [record("f", "yn", failed=True)]
+    single = [record(f"p{number}", "yn" if number < 7 else "ny") for number in range(10)]
+    single.append(record("f", "yn", failed=True))
+    found, plain = (corrected_scores(records, calibration)[1] for records in (several, single))
+    assert found.judged == pytest.approx(plain.judged)
+    assert found.judged == pytest.approx(7 / 11)
+    assert found.corrected == pytest.approx(plain.corrected)
+    assert found.high - found.low > plain.high - plain.low  # type: ignore[operator]
+    fewer = several[0].outputs["other_seeds"][:1]
+    two = replace(several[0], outputs={**several[0].outputs, "other_seeds": fewer})
+    with pytest.raises(ValueError, match="with 2 and with 3 training seeds"):
+        corrected_scores([two, *several[1:]], calibration)
+
+
 def test_corrected_score_is_blank_where_the_judge_is_near_chance_or_not_calibrated() -> None:
     records = [record("p", "yn")]
     _, near = corrected_scores(records, Calibration("j", "set", (row((50, 100), (50, 100)),)))

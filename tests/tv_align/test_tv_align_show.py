@@ -239,12 +239,59 @@ def test_a_category_in_which_the_judge_is_near_chance_is_not_shown(tmp_path: Pat
     ("options", "error", "words"),
     [
         ({"per_level": 0}, SuiteError, "tv-align-show: per_level must be at least 1, not 0"),
+        ({"seeds": 0}, SuiteError, "tv-align-show: seeds must be at least 1, not 0"),
         ({"judge": "orakel"}, UnknownNameError, "did you mean 'oracle'"),
     ],
 )
 def test_bad_options(options: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         TVAlignShow(**options)
+
+
+def test_equal_tokens_are_decoded_and_judged_once_and_agree_to_the_last_digit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`frames-1` and `keyframe` give the same tokens: the second is neither decoded nor judged."""
+    from vtok_eval.decoders.decoder import TokenizerDecoders
+
+    decoded: list[int] = []
+    whole = TokenizerDecoders.reconstruct
+
+    def counted(self: TokenizerDecoders, clips: Any) -> Any:
+        decoded.append(len(self.decoders))
+        return whole(self, clips)
+
+    monkeypatch.setattr(TokenizerDecoders, "reconstruct", counted)
+    summary, kept = run(tmp_path, ("frames-1", "frames-1"), ("keyframe", "keyframe"), seeds=2)
+    assert summary.complete
+    in_sheets = 2 * 4
+    assert decoded == [2] * (16 + in_sheets)
+    scores: dict[str, dict[str, Any]] = {"frames-1": {}, "keyframe": {}}
+    for score in kept.scores():
+        scores[score.system][score.metric.name] = (score.value, score.low, score.high, score.replicates)
+    assert scores["frames-1"] == scores["keyframe"]
+    assert scores["frames-1"]["question_accuracy"][3] == 2
+    assert all(each.difference == 0 for each in kept.comparisons())
+
+
+def test_scores_are_means_over_seeds_and_one_seeds_failure_fails_the_clip() -> None:
+    from tv_align.tracks.reconstructions.evaluator import joined
+    from vtok_eval.benchmark import Outcome
+
+    def outcome(value: float, reply: str) -> Outcome:
+        verdict = {"question_id": "q", "question": "?", "expected": "yes", "reply": reply, "raw": {"a": 1}}
+        return Outcome(
+            values={"question_accuracy": (value,)},
+            outputs={"judge": "oracle", "verdicts": [verdict]},
+            cost={"judge_seconds": 0.5, "tokens": 16.0},
+        )
+
+    both = joined([outcome(1.0, "yes"), outcome(0.0, "no")])
+    assert both.values == {"question_accuracy": (1.0, 0.0)}
+    assert both.cost == {"judge_seconds": 1.0, "tokens": 16.0}
+    assert both.outputs["verdicts"][0]["raw"] == {"a": 1}
+    assert both.outputs["other_seeds"] == [[{"question_id": "q", "expected": "yes", "reply": "no"}]]
+    assert joined([outcome(1.0, "yes"), Outcome(error="broken")]).error == "broken"
 
 
 @pytest.mark.slow

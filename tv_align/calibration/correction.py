@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,9 +61,10 @@ def corrected_scores(records: Sequence[Record], calibration: Calibration) -> lis
     Of the questions that expect yes, the share answered yes is corrected by the judge's rates of saying yes;
     of those that expect no, likewise; the accuracy is their mean, as every prompt has as many of each. A
     failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts
-    (clusters) and, independently, judge's rates drawn from their Jeffreys posteriors, so that they hold both
-    errors. Where every prompt is right, or every one wrong, resampling would say that nothing can vary: there
-    the interval reaches at least as far as the exact one of so many prompts (Clopper-Pearson).
+    (clusters), resampled training seeds where there are several and, independently, judge's rates drawn from
+    their Jeffreys posteriors, so that they hold all these errors. Where every prompt is right, or every one
+    wrong, resampling would say that nothing can vary: there the interval reaches at least as far as the exact
+    one of so many prompts (Clopper-Pearson).
 
     It supposes that the judge errs on these videos as it does on the control set.
     """
@@ -95,11 +96,11 @@ class _Part:
 def _part(category: str, records: Sequence[Record], calibration: Calibration) -> _Part:
     failed = sum(record.status is Status.FAILED for record in records)
     clusters = _cluster_sums(records)
-    totals = clusters.sum(axis=0)
+    totals = clusters.mean(axis=0).sum(axis=0)
     judged = float((totals[1] + totals[2]) / (2 * totals[3]))
     row = calibration.row(category)
     reason = "the control set has no question of this category" if row is None else row.near_chance
-    counts = (category, judged, len(records), failed, len(clusters))
+    counts = (category, judged, len(records), failed, clusters.shape[1])
     if row is None or reason:
         return _Part(*counts, reason=reason or "")
     rates = np.array([_share(rate) for rate in _rates(row)])
@@ -142,20 +143,40 @@ def _cut(value: float, draws: Floats, part: _Part) -> tuple[float, float, float]
 
 
 def _cluster_sums(records: Sequence[Record]) -> Floats:
-    """`(C, 4)`: by prompt, videos judged, their shares of yes- and of no-questions right, all videos."""
+    """Sums by replicate and prompt, `(R, C, 4)`: videos judged, their shares of yes- and of no-questions that
+    are right, all videos. A failed video counts as failed in every replicate.
+    """
     names = sorted({record.cluster for record in records})
-    sums = np.zeros((len(names), 4))
-    for record in records:
-        row = sums[names.index(record.cluster)]
-        row[3] += 1
-        if record.status is Status.FAILED:
-            continue
-        verdicts = record.outputs["verdicts"]
-        row[0] += 1
-        for column, answer in ((1, "yes"), (2, "no")):
-            asked = [verdict for verdict in verdicts if verdict["expected"] == answer]
-            row[column] += sum(verdict["reply"] == answer for verdict in asked) / len(asked)
+    judged = [None if record.status is Status.FAILED else _verdicts(record) for record in records]
+    sums = np.zeros((max(len(each) for each in judged if each) if any(judged) else 1, len(names), 4))
+    for record, replicates in zip(records, judged, strict=True):
+        cluster = names.index(record.cluster)
+        sums[:, cluster, 3] += 1
+        for replicate, verdicts in enumerate(_repeated(replicates or [], len(sums))):
+            row = sums[replicate, cluster]
+            row[0] += 1
+            for column, answer in ((1, "yes"), (2, "no")):
+                asked = [verdict for verdict in verdicts if verdict["expected"] == answer]
+                row[column] += sum(verdict["reply"] == answer for verdict in asked) / len(asked)
     return sums
+
+
+def _verdicts(record: Record) -> list[list[Mapping[str, str]]]:
+    """The verdicts on a video's questions for each training seed of what was judged."""
+    return [record.outputs["verdicts"], *record.outputs.get("other_seeds", [])]
+
+
+def _repeated(replicates: list[list[Mapping[str, str]]], count: int) -> list[list[Mapping[str, str]]]:
+    """As many replicates as `count`; what has one only is the same in all.
+
+    Raises:
+        ValueError: there are several, and another number of them.
+    """
+    if len(replicates) == 1:
+        return replicates * count
+    if len(replicates) not in (0, count):
+        raise ValueError(f"videos were judged with {len(replicates)} and with {count} training seeds")
+    return replicates
 
 
 def _rates(row: CategoryRow) -> tuple[Rate, Rate, Rate, Rate]:
@@ -176,8 +197,16 @@ def _accuracy(sums: Floats, rates: Floats) -> Floats:
 
 
 def _draws(clusters: Floats, row: CategoryRow, rng: np.random.Generator) -> Floats:
-    chosen = rng.integers(0, len(clusters), size=(N_DRAWS, len(clusters)))
+    """Draws `(N_DRAWS,)` of the corrected accuracy: prompts, seeds and the judge's rates drawn anew."""
+    replicates, n_clusters, _ = clusters.shape
+    chosen = rng.integers(0, n_clusters, size=(N_DRAWS, n_clusters))
     rates = np.stack(
         [rng.beta(rate.hits + 0.5, rate.n - rate.hits + 0.5, size=N_DRAWS) for rate in _rates(row)], axis=1
     )
-    return _accuracy(clusters[chosen].sum(axis=1), rates)
+    sums = np.stack([each[chosen].sum(axis=1) for each in clusters])
+    weights = np.full((N_DRAWS, replicates), 1 / replicates)
+    if replicates > 1:
+        # Resampling R seeds shows (R - 1) / R of their variance; the deviations are stretched to all of it.
+        drawn = rng.multinomial(replicates, weights[0], size=N_DRAWS) / replicates
+        weights = weights + (drawn - 1 / replicates) * np.sqrt(replicates / (replicates - 1))
+    return _accuracy(np.einsum("nr,rnk->nk", weights, sums), rates)

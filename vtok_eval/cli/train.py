@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from vtok_eval.run.suite import DEFAULT_SUITE
 from vtok_eval.systems import SystemKind
 
 if TYPE_CHECKING:
-    from vtok_eval.decoders.training import Recipe
+    from vtok_eval.decoders.recipe import DecoderRecipe
     from vtok_eval.systems import System
 
 app = typer.Typer(help="Train what the suite brings ready-made.", no_args_is_help=True)
@@ -32,77 +33,112 @@ def decoder(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the decoders go.")] = Path("decoders"),
     suite: Annotated[str, typer.Option(help="The suite whose systems can be named.")] = DEFAULT_SUITE,
-    clips: Annotated[int, typer.Option(min=1, help="Training clips.")] = 20_000,
-    validation_clips: Annotated[int, typer.Option(min=1, help="Clips that choose the threshold.")] = 300,
-    steps: Annotated[int, typer.Option(min=1, help="Of training.")] = 2_000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, help="Of clips, weights and order.")] = 0,
+    clips: Annotated[int, typer.Option(min=1, help="Training clips.")] = 6_000,
+    validation_clips: Annotated[
+        int, typer.Option(min=1, help="Clips on which decoders are measured.")
+    ] = 2_000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 800,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = 32,
+    seeds: Annotated[int, typer.Option(min=1, help="Decoders for each tokenizer, from seed 0 on.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
-    """Train a small decoder for each tokenizer: tokens of a rendered scene to a clip of 64 x 64 pixels.
+    """Train small decoders for each tokenizer: tokens of a rendered scene to a clip of 64 x 64 pixels.
 
-    One that is there already is left alone; one that was stopped goes on where it was.
+    Tokenizers with the same tokens share theirs. Decoders that are in the folder already are left alone; a
+    training that was stopped continues where it was.
     """
     from vtok_eval.decoders.card import write_card
-    from vtok_eval.decoders.catalogue import SUFFIX
-    from vtok_eval.decoders.files import save_decoder
-    from vtok_eval.decoders.training import DecoderTraining, Recipe, Split
+    from vtok_eval.decoders.files import file_name, save_decoder
+    from vtok_eval.decoders.recipe import DecoderRecipe, Split
+    from vtok_eval.decoders.training import DecoderTraining
     from vtok_eval.files.cache_folder import cache_folder
-    from vtok_eval.results.store import folder_name
     from vtok_eval.run.runners.device import choose_device
     from vtok_eval.run.runners.runner import Runner
 
-    recipe = Recipe(
-        clips=clips, validation_clips=validation_clips, steps=steps, batch_size=batch_size, seed=seed
-    )
+    recipe = DecoderRecipe(clips=clips, validation_clips=validation_clips, steps=steps, batch_size=batch_size)
     where = choose_device(device)
     systems = _systems(tokenizers or [], suite=suite, device=where, cache=cache_folder())
     out.mkdir(parents=True, exist_ok=True)
     training = DecoderTraining(
         recipe, Split.train(recipe), Split.validation(recipe), Runner(device=where), out
     )
-    for system in systems:
-        path = out / f"{folder_name(system.name)}{SUFFIX}"
-        if _is_there(path, system, recipe):
-            typer.echo(f"{path} is there")
-            continue
-        with _Progress(system.name, steps) as progress:
-            trained = training.train(system, shown=progress.show)
-        save_decoder(path, trained, system)
-        found = trained.history["validation"]
-        typer.echo(
-            f"{path}: form {found['form']:.1%}, colour {found['colour']:.1%}, PSNR {found['psnr']:.1f} dB "
-            f"on {found['clips']} validation clips"
-        )
+    left = _left(_distinct(systems, recipe), recipe, seeds, out)
+    tables = training.tables([system for system, _ in left]) if left else []
+    # Seed by seed: what is there when time runs out is as many seeds of every tokenizer.
+    for seed in range(seeds):
+        for table, (system, missing) in zip(tables, left, strict=True):
+            if seed not in missing:
+                continue
+            path = out / file_name(system.name, seed=seed)
+            with _Progress(f"{system.name}, seed {seed}", steps) as progress:
+                trained, taken = training.train(table, seed=seed, shown=progress.show)
+            save_decoder(path, trained, system)
+            taken.forget()
+            found = trained.history["validation"]
+            typer.echo(
+                f"{path}: form {found['form']:.1%}, colour {found['colour']:.1%}, PSNR "
+                f"{found['psnr']:.1f} dB on {found['clips']} validation clips"
+            )
     typer.echo(f"card: {write_card(out)}")
 
 
-def _is_there(path: Path, system: System, recipe: Recipe) -> bool:
-    """Whether the very decoder that is asked for was trained before.
+def _distinct(systems: Sequence[System], recipe: DecoderRecipe) -> list[System]:
+    """The first system of each kind of tokens; says which others share its decoders."""
+    from vtok_eval.tokenizers.identity import tokens_key
+
+    first: dict[str, System] = {}
+    for system in systems:
+        other = first.setdefault(tokens_key(system, n_frames=recipe.n_frames), system)
+        if other is not system:
+            typer.echo(f"{system.name} has the tokens of {other.name} and shares its decoders")
+    return list(first.values())
+
+
+def _left(
+    systems: Sequence[System], recipe: DecoderRecipe, seeds: int, out: Path
+) -> list[tuple[System, list[int]]]:
+    """The systems of which decoders are still to be trained, and of which seeds.
 
     Raises:
-        SpecError: another file lies there, which would be lost.
+        SpecError: a file that would be written is a decoder of other tokens or of another recipe.
     """
-    from dataclasses import asdict
+    left = []
+    for system in systems:
+        missing = [seed for seed in range(seeds) if not is_trained(system, replace(recipe, seed=seed), out)]
+        if missing:
+            left.append((system, missing))
+    return left
 
-    from vtok_eval.decoders.files import described, tokenizer_fingerprint
 
-    if not path.is_file():
-        return False
-    found = described(path)
-    same = found is not None and found.tokenizer == tokenizer_fingerprint(system)
-    if not same or found is None or found.facts["history"]["recipe"] != asdict(recipe):
-        raise SpecError(f"{path} is a decoder of another tokenizer or recipe; name another folder with --out")
-    return True
+def is_trained(system: System, recipe: DecoderRecipe, folder: Path) -> bool:
+    """Whether the folder has the decoder that is asked for, named after any tokenizer with these tokens.
+
+    Raises:
+        SpecError: it has another decoder under the file name of this one, which would be lost.
+    """
+    from vtok_eval.decoders.files import decoder_files, file_name
+    from vtok_eval.tokenizers.identity import tokens_key
+
+    tokens, name = tokens_key(system, n_frames=recipe.n_frames), file_name(system.name, seed=recipe.seed)
+    for one in decoder_files(folder):
+        if one.tokens == tokens and one.facts["history"]["recipe"] == asdict(recipe):
+            typer.echo(f"{one.path} is there")
+            return True
+    if (folder / name).exists():
+        raise SpecError(
+            f"{folder / name} is a decoder of other tokens or of another recipe; name another folder "
+            "with --out"
+        )
+    return False
 
 
 class _Progress:
-    """A bar with the mean loss of late."""
+    """A progress bar with the mean of the last losses."""
 
     def __init__(self, name: str, steps: int) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=steps, desc=f"{name}: decoder", unit="step", leave=False)
+        self._bar = tqdm(total=steps, desc=f"decoder of {name}", unit="step", leave=False)
         self._loss: float | None = None
 
     def __enter__(self) -> _Progress:

@@ -35,10 +35,10 @@ class DecoderShape:
     """The sizes of a network. token_width: D of the tokens. width: a multiple of `heads`. depth: blocks."""
 
     token_width: int
-    width: int = 128
+    width: int = 96
     heads: int = 8
-    depth: int = 3
-    fine_width: int = 40
+    depth: int = 2
+    fine_width: int = 32
 
 
 class ClipDecoder(nn.Module):

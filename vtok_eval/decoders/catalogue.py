@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SHIPPED = Path(__file__).parent / "shipped"
-FORMAT = "vtok-eval decoder 1"
+FORMAT = "vtok-eval decoder 2"
 SUFFIX = ".safetensors"
 
 

@@ -13,6 +13,9 @@ from vtok_eval.decoders.objects import RADIUS_UNIT, Truth, centre_heat, peaks
 
 _WEIGHTS = {"centre": 1.0, "form": 1.0, "colour": 1.0, "offset": 2.0, "radius": 1.0, "backdrop": 2.0}
 
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+"""Those from which `DETECTION_THRESHOLD` was chosen."""
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -22,11 +25,6 @@ class Agreement:
     form: float
     colour: float
     count: dict[float, float]
-
-    @property
-    def best_threshold(self) -> float:
-        """The threshold that counts best; of equals the lowest."""
-        return max(sorted(self.count), key=lambda threshold: self.count[threshold])
 
 
 def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -53,9 +51,7 @@ def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor,
     return loss, {name: float(part.detach()) for name, part in parts.items()}
 
 
-def agreement(
-    maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
-) -> Agreement:
+def agreement(maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = THRESHOLDS) -> Agreement:
     """See `Agreement`; maps and truth as for `decoding_loss`."""
     frame, column, row, there = _at_centres(truth)
     values = maps[frame, :, row, column]

@@ -39,11 +39,7 @@ def checked_clips(clips: object, *, n_clips: int, made_by: str) -> Clips:
 
 def shape_change(given: Clips, returned: Clips) -> ShapeChange:
     """What differs between clips as they were encoded and as they were decoded."""
-    return ShapeChange(_shape(given.frames), _shape(returned.frames))
-
-
-def _shape(frames: Tensor) -> tuple[int, int, int]:
-    return int(frames.shape[1]), int(frames.shape[3]), int(frames.shape[4])
+    return ShapeChange((given.n_frames, *given.size), (returned.n_frames, *returned.size))
 
 
 def _check_frames(frames: object, *, n_clips: int, made_by: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vtok_eval.decoders.training import Recipe
+from vtok_eval.decoders.recipe import DecoderRecipe
 
 
 @pytest.fixture(scope="session")
-def small() -> Recipe:
+def small() -> DecoderRecipe:
     """Seconds of training."""
-    return Recipe(clips=8, validation_clips=3, steps=6, batch_size=4, frames=1, n_frames=3)
+    return DecoderRecipe(clips=8, validation_clips=3, steps=6, batch_size=4, frames=1, n_frames=3)

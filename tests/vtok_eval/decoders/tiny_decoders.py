@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from vtok_eval.data import Clips, Tokens
-from vtok_eval.decoders.training import DecoderTraining, Recipe, Split
+from vtok_eval.decoders.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training import DecoderTraining
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.systems import VideoMaking, build_system
@@ -36,11 +38,11 @@ class Uneven(Patches):
         return Tokens(tokens.values, mask, tokens.kind, tokens.frame)
 
 
-def system_of(spec: str, name: str | None = None) -> System:
-    """A tokenizer by its spec, with the embedded backbone and no cache."""
-    context = BuildContext(device=CPU)
+def system_of(spec: str, name: str | None = None, *, names: Mapping[str, str] | None = None) -> System:
+    """A tokenizer by its spec, with the embedded backbone and no cache. names: what it may match."""
+    context = BuildContext(device=CPU, names=names or {})
     return build_system(SystemEntry(spec=spec, name=name or spec), context, VideoMaking(Path(), seed=0))
 
 
-def training_of(recipe: Recipe, folder: Path) -> DecoderTraining:
+def training_of(recipe: DecoderRecipe, folder: Path) -> DecoderTraining:
     return DecoderTraining(recipe, Split.train(recipe), Split.validation(recipe), Runner(device=CPU), folder)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tv_align.judges.judge import Verdict
 from tv_align.judges.oracle.observe import SIDE, observe_pixels
@@ -14,6 +16,11 @@ from tv_align.scenes.truth import holds
 from vtok_eval.data import Clip
 from vtok_eval.results.description import Description
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_REMEMBERED = 2048
+"""Clips of which the oracle remembers what it measured: some kilobytes each."""
 _UNKNOWN = "the question is not in the scenes' vocabulary"
 
 
@@ -24,6 +31,9 @@ class Oracle:
     name = "oracle"
     concurrency = 1
 
+    def __init__(self) -> None:
+        self._measured: OrderedDict[bytes, tuple[Observation, Mapping[str, Any]]] = OrderedDict()
+
     def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
         """One verdict per question.
 
@@ -32,7 +42,7 @@ class Oracle:
         """
         started = time.perf_counter()
         facts = [read(question) for question in questions]
-        seen, measured = observe_pixels(clip.frames)
+        seen, measured = self._observed(clip.frames)
         raw = {"seen": _as_json(seen), **measured}
         seconds = (time.perf_counter() - started) / max(1, len(questions))
         verdicts = []
@@ -45,6 +55,18 @@ class Oracle:
                 Verdict("yes" if yes else "no", probability=float(yes), cost={"seconds": seconds}, raw=raw)
             )
         return verdicts
+
+    def _observed(self, frames: Tensor) -> tuple[Observation, Mapping[str, Any]]:
+        """What is measured on frames; the same pixels are measured once while they are remembered."""
+        key = hashlib.sha256(str(tuple(frames.shape)).encode())
+        key.update(frames.cpu().contiguous().numpy().data)
+        digest = key.digest()
+        if digest not in self._measured:
+            self._measured[digest] = observe_pixels(frames)
+            if len(self._measured) > _REMEMBERED:
+                self._measured.popitem(last=False)
+        self._measured.move_to_end(digest)
+        return self._measured[digest]
 
     def understands(self, question: str) -> bool:
         """Whether a question is in the words of `tv_align.scenes.fact_questions.ask`."""

@@ -1,4 +1,4 @@
-"""Clips through a tokenizer and back: by its own `decode`, or by the small decoder trained for it."""
+"""Clips through a tokenizer and back: by its own `decode`, or by the small decoders trained for it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 class Decoding(Protocol):
     """Shows what a tokenizer's tokens hold."""
 
-    def reconstruct(self, clips: Clips) -> tuple[Tensor, Tensor]:
-        """Clips uint8 `(B, T, 3, H, W)`, of any T, H and W, and the tokens each came from, int64 `(B,)`.
+    def reconstruct(self, clips: Clips) -> tuple[list[Tensor], Tensor]:
+        """What the clips' tokens show, and each clip's number of tokens, int64 `(B,)`.
+
+        For each decoder that was trained for the tokenizer, or once for its own `decode`, clips uint8
+        `(B, T, 3, H, W)` of any T, H and W.
 
         Raises:
             VtokEvalError: a clip could not be encoded or decoded; one line says why.
@@ -28,18 +31,22 @@ class Decoding(Protocol):
         ...
 
 
-def decoding_of(system: System, *, device: torch.device, folder: Path | None = None) -> Decoding:
-    """How a tokenizer's tokens are shown: by its own `decode`, else by its decoder in the folder or shipped.
+def decoding_of(
+    system: System, *, device: torch.device, folder: Path | None = None, seeds: int | None = None
+) -> Decoding:
+    """How a tokenizer's tokens are shown: by its own `decode`, else by its decoders in the folder or shipped.
+
+    seeds: of how many training seeds; None takes every decoder that there is.
 
     Raises:
-        MissingDependencyError: it neither decodes by itself nor has a trained decoder; says how to train one.
+        MissingDependencyError: it neither decodes by itself nor has trained decoders; says how to train them.
     """
     if isinstance(system.subject, DecodingTokenizer):
         return OwnDecoding(system.subject)
-    from vtok_eval.decoders import decoder_of
+    from vtok_eval.decoders import decoders_of
 
     try:
-        return decoder_of(system, device=device, folder=folder)
+        return decoders_of(system, device=device, folder=folder, seeds=seeds)
     except MissingDependencyError as error:
         raise MissingDependencyError(f"{error}; --set decoders=FOLDER then takes it") from error
 
@@ -50,8 +57,8 @@ class OwnDecoding:
     def __init__(self, tokenizer: DecodingTokenizer) -> None:
         self._tokenizer = tokenizer
 
-    def reconstruct(self, clips: Clips) -> tuple[Tensor, Tensor]:
-        """As `Decoding`.
+    def reconstruct(self, clips: Clips) -> tuple[list[Tensor], Tensor]:
+        """As `Decoding`, one tensor.
 
         Raises:
             GenerationError: the tokenizer raised, or decoded something else than as many uint8 clips.
@@ -68,4 +75,4 @@ class OwnDecoding:
             reason = " ".join(str(error).split())
             raise GenerationError(f"could not be reconstructed: {type(error).__name__}: {reason}") from error
         checked = checked_clips(decoded, n_clips=len(clips), made_by="decode")
-        return checked.frames.cpu(), tokens.count().cpu()
+        return [checked.frames.cpu()], tokens.count().cpu()

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SHOWN = ("counting", "direction", "camera", "action")
-"""One clip of each of these categories stands in the sheet."""
+"""The sheet has one clip of each of these categories."""
 
 
 def keep_sheet(system: System, decoding: Decoding, samples: Sequence[Sample], context: Context) -> None:
     """Write the sheet of a system into the job's artifacts; the same clips for every system.
 
-    A clip that cannot be reconstructed is left out with a warning; it fails as a sample as well.
+    Of several decoders the first is shown. A clip that cannot be reconstructed is left out with a warning; it
+    fails as a sample as well.
 
     Raises:
         RunFolderError: the folder cannot be written.
@@ -42,7 +43,7 @@ def keep_sheet(system: System, decoding: Decoding, samples: Sequence[Sample], co
             clip = context.runner.load(sample.clip)
             alone = Clips.stack([clip])
             alone = alone.to(context.device)
-            frames, _ = decoding.reconstruct(alone)
+            (frames, *_), _ = decoding.reconstruct(alone)
         except VtokEvalError as error:
             _log.warning("%s: %s is not in the sheet of reconstructions: %s", system.name, sample.id, error)
             continue
