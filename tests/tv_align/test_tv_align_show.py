@@ -271,7 +271,7 @@ def test_equal_tokens_are_decoded_and_judged_once_and_agree_to_the_last_digit(
     assert decoded == [seeds] * (16 + in_sheets)
     scores: dict[str, dict[str, Any]] = {"frames-1": {}, "keyframe": {}}
     for score in kept.scores():
-        scores[score.system][score.metric.name] = (score.value, score.low, score.high, score.replicates)
+        scores[score.system][score.metric.name] = (score.value, score.low, score.high, score.seeds)
     assert scores["frames-1"] == scores["keyframe"]
     assert scores["frames-1"]["question_accuracy"][3] == seeds
     assert all(each.difference == 0 for each in kept.comparisons())

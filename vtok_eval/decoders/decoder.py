@@ -57,6 +57,11 @@ class TokenizerDecoders:
     decoders: tuple[Decoder, ...]
     device: torch.device
 
+    @property
+    def training_seeds(self) -> int:
+        """How many seeds trained them."""
+        return len(self.decoders)
+
     def reconstruct(self, clips: Clips) -> tuple[list[Tensor], Tensor]:
         """What the clips' tokens show, and each clip's number of tokens, int64 `(B,)`.
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class Decoding(Protocol):
     """Shows what a tokenizer's tokens hold."""
 
+    @property
+    def training_seeds(self) -> int:
+        """How many seeds trained what decodes; 0 for a tokenizer's own `decode`."""
+        ...
+
     def reconstruct(self, clips: Clips) -> tuple[list[Tensor], Tensor]:
         """What the clips' tokens show, and each clip's number of tokens, int64 `(B,)`.
 
@@ -53,6 +58,8 @@ def decoding_of(
 
 class OwnDecoding:
     """A tokenizer that decodes by itself."""
+
+    training_seeds = 0
 
     def __init__(self, tokenizer: DecodingTokenizer) -> None:
         self._tokenizer = tokenizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tv_align.tracks.evaluator import JudgeEvaluator, with_change
@@ -56,7 +57,8 @@ class ShowEvaluator:
         tokens = {"tokens": float(n_tokens[0])}
         judged = self._judges.judge([sample] * len(shown), shown, [tokens] * len(shown))
         change = shape_change(alone, Clips(decoded[0], alone.fps))
-        return with_change(joined(judged), change)
+        outcome = replace(joined(judged), training_seeds=self._decoding.training_seeds)
+        return with_change(outcome, change)
 
 
 def joined(judged: Sequence[Outcome]) -> Outcome:
