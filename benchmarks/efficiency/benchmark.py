@@ -90,7 +90,7 @@ class Efficiency:
         Raises:
             SuiteError: an option that is not a whole number of at least 1 (`warmup`: 0), or a length twice.
         """
-        if isinstance(lengths, str) or not isinstance(lengths, Sequence) or not lengths:
+        if isinstance(lengths, str) or not isinstance(lengths, Sequence) or not lengths:  # type: ignore[unreachable]  # from YAML it may be a text
             raise SuiteError(f"efficiency: lengths must be a list of frame counts, not {lengths!r}")
         for length in lengths:
             _check_whole("each of lengths", length, least=1)

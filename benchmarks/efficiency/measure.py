@@ -85,7 +85,8 @@ def peak_memory(encode: Callable[[], Any], *, device: torch.device) -> int | Non
         return None
     with PeakTensorMemory() as memory:
         encode()
-    return memory.peak
+    result: int | None = memory.peak
+    return result
 
 
 class PeakTensorMemory(TorchDispatchMode):

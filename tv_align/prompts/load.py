@@ -156,4 +156,5 @@ def _line(root: yaml.Node, location: tuple[int | str, ...]) -> int:
             line, node = found[0][0].start_mark.line + 1, found[0][1]
         else:
             break
-    return line
+    result: int = line
+    return result

@@ -212,7 +212,8 @@ class TransformersAnswerer:
         limit = {"logits_to_keep": keep} if "logits_to_keep" in _parameters(self.model) else {}
         with self.vision.rows(len(inputs["input_ids"])):
             output = self.model(**inputs, use_cache=False, **limit)
-        return output.logits[:, -keep:].cpu()
+        result: torch.Tensor = output.logits[:, -keep:].cpu()
+        return result
 
     def _shared(self, prompt: Prompt) -> SharedPrefix | None:
         """What keeps the prompt's prefix, where it is to be used."""

@@ -61,7 +61,8 @@ class VariedClip(SceneClip):
             pixels = _mix_channels(rng, pixels)
         if rng.random() < _NOISY:
             pixels = pixels + 8 * rng.random() * (_uniform(rng, shape) - 0.5)
-        return np.clip(np.floor(pixels + 0.5), 0, 255).astype(np.uint8)
+        result: NDArray[np.uint8] = np.clip(np.floor(pixels + 0.5), 0, 255).astype(np.uint8)
+        return result
 
     def _other(self, rng: np.random.Generator) -> Scene:
         """This scene's camera before another scene's photo."""

@@ -177,7 +177,8 @@ def _split(tokens: Tokens, encoded: EncodedAs) -> list[Tokens]:
         shape = (shape[0] // len(lengths), *shape[1:])
 
     def parts(tensor: Tensor) -> Sequence[Tensor]:
-        return tensor.split(lengths, dim=1)
+        result: Sequence[Tensor] = tensor.split(lengths, dim=1)
+        return result
 
     fields = zip(
         parts(tokens.values), parts(tokens.mask), parts(tokens.kind), parts(encoded.frame), strict=True

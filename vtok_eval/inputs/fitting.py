@@ -168,7 +168,8 @@ def _resize(frames: Tensor, height: int, width: int) -> Tensor:
 
     flat = frames.flatten(0, 1).float()
     resized = interpolate(flat, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
-    return resized.round().clamp(0, 255).to(torch.uint8).unflatten(0, tuple(frames.shape[:2]))
+    result: Tensor = resized.round().clamp(0, 255).to(torch.uint8).unflatten(0, tuple(frames.shape[:2]))
+    return result
 
 
 def _first_shown(fit: Fit) -> list[int]:

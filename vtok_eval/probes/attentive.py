@@ -147,7 +147,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """The refined vectors, shaped as they came: `(..., width)`."""
-        return vectors + self.contract(functional.gelu(self.expand(self.norm(vectors))))
+        result: Tensor = vectors + self.contract(functional.gelu(self.expand(self.norm(vectors))))
+        return result
 
 
 class JoinGroups(nn.Module):

@@ -76,7 +76,8 @@ def _directions(group: Tokens, max_channels: int) -> Tensor | None:
     variances, vectors = torch.linalg.eigh(covariance / len(tokens))
     main = vectors[:, -max_channels:].flip(1).T
     mean_variance = variances[-max_channels:].clamp_min(0).mean()
-    return (_with_fixed_sign(main) / mean_variance.sqrt()).float().contiguous()
+    result: Tensor | None = (_with_fixed_sign(main) / mean_variance.sqrt()).float().contiguous()
+    return result
 
 
 def _some_tokens(group: Tokens) -> Tensor:

@@ -82,7 +82,8 @@ class Block:
             return self.places[:0]
         tolerance = 1e-12 * float(np.abs(self.parts).max())
         size = np.abs(self.parts).max(axis=1) if self.right is None else np.ptp(self.parts, axis=1)
-        return self.places[size > tolerance]
+        result: NDArray[np.intp] = self.places[size > tolerance]
+        return result
 
 
 def family_p(blocks: Sequence[Block], *, n_clusters: int, seed: int) -> tuple[Floats, Floats]:

@@ -44,7 +44,8 @@ def straight_open(
     other = centres[..., None, :, :] - centres[..., :, None, :]
     along = np.clip(np.einsum("...ijc,dc->...idj", other, UNIT), 0, length)
     off = other[..., :, None, :, :] - along[..., None] * UNIT[:, None, :]
-    return inside & _clear(np.sqrt((off**2).sum(axis=-1)), radii)
+    result: NDArray[np.bool_] = inside & _clear(np.sqrt((off**2).sum(axis=-1)), radii)
+    return result
 
 
 def circle_open(
@@ -56,7 +57,8 @@ def circle_open(
     inside = ((hub >= margin) & (hub <= 1 - margin)).all(axis=-1)
     to_others = centres[..., None, None, :, :] - hub[..., None, :]
     distance = np.abs(np.sqrt((to_others**2).sum(axis=-1)) - turning_radius)
-    return inside & _clear(distance, radii)
+    result: NDArray[np.bool_] = inside & _clear(distance, radii)
+    return result
 
 
 def _clear(distance: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -64,7 +66,8 @@ def _clear(distance: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray
     n = len(radii)
     needed = PASSING * (radii[:, None] + radii[None, :])
     needed[np.arange(n), np.arange(n)] = -1
-    return (distance >= needed[:, None, :]).all(axis=-1)
+    result: NDArray[np.bool_] = (distance >= needed[:, None, :]).all(axis=-1)
+    return result
 
 
 def draw_places(

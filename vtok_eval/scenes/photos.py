@@ -149,4 +149,7 @@ def photo_canvas(name: str, size: int) -> NDArray[np.uint64]:
     scale = round(CANVAS_PER_VIEW * size) / min(image.size)
     width, height = (round(side * scale) for side in image.size)
     pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), dtype=np.uint64)
-    return pixels[..., 0] | pixels[..., 1] << np.uint64(16) | pixels[..., 2] << np.uint64(32)
+    result: NDArray[np.uint64] = (
+        pixels[..., 0] | pixels[..., 1] << np.uint64(16) | pixels[..., 2] << np.uint64(32)
+    )
+    return result

@@ -162,7 +162,8 @@ def _grading(backdrop: Backdrop) -> NDArray[np.uint8]:
     """What each level of each channel becomes, `(3, 256)`."""
     levels = (np.arange(256.0) - 128) * backdrop.contrast + 128 + backdrop.brightness
     graded = levels * np.array(backdrop.gains)[:, None]
-    return np.clip(np.floor(graded + 0.5), 0, 255).astype(np.uint8)
+    result: NDArray[np.uint8] = np.clip(np.floor(graded + 0.5), 0, 255).astype(np.uint8)
+    return result
 
 
 def paint_object(
@@ -222,7 +223,10 @@ def _signed_distance(
     if shape == "circle":
         return np.sqrt(x * x + y * y) - r
     if shape == "ring":
-        return np.abs(np.sqrt(x * x + y * y) - np.float32(0.7) * r) - np.float32(0.37) * r
+        result: NDArray[np.float32] = (
+            np.abs(np.sqrt(x * x + y * y) - np.float32(0.7) * r) - np.float32(0.37) * r
+        )
+        return result
     if shape == "square":
         return np.maximum(np.abs(x), np.abs(y)) - np.float32(0.86) * r
     if shape == "cross":

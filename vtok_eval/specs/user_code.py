@@ -42,7 +42,8 @@ def load_user_class(
     if not callable(found):
         known = [key for key, value in vars(module).items() if hasattr(value, method) and callable(value)]
         raise UnknownNameError(what=f"class in {where}", name=attribute, known=known)
-    return found
+    result: Callable[..., Any] = found
+    return result
 
 
 def _load_file(path: Path) -> ModuleType:

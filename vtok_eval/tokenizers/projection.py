@@ -41,7 +41,8 @@ class LinearProjection(nn.Module):
 
     def _project(self, linear: nn.Module, values: Tensor) -> Tensor:
         if self.training or len(values) <= 1:
-            return linear(values)
+            result: Tensor = linear(values)
+            return result
         return torch.cat([linear(one) for one in values.split(1)])
 
 
@@ -106,7 +107,8 @@ class ProjectedTokenizer(ABC):
     @torch.no_grad()
     def encode(self, clips: Clips) -> Tokens:
         """Tokens `(B, L, width)`, float32: `new_projection(seed=0).eval()` of the features."""
-        return self._projection(self.features(clips))
+        result: Tokens = self._projection(self.features(clips))
+        return result
 
 
 def save_projection(projection: LinearProjection, path: Path) -> None:

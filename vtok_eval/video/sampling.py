@@ -90,7 +90,7 @@ def _key_index(n_frames: int, key: KeyFrameChoice) -> int:
         return 0
     if key == "middle":
         return n_frames // 2
-    if isinstance(key, str):
+    if isinstance(key, str):  # type: ignore[unreachable]  # from a spec it may be any text
         raise UnknownNameError(what="key frame", name=key, known=("first", "middle"))
     if not 0 <= key < n_frames:
         raise SpecError(f"key frame {key} is not in a clip of {n_frames} frames (0 to {n_frames - 1})")

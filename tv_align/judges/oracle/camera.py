@@ -51,7 +51,8 @@ def way_of_backdrop(
     x, y = start
     for _ in range(n_steps):
         x, y = cos * x - sin * y + shift_x, sin * x + cos * y + shift_y
-    return np.array((x, y)) - start
+    result: NDArray[np.float64] = np.array((x, y)) - start
+    return result
 
 
 def backdrop_motion(frames: Floats, shapes: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -104,7 +104,8 @@ def _settled(places: np.ndarray) -> np.ndarray:
     if len(places) < 3:
         return places
     padded = np.concatenate([places[:1], places, places[-1:]])
-    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    result: np.ndarray = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    return result
 
 
 def _motion_of(track: Track, n_frames: int) -> Motion:

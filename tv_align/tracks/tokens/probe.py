@@ -63,7 +63,8 @@ class QuestionProbe(TokenAttention):
     def agree(self, found: Tensor, claimed: Tensor) -> Tensor:
         """Logits `(B, Q, C)` that what was found, `(B, Q, width)`, is each of the claims `(C, n_words)`."""
         fit = found @ self.embed_claimed(claimed).T / math.sqrt(found.shape[-1])
-        return fit + self.lean(claimed).squeeze(-1)
+        result: Tensor = fit + self.lean(claimed).squeeze(-1)
+        return result
 
 
 class QuestionReader(TokenReader):

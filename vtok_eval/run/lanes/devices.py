@@ -47,7 +47,8 @@ def automatic_devices() -> tuple[str, ...]:
         return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_memory = psutil.virtual_memory().available // _BYTES_A_CPU_LANE
-    return ("cpu",) * max(1, min(cores, by_memory, _MOST_CPU_LANES))
+    result: tuple[str, ...] = ("cpu",) * max(1, min(cores, by_memory, _MOST_CPU_LANES))
+    return result
 
 
 def check_devices(devices: Sequence[str], *, mixed_models: Sequence[str] = ()) -> None:

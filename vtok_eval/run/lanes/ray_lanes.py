@@ -207,7 +207,8 @@ def connect(address: str) -> Callable[[], None]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, RuntimeError, ValueError, OSError, SystemExit) as error:
         raise _unreachable(address, _first_line(error)) from error
-    return ray.shutdown
+    result: Callable[[], None] = ray.shutdown
+    return result
 
 
 def _check_address(address: str) -> None:

@@ -153,7 +153,8 @@ def clip_maps(backbone: Backbone, clips: Clips, frames: Sequence[int]) -> Tensor
     """Maps of the chosen frames of every clip: float32 `(B, len(frames), C, gh, gw)`."""
     chosen = clips.frames[:, list(frames)]
     maps = backbone.maps(chosen.flatten(0, 1))
-    return maps.unflatten(0, (len(clips), len(frames))).float()
+    result: Tensor = maps.unflatten(0, (len(clips), len(frames))).float()
+    return result
 
 
 def grid_cells(maps: Tensor, grid: int) -> Tensor:
@@ -162,7 +163,8 @@ def grid_cells(maps: Tensor, grid: int) -> Tensor:
     Cells go row by row from the top left. A map coarser than the grid gives neighbouring cells equal values.
     """
     pooled = torch.nn.functional.adaptive_avg_pool2d(maps.flatten(0, -4), grid)
-    return pooled.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:-3]).contiguous()
+    result: Tensor = pooled.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:-3]).contiguous()
+    return result
 
 
 def state_sha256(named_tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -53,7 +53,8 @@ class EfficientNetLite0(Backbone):
 
     def _forward(self, frames: Tensor) -> Tensor:
         pixels = frames.to(memory_format=torch.channels_last).float().sub_(127).div_(128)
-        return self._trunk(pixels)
+        result: Tensor = self._trunk(pixels)
+        return result
 
 
 class _Trunk(nn.Module):

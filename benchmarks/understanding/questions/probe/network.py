@@ -54,7 +54,8 @@ class ChoiceProbe(TokenAttention):
         return found
 
     def _compared(self, found: Tensor, candidates: Tensor) -> Tensor:
-        return (found * self.embed_candidate(candidates)).sum(dim=-1) / math.sqrt(found.shape[-1])
+        result: Tensor = (found * self.embed_candidate(candidates)).sum(dim=-1) / math.sqrt(found.shape[-1])
+        return result
 
 
 class ChoiceReader(TokenReader):
