@@ -38,7 +38,7 @@ def reproduce(
     ] = None,
     system: Annotated[
         list[str] | None,
-        typer.Option(help="A system that stands for VTok; default: those called vtok. May be repeated."),
+        typer.Option(help="A system to treat as VTok; default: those called vtok. May be repeated."),
     ] = None,
 ) -> None:
     """Hold the paper's claims against what the runs measured: published number, ours, verdict."""

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunReport:
-    """One run as it is, or several as one; with another baseline than the (first) run's where it is named.
+    """One run as it is, or several merged; `baseline` replaces the (first) run's baseline.
 
-    A system that several runs have stands once for each, with the run's folder behind its name.
+    A system in several runs is listed once for each, with the run's folder after its name.
 
     Raises:
         RunFolderError: no run is named, one cannot be read, two folders have one name, or runs were not

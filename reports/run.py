@@ -32,8 +32,8 @@ class Run:
         scores, comparisons: empty where the run is not scored yet.
         scored: whether it is.
         records: the records as columns, with the state of each job.
-        decoded: by benchmark and system, what `decode` changed of the clips, in words; empty of a submission.
-        self_checks: what the run found of its own readers; none of a submission.
+        decoded: by benchmark and system, what `decode` changed in the clips, as text; empty for a submission.
+        self_checks: what the run found of its own readers; none for a submission.
     """
 
     name: str
@@ -61,7 +61,7 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         require_scores: refuse a run that is not scored yet.
 
     Raises:
-        RunFolderError: there is no run, a file of it cannot be read, or it has no scores and must have them.
+        RunFolderError: there is no run, a file of it cannot be read, or it lacks scores that are required.
     """
     from vtok_eval.results.columns import SampleSets
     from vtok_eval.results.decoded_clips import decoded_in_words

@@ -50,7 +50,7 @@ class RunSystem(RunPart):
 
 
 class RunBenchmark(RunPart):
-    """A benchmark of a run. `id` and `name` differ where a suite gives the benchmark an id of its own."""
+    """A benchmark of a run. `id` and `name` differ where a suite gives the benchmark its own id."""
 
     id: str
     name: str

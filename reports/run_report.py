@@ -107,11 +107,11 @@ class BenchmarkReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """Everything that a report shows of one run, or of several as one.
+    """Everything that a report shows of one run, or of several merged runs.
 
-    paths: of the run folders. label: must stand beside every number. benchmarks: those with scores.
+    paths: of the run folders. label: must accompany every number. benchmarks: those with scores.
     columns: the records, and folders: the run folder, by benchmark and system. unfinished: why the numbers
-    are not the run's final ones, in words; empty where they are. run: run.json.
+    are not the run's final ones, as text; empty where they are. run: run.json.
     """
 
     paths: tuple[Path, ...]
@@ -316,7 +316,7 @@ def _unfinished(run: Run) -> Iterator[str]:
 
 
 def _never_entered(jobs: Sequence[JobState], run: RunDocument) -> Iterator[str]:
-    """Jobs that were planned and not begun, as far as the folder tells.
+    """Jobs that were planned but not begun, according to the folder.
 
     run.json does not hold which kinds a benchmark accepts: that a system belongs to a benchmark is concluded
     from another system of its kind that was entered there.

@@ -12,7 +12,7 @@ def parse(text: bytes) -> Any:
     """Parse UTF-8 JSON.
 
     Raises:
-        ValueError: it is no strict JSON, names a key twice in one object, holds a number beyond a double's
+        ValueError: it is not strict JSON, names a key twice in one object, holds a number beyond a double's
             range or an integer of thousands of digits, or is nested too deeply.
     """
     try:

@@ -44,7 +44,7 @@ def write_report(
     baseline: another system than the (first) run's to compare the others with.
 
     Raises:
-        RunFolderError: there is no run, a file of it cannot be read, several cannot stand in one table, no
+        RunFolderError: there is no run, a file of it cannot be read, several cannot share one table, no
             folder is named for the report of several, or it cannot be written.
         UnknownNameError: there is no such baseline.
     """

@@ -51,7 +51,7 @@ class FreeBackbone(Backbone):
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        # As a ViT's tokens lie in memory: the channels of a cell next to each other.
+        # A ViT's memory layout: the channels of a cell are contiguous.
         generator = torch.Generator(device="cpu").manual_seed(0)
         cells = torch.randn(64, 24, 24, self.channels, generator=generator, device="cpu")
         self._maps = cells.to(device).permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
 """Fits the oracle's evidence: `python -m tools.oracle_fit` prints its `INTERCEPT` and `WEIGHTS`.
 
 Loaded by nothing else. It knows the recipes of the clips that it learns from: a chain of detections is a
-shape where most of them lie on one. Clips are of the train and validation splits and of a seed of their own.
+shape if most of them are on one. Clips are from the train and validation splits, with a separate seed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED = 11
 _NEAR = 3.5
 """Pixels that a detection may be off the shape it is of."""
 _MOST = 0.6
-"""Share of a chain's detections that lie on one shape, if the chain is a shape."""
+"""Share of a chain's detections that must be on one shape for the chain to be a shape."""
 
 
 def labelled(

@@ -61,7 +61,7 @@ class About(BaseModel):
     """What the tables say of the run apart from its numbers, `about.json`.
 
     options: of each benchmark, by id. tokens: mean tokens per clip by benchmark and system. measured_on: the
-    machine, versions and revision in words.
+    machine, versions and revision as text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -277,7 +277,7 @@ def _plain(options: Mapping[str, Any]) -> object:
 
 
 def _measured_on(run: RunDocument) -> str:
-    """The last session's device, versions and day, in words."""
+    """The last session's device, versions and day, as text."""
     session = run.sessions[-1]
     machine = session.machine or {}
     device = session.device or "a device that was not recorded"

@@ -2,7 +2,7 @@
 
     python -m tools.reporting_scale --systems 100 --benchmarks 30 --samples 10000
 
-Each system is a run folder of its own, with Parquet records and no journal. The site, and the report of all
+Each system has its own run folder, with Parquet records and no journal. The site, and the report of all
 runs side by side, are each made by a fresh process, so that its peak memory is its own. The answers are made
 up and the scores' intervals are normal approximations: the numbers mean nothing.
 """
@@ -74,7 +74,7 @@ class Cost:
 
 
 def make_runs(folder: Path, size: Size, *, seed: int = 0) -> None:
-    """Write one run folder per system; accuracies lie between 0.4 and 0.8, clips differ in difficulty."""
+    """Write one run folder per system; accuracies are between 0.4 and 0.8, clips differ in difficulty."""
     difficulty = np.random.default_rng([seed, 0]).random((size.benchmarks, size.samples))
     for number in range(size.systems):
         rng = np.random.default_rng([seed, 1, number])

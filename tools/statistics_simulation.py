@@ -33,9 +33,9 @@ SEED = 20261126
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is made up; see the module's docstring.
+    """The simulated setting; see the module's docstring.
 
-    systems: beside the baseline. metrics: in the family. seeds: of training; 0 where nothing is trained.
+    systems: besides the baseline. metrics: in the family. seeds: of training; 0 where nothing is trained.
     seed_sd: standard deviation between the seeds of a system, on the latent scale where noise has 1.
     uneven: the seeds of every fourth system spread three times as much. likeness: share of the clips' latent
     variance that all systems have in common. better: share of the systems that differ from the baseline, by

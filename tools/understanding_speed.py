@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 N_FRAMES, SIZE, SHOWN = 32, 128, 8
-"""Of a clip: frames and pixels of its side as it lies on disk, frames that the model is shown."""
+"""Of a clip: frames and side in pixels on disk, frames that the model is shown."""
 
 _TEMPLATE = (
     "{% for message in messages %}USER: {% for part in message['content'] %}"

@@ -4,7 +4,7 @@ Makes files of 6 and of 60 minutes (640 x 360, H.264 with B-frames, a key frame 
 container. For each, in turn within each repeat: this package (`count_frames`, then `decode`), and a bare PyAV
 loop that is told the presentation times of the frames and seeks to each. Both start without any
 index in memory. Ratios are of CPU time, which a busy machine changes little, and are taken within a repeat.
-Memory is the largest resident size of a process of its own for each file.
+Memory is the largest resident size, measured in a separate process for each file.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vtok_eval.systems import Tokenizer
 
 PAPER_CLIP = 16
-"""The clip length nearest to this one stands in the short table."""
+"""The short table shows the clip length nearest to this one."""
 
 
 @dataclass(frozen=True)

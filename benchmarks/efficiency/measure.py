@@ -44,7 +44,7 @@ def time_encode(tokenizer: Tokenizer, clips: Clips, *, passes: int, device: torc
     seconds = []
     tokens: Tokens | None = None
     for _ in range(passes):
-        tokens = None  # let go of the last pass's tokens first: none of them should fill memory now
+        tokens = None  # release the last pass's tokens first: they must not occupy memory now
         _finish(device)
         start = time.perf_counter()
         tokens = tokenizer.encode(clips)

@@ -35,7 +35,7 @@ class VBench:
     dimensions: names, a text of names with commas, or "all", which runs those that can be run here and that
         the prompts allow.
     mode: "custom" scores every video on every chosen dimension; "standard" expects 5 videos of each of
-        VBench's own prompts and counts those that are not there as failed.
+        VBench's own prompts and counts missing ones as failed.
     prompts: for standard mode, a file like VBench_full_info.json, None taking the package's; in custom mode
         what a generator is given: a text file with a prompt on each line, or a JSON list.
     information: for custom mode, a JSON file with the structured information that some dimensions need.

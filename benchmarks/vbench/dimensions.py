@@ -22,9 +22,9 @@ class WeightFile:
     sha256: of the published file, where its publisher states it.
     member: its name inside the zip archive that `url` is, where it is one.
     package_file: "package:name" of the installed package that ships it, where one does.
-    by_hand: what has to be done to have it, in words, where it cannot be fetched.
+    by_hand: how to get it, as text, if it cannot be fetched.
     elsewhere: where the reference's online mode keeps it; "{torch_hub}", "{hf_hub}" and "{home}" are filled
-        in, a star stands for any one folder.
+        in; a star matches any one folder.
     """
 
     path: str
@@ -42,10 +42,10 @@ class Dimension:
 
     group: which of the two totals it counts to. weight: its weight there.
     low, high: the scores that are normalised to 0 and 1.
-    model: the network, in words. weights: its files. modules: what must be importable besides vbench's own
+    model: the network, as text. weights: its files. modules: what must be importable besides vbench's own
         dependencies.
     decoder: which decoder the reference reads frames with; the two differ on some files.
-    frames, preprocessing, score: the rules, in words.
+    frames, preprocessing, score: the rules, as text.
     least_frames: fewer frames than this have no score.
     custom_prompts: whether the reference lets users bring their own prompts.
     information: the key of the structured information that a prompt must carry, or None.
@@ -370,7 +370,7 @@ def select(names: str | Iterable[str]) -> tuple[Dimension, ...]:
     Each once, in the order of the table.
 
     Raises:
-        UnknownNameError: there is no dimension of such a name.
+        UnknownNameError: there is no dimension with this name.
         ValueError: no name is given.
     """
     given = names.split(",") if isinstance(names, str) else list(names)

@@ -63,7 +63,7 @@ def inspect(dimensions: Iterable[Dimension] = DIMENSIONS, *, hashes: bool = Fals
 
 
 def lines(states: Iterable[DimensionState]) -> list[str]:
-    """The states in words, a line for each dimension and one for each of its files."""
+    """The states as text, one line for each dimension and one for each of its files."""
     said = []
     for state in states:
         said.append(f"{state.dimension.name}: {'ready' if state.not_run is None else state.not_run}")

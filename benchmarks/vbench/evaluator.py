@@ -42,7 +42,7 @@ class Video:
 
 @dataclass
 class VideoScores:
-    """What came of one video, by dimension; a dimension that does not apply to it stands in neither.
+    """One video's result, by dimension; a dimension that does not apply to it is in neither field.
 
     results: its scores. failures: why it has none.
     """

@@ -65,7 +65,7 @@ def package_info_file() -> Path:
 
 
 def read_prompts(path: Path) -> list[Prompt]:
-    """Read a list of prompts in the form of VBench_full_info.json; a text that stands twice is merged.
+    """Read a list of prompts in the form of VBench_full_info.json; repeated texts are merged.
 
     Raises:
         VtokEvalError: it cannot be read or has another form; names the entry.
@@ -91,7 +91,7 @@ def read_prompts(path: Path) -> list[Prompt]:
 def read_information(path: Path) -> dict[str, dict[str, Any]]:
     """Read the structured information of a user's prompts: `{prompt: {dimension: {...}}}`.
 
-    What stands under a dimension is as in `auxiliary_info` of VBench_full_info.json.
+    The entry of a dimension has the form of `auxiliary_info` in VBench_full_info.json.
 
     Raises:
         VtokEvalError: it cannot be read or has another form.
@@ -121,7 +121,7 @@ def asked_for(information: Mapping[str, Any], name: str, key: str | None = None,
 def read_prompt_list(path: Path) -> list[str]:
     """A user's prompts: a text file, one on each line, or a JSON list of texts or of `{"prompt_en": text}`.
 
-    A prompt that stands twice counts once.
+    A repeated prompt counts once.
 
     Raises:
         VtokEvalError: it cannot be read, has another form, or holds no prompt.
@@ -138,7 +138,7 @@ def read_prompt_list(path: Path) -> list[str]:
     for place, entry in enumerate(content):
         found = entry.get("prompt_en", entry.get("prompt")) if isinstance(entry, dict) else entry
         if not isinstance(found, str):
-            raise VtokEvalError(f"{path}: entry {place} is no prompt, and has none under 'prompt_en'")
+            raise VtokEvalError(f"{path}: entry {place} is not a prompt and has none under 'prompt_en'")
         prompts.append(found.strip())
     known = [prompt for prompt in dict.fromkeys(prompts) if prompt]
     if not known:
@@ -165,7 +165,7 @@ def standard(
 ) -> list[Expected]:
     """VBench's standard mode: 5 videos of every prompt (see `wanted_of`), 25 where still ones are filtered.
 
-    A video that is not there is expected all the same, so that it is counted as missing. Videos of other
+    A missing video is still expected, so that it is counted as missing. Videos of other
     prompts, or with a higher index, are not scored, as in the reference.
 
     Raises:
@@ -199,7 +199,7 @@ def custom(
     *,
     forgiving: bool = False,
 ) -> list[Expected]:
-    """The user's own videos, each on every chosen dimension; a file without a prompt stands for its name.
+    """The user's own videos, each on every chosen dimension; the prompt of a file without one is its name.
 
     forgiving: where a prompt lacks what a dimension needs to know, its videos are not scored on it.
 

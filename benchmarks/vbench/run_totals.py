@@ -61,7 +61,7 @@ def of_run(path: Path) -> list[SystemTotals]:
     """The totals of every system that VBench was run on.
 
     Raises:
-        RunFolderError: `path` is no run folder.
+        RunFolderError: `path` is not a run folder.
         VtokEvalError: the run holds no records of VBench.
     """
     folder = RunFolder.open(path)
@@ -73,7 +73,7 @@ def of_run(path: Path) -> list[SystemTotals]:
 
 
 def lines(found: SystemTotals, *, seed: int = 0) -> list[str]:
-    """The dimensions and totals of a system in words; a total that lacks a dimension says which."""
+    """The dimensions and totals of a system as text; a total that lacks a dimension says which."""
     spans = found.intervals(seed=seed)
     said = [f"{found.system}: {len(found.per_video)} videos scored, {found.n_failed} failed"]
     for entry in DIMENSIONS:

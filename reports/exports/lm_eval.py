@@ -22,7 +22,7 @@ def lm_eval_results(run: Path, system: str) -> dict[str, Any]:
     intervals are under `configs`, which lm-eval keeps as it finds it.
 
     Raises:
-        RunFolderError, UnknownNameError: see `measured`; also where the records are not there.
+        RunFolderError, UnknownNameError: see `measured`; also if the records are missing.
     """
     found = measured_system(run, system)
     tasks = {name: _Task(found, name) for name in found.scores}
@@ -80,7 +80,7 @@ class _Task:
         return row
 
     def config(self) -> dict[str, Any]:
-        """The benchmark, its options, and what the numbers need beside them."""
+        """The benchmark, its options, and the notes that its numbers need."""
         entry = self.found.benchmarks[self.benchmark]
         return {
             "task": self.benchmark,

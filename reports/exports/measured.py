@@ -25,7 +25,7 @@ class MeasuredSystem:
 
     @property
     def label(self) -> str:
-        """What must stand wherever a number is shown."""
+        """What must accompany every number that is shown."""
         return self.run.label or "no label: in which setting this was measured is not recorded"
 
 

@@ -1,6 +1,6 @@
-"""Boards: which scores may stand side by side, and which of them are ranked.
+"""Boards: which scores may be compared, and which of them are ranked.
 
-Two scores stand on one board only where everything but the system is equal: the benchmark with its version,
+Two scores are on one board only if everything but the system is equal: the benchmark with its version,
 options and data, the metrics' definitions, the samples themselves, the run's setting, label, seed and limit,
 and, for what depends on it (latency, memory), the machine. What differs in any of these gets its own board.
 """
@@ -56,23 +56,23 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """Its name as it is shown where there is no room for more, with its caveats."""
+        """Its name with its caveats, for places with no room for more."""
         return with_caveats(self.name, self.caveats)
 
     @property
     def control(self) -> bool:
-        """Whether it shows what a number is made of and is no contender."""
+        """Whether it is a control, which shows what a number is made of, and not a contender."""
         return self.system.control
 
 
 @dataclass(frozen=True)
 class Board:
-    """Scores that may stand side by side.
+    """Scores that may be compared.
 
     ranks: (entry's key, metric) -> rank, 1 + the number of contenders that are significantly better.
     pairs: the paired tests of contenders and controls on the headline metrics.
-    silent: metrics that do not tell the systems apart, and therefore rank nobody.
-    untestable: metrics on which no test can tell two contenders apart; they rank nobody either.
+    silent: metrics that do not distinguish the systems and therefore rank none of them.
+    untestable: metrics on which no test can distinguish two contenders; they rank none either.
     """
 
     key: str

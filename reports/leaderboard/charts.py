@@ -41,7 +41,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Label:
-    """A name beside a dot; x and y: where its text begins, on its baseline."""
+    """A name next to a dot; x and y: where its text begins, on its baseline."""
 
     x: float
     y: float
@@ -92,7 +92,7 @@ def scatter(board: Board, metric: Metric) -> Scatter | None:
     bottom, top = _range([score for _, _, score in points], metric)
     counts = [tokens for _, tokens, _ in points if tokens > 0] or [1.0]
     has_zero = any(tokens <= 0 for _, tokens, _ in points)
-    # A logarithmic axis has no 0: systems without tokens stand one step left of the least.
+    # A logarithmic axis has no 0: systems without tokens are drawn one step left of the least.
     zero = math.log2(min(counts)) - 1
     left = (zero if has_zero else zero + 1) - 0.4
     right = math.log2(max(counts)) + 0.4
@@ -134,7 +134,7 @@ def scatter(board: Board, metric: Metric) -> Scatter | None:
 
 
 def _labels(dots: Sequence[Dot]) -> Iterator[Label]:
-    """Names beside their dots where they cover no other name, no dot and no interval."""
+    """Names next to their dots, where they cover no other name, dot or interval."""
     taken = [(dot.x - 6, dot.y - 6, dot.x + 6, dot.y + 6) for dot in dots]
     taken += [(d.x - 1, d.high, d.x + 1, d.low) for d in dots if d.low is not None and d.high is not None]
     for dot in dots:

@@ -1,4 +1,4 @@
-"""The site's data beside its pages: JSON and CSV of everything, and the same as scripts for file://."""
+"""The site's data files: JSON and CSV of everything, and the same as scripts for file://."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def _check_replaceable(out: Path) -> None:
     if not out.is_dir():
         raise RunFolderError(f"{out} is a file; a site needs a folder")
     if not (out / MARKER).exists() and any(out.iterdir()):
-        raise RunFolderError(f"{out} holds something that is no leaderboard; name another folder")
+        raise RunFolderError(f"{out} contains something other than a leaderboard; name another folder")
 
 
 def _load(runs: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
@@ -148,7 +148,7 @@ def _load(runs: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
 
 
 def _replace(out: Path, new: Path) -> None:
-    """Put the new site in the old one's place; a crash in between leaves the old one beside it."""
+    """Put the new site in the old one's place; a crash in between leaves the old one next to it."""
     if not out.exists():
         os.replace(new, out)
         return
@@ -205,7 +205,7 @@ class _Pages:
         self.views = {board.key: board_view(board) for board in boards}
         self.environment = _environment()
         self.left_out = [
-            # Where the runs lay on the machine that built the site is nobody's business.
+            # The runs' paths on the machine that built the site are private.
             {
                 "name": visible(entry.path.name),
                 "reason": visible(entry.reason.replace(str(entry.path), entry.path.name))[:600],
@@ -284,7 +284,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # as_json escapes <, > and &: what it gives cannot end the script element that it stands in.
+    # as_json escapes <, > and &: its output cannot end the script element that contains it.
     environment.filters["as_json"] = lambda content: Markup(as_json(content))
     return environment
 
@@ -357,7 +357,7 @@ def _on_board(view: Mapping[str, Any], board: Board, entry: Entry) -> dict[str, 
 
 
 def _difference(pair: Pair | None, entry: Entry, metric: Metric) -> str:
-    """The entry minus the other system of the pair, in words."""
+    """The entry minus the other system of the pair, as text."""
     if pair is None:
         return MISSING
     sign = 1.0 if pair.a == entry.key else -1.0

@@ -32,7 +32,7 @@ class Source:
     sha256: str | None = None
 
     def unfinished(self) -> Iterator[str]:
-        """Why the run's numbers are not final, in words."""
+        """Why the run's numbers are not final, as text."""
         open_jobs = [job for job in self.run.records.states if not job.done]
         if open_jobs:
             yield f"{len(open_jobs)} of its jobs are open, the first is {open_jobs[0].id}"
@@ -41,7 +41,7 @@ class Source:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The run folders and submissions that lie in `folder`, by name; half-written run folders too.
+    """The run folders and submissions in `folder`, by name; half-written run folders too.
 
     Raises:
         RunFolderError: there is no such folder, or no run in it.
@@ -107,7 +107,7 @@ def _from_submission(path: Path, sets: SampleSets) -> Source:
 
 def _from_folder(path: Path, sets: SampleSets) -> Source:
     run = read_run(path, sets, require_scores=True)
-    # Its texts will stand on pages for others: they keep to the same limits as a submission's.
+    # Its texts are published on pages: the same limits apply as to a submission's.
     content = known_part(RunFolder.open(path).run())
     try:
         document = SubmittedRun.model_validate(content)

@@ -64,7 +64,7 @@ def metric_view(board: Board, metric: Metric) -> dict[str, Any]:
 
 
 def why_unranked(board: Board, metric: Metric) -> str:
-    """Why a metric ranks nobody; empty where it ranks."""
+    """Why a metric ranks no system; empty if it ranks them."""
     if metric.higher_is_better is None:
         return "neither end is better"
     if len(board.contenders()) < 2:
@@ -226,7 +226,7 @@ def session_facts(session: Session) -> list[tuple[str, str]]:
 
 
 def notes(description: Mapping[str, Any]) -> list[str]:
-    """What a benchmark wants said beside its numbers."""
+    """The notes that a benchmark wants shown with its numbers."""
     found = description.get("notes") or []
     listed = found if isinstance(found, list) else [found]
     return [visible(str(note))[:MAX_NOTE] for note in listed[:MAX_NOTES]]

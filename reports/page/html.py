@@ -18,7 +18,7 @@ from reports.text.headline import headline, how_to_read
 from reports.text.notes import status_notes, table_notes
 
 MOST_FAILURES = 200
-"""Failed samples listed on the page; the rest are counted there and stand in samples.parquet."""
+"""Failed samples listed on the page; the rest are counted there and are in samples.parquet."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ MAX_SYSTEMS = 8
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of the picture stand, in inches but for names (characters) and legend_columns.
+    """Positions of the picture's parts, in inches except names (characters) and legend_columns.
 
     row: each system of a metric's row; gap: between metrics; left: of the axes.
     """
@@ -56,7 +56,7 @@ COLUMN = Layout(width=COLUMN_WIDTH, row=0.085, gap=0.09, left=1.12, names=17, le
 
 def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     """The picture; None where there are fewer than two measured fractions, or no system to show."""
-    # What is neither better nor worse at either end (a judge's own rates) is no score of a system.
+    # What is neither better nor worse at either end (a judge's own rates) is not a score of a system.
     metrics = [m for m in benchmark.details if m.unit == "fraction" and m.higher_is_better is not None]
     systems, choice = shown_systems(benchmark, baseline=report.baseline)
     if len(metrics) < 2 or not systems:
@@ -72,14 +72,14 @@ def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
 
 
 def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[Sequence[RunSystem], str]:
-    """At most `MAX_SYSTEMS` systems, and how they were chosen, in words.
+    """At most `MAX_SYSTEMS` systems, and how they were chosen, as text.
 
     Those with the baseline's token budget where there are at least two, the only ones that compare like with
     like; else the contenders, in the run's order.
     """
     equal = benchmark.at_budget_of(baseline) if baseline is not None else ()
     if len(equal) > 1:
-        # The baseline last but always there, so that the others stand above it.
+        # The baseline is always shown, last, so that the others are above it.
         others = [system for system in equal if system.name != baseline][: MAX_SYSTEMS - 1]
         own = [system for system in equal if system.name == baseline]
         tokens = [benchmark.tokens[system.name] for system in (*others, *own)]

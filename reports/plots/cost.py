@@ -249,7 +249,7 @@ def _axes(theme: Theme, label: str, *, n_entries: int) -> tuple[Figure, Axes]:
 
 
 def _equal_curves(curves: Sequence[Curve]) -> list[list[Curve]]:
-    """Curves in groups that lie on each other, so that each is drawn, and named, once."""
+    """Groups of coinciding curves, so that each group is drawn and named once."""
     groups: dict[tuple[tuple[int, float], ...], list[Curve]] = {}
     for curve in curves:
         groups.setdefault(tuple(zip(curve.scores, curve.values(), strict=True)), []).append(curve)
@@ -257,7 +257,7 @@ def _equal_curves(curves: Sequence[Curve]) -> list[list[Curve]]:
 
 
 def _powers_of_two(axes: Axes, lengths: Sequence[int], values: Sequence[float]) -> None:
-    """Both axes logarithmic, with plain numbers; 0 stands on a short linear stretch at the foot."""
+    """Both axes logarithmic, with plain numbers; 0 is on a short linear stretch at the foot."""
     axes.set_xscale("log", base=2)
     axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
     axes.minorticks_off()
@@ -285,7 +285,7 @@ def _log_tokens(axes: Axes, which: str, values: Sequence[float]) -> None:
 
 
 def _legend(axes: Axes, entries: Sequence[tuple[str, Artist]], theme: Theme) -> None:
-    """Names beside the axes, the largest last value first, as the lines end; in a column above them."""
+    """Names next to the axes, in the order of the lines' ends, largest first; in a column, above them."""
     import textwrap
 
     place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "labelspacing": 0.7}
@@ -347,7 +347,7 @@ def _draw_cost(
 
 
 def _beside(points: Sequence[Point]) -> dict[str, float]:
-    """Where on the axis of tokens each point stands: near-equal counts side by side."""
+    """Each point's position on the axis of tokens: near-equal counts side by side."""
     places = side_by_side({point.system.name: math.log2(point.tokens.value or 1.0) for point in points})
     return {name: 2.0**place for name, place in places.items()}
 

@@ -40,7 +40,7 @@ FRONTIER_EXPLAINED = "Wide grey line: the best contender within each budget."
 MOST_NAMES = 24
 """Points of a panel that all get their names; of more, a picture's data holds the rest."""
 ZERO_BEFORE = 1.6
-"""Doublings by which no tokens at all stand left of the fewest tokens."""
+"""How far left of the fewest tokens "no tokens" is drawn, in doublings."""
 
 
 def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
@@ -228,9 +228,9 @@ def _worth_naming(points: Sequence[tuple[RunSystem, float, Score]], metric: Metr
 
 
 def _places(tokens: Mapping[str, float]) -> dict[str, float]:
-    """Where on the axis each system stands: log2 of its tokens, near-equal ones side by side.
+    """Each system's position on the axis: log2 of its tokens, near-equal ones side by side.
 
-    No tokens at all stand left of everything else.
+    A system without tokens is left of all others.
     """
     least = min((count for count in tokens.values() if count > 0), default=1.0)
     return side_by_side({name: _log(count, least) for name, count in tokens.items()})

@@ -1,10 +1,10 @@
-"""Reconstruction sheets: frames that a benchmark kept of what a system decodes, beside the clip's own.
+"""Reconstruction sheets: frames that a system decoded, next to the clip's own.
 
 The contract: a job's artifacts hold `reconstructions/sheet.json`, strict JSON of the form
 {"rows": [{"title": "decoded", "clip": "clip 3", "frames": ["a.png", "b.png"]}, ...], "alt": "what is to be
-seen"}, and beside it the PNG files that it names, all frames of one size. Where every row names its clip, the
-sheets of a benchmark's systems become one picture: clips side by side, systems below one another, and what is
-the same in all of them once.
+seen"}, and next to it the PNG files that it names, all frames of one size. If every row names its clip,
+the sheets of a benchmark's systems become one picture: clips side by side, systems below one another, and
+what is the same in all of them once.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SheetRow(BaseModel):
     def _in_the_folder(cls, names: list[str]) -> list[str]:
         for name in names:
             if Path(name).name != name or not name.endswith(".png"):
-                raise ValueError(f"{name!r} is no name of a PNG file in the sheet's folder")
+                raise ValueError(f"{name!r} is not the name of a PNG file in the sheet's folder")
         return names
 
 

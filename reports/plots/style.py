@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PNG_DPI = 200
 SMALL = 7.0
-"""Points; the size of labels beside points and of the line below a picture."""
+"""Points; the size of labels next to points and of the line below a picture."""
 COLUMN_WIDTH = 3.3
 """Inches of a paper's column."""
 MOST_LABEL_LINES = 8
@@ -67,7 +67,7 @@ MARKERS = {"vtok": "DsPXd", "frames": "o^v<>hp8", "other": "*HdpX"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: how it is drawn in a theme, what it shows in words, and the numbers it shows."""
+    """A picture: how it is drawn in a theme, what it shows as text, and the numbers it shows."""
 
     name: str
     title: str
@@ -182,7 +182,7 @@ def _label_lines(label: str, width: float) -> list[str]:
 
 
 def write_label(figure: Figure, label: str, theme: Theme) -> None:
-    """Write the run's label along the lower edge; what finds no room stands in the picture's data."""
+    """Write the run's label along the lower edge; what does not fit is in the picture's data."""
     figure.text(
         0.06 / figure.get_figwidth(),
         0.04 / figure.get_figheight(),

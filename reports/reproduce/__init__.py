@@ -1,1 +1,1 @@
-"""The paper's claims beside what our runs measured, and what may be concluded."""
+"""The paper's claims, what our runs measured, and what may be concluded."""

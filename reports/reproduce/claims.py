@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class Kind(StrEnum):
-    """How a claim is held against a run."""
+    """How a claim is compared with a run."""
 
     DIFFERENCE = "difference"
     """VTok minus frame sampling, on a metric."""
@@ -27,8 +27,8 @@ class Claim(BaseModel):
     """One claim.
 
     published: as a fraction; None where the claim has no number. published_text: as the paper writes it.
-    place: where it stands. benchmark: the names of those it can be measured on. metrics: of these, the first
-    that a run has; empty: the headline metric.
+    place: where in the paper it is. benchmark: names of benchmarks it can be measured on. metrics: of these,
+    the first that a run has; empty: the headline metric.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

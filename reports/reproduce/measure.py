@@ -27,9 +27,9 @@ PAPER_STRIDE = 6
 
 @dataclass(frozen=True)
 class Row:
-    """A claim held against one system of one run, or against nothing.
+    """A claim compared with one system of one run, or with nothing.
 
-    value, interval: ours as text. where: the setting it was measured in, in words.
+    value, interval: ours as text. where: the setting it was measured in, as text.
     """
 
     claim: Claim
@@ -46,10 +46,10 @@ class Row:
 def rows(
     claims: Sequence[Claim], reports: Sequence[RunReport], *, systems: Collection[str] = ()
 ) -> list[Row]:
-    """Each claim's rows, in the claims' order: every system of every run that it can be held against.
+    """Each claim's rows, in the claims' order: every system of every run that it can be compared with.
 
-    systems: names of those that stand for VTok; default: those whose spec or name begins with "vtok".
-    Controls stand for nothing. A claim that no run measured has one row that says so.
+    systems: names of those to treat as VTok; default: those whose spec or name begins with "vtok".
+    Controls are never treated as VTok. A claim that no run measured has one row that says so.
     """
     found = []
     for claim in claims:
@@ -180,7 +180,7 @@ def _where(
     base: RunSystem | None = None,
     about: str = "",
 ) -> str:
-    """The setting in words: benchmark, metric, systems with their tokens, samples, the run's label."""
+    """The setting as text: benchmark, metric, systems with their tokens, samples, the run's label."""
     subject = _with_tokens(benchmark, system)
     if base is not None:
         subject += f" minus {_with_tokens(benchmark, base)}"

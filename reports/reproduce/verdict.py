@@ -17,7 +17,7 @@ class Verdict(StrEnum):
     """What may be concluded."""
 
     WITHIN = "agrees within the interval"
-    """Of the paper's setting alone: the published number lies in our interval."""
+    """Of the paper's setting alone: the published number is in our interval."""
     SIGN = "agrees in sign"
     """The paired test shows a difference in the claimed direction; its size is not compared, or differs."""
     UNDECIDED = "no sign shown"
@@ -50,7 +50,7 @@ class Measured:
 
 
 def judge(claim: Claim, measured: Measured | None) -> tuple[Verdict, str]:
-    """The verdict and its reason in words.
+    """The verdict and its reason as text.
 
     A model with random weights, or a stand-in, never agrees with anything. A re-creation and any setting but
     the paper's can agree or disagree in sign, since the direction is what they share with the paper, but
@@ -90,20 +90,20 @@ def _level(claim: Claim, measured: Measured, *, same_setting: bool) -> tuple[Ver
     if not same_setting:
         return Verdict.NOT_MEASURED, "a level of another setting can neither confirm nor refute it"
     if _holds(measured, claim.published):
-        return Verdict.WITHIN, "the published number lies in our interval"
-    return Verdict.DISAGREES, "the published number lies outside our interval"
+        return Verdict.WITHIN, "the published number is in our interval"
+    return Verdict.DISAGREES, "the published number is outside our interval"
 
 
 def _difference(claim: Claim, measured: Measured, *, same_setting: bool) -> tuple[Verdict, str]:
     if same_setting and _holds(measured, claim.published):
-        return Verdict.WITHIN, "the published number lies in our interval"
+        return Verdict.WITHIN, "the published number is in our interval"
     shown = measured.p is not None and measured.p < ALPHA and not _holds(measured, 0.0)
     if shown:
         if (measured.value or 0.0) > 0:
             return Verdict.SIGN, _of_size(claim, same_setting=same_setting)
         return Verdict.DISAGREES, "the difference has the other sign"
     if same_setting and claim.published is not None:
-        return Verdict.DISAGREES, "the published number lies outside our interval, which holds 0"
+        return Verdict.DISAGREES, "the published number is outside our interval, which holds 0"
     return Verdict.UNDECIDED, "the paired test shows no difference"
 
 

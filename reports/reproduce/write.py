@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HOW_TO_READ = (
-    "Agrees within the interval: measured in the paper's own setting, and the published number lies in our "
+    "Agrees within the interval: measured in the paper's own setting, and the published number is in our "
     "95 % interval (or tokens were counted and are equal).",
     "Agrees in sign: a paired test shows a difference in the claimed direction; from another setting or a "
     "re-creation that is all that can be said, and it says nothing about the size.",
@@ -87,7 +87,7 @@ def write_reproduce(found: Sequence[Row], runs: Sequence[Path], out: Path | None
 
 
 def grid(found: Sequence[Row]) -> Grid:
-    """Claims as rows; a claim's text stands once, before the first of its rows."""
+    """Claims as rows; a claim's text is shown once, before the first of its rows."""
     columns = ("Claim", "Published", "Where", "Ours, with 95 % interval", "Measured in", "Verdict")
     lines = []
     last = None
@@ -118,7 +118,7 @@ def as_latex(claims: Claims, found: Sequence[Row]) -> str:
     """A table* environment; needs booktabs."""
     table = latex_table(
         grid(found),
-        caption=f"Claims of {claims.paper}, beside our runs. {' '.join(HOW_TO_READ)}",
+        caption=f"Claims of {claims.paper} and our runs. {' '.join(HOW_TO_READ)}",
         label="tab:reproduce",
         column_format="p{.16\\textwidth}p{.07\\textwidth}p{.13\\textwidth}p{.13\\textwidth}p{.24\\textwidth}"
         "p{.16\\textwidth}",

@@ -77,7 +77,7 @@ def read_archive(path: Path) -> Unpacked:
     is unpacked is counted as it comes, whatever the archive declares.
 
     Raises:
-        SubmissionError: it is no such archive; names what is wrong with it.
+        SubmissionError: it is not such an archive; names what is wrong with it.
     """
     try:
         with path.open("rb") as file:

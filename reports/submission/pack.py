@@ -40,7 +40,7 @@ def submit(
     Left out: what the benchmarks kept (artifacts), the report, and the path of the folder that the run was
     started in, which says nothing about the numbers and may name a person.
 
-    out: default NAME.vtok-run.zip beside the run folder. links: (title, http or https address) of pages
+    out: default NAME.vtok-run.zip next to the run folder. links: (title, http or https address) of pages
     about the systems. The same run gives the same bytes with one version of zlib.
 
     Raises:

@@ -73,7 +73,7 @@ def verify(file: Path) -> Verified:
 
     Checked, in this order: sizes and entries of the archive (before anything is unpacked); sizes and SHA-256
     of each file against the manifest; every key and type; that jobs, systems and benchmarks are those of the
-    run and every sample stands once; scores and comparisons, computed again from the records.
+    run and every sample occurs once; scores and comparisons, computed again from the records.
 
     Raises:
         SubmissionError: one line that names the file and what is wrong.
@@ -154,7 +154,7 @@ def _check_hashes(manifest: Manifest, files: Mapping[str, bytes]) -> None:
 
 
 def _check_names(run: SubmittedRun, manifest: Manifest) -> None:
-    """Raises SubmissionError where names stand twice, or a job is not of this run."""
+    """Raises SubmissionError if a name is repeated or a job is not in this run."""
     systems = _once("system", [entry.name for entry in run.systems])
     benchmarks = _once("benchmark", [entry.id for entry in run.benchmarks])
     _once("job", [job.id for job in manifest.jobs])

@@ -45,7 +45,7 @@ class GridCell:
 
     @property
     def width(self) -> int:
-        """Characters, with the mark that stands for bold or underlined in plain text."""
+        """Characters, with the mark for bold or underlined in plain text."""
         return len(self.text) + (self.bold or self.underlined)
 
 
@@ -59,7 +59,7 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table. lead: how many columns from the left stand in every part that `parts` makes."""
+    """A table. lead: how many columns from the left are repeated in every part that `parts` makes."""
 
     columns: tuple[str, ...]
     rows: tuple[GridRow, ...]

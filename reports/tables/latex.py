@@ -71,7 +71,7 @@ def latex(report: RunReport, budget: Mapping[str, BudgetTables] | None = None) -
 def latex_text(text: str) -> str:
     """Text as LaTeX prints it in any font encoding, with every special character escaped.
 
-    Accented letters lose their accents and other letters beyond ASCII stand as their code points: a plain
+    Accented letters lose their accents and other letters beyond ASCII become their code points: plain
     pdflatex has no glyphs for most of them.
     """
     escaped = "".join(_latex_character(character) for character in " ".join(text.split()))
@@ -128,7 +128,7 @@ def _caption(what: str, report: RunReport) -> str:
 
 
 def _tables(grid: Grid, *, caption: str, notes: str, label: str) -> list[str]:
-    """The grid as one table or more; what is said of all stands under the first."""
+    """The grid as one table or more; notes about all of it are under the first."""
     parts = list(grid.parts(width=LINE_WIDTH, gap=2))
     if len(parts) == 1:
         return [latex_table(grid, caption=f"{caption} {notes}".strip(), label=label)]

@@ -46,7 +46,7 @@ def _said_of(benchmarks: Sequence[str], note: str) -> str:
 
 
 def _with_stars(note: str) -> str:
-    """The note as plain text needs it, where a star stands for bold and ² for underlined."""
+    """The note for plain text, where a star marks bold and ² underlined."""
     starred = note.replace("Bold:", "With a star:").replace("is bold", "has a star")
     return starred.replace("Underlined:", "With ²:")
 

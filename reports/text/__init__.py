@@ -1,1 +1,1 @@
-"""What a report says in words: the headline finding, notes, caveats, and how numbers are written."""
+"""The text of a report: the headline finding, notes, caveats, and how numbers are written."""

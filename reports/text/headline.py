@@ -20,7 +20,7 @@ from reports.text.wording import (
 from vtok_eval.results.records import Comparison, Metric
 
 MOST_BENCHMARKS = 6
-"""More would be a list that nobody reads; the tables have them all."""
+"""More would be too long to read; the tables have them all."""
 
 
 def headline(report: RunReport) -> tuple[str, ...]:

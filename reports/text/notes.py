@@ -1,4 +1,4 @@
-"""What must be said beside the numbers: whether the run is finished, and how its tables are read."""
+"""Notes that must accompany the numbers: whether the run is finished, and how its tables are read."""
 
 from __future__ import annotations
 

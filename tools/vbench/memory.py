@@ -1,9 +1,9 @@
-"""How much memory each of VBench's dimensions takes for a video of a size, each in a process of its own.
+"""Memory that each VBench dimension needs for a video of a given size, each in its own process.
 
     python -m tools.vbench.memory [--height 1080 --width 1920 --frames 9 --fps 8] [DIMENSION ...]
 
-Weights are random and of full size. RAFT iterates twice instead of 20 times, which takes as much memory. On
-Linux; on a GPU it is the device's memory that is measured as well.
+Weights are random and of full size. RAFT iterates twice instead of 20 times, which takes as much memory.
+Runs on Linux; on a GPU the device's memory is measured as well.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Random weights in the files and layouts of VBench's checkpoints, to run it where no real one can be had.
+"""Random weights in the files and layouts of VBench's checkpoints, to run it without the real ones.
 
-What is computed with them is no score: only that two programs agree, or how long they take, means anything.
+Their outputs are not scores: they show only whether two programs agree and how long they take.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _write_dino(root: Path, torch_home: Path, sizes: Sizes) -> None:
     hubconf.write_text(_HUBCONF.format(width=width, depth=depth, heads=width // 64))
     model = torch.hub.load(str(hubconf.parent), "dino_vitb16", source="local", pretrained=False)
     _sharpen(model, sizes.sharpness)
-    # The reference wants the file in its own folder, and then reads the one that torch.hub keeps.
+    # The reference requires the file in its own folder but reads torch.hub's copy.
     for path in (root / table.DINO.path, torch_home / "hub/checkpoints/dino_vitbase16_pretrain.pth"):
         _save(path, model.state_dict())
 

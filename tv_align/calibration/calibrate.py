@@ -24,7 +24,7 @@ class _Judged:
 def calibrate(
     judge: Judge, items: Sequence[ControlItem], *, control_set: str, progress: bool = False
 ) -> Calibration:
-    """The judge's errors on a control set; what cannot be loaded or judged is listed, and is no error.
+    """The judge's errors on a control set; what cannot be loaded or judged is listed and is not an error.
 
     control_set: its name, for tables. progress: show a bar.
 

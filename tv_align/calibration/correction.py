@@ -60,11 +60,11 @@ def corrected_scores(records: Sequence[Record], calibration: Calibration) -> lis
 
     Of the questions that expect yes, the share answered yes is corrected by the judge's rates of saying yes;
     of those that expect no, likewise; the accuracy is their mean, as every prompt has as many of each. A
-    failed video is wrong for certain, whatever the judge. Intervals: percentiles over resampled prompts
+    failed video is certainly wrong, whatever the judge. Intervals: percentiles over resampled prompts
     (clusters), resampled training seeds where there are several and, independently, judge's rates drawn from
     their Jeffreys posteriors, so that they hold all these errors. Where every prompt is right, or every one
-    wrong, resampling would say that nothing can vary: there the interval reaches at least as far as the exact
-    one of so many prompts (Clopper-Pearson).
+    wrong, resampling would show no variation: there the interval is at least as wide as the exact one of so
+    many prompts (Clopper-Pearson).
 
     It supposes that the judge errs on these videos as it does on the control set.
     """

@@ -1,4 +1,4 @@
-"""The control judge that agrees with everything: what a score means must be read beside what it gets."""
+"""The control judge that agrees with everything: read every score against the score that it gives."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class EndpointJudge:
         return [_verdict(cast("reply.Reply", each)) for each in replies]
 
     def describe(self) -> Description:
-        """Server, model, frames and instruction; which version has answered stands with each verdict."""
+        """Server, model, frames and instruction; each verdict records the version that answered."""
         return self._asked.describe().with_facts({"instruction": INSTRUCTION, "version": 1})
 
 

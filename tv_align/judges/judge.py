@@ -35,10 +35,10 @@ class Verdict:
 class Judge(Protocol):
     """Answers questions about clips. A judge never sees the prompt or which answer is expected.
 
-    name: as in the registry; stands in records and reports.
+    name: as in the registry; shown in records and reports.
     concurrency: how many clips it may be asked about at once, from as many threads; 1 for one at a time.
     A judge that asks a server or people has an attribute `calibrated_by_runs` that is False: a run then does
-    not calibrate it by asking about 400 clips of its own.
+    not calibrate it by asking about 400 rendered clips.
     """
 
     name: str

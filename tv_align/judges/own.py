@@ -1,4 +1,4 @@
-"""A judge of the user's own: found in a file or module, held to the protocol, told apart in provenance."""
+"""A user's own judge: loaded from a file or module, checked against the protocol, named in provenance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vtok_eval.specs.user_code import load_user_class
 
 
 class OwnJudge:
-    """Hands clips and questions to a user's object, of which only the method `judge` is asked for.
+    """Hands clips and questions to a user's object, which needs only the method `judge`.
 
     Its attributes `name` (else its class's name), `concurrency` (else 1), `calibrated_by_runs` (else True)
     and `describe()` (else nothing) are taken where it has them.

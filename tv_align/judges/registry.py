@@ -35,7 +35,7 @@ def build_judge(spec: str) -> Judge:
     Raises:
         UnknownNameError: there is no such judge, or it has no such option; names the nearest.
         SpecError: the spec cannot be read, or an option's value is refused.
-        MissingDependencyError: the judge needs a package or weights that are not there.
+        MissingDependencyError: the judge needs a package or weights that are missing.
     """
     name, _, argument = spec.strip().partition(":")
     make = JUDGES.resolve(name) if name in JUDGES else None

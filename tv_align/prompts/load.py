@@ -98,10 +98,10 @@ def _suite(paths: Sequence[Traversable | Path]) -> PromptSuite:
 
 
 def _syntax_tree(path: Traversable | Path, text: str) -> yaml.Node:
-    """The file's nodes with their lines. JSON is read as YAML here, in which a tab may not stand for a space.
+    """The file's nodes with their lines. JSON is read as YAML here, in which a tab may not replace a space.
 
     Raises:
-        SpecError: the syntax is wrong, or a key stands twice.
+        SpecError: the syntax is wrong, or a key is repeated.
     """
     is_json = _is_json(path)
     if is_json:

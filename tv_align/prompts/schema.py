@@ -71,7 +71,7 @@ class PromptEntry(_Strict):
 class PromptFile(_Strict):
     """One file: prompts of one category of a suite.
 
-    suite: the suite's name; stands wherever a number of it appears. version: raised when a prompt, question
+    suite: the suite's name; shown with each of its numbers. version: raised when a prompt, question
     or answer changes. source: where the sentences come from.
     """
 

@@ -36,7 +36,7 @@ def _prompt(file: PromptFile, number: int) -> Prompt:
         Question(id=f"{entry.id}/{_short_hash(text)}", text=text, answer=answer)
         for text, answer in entry.questions.items()
     ]
-    # Writers put the true ones first; by their hash they stand in an order that gives nothing away.
+    # Writers put the true ones first; the order by hash does not reveal the answers.
     ordered = tuple(sorted(questions, key=lambda question: question.id))
     return Prompt(entry.id, entry.text, file.category, entry.level, ordered)
 

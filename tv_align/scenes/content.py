@@ -1,4 +1,4 @@
-"""What sentences and questions can say of a scene: its shapes, where they plainly stand, what happens."""
+"""What sentences and questions can say of a scene: its shapes, their clear positions, what happens."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_untouched(item: SceneObject) -> bool:
 
 
 def clear_relations(scene: Scene, one: int, other: int) -> list[str]:
-    """The relations in which one shape stands clearly to another in every frame."""
+    """The relations that one shape clearly has to another in every frame."""
     places = [(scene.position(one, time), scene.position(other, time)) for time in _STEPS]
     dx = np.array([first[0] - second[0] for first, second in places])
     dy = np.array([first[1] - second[1] for first, second in places])

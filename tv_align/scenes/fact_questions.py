@@ -68,7 +68,7 @@ class HasColour:
 
 @dataclass(frozen=True)
 class Stands:
-    """That one shape stands in a relation (a key of `RELATIONS`) to another all through the clip."""
+    """That one shape has a relation (a key of `RELATIONS`) to another throughout the clip."""
 
     kind: Kind
     relation: str
@@ -93,7 +93,7 @@ class SetsOut:
 
 @dataclass(frozen=True)
 class Moves:
-    """That this shape is the one that moves."""
+    """That this shape is the moving one."""
 
     kind: Kind
 

@@ -36,7 +36,7 @@ class SeenShape:
 class Observation:
     """A whole clip.
 
-    mover: index in `shapes` of the one that moves, None where none does. path, direction, speed: of its
+    mover: index in `shapes` of the moving one, None if none moves. path, direction, speed: of its
     motion, words of the vocabulary; the latter two are None on a circle. turns_at: time of the turn, back and
     forth only.
     camera: one of `CAMERA_MOTIONS`.

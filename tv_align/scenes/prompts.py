@@ -61,10 +61,10 @@ def scenes_suite(*, split: str = SPLIT, seed: int = SEED, per_level: int = PER_L
 def scene_prompts(
     *, split: str = SPLIT, seed: int = SEED, per_level: int = PER_LEVEL
 ) -> tuple[ScenePrompt, ...]:
-    """`per_level` prompts of each level of each category, each with a scene of its own, in a fixed order.
+    """`per_level` prompts of each level of each category, each with its own scene, in a fixed order.
 
-    Each category and level goes through scenes of its own, so that what else a scene could serve has no say
-    in which are taken. A scene is passed over where its sentence is taken already, or where its facts would
+    Each category and level draws its own scenes, so that other uses of a scene do not affect which are
+    taken. A scene is passed over where its sentence is taken already, or where its facts would
     make a word more than once more frequent in the category's true facts than in its false ones, or the other
     way round: so no word of a question tells its answer.
 

@@ -30,7 +30,7 @@ from vtok_eval.scenes.vocabulary import OPPOSITE
 
 
 def holds(fact: Fact, seen: Observation) -> bool:
-    """Whether the clip shows the fact; a fact about a shape that is not there does not hold."""
+    """Whether the clip shows the fact; a fact about an absent shape does not hold."""
     match fact:
         case Count(number):
             return _usual_number(seen) == number

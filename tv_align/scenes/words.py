@@ -69,7 +69,7 @@ class QuestionWords:
     """A fact's words, all of `VOCABULARY`, in two parts.
 
     asked: what the question is about ("which colour has the star?"). claimed: the answer that it proposes
-    ("red"). In both stand the fact's name and each word twice, with its place and without, so that "left" is
+    ("red"). Both contain the fact's name and each word twice, with its place and without, so that "left" is
     one word to all facts that have it. Two facts have the same words only if they are the same fact.
     """
 
@@ -90,10 +90,10 @@ def words_of(fact: Fact) -> QuestionWords:
 
 
 def telling_words(true: Sequence[Fact], false: Sequence[Fact]) -> Counter[str]:
-    """How much more often each word stands at its place in the true facts than in the false ones.
+    """How much more often each word is at its place in the true facts than in the false ones.
 
     Words for a shape's colour and form are left out where they name a shape: any shape is as likely to be
-    named by either. Words that stand in both as often are not there.
+    named by either. Words that are equally frequent in both are omitted.
     """
     difference: Counter[str] = Counter()
     for facts, sign in ((true, 1), (false, -1)):

@@ -47,7 +47,7 @@ class JudgedPrompts:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """The given one, else the one that is measured here: once for each judge, see `calibration_of`."""
+        """The given one, else the one measured here: once for each judge, see `calibration_of`."""
         return calibration_of(self.judge) if self.by_run else self.given
 
     @property
@@ -67,7 +67,7 @@ class JudgedPrompts:
 
         Raises:
             SpecError, UnknownNameError: the judge names nothing, or the calibration cannot be read.
-            MissingDependencyError: the judge needs a package or weights that are not there.
+            MissingDependencyError: the judge needs a package or weights that are missing.
             SpecError: the calibration is of another judge, or of this one with other options.
             SuiteError: the judge does not understand the questions, or is near chance in every category.
         """
@@ -113,7 +113,7 @@ class JudgedPrompts:
         return JudgeEvaluator(self.judge, self.prompts, unscored=self.unscored)
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
-        """With a calibration: question accuracies corrected for the judge's errors, beside its rates."""
+        """With a calibration: question accuracies corrected for the judge's errors, with its rates."""
         return [] if self.calibration is None else derived_scores(records, self.calibration, label=label)
 
     def caveats(self) -> tuple[Caveat, ...]:

@@ -109,7 +109,7 @@ class QuestionAnswering:
         """Headlines, groupings and the rate of unread answers, of the questions in the data's folder.
 
         Raises:
-            MissingDependencyError: the data are not there; says what to fetch.
+            MissingDependencyError: the data are missing; says what to fetch.
             DataError: they are not what the description says.
         """
         return self._metric_set.metrics()
@@ -135,7 +135,7 @@ class QuestionAnswering:
         """Extract clips from archives where needed; train a tokenizer's probes.
 
         Raises:
-            MissingDependencyError: the sentence encoder is not there.
+            MissingDependencyError: the sentence encoder is missing.
             TokenizerError: the tokenizer fails on every training clip, or breaks the protocol as a whole.
         """
         from benchmarks.understanding.questions.answering.evaluator import QuestionEvaluator
@@ -287,7 +287,7 @@ class QuestionAnswering:
         try:
             self._loaded.library.unpack(self._loaded.sources.values())
         except VideoError as error:
-            # Each clip that is not there now tries again by itself, and fails by itself.
+            # Each clip that is still missing is tried again, and fails, individually.
             log.warning("%s: %s", self.name, error)
 
     def _table_files(self) -> list[Path]:

@@ -141,7 +141,7 @@ class Task(_Part):
 
 
 class Join(_Part):
-    """Another table whose columns are added to each row, where they are not there already.
+    """Another table whose columns are added to each row that lacks them.
 
     match: a template over the row's columns, such as "{question_id}"; the row joined is the one whose column
     `key` has that value. unless: rows that have this column already are not joined. peer_rows: lmms-eval
@@ -176,10 +176,10 @@ class Table(_Part):
 
 
 class Videos(_Part):
-    """Where clips lie, relative to the data's folder.
+    """Where clips are, relative to the data's folder.
 
-    folders: looked through in order ("." is the folder itself); a table's own come first. suffixes: tried
-    after the name as it stands. prefix: what files have before the name in the table.
+    folders: searched in order ("." is the folder itself); a table's own come first. suffixes: tried
+    after the unchanged name. prefix: what files have before the name in the table.
     archives: patterns of zip and tar files that may hold the clips in place of folders; a tar file in several
     parts (NAME.tar.part.aa, ...) is one.
     frame_rate: of clips that are folders of pictures, in frames per second.

@@ -11,7 +11,7 @@ from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.results.records import Metric
 
 PAIR_SCORES = {"text": "Text score", "video": "Video score", "group": "Group score"}
-"""Of Vinoground's pairs: both captions told apart, both videos told apart, both."""
+"""Of Vinoground's pairs: both captions distinguished, both videos distinguished, both."""
 
 OVERALL = "Overall"
 """The heading of what is measured over all questions."""

@@ -48,7 +48,7 @@ def write_answers_of_run(run: Path, benchmark: str, system: str | None, path: Pa
         each for members in made.questions_by_sample.values() for each in members if not each.is_answered
     ]
     if not hidden:
-        raise SpecError(f"{benchmark}: all its right answers are published; its scores stand in the report")
+        raise SpecError(f"{benchmark}: all its right answers are published; its scores are in the report")
     job = _job(folder, benchmark, system)
     return len(hidden), write_submission(made.description, hidden, folder.raw_records(job), path)
 

@@ -15,7 +15,7 @@ class ScenesOptions(TrainingOptions):
     train_clips, validation_clips, test_clips: scenes rendered for each split. data_seed: of the scenes, apart
     from the run's seed. clip_size: side in pixels; n_frames: frames per clip.
     reader: "probe", or "ridge" for kernel ridge regression, which takes none of the probe's options.
-    probe_seeds: how many probes are trained, each with weights and data order of its own.
+    probe_seeds: how many probes are trained, each with its own weights and data order.
     """
 
     train_clips: Count

@@ -31,7 +31,7 @@ _FITTED = 1_000
 
 @dataclass(frozen=True)
 class AttributeReading:
-    """Reading attributes, each with a query of its own (a `ReadingTask`)."""
+    """Reading attributes, each with its own query (a `ReadingTask`)."""
 
     attributes: tuple[Attribute, ...]
 

@@ -43,7 +43,7 @@ class Task:
 
     fps: of a folder of frames, which cannot say it.
     dimensions: for which it is decoded; named where the decoder cannot read it.
-    rate_of: a video whose frame rate counts in place of its own. A reconstruction is sampled as its original.
+    rate_of: a video whose frame rate is used instead of its own. A reconstruction is sampled as its original.
     pick: from the number of frames to the numbers of those wanted, sorted; None for all. Only decord picks.
     """
 

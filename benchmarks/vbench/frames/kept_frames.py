@@ -44,7 +44,7 @@ class KeptFrames:
         """Keep copies of frames `(n, H, W, 3)`.
 
         Raises:
-            VideoError: there is no room for them on the disk either.
+            VideoError: the disk has no space for them either.
         """
         for frame in frames:
             self._size = frame.shape
@@ -84,7 +84,7 @@ class KeptFrames:
     def _write(self, frame: NDArray) -> None:
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="vtok-eval-frames-")  # noqa: SIM115 - until it is let go
+                self._file = tempfile.TemporaryFile(prefix="vtok-eval-frames-")  # noqa: SIM115 - until it is closed
             self._file.seek((len(self._small) - 1 - len(self._held)) * frame.nbytes)
             self._file.write(frame.tobytes())
             self._file.flush()

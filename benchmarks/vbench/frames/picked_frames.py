@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PickedFrames:
-    """The frames of these numbers, which may stand repeatedly."""
+    """The frames with these numbers, which may repeat."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = numbers

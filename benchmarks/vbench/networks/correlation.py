@@ -75,7 +75,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _Tile:
-    """Places that are looked up together, and the box of the other map that their windows lie in."""
+    """Places that are looked up together, and the box of the other map that contains their windows."""
 
     clip: int
     rows: slice
@@ -131,7 +131,7 @@ class _Computed:
 
 
 def _span(first: float, end: float, size: int) -> tuple[int, int]:
-    """The part of `first` to `end` that lies within a side of the map; at least two pixels of it."""
+    """The part of `first` to `end` that is within a side of the map; at least two pixels of it."""
     start = int(min(max(first, 0), size - 2))
     return start, int(max(min(end, size), start + 2))
 

@@ -1,4 +1,4 @@
-"""Where the weights of VBench's dimensions lie: the reference's cache layout, so that its caches serve."""
+"""Where the weights of VBench's dimensions are: the reference's cache layout, so its caches can be used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def places(file: WeightFile) -> tuple[Path, ...]:
 
 
 def _any_folder(place: Path) -> list[Path]:
-    """The place with its star filled in by what is there; as it is, where there is no star or no match."""
+    """The place with its star replaced by each match; unchanged if it has no star or no match."""
     if "*" not in place.parts:
         return [place]
     at = place.parts.index("*")
@@ -63,12 +63,12 @@ def why_not(dimension: Dimension) -> str | None:
 
 
 def missing_modules(dimension: Dimension) -> list[str]:
-    """The packages that a dimension needs beside vbench's own, and that are not installed."""
+    """The packages that a dimension needs in addition to vbench's own and that are not installed."""
     return [module for module in dimension.modules if importlib.util.find_spec(module) is None]
 
 
 def needs(dimension: Dimension) -> str:
-    """What a dimension needs beside the vbench package, in one line, whether it is here or not."""
+    """What a dimension needs besides the vbench package, in one line, whether present or missing."""
     things = [f"package {module}" for module in dimension.modules]
     things += [file.path for file in dimension.weights]
     return ", ".join(things) or "nothing"

@@ -56,7 +56,7 @@ class ObjectClass(_Detections):
 
     def __init__(self, networks: Networks) -> None:
         self._grit = networks.grit("ObjectDet")
-        # Of the package's two functions the one that does not take every error for "nothing seen".
+        # Of the package's two functions, this one does not treat every error as "nothing seen".
         self._look = vbench_module("multiple_objects").get_dect_from_grit
         self._count = vbench_module("object_class").check_generate
 
@@ -111,7 +111,7 @@ class Color(_Detections):
 
 
 class SpatialRelationship(_Detections):
-    """The mean over frames of how well the best pair of boxes stands as asked."""
+    """The mean over frames of how well the best pair of boxes has the requested relation."""
 
     def __init__(self, networks: Networks) -> None:
         self._grit = networks.grit("ObjectDet")

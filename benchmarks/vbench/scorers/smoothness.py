@@ -1,4 +1,4 @@
-"""Motion smoothness: every odd frame against what AMT-S predicts from the even ones beside it."""
+"""Motion smoothness: compares every odd frame with AMT-S's prediction from the even ones next to it."""
 
 from __future__ import annotations
 

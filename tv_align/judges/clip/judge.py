@@ -18,15 +18,15 @@ _ALONE = "no other question about this clip, so no caption to set this one again
 
 
 class ClipJudge:
-    """Sets each question's caption against that of the question most like it, its hard negative.
+    """Compares each question's caption with that of the most similar question, its hard negative.
 
     The probability of yes is the model's own: the softmax of the two captions' mean similarity to the frames.
-    So of two questions that are set against each other one gets a yes: a forced choice. A model that sees
-    nothing is right in half of them, and about half of the prompts that have one pair, not none. Single
-    frames are compared: the order of frames has no say.
+    So one of two paired questions gets a yes: a forced choice. A model that sees nothing is right on half of
+    the questions, and on about half of the prompts with a single pair, not on none. Frames are compared
+    singly: their order has no effect.
 
-    model: `NAME/PRETRAINED`, `NAME/FILE` or `NAME:random=SEED`, as for the backbone `open_clip:`. frames: so
-    many are looked at, evenly from first to last. template: what stands about the caption, `{}` in its place.
+    model: `NAME/PRETRAINED`, `NAME/FILE` or `NAME:random=SEED`, as for the backbone `open_clip:`. frames:
+    how many are used, evenly from first to last. template: the text around the caption, `{}` in its place.
 
     Raises:
         SpecError, UnknownNameError: there is no such model, or it has no text tower; a template without {}.

@@ -1,4 +1,4 @@
-"""Questions as captions, each beside its hard negative; formed from the questions' own words alone."""
+"""Questions as captions, each with its hard negative; formed only from the questions' own words."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def caption_of(question: str) -> str:
 
 
 def hard_negatives(questions: Sequence[str]) -> list[int | None]:
-    """For each question the index of the one it is set against; None where there is no other.
+    """For each question, the index of the question it is compared with; None if there is no other.
 
     The two questions with most words in common are taken out as a pair, then the next two; one that is left
-    over is set against the one it is most alike. Neither the questions' order nor, of course, their answers
-    have a say: equally alike pairs are taken by the alphabet.
+    over is compared with the most similar one. Neither the questions' order nor their answers matter: equally
+    similar pairs are taken in alphabetical order.
     """
     pairs = sorted(
         itertools.combinations(range(len(questions)), 2),

@@ -44,7 +44,7 @@ class Human:
         """The majority's answers; the probability is the share of "yes" among yes and no.
 
         Raises:
-            VtokEvalError: nobody answered one of the questions about this clip.
+            VtokEvalError: a question about this clip has no answer.
         """
         fingerprint = clip_fingerprint(clip.frames)
         verdicts = []

@@ -25,7 +25,7 @@ BENCHMARK = "tv-align"
 
 @dataclass(frozen=True)
 class Labels:
-    """items: opaque key -> what it stands for. failed: videos that no rater could see.
+    """items: opaque key -> what it identifies. failed: videos that no rater could see.
     votes: opaque key -> rater -> answer."""
 
     items: Mapping[str, Mapping[str, Any]]
@@ -43,9 +43,8 @@ class Agreement:
     """How far raters agree on a category's questions, or on all of them (category "").
 
     alpha: Krippendorff's, over answers yes and no; None where undefined. n_questions: asked; n_shared:
-    answered yes or no by two raters at least; n_ties: without a majority for yes or no; n_unanswered: by
-    nobody.
-    n_unsure: answers "cannot tell".
+    answered yes or no by two raters at least; n_ties: without a majority for yes or no; n_unanswered:
+    without an answer; n_unsure: answers "cannot tell".
     """
 
     category: str
@@ -97,7 +96,7 @@ def majority_answers(labels: Labels) -> dict[str, str]:
 def human_records(labels: Labels) -> list[Record]:
     """A record per video, with the majority as the judge; a question without a majority is not right.
 
-    A video of which a question was answered by nobody is failed, as is one that no rater could see.
+    A video with an unanswered question is failed, as is one that no rater could see.
     """
     decided = majority_answers(labels)
     by_video: dict[tuple[str, str, int], list[str]] = {}
@@ -167,7 +166,7 @@ def _record(
     unanswered = [key for key in keys if not labels.votes[key]]
     if unanswered:
         question = labels.items[unanswered[0]]["question"]
-        return _failed(system, prompt_id, index, category, f"nobody answered {question!r}")
+        return _failed(system, prompt_id, index, category, f"no rater answered {question!r}")
     right = [decided[key] == labels.items[key]["expected"] for key in keys]
     share, whole = (sum(right) / len(right),), (float(all(right)),)
     return Record(

@@ -169,6 +169,6 @@ def _check_size(embedded: Sequence[str]) -> None:
 
 def _page(content: dict[str, Any]) -> str:
     template = (resources.files("tv_align.judges.human") / "sheet.html").read_text(encoding="utf-8")
-    # "<" may not stand in a script: "</script>" would end it.
+    # "<" is not allowed in a script: "</script>" would end it.
     data = json.dumps(content, ensure_ascii=True).replace("<", "\\u003c")
     return template.replace("/*SHEET*/", data)

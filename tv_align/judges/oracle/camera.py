@@ -1,4 +1,4 @@
-"""What the camera does, from the motion of everything that is no shape: one least-squares fit of the flow."""
+"""What the camera does, from the motion of everything but the shapes: one least-squares fit of the flow."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ shapes run together with a backdrop of their colour at the lower ones. Each leve
 _SMALLEST, _LARGEST_SIDE = 10, 20
 """Pixels that a patch must have, and the longest side it may have, in a frame of 64."""
 _CHOICE, _ACCEPTANCE = 0.8, 0.4
-"""What a light outline costs a template: when shapes are told apart, and when shapes are told from backdrop.
+"""What a light outline costs a template: to distinguish shapes from each other, and shapes from backdrop.
 On clips of the train and validation splits (seed 103, compressed, blurred and noisy; 1,152 questions) choices
 from 0.6 to 1.0 and acceptances from 0.3 to 0.5 are wrong as often as these, in 2 to 4 questions."""
 _APART = 4.0
@@ -192,7 +192,7 @@ def _level_window(bordered: Floats, patch: _Patch) -> Floats:
 
 
 def _keep_best(hits: Iterable[Detection]) -> list[Detection]:
-    """The hits without those that lie upon a better one."""
+    """The hits without those that overlap a better one."""
     kept: list[Detection] = []
     for hit in sorted(hits, key=lambda hit: -hit.quality):
         if all(np.hypot(hit.x - other.x, hit.y - other.y) >= _APART for other in kept):

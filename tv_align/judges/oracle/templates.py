@@ -21,7 +21,7 @@ _TILTS = (-12.0, -6.0, 0.0, 6.0, 12.0)
 _OFFSETS = (-3, 0, 3)
 """In fine samples: halves of a pixel."""
 _LINE = 0.8
-"""Width of the outline in pixels; it lies inside a shape's edge."""
+"""Width of the outline in pixels; it is inside a shape's edge."""
 _FINE = 6
 """Samples per pixel and axis."""
 
@@ -84,7 +84,7 @@ def _grid(tilt: float) -> tuple[Floats, Floats]:
 
 
 def _middle(inside: NDArray[np.bool_]) -> tuple[int, int]:
-    """Where the middle of the box about the shape lies, (x, y) in fine samples from the shape's centre."""
+    """The middle of the box around the shape, (x, y) in fine samples from the shape's centre."""
     centre = inside.shape[0] / 2
     columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
     return (
@@ -94,7 +94,7 @@ def _middle(inside: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _moved(whole: Floats, dx: int, dy: int) -> Floats:
-    """The window of `whole` in which the shape lies (dx, dy) fine samples off the middle."""
+    """The window of `whole` in which the shape is (dx, dy) fine samples off the middle."""
     side = (2 * REACH + 1) * _FINE
     return whole[_MARGIN - dy : _MARGIN - dy + side, _MARGIN - dx : _MARGIN - dx + side]
 
@@ -125,6 +125,6 @@ def _edge_distance(shape: str, x: Floats, y: Floats, r: float) -> Floats:
 
 
 def _half_plane(x: Floats, y: Floats, turn: float) -> Floats:
-    """How far out a point lies in the direction `turn`, degrees clockwise from the right."""
+    """How far out a point is in the direction `turn`, degrees clockwise from the right."""
     angle = math.radians(turn)
     return np.float32(math.cos(angle)) * x + np.float32(math.sin(angle)) * y

@@ -1,4 +1,4 @@
-"""Keeps a sheet of some clips beside what a tokenizer's tokens show of them, for the report."""
+"""Writes a sheet of some clips with their reconstructions from a tokenizer's tokens, for the report."""
 
 from __future__ import annotations
 

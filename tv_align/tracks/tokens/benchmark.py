@@ -201,7 +201,7 @@ class TVAlignRead:
         )
 
     def _training_facts(self) -> Mapping[str, Any]:
-        """What the training questions depend on beside the clips."""
+        """What the training questions depend on besides the clips."""
         return {"questions_per_fact": self.options.questions_per_fact, "questions_version": 1}
 
     def _fingerprints(self) -> dict[str, str]:

@@ -15,13 +15,12 @@ _SPREAD = 0.3
 
 
 class QuestionProbe(TokenAttention):
-    """One logit for yes per question; each question is read by itself.
+    """One logit for yes per question; each question is read separately.
 
     A question comes as two bags of words of a closed vocabulary (`tv_align.scenes.words`): what it asks, and
     the answer that it claims. The query is the normalised sum of learned embeddings of what is asked; what it
-    finds among the tokens, with the query beside it, is compared by a dot product with the sum of embeddings
-    of what is claimed. Without tokens the null token is all there is, and the logit is what the words alone
-    tell.
+    finds among the tokens, added to the query, is compared by a dot product with the sum of embeddings of
+    what is claimed. Without tokens only the null token is left, and the logit depends on the words alone.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class QuestionProbe(TokenAttention):
 
 
 class QuestionReader(TokenReader):
-    """A tokenizer's projection and the probe, trained as one."""
+    """A tokenizer's projection and the probe, trained together."""
 
     probe: QuestionProbe
 

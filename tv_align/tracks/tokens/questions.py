@@ -37,7 +37,7 @@ def bags_of_words(questions: Sequence[str]) -> tuple[Tensor, Tensor]:
 
 def drawn_questions(scene: Scene, *, per_fact: int) -> list[tuple[str, Askable]]:
     """What a probe is asked about a training scene, with its category: of each type of fact up to `per_fact`,
-    at random, the counterfactuals of each cut to one where each needs a look of its own."""
+    at random, the counterfactuals of each cut to one where each needs a separate look."""
     rng = stream(scene.version, scene.seed, SPLITS.index(scene.split), scene.index, _STREAM)
     found: list[tuple[str, Askable]] = []
     for category, facts in askable(scene).items():

@@ -116,7 +116,7 @@ class TVAlign:
         return self._judged.evaluator()
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
-        """With a calibration: question accuracies corrected for the judge's errors, beside its rates."""
+        """With a calibration: question accuracies corrected for the judge's errors, with its rates."""
         return self._judged.derived_scores(records, label=label)
 
     def describe(self) -> Description:

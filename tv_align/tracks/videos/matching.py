@@ -34,7 +34,7 @@ class Matched:
 
     @property
     def missing(self) -> tuple[Expected, ...]:
-        """Those that are not there; they count as failed."""
+        """The missing ones; they count as failed."""
         return tuple(each for each in self.expected if not each.present)
 
 

@@ -101,7 +101,7 @@ def _stripped(answer: str) -> str:
 
 
 def _by_content(text: str, question: VideoQuestion, options: Sequence[str]) -> list[tuple[int, int]]:
-    """Options whose text stands in an answer of more than five words: position and last place."""
+    """Options whose text occurs in an answer of more than five words: position and last place."""
     if len(text.split()) <= 5:
         return []
     lowered = text.lower()
@@ -149,7 +149,7 @@ def _first_letter(answer: str, question: VideoQuestion, letters: Sequence[str]) 
 
 
 def _first_letter_word(answer: str, question: VideoQuestion, letters: Sequence[str]) -> int | None:
-    """PerceptionTest: the first A to D that is a word of its own, the capital article included."""
+    """PerceptionTest: the first A to D that is a separate word, the capital article included."""
     found = re.search(r"\b[A-D]\b", answer)
     return _position(found[0], question) if found else None
 

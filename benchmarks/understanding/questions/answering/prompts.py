@@ -9,7 +9,7 @@ from benchmarks.understanding.questions.question import VideoQuestion
 
 
 def rotated(question: VideoQuestion, turn: int) -> tuple[str, ...]:
-    """The options' texts turned by `turn` places: under label i stands option i + turn, cyclically."""
+    """The options' texts rotated by `turn` places: label i gets option i + turn, cyclically."""
     count = len(question.options)
     return tuple(question.options[(i + turn) % count] for i in range(count))
 

@@ -1,4 +1,4 @@
-"""A clip that lies on disk as a folder of pictures, as MVBench's episodic reasoning has them."""
+"""A clip stored as a folder of pictures, as in MVBench's episodic reasoning."""
 
 from __future__ import annotations
 

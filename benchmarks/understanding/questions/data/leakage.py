@@ -1,4 +1,4 @@
-"""Clips that stand in two sets: by where they lie, by their names, by their content."""
+"""Finds clips that are in two sets: by path, by name, by content."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def shared_clips(ours: Mapping[str, ClipSource], theirs: Mapping[str, ClipSource]) -> frozenset[str]:
-    """Names of our clips that are also theirs: of one name (without folders and suffix), or of equal bytes.
+    """Names of our clips that are also theirs: same name (without folders and suffix), or equal bytes.
 
-    Two clips of one name and different size may be one video encoded twice, so they count as the same. Files
-    are read only where there is one of the same size on the other side. Clips that are not there are told by
-    their names alone. Pictures are told by their folder's name.
+    Two clips with one name and different sizes may be one video encoded twice, so they count as the same.
+    Files are read only if the other side has one of the same size. Missing clips are compared by name alone,
+    folders of pictures by the folder's name.
     """
     names = {_stem(name) for name in theirs}
     shared = {name for name in ours if _stem(name) in names}
@@ -53,7 +53,7 @@ def _size(source: ClipSource) -> int:
 
 
 def _content(source: ClipSource) -> str | None:
-    """The hash of a clip's file; None where it cannot be read, which its own loading will tell."""
+    """The hash of a clip's file; None if it cannot be read, which loading the clip will report."""
     try:
         return content_hash(_file(source))
     except VideoError:

@@ -76,7 +76,7 @@ def check_data(
     """Check a folder against a benchmark's description.
 
     name: of the catalogue, or a YAML file. folder: as the benchmark's option `data`. decode: decode every
-    video as far as its last frame, to find broken ones; archives are unpacked for it.
+    video to its last frame, to find broken ones; archives are unpacked for it.
 
     Raises:
         UnknownNameError: no such benchmark or subset.

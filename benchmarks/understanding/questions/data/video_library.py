@@ -204,7 +204,7 @@ def _by_archive(sources: Iterable[ClipSource]) -> Mapping[Archive, set[str]]:
 def _best(held: Sequence[tuple[Archive, str]], relative: str) -> list[tuple[Archive, str]]:
     """Members that may be the file at `relative`: those that share the longest end of its path.
 
-    One path must be the end of the other. The archive's own name may stand for the member's first folder: in
+    One path must be the end of the other. The archive's own name may replace the member's first folder: in
     star.zip, `x.mp4` may be `star/x.mp4`.
     """
     wanted = PurePosixPath(relative).parts

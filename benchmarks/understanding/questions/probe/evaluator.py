@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vtok_eval.benchmark import ClipRunner, ClipSource
 
 _CLIPS_KEPT = 64
-"""Clips whose features are kept for the next questions about them; those of one clip stand together."""
+"""How many clips' features are kept for their next questions; the questions of one clip are consecutive."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A probe that is asked in words: question and options attend to a clip's tokens, and are scored."""
+"""A probe with questions as text: question and options attend to a clip's tokens, and are scored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vtok_eval.probes.attentive import TokenAttention, TokenReader, project
 class ChoiceProbe(TokenAttention):
     """Scores answers to a question from a clip's tokens and from the sentences' vectors.
 
-    Where options are listed, each asks the tokens by itself: its query is a linear map of the question's
-    vector plus one of its own. What it finds, with the query beside it, is compared with the option by a dot
-    product. All options pass the same weights and none knows its place, so their order cannot matter. An
-    open-ended question asks once, and what it finds is compared with every answer of a vocabulary.
-    Without tokens the null token is all there is, and the score is what the text alone tells.
+    Where options are listed, each attends to the tokens separately: its query is a linear map of the
+    question's vector plus one of the option's. What it finds, added to the query, is compared with the option
+    by a dot product. All options pass through the same weights, which do not see their positions, so their
+    order cannot matter. An open-ended question attends once, and the result is compared with every answer of
+    a vocabulary. Without tokens only the null token is left, and the score depends on the text alone.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ChoiceProbe(TokenAttention):
 
 
 class ChoiceReader(TokenReader):
-    """A tokenizer's projection and the probe, trained as one."""
+    """A tokenizer's projection and the probe, trained together."""
 
     probe: ChoiceProbe
 

@@ -14,9 +14,9 @@ from vtok_eval.probes.options import Count, Rate, TrainingOptions
 class ProbeOptions(TrainingOptions):
     """What a suite may set under `probe`. The same values hold for every tokenizer of the suite.
 
-    batch_size: in questions, not clips. seeds: how many probes are trained, each with weights and data order
-    of its own. vocabulary: how many of the training's most frequent answers a probe can give to open-ended
-    questions.
+    batch_size: in questions, not clips. seeds: how many probes are trained, each with its own weights
+    and data order. vocabulary: how many of the training's most frequent answers a probe can give to
+    open-ended questions.
     """
 
     seeds: Count = 1

@@ -139,7 +139,7 @@ class TokenizerPath:
         questions: by sample id. facts: what else the training depends on.
 
         Raises:
-            MissingDependencyError: the sentence encoder is not there.
+            MissingDependencyError: the sentence encoder is missing.
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
             RunFolderError: the artifacts cannot be written.
         """
@@ -187,5 +187,5 @@ class TokenizerPath:
         try:
             self.data.loaded.unpack()
         except VideoError as error:
-            # Each clip that is not there now tries again by itself, and fails by itself.
+            # Each clip that is still missing is tried again, and fails, individually.
             log.warning("%s: %s", self.source.description.name, error)

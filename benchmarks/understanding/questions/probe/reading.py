@@ -68,12 +68,12 @@ class Vocabulary:
         return cls(answers, {key: position for position, key in enumerate(ranked)})
 
     def position(self, question: VideoQuestion) -> int | None:
-        """Where the question's right answer stands; None where the vocabulary lacks it."""
+        """The position of the question's right answer; None if the vocabulary lacks it."""
         return self.by_normalised.get(normalised(question.free_answer or ""))
 
 
 def option_texts(question: VideoQuestion) -> tuple[str, ...]:
-    """What stands for a question's options: their texts, or their labels where no texts are known."""
+    """What represents a question's options: their texts, or their labels if no texts are known."""
     return question.options or question.labels
 
 

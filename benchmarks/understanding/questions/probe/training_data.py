@@ -79,7 +79,7 @@ class TrainingSource:
 
         Raises:
             DataError: a row is not what it must be; names the place.
-            MissingDependencyError: a table is not there.
+            MissingDependencyError: a table is missing.
         """
         if self.file is None:
             questions = read_questions(self.description, self.folder, self._tables())

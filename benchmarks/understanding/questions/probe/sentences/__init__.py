@@ -1,1 +1,1 @@
-"""Sentences as vectors, for probes that are asked in words."""
+"""Sentences as vectors, for probes whose questions are text."""

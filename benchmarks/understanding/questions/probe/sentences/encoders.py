@@ -51,7 +51,7 @@ def build_encoder(spec: str, *, device: torch.device) -> SentenceEncoder:
 
     Raises:
         UnknownNameError, SpecError: the spec names nothing.
-        MissingDependencyError: its package or weights are not there; says how to get them.
+        MissingDependencyError: its package or weights are missing; says how to get them.
         DataError: the files are no such model.
     """
     check_spec(spec)
