@@ -57,10 +57,10 @@ class Sample:
 class Outcome:
     """What evaluating one sample gave; the runner makes a `Record` of it (see there for the fields).
 
-    `error` is set where just this sample failed though its batch went well; it is recorded as a failure.
-    failed_at: the metrics that it failed at, where that is known; then `values` may hold the others.
-    training_seeds: how many seeds trained what gave the values, each of which then has one value per seed; 0
-    where nothing was trained for the run.
+    `error` is set if only this sample failed and its batch did not; the sample is recorded as failed.
+    failed_at: the metrics that failed, if known; `values` may then hold the others.
+    training_seeds: number of training seeds behind the values; each metric then has one value per seed. 0 if
+    nothing was trained for the run.
     """
 
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -74,10 +74,10 @@ class Outcome:
 class Evaluator(Protocol):
     """One system made ready for one benchmark: its probe trained, its models loaded.
 
-    One that needs no pixels of some clips has an attribute `unread` as well, which says of which (see
-    `Runner.map`).
-    One that waits for a server says in an attribute `concurrency` how many samples it takes at once, each by
-    itself on a thread of its own; the others get batches.
+    An evaluator that does not need the pixels of some clips also has an attribute `unread`, which says which
+    clips (see `Runner.map`).
+    An evaluator that waits for a server has an attribute `concurrency`: how many samples it takes at once,
+    each on its own thread. Other evaluators get batches.
     """
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
@@ -96,7 +96,7 @@ class NoResult:
 
 
 Unread = Callable[[ClipSource], "ClipForm | None"]
-"""The form of a clip whose pixels will not be looked at; None for any other."""
+"""The form of a clip whose pixels are not needed; None for any other clip."""
 
 
 class ClipRunner(Protocol):
@@ -112,7 +112,7 @@ class ClipRunner(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Samples handed over at once, at most."""
+        """Largest number of samples handed over at once."""
         ...
 
     def map(
@@ -123,9 +123,9 @@ class ClipRunner(Protocol):
         description: str,
         unread: Unread | None = None,
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
-        """Yield each sample once, with the function's result for it or the reason why there is none.
+        """Yield each sample once, with the function's result or the reason why it has none.
 
-        unread: tells of which clips the function is not going to look at the pixels; they are not loaded.
+        unread: says for which clips the function does not need the pixels; these are not loaded.
         """
         ...
 
@@ -153,7 +153,7 @@ class Context:
 
 @runtime_checkable
 class DerivesScores(Protocol):
-    """A benchmark with scores that are no means over its samples; see `Metric.derived`."""
+    """A benchmark with scores that are not means over its samples; see `Metric.derived`."""
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
         """Those of one job, from its records; a pure function of them and of the benchmark's options."""
@@ -165,8 +165,8 @@ class Benchmark(Protocol):
 
     A class whose benchmark has parts to choose from, like VBench's dimensions, names the option that holds
     their list in a class attribute `parts_option`; the command line then takes `NAME:part,part`.
-    One that could take a kind of system but for its options or its data says why not in a mapping `why_not`.
-    One that measures cost sets `parallel = False`: on several devices its jobs run alone, on one of them.
+    If its options or data rule out a kind of system, a mapping `why_not` says why.
+    A benchmark that measures cost sets `parallel = False`: its jobs then run alone, on one device.
     """
 
     name: str

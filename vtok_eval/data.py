@@ -34,7 +34,7 @@ class Clip:
     key: str | None = field(default=None, init=False, compare=False)
 
     def with_key(self, key: str | None) -> Clip:
-        """The same clip under a key, which must name its frames."""
+        """The same clip with a key, which must identify its frames."""
         clip = Clip(self.frames, self.fps)
         object.__setattr__(clip, "key", key)
         return clip
@@ -68,7 +68,7 @@ class Clips:
     keys: tuple[str | None, ...] = field(default=(), init=False, compare=False)
 
     def with_keys(self, keys: Sequence[str | None]) -> Clips:
-        """The same clips under keys, each of which must name a clip's frames; () for none.
+        """The same clips with keys, each of which must identify a clip's frames; () for none.
 
         Raises:
             ValueError: another number of keys than of clips.
@@ -117,7 +117,7 @@ class Clips:
 
 
 class TokenKind(IntEnum):
-    """What a token stands for."""
+    """What a token represents."""
 
     SPATIAL = 0
     """Part of one frame's picture: a key frame's or a sampled frame's grid cell."""
@@ -129,7 +129,7 @@ class TokenKind(IntEnum):
 class Tokens:
     """The tokens of a batch of clips.
 
-    values: `(B, L, D)` floating point; what stands under a false mask is ignored.
+    values: `(B, L, D)` floating point; values where the mask is false are ignored.
     mask: `(B, L)` bool, true where there is a token.
     kind: `(B, L)` int64, a `TokenKind` each.
     frame: `(B, L)` int64, the index in the clip of the frame that the token belongs to.

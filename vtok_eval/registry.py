@@ -46,7 +46,7 @@ def _summary_of(text: str) -> str:
 
 @dataclass
 class Registry:
-    """Names of one kind of thing, each standing for "module:attribute".
+    """Names of one kind of thing, each mapped to "module:attribute".
 
     What other packages offer is found through the entry-point group `vtok_eval.<kind>s`; a name that two
     packages claim is an error when it is used, never a silent winner.
@@ -94,10 +94,10 @@ class Registry:
         return self.catalogue.summaries() if self.catalogue else {}
 
     def resolve(self, name: str) -> Any:
-        """Import and return what `name` stands for.
+        """Import and return the object registered as `name`.
 
         Raises:
-            UnknownNameError: nobody registered the name.
+            UnknownNameError: the name is not registered.
             MissingDependencyError: its module needs a package that is not installed.
         """
         targets = self.targets()
@@ -119,7 +119,7 @@ class Registry:
 
 
 def _prefer_own(package: str) -> None:
-    """Let `package` be the one beside vtok_eval where another distribution has one of the same name.
+    """Make `package` the one next to vtok_eval even if another distribution has one of the same name.
 
     fairscale, which vbench needs, installs a top-level `benchmarks`; in a development install it comes first.
     """
@@ -205,7 +205,7 @@ ANSWERERS = Registry(
         "replay": "replay:FILE, answers given before: ours, or lmms-eval's *_samples_*.jsonl logs",
     },
 )
-"""Each stands for a function: called with what follows the name and `device=`, it gives an `Answerer`."""
+"""Each name is a function: called with what follows the name and `device=`, it returns an `Answerer`."""
 
 GENERATORS = Registry("generator", {})
 """Generators that other packages register; a class of the user's own is `generator:FILE.py:Class`."""
@@ -233,7 +233,7 @@ COMMANDS = Registry(
         "train": "vtok_eval.cli.train:app",
     },
 )
-"""Commands of `vtok-eval` that other packages bring; a `typer.Typer` stands for a group of them."""
+"""Commands of `vtok-eval` that other packages bring; a `typer.Typer` is a group of them."""
 
 LISTED = Registry("listed registry", {"judges": "tv_align.judges.registry:JUDGES"})
 """Registries of other packages that `vtok-eval list` shows with the program's own."""
@@ -267,6 +267,6 @@ WEIGHTS = Registry(
 )
 """Weights of backbones, judges, answerers and sentence encoders.
 
-Each stands for a function from what follows the name in a spec (None for what `vtok-eval doctor` lists) to a
+Each name is a function from what follows the name in a spec (None for what `vtok-eval doctor` lists) to a
 `vtok_eval.files.weights.WeightsOf`.
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Turns clips into tokens. This one method is all that a tokenizer must have."""
+    """Turns clips into tokens. This is the only method that a tokenizer must have."""
 
     def encode(self, clips: Clips) -> Tokens:
         """Tokens of each clip; a clip's tokens must not depend on the other clips of the batch."""
@@ -28,7 +28,7 @@ class Tokenizer(Protocol):
 
 @runtime_checkable
 class TrainableTokenizer(Tokenizer, Protocol):
-    """A tokenizer whose last step is a small projection that is trained together with what reads its tokens.
+    """A tokenizer whose last step is a small projection, trained together with the reader of its tokens.
 
     `encode(clips)` equals `new_projection(seed=0)(features(clips))`. Where `trainable` is false (a checkpoint
     was given) the projection is frozen and readers use `encode`.

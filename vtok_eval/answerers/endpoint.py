@@ -45,7 +45,7 @@ class EndpointAnswerer:
         return self.client.settings.concurrency
 
     def describe(self) -> Description:
-        """What provenance keeps; which version of the model has answered stands with each answer."""
+        """What provenance keeps; each answer names the version of the model that gave it."""
         facts = {
             **self.client.settings.to_json(),
             **self.rule.to_json(),
@@ -65,8 +65,8 @@ class EndpointAnswerer:
         """Answers in order, asked side by side; the frames of a clip are encoded once.
 
         Raises:
-            EndpointError: for one of the requests there is no answer. The others' are cached by then, so that
-                asking for them again, one by one, is free.
+            EndpointError: one of the requests got no answer. The other answers are cached by then, so asking
+                for them again, one by one, is free.
             EndpointUnavailableError: see `EndpointClient.ask`.
         """
         questions: dict[int, ChatRequest] = {}

@@ -33,7 +33,7 @@ class TransformersAnswerer:
     """Any model that transformers loads as image-text-to-text and whose processor has a chat template.
 
     LLaVA-NeXT-Video, LLaVA-OneVision, Qwen2.5-VL, Qwen3-VL and others. Frames are chosen and bounded here
-    (see `FrameRule`), the processor samples none. Decoding is greedy. A request without a clip, or whose clip
+    (see `FrameRule`); the processor samples none. Decoding is greedy. A request without a clip, or whose clip
     has no frames, is asked by its text alone.
 
     model: a local folder, or a hub name (OWNER/NAME) that the local cache holds or can fetch.
@@ -44,7 +44,7 @@ class TransformersAnswerer:
     show_as: the frames as one "video" or as single "images", for models without video input.
     batch_size: prompts of one clip in a forward pass. 1, the default, gives every prompt the same arithmetic
         whichever prompts come with it; more may move an answer by rounding.
-    share_prefix: with batch_size=1, what stands before the question, the visual tokens above all, passes
+    share_prefix: with batch_size=1, what comes before the question (mainly the visual tokens) passes
         through the language model once for all questions of a clip (see `SharedPrefix`).
     dtype: "auto" is the checkpoint's own on CUDA and float32 on a CPU.
 
@@ -136,7 +136,7 @@ class TransformersAnswerer:
         return self._last[1]
 
     def _forget(self) -> None:
-        """Let go of what was computed for the last clip."""
+        """Release what was computed for the last clip."""
         self._last = None
         self.vision.forget()
         self.prompts.forget()

@@ -1,4 +1,4 @@
-"""How likely a language model holds each of some continuations to be."""
+"""How likely each of several continuations is to a language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answerers whose model is loaded when the first question comes, and of which one is in memory at a time."""
+"""Answerers that load their model at the first question; only one is in memory at a time."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Prompt:
 
     @property
     def ids(self) -> Tensor:
-        """Token ids `(L,)`; a visual token stands as its placeholder's id."""
+        """Token ids `(L,)`; a visual token is represented by its placeholder's id."""
         return self.text["input_ids"][0]
 
 
@@ -88,7 +88,7 @@ class PromptMaker:
         }
 
     def forget(self) -> None:
-        """Let the last clip's pixels go."""
+        """Release the last clip's pixels."""
         self._remembered.forget()
 
     def _placeholders(self, shown: ShownFrames | None) -> list[dict[str, str]]:

@@ -28,7 +28,7 @@ Entries = dict[tuple[str, str], "_Entry"]
 
 @dataclass(frozen=True)
 class NamedRequest(AnswerRequest):
-    """A request that says which question of which benchmark it is.
+    """A request that names its benchmark and question.
 
     benchmark, id: ours. peer_task, peer_row: lmms-eval's name of the task and the row of its data set
     (`doc_id` in its logs), where it has them. rotation: how far the options were turned for this request; a
@@ -46,7 +46,7 @@ class NamedRequest(AnswerRequest):
 
 @dataclass(frozen=True)
 class _Entry:
-    """One answer, where it stands, and the prompt that the log keeps with it, if it does."""
+    """One answer, where it is in the file, and its prompt if the log keeps one."""
 
     answer: Answer
     where: str
@@ -78,7 +78,7 @@ class Replay:
         raise AnswererError("replay: needs requests that carry the question's id; use answer_batch")
 
     def answer_batch(self, requests: Sequence[AnswerRequest]) -> list[Answer]:
-        """The kept answer to each request; the clips are not looked at.
+        """The kept answer to each request; the clips are not used.
 
         Raises:
             AnswererError: no answer is kept for a request, or the log's prompt asks another question.

@@ -1,4 +1,4 @@
-"""A question about a clip as answerers take it in numbers, and what they give back."""
+"""A question about a clip for answerers that take several at once, and the answer they return."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class Answer:
 class BatchAnswerer(Answerer, Protocol):
     """An answerer that takes several requests at once.
 
-    Requests whose `clip` is one and the same object share the work on that clip. What is answered must not
-    depend on which requests come together.
+    Requests whose `clip` is the same object share the work on that clip. An answer must not depend on which
+    requests are in the batch.
     """
 
     def answer_batch(self, requests: Sequence[AnswerRequest]) -> Sequence[Answer]:

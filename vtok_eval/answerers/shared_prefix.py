@@ -23,10 +23,10 @@ _COARSE_TOLERANCE = 0.5
 class SharedPrefix:
     """Keys and values of the last clip's prefix: everything up to its last visual token.
 
-    Where the prefix ends depends on the clip alone, never on which questions come together, so that company
-    changes no answer. A model that gives other logits this way than for the whole prompt (or that cannot go
-    on from kept keys and values at all) is noticed at its first question and asked with whole prompts, with a
-    warning.
+    Where the prefix ends depends on the clip alone, never on which questions come together, so other
+    questions do not change an answer. If a model gives other logits this way than for the whole prompt, or
+    cannot continue from kept keys and values, that is detected at its first question: it then gets whole
+    prompts, with a warning.
 
     model: of transformers. placeholders: ids that stand for visual tokens.
     """
@@ -48,7 +48,7 @@ class SharedPrefix:
         return int(visual[-1]) + 1 if len(visual) and int(visual[-1]) + 1 < len(prompt.ids) else 0
 
     def usable(self, prompt: Prompt, inputs: Callable[[], Mapping[str, Any]]) -> bool:
-        """Whether the prompt is asked by way of its prefix; `inputs()` are those of the whole prompt."""
+        """Whether the prompt is asked through its prefix; `inputs()` are those of the whole prompt."""
         if self.length(prompt) == 0:
             return False
         if self._allowed is None:
@@ -78,7 +78,7 @@ class SharedPrefix:
         return kept
 
     def forget(self) -> None:
-        """Let the last clip's keys and values go."""
+        """Release the last clip's keys and values."""
         self._cache = self._vision = None
 
     def _computed(self, prompt: Prompt) -> Any:
@@ -88,7 +88,7 @@ class SharedPrefix:
         return self._model(**text, **prompt.vision, use_cache=True).past_key_values
 
     def _agrees(self, prompt: Prompt, inputs: Mapping[str, Any]) -> bool:
-        """Whether the model gives the same by way of the prefix as for the whole prompt."""
+        """Whether the model gives the same logits through the prefix as for the whole prompt."""
         whole = self._model(**inputs, use_cache=False).logits[:, -1].float().log_softmax(-1)
         try:
             shared = self.logits(prompt, keep=1)[:, -1].float().log_softmax(-1)

@@ -16,7 +16,7 @@ _PIXELS = ("pixel_values_videos", "pixel_values")
 
 
 class SharedVision:
-    """Stands before the vision methods of a transformers model; remembers the last clip's features.
+    """Wraps the vision methods of a transformers model and remembers the last clip's features.
 
     Inside `rows(n)` the model is called with n rows of text and the pixels of one clip: the features are
     computed once, or taken from memory, and handed over n times. `tower_calls` counts the computations.
@@ -43,7 +43,7 @@ class SharedVision:
             self._rows = 1
 
     def forget(self) -> None:
-        """Let the last clip's features go."""
+        """Release the last clip's features."""
         self._pixels = self._features = None
 
     def _remembering(self, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +75,7 @@ class SharedVision:
             self._computing = False
 
     def _of_one_row(self, value: Any) -> Any:
-        """What belongs to the first row: grids and sizes stand there once for each row."""
+        """What belongs to the first row: grids and sizes are repeated for each row."""
         from torch import Tensor
 
         return value[: len(value) // self._rows] if isinstance(value, Tensor) and value.ndim else value

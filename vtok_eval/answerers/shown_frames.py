@@ -47,7 +47,7 @@ class FrameRule:
 
 @dataclass(frozen=True)
 class ShownFrames:
-    """The frames that are shown: uint8 `(K, 3, h, w)`, and where they stand in the clip.
+    """The frames that are shown: uint8 `(K, 3, h, w)`, and their indices in the clip.
 
     indices: ascending. clip_fps, clip_frames: rate and number of frames of the whole clip.
     """

@@ -41,14 +41,14 @@ class TextPrompts:
         self.template = template
 
     def prompt(self, question: str, *, shown: bool) -> TextPrompt:
-        """The prompt for a question; without visual tokens there is no place for them, nor their line.
+        """The prompt for a question; without visual tokens it has no placeholder line.
 
         Raises:
             SpecError: the chat template drops what the user says.
         """
         question = question.replace(VISUAL, " ")
         rendered = self._rendered(f"{VISUAL}\n{question}" if shown else question)
-        # Without a place everything stands before it.
+        # Without a placeholder, all text counts as before it.
         before, _, after = rendered.partition(VISUAL)
         return TextPrompt(rendered, (*self._first_ids(rendered), *self._ids(before)), self._ids(after))
 

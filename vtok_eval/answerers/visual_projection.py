@@ -59,7 +59,7 @@ def load_reader(
 
 
 def save_reader(path: Path, projection: VisualProjection, language_weights: dict[str, Tensor]) -> None:
-    """Write what `load_reader` reads, whole or not at all.
+    """Write the file that `load_reader` reads, atomically.
 
     language_weights: those weights of the language model that differ from its own folder's.
 

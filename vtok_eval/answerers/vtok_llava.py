@@ -128,11 +128,11 @@ class TokenReader:
         return embedded
 
     def _scores(self, embeddings: Tensor, continuations: Sequence[Sequence[int]]) -> tuple[float, ...]:
-        """Log-likelihoods; every question is one pass, whatever else is asked."""
+        """Log-likelihoods; every question is its own pass, independent of the others."""
         longest = max(len(tokens) for tokens in continuations)
         rows = embeddings[None]
         if longest > 1:
-            # What stands after a row's last token predicts nothing that is read.
+            # Positions after a row's last token are not read.
             followed = [
                 self._embedded([*tokens[:-1], *[0] * (longest - len(tokens))]) for tokens in continuations
             ]
@@ -174,8 +174,8 @@ def build_vtok_llava(
 
     LANGUAGE_MODEL: a local folder, or a hub name that the local cache holds or can fetch. tokenizer: a spec,
     in parentheses, `(vtok:grid=4,stride=6,checkpoint=g.safetensors)`. checkpoint: see
-    `visual_projection.load_reader`; for want of one, `random=SEED` draws a projection, which tells nothing
-    about the tokens. template: "chat" is the language model's own, "vicuna" that of LLaVA-1.5. scoring,
+    `visual_projection.load_reader`; without one, `random=SEED` draws a projection, which says nothing about
+    the tokens. template: "chat" is the language model's own, "vicuna" that of LLaVA-1.5. scoring,
     per_token, max_new_tokens, dtype: as for `hf:`. names: the suite's systems, name -> spec, which
     `match:NAME` may name.
 

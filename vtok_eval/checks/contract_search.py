@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from vtok_eval.systems import Tokenizer
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 24, 25, 32, 33)
-"""Frames that are tried; they tell the rules below apart."""
+"""Numbers of frames that are tried; together they distinguish the rules below."""
 LENGTH_RULES = ("1k", "2k", "4k", "8k", "16k", "1+2k", "1+3k", "1+4k", "1+6k", "1+8k", "1+16k")
 FIRST_SIZES = (64, 128, 256, 224, 96, 192, 320, 336, 384, 512)
-"""Square sizes in pixels that are tried to find one that works at all."""
+"""Square sizes in pixels, tried in this order until one works."""
 STEPS = (1, 2, 4, 8, 16, 32, 64)
-"""A working size is enlarged by each of these: the smallest that works is what sizes are multiples of."""
+"""A working size is enlarged by each of these; the smallest that works is the step between sizes."""
 
 Works = Callable[[Clips], bool]
 
 
 def find_contract(tokenizer: Tokenizer, clips: Clips) -> Accepts | None:
-    """The contract with which the tokenizer takes clips such as these; None where no trial succeeds.
+    """The contract under which the tokenizer accepts clips like these; None if no trial succeeds.
 
-    A clip works where `encode` ends without an error and, where there is a `decode`, gives back as many
-    frames of the same size. What works by chance at every number tried is reported as taken.
+    A clip works if `encode` raises no error and `decode`, if there is one, returns as many frames of the same
+    size. Whatever works at every number tried, even by chance, is reported as accepted.
 
     Args:
         clips: uint8 `(B, T, 3, H, W)`; the first one is stretched to what is tried.

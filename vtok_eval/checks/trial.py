@@ -1,4 +1,4 @@
-"""Calls of a tokenizer that may fail: what came of them, or the reason in one line."""
+"""Calls of a tokenizer that may fail: the result, or the reason in one line."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trial(Generic[Value]):
-    """What a call gave; `error` is empty where it ended well, and `value` is None elsewhere."""
+    """What a call returned; `error` is empty if it succeeded, else `value` is None."""
 
     value: Value | None = None
     error: str = ""
 
 
 def attempt(call: Callable[[], Value]) -> Trial[Value]:
-    """Call and keep what comes of it: whatever a tokenizer raises is a finding about it."""
+    """Call and keep the result or the error: any exception of a tokenizer is a finding about it."""
     import torch
 
     try:

@@ -122,7 +122,7 @@ def check_devices() -> Check:
 
 
 def check_torchvision() -> Check:
-    """Whether torchvision loads: it does only beside the build of torch that it was made for."""
+    """Whether torchvision loads: it needs the build of torch that it was made for."""
     try:
         importlib.import_module("torchvision.ops")
     except (ImportError, RuntimeError, OSError) as error:

@@ -34,7 +34,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; a user's error is one line on standard error and exit code 2."""
     # Read when torch loads. Threads that wait by sleeping, not spinning, cost nothing on an idle machine and
-    # keep loading clips beside computing, or another process, from stalling both (docs/performance.md).
+    # keep loading clips during computation, or another process, from stalling both (docs/performance.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.filterwarnings("ignore", message="`torch.jit.interface` is deprecated")
     try:

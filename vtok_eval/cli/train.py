@@ -97,7 +97,7 @@ def _distinct(systems: Sequence[System], recipe: DecoderRecipe) -> list[System]:
 def _left(
     systems: Sequence[System], recipe: DecoderRecipe, seeds: int, out: Path
 ) -> list[tuple[System, list[int]]]:
-    """The systems of which decoders are still to be trained, and of which seeds.
+    """The systems whose decoders are not all trained yet, with the missing seeds.
 
     Raises:
         SpecError: a file that would be written is a decoder of other tokens or of another recipe.

@@ -112,7 +112,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Multi-head attention beside the identity; both sides are normalised."""
+    """Multi-head attention with a residual connection; queries and inputs are normalised."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

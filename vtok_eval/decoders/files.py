@@ -68,7 +68,7 @@ def file_name(system: str, *, seed: int) -> str:
 
 
 def save_decoder(path: Path, trained: Trained, system: System) -> None:
-    """Write a decoder, whole or not at all; weights in half precision.
+    """Write a decoder atomically; weights in half precision.
 
     Raises:
         RunFolderError: the folder cannot be written or the disk is full.
@@ -134,7 +134,7 @@ def find_decoders(
 
 
 def decoders_for(system: System, files: Sequence[DecoderFile]) -> list[DecoderFile]:
-    """Of `files` those that decode a tokenizer's tokens, by seed; of two of one seed the first by name."""
+    """The `files` that decode a tokenizer's tokens, by seed; if two have one seed, the first by name."""
     keys = {n_frames: tokens_key(system, n_frames=n_frames) for n_frames in {one.n_frames for one in files}}
     by_seed: dict[int, DecoderFile] = {}
     for one in sorted(files, key=lambda one: one.path.name):

@@ -1,4 +1,4 @@
-"""Where a tokenizer's tokens stand in a clip: which frame, which cell, and which of them a frame is near."""
+"""Where a tokenizer's tokens are in a clip: which frame, which cell, and which of them a frame is near."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class Layout:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Layout:
-        """The layout of which `data` is the `dataclasses.asdict`."""
+        """The layout from its `dataclasses.asdict`."""
         return cls(data["n_frames"], tuple(data["kind"]), tuple(data["frame"]), tuple(data["slot"]))
 
     def __len__(self) -> int:
         return len(self.kind)
 
     def nearest(self) -> Tensor:
-        """For each frame and cell the tokens nearest in time, int64 `(T, CELLS^2, 4)`; L stands for none.
+        """For each frame and cell the tokens nearest in time, int64 `(T, CELLS^2, 4)`; L means none.
 
         The spatial token of that cell in the last frame that has any up to this one, and in the first from
         this one on; the motion token of the last such frame, and of the first.
@@ -85,7 +85,7 @@ class Layout:
 def _in_cells(tokens: list[int]) -> Tensor:
     """The token that covers each of the CELLS^2 cells, row by row, int64; the tokens are a square grid's.
 
-    Of any other number of tokens the first stands for all cells; attention sees the others.
+    For any other number of tokens, the first covers all cells; attention sees the others.
     """
     side = math.isqrt(len(tokens))
     if side**2 != len(tokens):

@@ -67,14 +67,14 @@ def agreement(maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = THR
 
 
 def _at_centres(truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of all objects: their frame, the column and row of their centre's place, and where they stand."""
+    """Of all objects: their frame, the column and row of their centre's place, and their position."""
     there = truth.form >= 0
     at = (truth.place[there] * PLACES).floor().long().clamp(0, PLACES - 1)
     return there.nonzero()[:, 0], at[:, 0], at[:, 1], there
 
 
 def _mean(values: Tensor) -> Tensor:
-    """The mean, or 0 where frames show no object at all."""
+    """The mean, or 0 if the frames show no object."""
     return values.sum() / max(1, values.numel())
 
 

@@ -32,7 +32,7 @@ DETECTION_THRESHOLD = 0.35
 """How sure an object must be to be drawn, the same for every decoder: of the thresholds on the shipped
 decoders' card, the one at which the mean share of frames with the right number of objects is highest."""
 RADIUS_UNIT = 0.1
-"""Sides of the frame that 1 in the map of radii stands for."""
+"""The radius, in sides of the frame, that 1 in the map of radii means."""
 
 
 @dataclass(frozen=True)

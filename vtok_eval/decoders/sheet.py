@@ -1,4 +1,4 @@
-"""A sheet of clips beside what their tokens show, as reports draw it (docs/architecture.md)."""
+"""A sheet of clips next to what their tokens show, as reports draw it (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SheetClip:
 
 
 def write_sheet(folder: Path, clips: Sequence[SheetClip], *, system: str) -> None:
-    """Write `sheet.json` and the PNG files beside it: a row of original frames, below it the reconstructed.
+    """Write `sheet.json` and PNG files next to it: a row of original frames above the reconstructed ones.
 
     The first and the last frame are shown, and others evenly between.
 

@@ -29,7 +29,7 @@ def choice_format(choices: Sequence[str]) -> Mapping[str, Any]:
 
 
 def read_structured(text: str, choices: Sequence[str]) -> str | None:
-    """The choice under "answer" in a JSON object, bare or in a code fence; None where there is none.
+    """The choice under "answer" in a JSON object, bare or in a code fence; None if there is none.
 
     Example:
         >>> read_structured('{"answer": " YES "}', YES_NO)

@@ -39,7 +39,7 @@ _FORMAT_REFUSED = ("response_format", "json_schema", "structured output", "guide
 _SAID = ("text", "refusal")
 """Fields of a response that hold the model's own words."""
 _TOP_LOGPROBS = 5
-"""Pieces asked for in each place of an answer: the most that all servers give."""
+"""Alternative pieces requested at each position of an answer: the most that all servers return."""
 _FAILURES_IN_A_ROW = 5
 """So many requests that fail at every attempt, with no answer between them: the server is taken for down."""
 
@@ -285,9 +285,9 @@ class EndpointClient:
 
 
 class _RetryableError(Exception):
-    """An attempt failed that another one may mend.
+    """A failed attempt; a further one may succeed.
 
-    unreachable: nobody listened at the address. too_fast: the server wants fewer requests at once.
+    unreachable: no server listened at the address. too_fast: the server wants fewer requests at once.
     """
 
     def __init__(
@@ -315,7 +315,7 @@ def _openai_client(settings: EndpointSettings) -> openai.OpenAI:
         raise MissingDependencyError(
             "asking an endpoint needs the package 'openai': pip install 'vtok-eval[endpoint]'"
         ) from error
-    # The package's own retries would be counted by nobody; keys are set for each attempt.
+    # The package's own retries would not be counted; keys are set for each attempt.
     return openai.OpenAI(api_key=NO_KEY, base_url=settings.url, timeout=settings.timeout_s, max_retries=0)
 
 

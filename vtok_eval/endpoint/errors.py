@@ -6,7 +6,7 @@ from vtok_eval.errors import MissingDependencyError, VtokEvalError
 
 
 class EndpointError(VtokEvalError):
-    """One request got no answer: refused as it stands, or failed at every attempt."""
+    """One request got no answer: it was refused, or failed at every attempt."""
 
 
 class EndpointUnavailableError(MissingDependencyError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 _SECRET = 16
-"""Keys of servers that check them are longer; "none", "EMPTY" or "ollama" stand for no key at all."""
+"""Keys of servers that check them are longer; "none", "EMPTY" or "ollama" mean that there is no key."""
 _DOUBTFUL = 6
-"""A key from this length on may be somebody's password; servers repeat it as a word of its own."""
+"""A key of at least this length may be a real password; servers repeat it as a separate word."""
 
 
 def without_key(text: str, key: str, *, is_answer: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""What a chat completion says, taken out of the server's JSON; any other body is an error."""
+"""Reads a chat completion from the server's JSON; any other body is an error."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class EndpointSettings:
     backoff_s, max_wait_s: first wait before another attempt, doubled each time, and the longest one; a
         Retry-After header of at most `max_wait_s` is waited out instead.
     max_requests, max_usd: ceilings for the life of a client, answers from the cache not counted.
-    usd_per_million_input, usd_per_million_output: prices, of which costs are computed; max_usd needs them.
+    usd_per_million_input, usd_per_million_output: prices, from which costs are computed; max_usd needs them.
     """
 
     url: str
@@ -72,7 +72,7 @@ class EndpointSettings:
             )
 
     def key(self) -> str:
-        """The key from the environment, read anew at each call and kept nowhere.
+        """The key from the environment, read at each call and not stored.
 
         Raises:
             EndpointUnavailableError: it holds a character that no HTTP header can.
@@ -105,7 +105,7 @@ def _check_url(url: str) -> None:
     except ValueError:
         raise SpecError("the endpoint's url cannot be read; write http://HOST:PORT/v1") from None
     if parts.username or parts.password or parts.query or parts.fragment:
-        # The address is not repeated: what stands there may be a key.
+        # The address is not repeated: it may contain a key.
         raise SpecError(
             "the endpoint's url holds a password or query; keys are taken from the environment alone"
         )

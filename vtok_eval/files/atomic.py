@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all."""
+"""Atomic file writes: the whole file or nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vtok_eval.errors import RunFolderError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; raises as `write_atomically`."""
+    """Write a file atomically; raises as `write_atomically`."""
     write_atomically(path, lambda target: target.write_bytes(content))
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in the place of `path` in one step.
+    """Let `write` fill a temporary file next to `path`, then replace `path` with it in one step.
 
     Whoever reads `path`, after a crash or a power cut too, finds the old content or the new, never a part.
 

@@ -36,7 +36,7 @@ def read_delimited(text: str, delimiter: str, *, where: str, error: type[VtokEva
     Raises:
         VtokEvalError: of class `error`: no text, a column without a name or with the name of another, a row
             with more or fewer cells than the header, quotes that are not balanced, or a carriage return
-            without a line feed outside quotes; names the file, the line and, where there is one, the column.
+            without a line feed outside quotes; names the file, the line and the column, if any.
     """
     records = _records(text, delimiter, where=where, error=error)
     first = next(records, None)

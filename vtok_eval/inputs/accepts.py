@@ -48,7 +48,7 @@ class Progression:
         return self.at_least(number) == number
 
     def at_least(self, number: int) -> int | None:
-        """The smallest of the numbers that is `number` or more; None where there is none."""
+        """The smallest of the numbers that is at least `number`; None if there is none."""
         if number <= self.offset:
             return self.offset
         if self.step == 0:
@@ -56,7 +56,7 @@ class Progression:
         return self.offset + -(-(number - self.offset) // self.step) * self.step
 
     def at_most(self, number: int) -> int | None:
-        """The largest of the numbers that is `number` or less; None where there is none."""
+        """The largest of the numbers that is at most `number`; None if there is none."""
         if number < self.offset:
             return None
         if self.step == 0:

@@ -1,4 +1,4 @@
-"""Keeps a trained reader on disk: whole or not at all, and only ever read back for the very same job."""
+"""Keeps a trained reader on disk, written atomically and only read back for the same job."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class KeptReader:
 
 
 def load_reader(path: Path, *, fingerprint: str) -> KeptReader | None:
-    """What `save_reader` wrote; None where it must be made anew.
+    """What `save_reader` wrote; None if the reader must be trained again.
 
     That is where there is no file, or (with a warning) where it is damaged or of another training.
     """
@@ -106,7 +106,7 @@ def _training_of(path: Path) -> str | None:
 
 
 def _read(path: Path) -> tuple[dict[str, str], KeptReader] | None:
-    """The metadata and the reader of a file; None, with a warning if it is damaged, where there is none."""
+    """The metadata and the reader of a file; None if it is missing or (with a warning) damaged."""
     if not path.is_file():
         return None
     try:
@@ -132,7 +132,7 @@ def _read(path: Path) -> tuple[dict[str, str], KeptReader] | None:
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of facts that JSON can hold; what it cannot is taken by its `str`."""
+    """SHA-256 (hex) of facts as JSON; values that JSON cannot hold are replaced by their `str`."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 

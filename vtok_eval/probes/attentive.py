@@ -15,11 +15,11 @@ from vtok_eval.probes.features import N_KINDS
 
 
 class TokenAttention(nn.Module):
-    """Queries attend to a clip's tokens: the part that probes share, whatever they ask.
+    """Queries attend to a clip's tokens: the part that all probes share.
 
     A token enters as a linear map of its values plus learned embeddings of its kind, of its frame's time and
-    of its slot within the frame, refined by a token-wise residual block. A learned null token always stands
-    beside the tokens, so that a clip without tokens has something to attend to. After the attentive probe of
+    of its slot within the frame, refined by a token-wise residual block. A learned null token is always added
+    to the tokens, so that a clip without tokens has something to attend to. After the attentive probe of
     V-JEPA (arXiv 2404.08471), with several queries and without its self-attention.
     """
 
@@ -137,7 +137,7 @@ class AttentiveProbe(TokenAttention):
 
 
 class ResidualBlock(nn.Module):
-    """Layer normalisation and a two-layer perceptron beside the identity, applied to each vector alone."""
+    """A residual block of layer normalisation and a two-layer perceptron, applied to each vector alone."""
 
     def __init__(self, width: int, *, hidden: int) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class ResidualBlock(nn.Module):
 
 
 class JoinGroups(nn.Module):
-    """The projection of a tokenizer that owns none: its tokens as they are."""
+    """The projection of a tokenizer without one: its tokens unchanged."""
 
     def forward(self, groups: Sequence[Tokens]) -> Tokens:
         """The groups joined along the token axis."""

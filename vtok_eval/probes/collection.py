@@ -1,4 +1,4 @@
-"""Runs a tokenizer once over the clips that a probe learns from, and keeps account of the clips that fail."""
+"""Runs a tokenizer once over the clips that a probe is trained on, and records the clips that fail."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Collection:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the features and of which clips they are missing for."""
+        """SHA-256 (hex) of the features and of the ids of clips without features."""
         digest = hashlib.sha256(repr(sorted(self.failures)).encode())
         for group in self.table.groups:
             for part in (group.values, group.mask, group.kind, group.frame):

@@ -90,7 +90,7 @@ def extract_features(tokenizer: Any, clips: Clips) -> list[ClipFeatures]:
 
 
 def is_trained_with_probe(tokenizer: Any) -> bool:
-    """Whether the tokenizer owns a projection that is trained together with what reads its tokens."""
+    """Whether the tokenizer has a projection that is trained together with the reader of its tokens."""
     return isinstance(tokenizer, TrainableTokenizer) and tokenizer.trainable
 
 
@@ -184,7 +184,7 @@ def _require_places(group: Tokens, *, n_frames: int) -> None:
 
 
 def _one_clip(group: Tokens, index: int) -> Tokens:
-    """The clip's own tokens, without the padding that its company in the batch caused."""
+    """The clip's own tokens, without the padding that other clips in the batch caused."""
     present = group.mask[index].nonzero()
     length = int(present[-1]) + 1 if len(present) else 0
     mask = group.mask[index : index + 1, :length]
@@ -228,7 +228,7 @@ def _moments(group: Tokens) -> tuple[Tensor, Tensor]:
 
 
 def _usable(spread: Tensor) -> Tensor:
-    """Deviations to divide by: a channel that hardly varies beside the others is not blown up to noise."""
+    """Deviations to divide by; a channel that varies far less than the others is not amplified to noise."""
     floor = 1e-2 * spread.mean() if spread.numel() else spread
     spread = spread.clamp_min(floor)
     return torch.where(spread > 0, spread, torch.ones_like(spread))

@@ -20,7 +20,7 @@ class TrainingOptions(BaseModel):
     """What every probe is trained with; the same values hold for every tokenizer of the suite.
 
     width, heads: of the probe. epochs, batch_size, optimizer, weight_decay: of its training. learning_rates:
-    each is tried, and the one that reads the validation clips best is kept, per system and probe seed.
+    each is tried; the one with the best validation score is kept, per system and probe seed.
     max_channels: groups of features with more are reduced to as many by a PCA of the training split, so that
     no tokenizer gives the probe more parameters to learn than another. keep: the reader after the "last"
     epoch, or after the "best" one by the validation score, a choice that adds the validation clips' noise.

@@ -24,7 +24,7 @@ Source = tuple[int, int]
 
 @dataclass(frozen=True)
 class ClipVectors:
-    """Clips as one vector for each source: the values of all its places side by side, 0 where there is none.
+    """Clips as one vector per source: the values at all places, concatenated; 0 where a clip has no token.
 
     n_clips: N. places: of each source, codes of the places (frame and slot) that training clips have, sorted.
     rows: of each source, `(N, places * D)` float32.

@@ -28,7 +28,7 @@ _WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from zero."""
 _ADAMW_BETAS = (0.9, 0.98)
 _ADAMW_SHARE = 0.25
-"""AdamW's learning rate beside Muon's, as a share of it."""
+"""AdamW's learning rate as a share of Muon's."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def training_facts(
 
 
 def write_facts(artifacts: Path, facts: TrainingFacts) -> None:
-    """Write `training.json` into a job's artifacts, whole or not at all.
+    """Write `training.json` into a job's artifacts, atomically.
 
     Raises:
         RunFolderError: the folder cannot be written or the disk is full.

@@ -39,10 +39,10 @@ def subset_checks(
 ) -> list[SelfCheck]:
     """For every declared pair and group of metrics: does the larger set of tokens read significantly less?
 
-    Of each group its headline metrics are looked at, or its first metric where it has none. A test per pair
-    and metric, corrected over all of them as comparisons are; where a reader was trained with one seed there
-    is no test, and the interval over clips must hold 0 or lie above it. Only systems that a trained reader
-    read are checked. jobs: of one benchmark, by system.
+    Checks each group's headline metrics, or its first metric if it has none. One test per pair and metric,
+    corrected over all of them as comparisons are; if a reader was trained with one seed, there is no test,
+    and the interval over clips must include 0 or be above it. Only systems with a trained reader are checked.
+    jobs: of one benchmark, by system.
     """
     pairs = [
         (jobs[pair.larger], jobs[pair.smaller])

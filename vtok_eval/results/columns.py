@@ -89,7 +89,7 @@ class SampleSets:
         """The set of these samples, which are sorted by id.
 
         Raises:
-            ValueError: a sample stands twice.
+            ValueError: a sample occurs twice.
         """
         key = (tuple(ids), tuple(clusters))
         if key not in self._known:
@@ -110,7 +110,7 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
     """The columns of one job's records, of which there must be at least one.
 
     Raises:
-        ValueError: no records, records of several jobs, or a sample stands twice.
+        ValueError: no records, records of several jobs, or a sample twice.
     """
     ordered = sorted(records, key=lambda record: record.sample_id.encode())
     _check_one_job(ordered)
@@ -151,7 +151,7 @@ def on_common_samples(jobs: Sequence[JobColumns]) -> list[JobColumns]:
     """The jobs over the union of their samples; where a job lacks one, no metric of it applies there.
 
     Raises:
-        ValueError: a sample lies in different clusters.
+        ValueError: a sample is in different clusters.
     """
     if all(job.samples.same_as(jobs[0].samples) for job in jobs):
         return list(jobs)

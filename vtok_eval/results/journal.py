@@ -115,7 +115,7 @@ class Journal:
         self._release()
 
     def open_job(self, job: Job) -> None:
-        """Enter a job, or go on with one that was entered before; a done job stays done.
+        """Enter a job, or continue one that was entered before; a done job stays done.
 
         Raises:
             RunFolderError: the folder holds a job of this id with another system, benchmark or sample count.
@@ -136,7 +136,7 @@ class Journal:
         """Mark a job as done.
 
         Raises:
-            ValueError: samples of it are missing, so that it is not done; or there is no such job.
+            ValueError: some of its samples are missing, so it is not done; or no such job.
         """
         known = self.job(job)
         n_records = len(self.finished(job))
@@ -149,7 +149,7 @@ class Journal:
         """The job of this id.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no such job.
         """
         known = self._jobs("WHERE id = ?", (job,))
         if not known:
@@ -418,8 +418,8 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None)
         _configure(connection, path)
         return connection
-    # A reader of a write-ahead log must be able to make its index file; on a read-only disk it cannot, but
-    # nobody can be writing there either.
+    # A reader of a write-ahead log must be able to create its index file. On a read-only disk it cannot, but
+    # then no process can be writing there either.
     sealed = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if sealed else ''}",

@@ -13,8 +13,8 @@ e_c = -1 or 1 with even odds. Where nothing was trained, s and u are 0: the plai
 that was trained with R seeds, between which its score has the standard deviation s with f degrees of freedom
 (see `seeds`), has u = s / sqrt(R) times a t variable with f degrees of freedom, one for each metric. The
 cluster signs are shared by the family, and a system's u by all comparisons of that system: these are the two
-sources of correlation. Adding a t-distributed part to each flip treats two variances of which one is known
-less well as Behrens and Fisher did, which errs to the safe side.
+sources of correlation. Adding a t-distributed part to each flip treats two variances, one of them less
+well known, as Behrens and Fisher did, which is conservative.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Block:
 
     parts: `(C, S)`, what each cluster adds to each column's value. places: `(C,)`, the clusters' places among
     those of the family. left, right: `(P,)`, the comparison is column left minus column right; `right` is
-    None where it is column left itself. keys: P names, each its own within the family. seeds: of each
-    comparison, the spread of the trained system that adds to the difference, and of the one that is taken
-    from it; None where nothing was trained.
+    None where it is column left itself. keys: P names, each its own within the family. seeds: for each
+    comparison, the spread of the added and of the subtracted system between training seeds; None where
+    nothing was trained.
 
     Example:
         >>> import numpy as np
@@ -182,7 +182,7 @@ class _Family:
 
 
 def _enumerated(differing: NDArray[np.intp], n_clusters: int) -> Iterator[Floats]:
-    """Every pattern of signs of the differing clusters; the others' signs matter to nobody."""
+    """Every pattern of signs of the differing clusters; the signs of the others change nothing."""
     patterns = np.array(list(product((1.0, -1.0), repeat=len(differing))))
     for chosen in np.array_split(patterns, max(1, len(patterns) * n_clusters // BATCH_CELLS)):
         batch = np.ones((len(chosen), n_clusters))

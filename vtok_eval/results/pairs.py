@@ -39,8 +39,8 @@ TEST = (
 class Pair:
     """System a minus system b on one metric; difference in the metric's unit.
 
-    low, high: None where all shared samples are in one cluster. n: shared samples. p, p_corrected: None where
-    there is no test; `no_test` says why.
+    low, high: None where all shared samples are in one cluster. n: shared samples. p, p_corrected: None
+    without a test; `no_test` says why.
     """
 
     a: str
@@ -63,7 +63,7 @@ def compare_pairs(
     known: Sequence[Metric] = (),
     wanted: Mapping[str, Collection[str]] | None = None,
 ) -> list[Pair]:
-    """Every two systems on every metric that has a better end; corrected over all that is returned.
+    """Every pair of systems on every metric with a better direction; corrected over all pairs returned.
 
     jobs: by system, of one benchmark; pairs are in their order. A system without a sample of a metric (or of
     a component of it) has no pair on it. known: further metrics that a `mean_of` may name. wanted: metric ->
@@ -71,7 +71,7 @@ def compare_pairs(
     systems have values for different samples.
 
     Raises:
-        ValueError: a sample lies in different clusters, or a metric has uneven replicates.
+        ValueError: a sample is in different clusters, or a metric has uneven replicates.
     """
     if not jobs:
         return []
@@ -111,7 +111,7 @@ class _Group:
 
 
 def _with_p(groups: Sequence[_Group], p: Floats, corrected: Floats) -> list[Pair]:
-    """The pairs with their p-values, which stand in the order of the groups' tested pairs."""
+    """The pairs with their p-values, which are in the order of the groups' tested pairs."""
     found: list[Pair] = []
     start = 0
     for group in groups:

@@ -44,7 +44,7 @@ def read_parquet(
     does not hold them.
 
     Raises:
-        RunFolderError: the file is no export of records, or the records of a job lie apart in it.
+        RunFolderError: the file is not an export of records, or a job's records are not contiguous in it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,7 +62,7 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
     """Mean tokens per clip by benchmark and system, from a run's samples.parquet.
 
     Raises:
-        RunFolderError: the file is no export of samples.
+        RunFolderError: the file is not an export of samples.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -98,7 +98,7 @@ def read_training_seeds(path: Path) -> dict[tuple[str, str], int]:
     Jobs whose records state none have no key.
 
     Raises:
-        RunFolderError: the file is no export of samples.
+        RunFolderError: the file is not an export of samples.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -125,7 +125,7 @@ def count_samples(path: Path) -> dict[str, tuple[int, int]]:
     """By job: how many samples a run's samples.parquet holds, and how many of them failed.
 
     Raises:
-        RunFolderError: the file is no export of samples.
+        RunFolderError: the file is not an export of samples.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -151,7 +151,7 @@ def read_failed(path: Path) -> list[tuple[str, str, str, str]]:
     """System, benchmark, sample id and reason of the samples that failed, from a run's samples.parquet.
 
     Raises:
-        RunFolderError: the file is no export of samples.
+        RunFolderError: the file is not an export of samples.
     """
     names = ["system", "benchmark", "sample_id", "reason"]
     rows = _failed_rows(path, names)
@@ -162,7 +162,7 @@ def read_failed_meta(path: Path) -> FailedMeta:
     """The meta of the samples that failed, from a run's samples.parquet.
 
     Raises:
-        RunFolderError: the file is no export of samples.
+        RunFolderError: the file is not an export of samples.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in _failed_rows(path, ["benchmark", "system", "sample_id", "meta"]):

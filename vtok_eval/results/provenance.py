@@ -89,8 +89,8 @@ def machine() -> dict[str, Any]:
 def git_state(folder: Path) -> dict[str, Any] | None:
     """Revision of the checkout that `folder` is the root of, and whether files differ from it ("dirty").
 
-    None where `folder` is no checkout's root (an installed package inside somebody's repository is not that
-    repository's code) or git is not there.
+    None if `folder` is not a checkout's root (a package installed inside another repository is not that
+    repository's code) or git is not installed.
     """
     root = _git(folder, "rev-parse", "--show-toplevel")
     if root is None or Path(root).resolve() != folder.resolve():
@@ -103,7 +103,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # A hook's GIT_DIR would send git to another repository than the one the code lies in.
+    # In a git hook, GIT_DIR would point git to a repository other than the one with the code.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(

@@ -36,7 +36,7 @@ class Quantity:
     """A score or a difference before its interval is known.
 
     sums: None where a component has no sample. n, n_failed: samples, and failed ones among them. n_out:
-    samples that only one side of a difference has. values: all that `sums` adds up. missing: components
+    samples that only one side of a difference has. values: what `sums` adds up. missing: components
     without samples. note: what the method's description must add. seeds: training seeds behind the values, of
     each side where it is a difference; 0 where nothing was trained. Of a difference alone, key: names it
     among the differences of a benchmark; samples: whose clusters `sums.places` counts; no_test: why there can

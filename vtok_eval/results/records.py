@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Record:
-    """What came of one sample under one system.
+    """The result of one sample under one system.
 
     job: the id of the job (system x benchmark) it belongs to.
     sample_id: stable over runs, unique within the benchmark.
@@ -67,14 +67,14 @@ class Metric:
     """What a benchmark measures, and how its sample values become a score.
 
     name: key in `Record.values`; for a metric with `mean_of`, a name of its own.
-    title: how tables and plots call it.
+    title: its name in tables and plots.
     unit: "fraction" (0 to 1, shown in percent), "ms", "tokens", "MiB", "GFLOP", "dB", ...
     higher_is_better: None where neither end is better.
-    chance: what a system scores that knows nothing of the clip, in the metric's unit; None where undefined.
-    group: the heading it stands under in tables and plots ("temporal", "static", "camera").
-    headline: whether it stands in the short comparison table.
+    chance: the score of a system that knows nothing of the clip, in the metric's unit; None if undefined.
+    group: its heading in tables and plots ("temporal", "static", "camera").
+    headline: whether it is in the short comparison table.
     mean_of: names of the metrics whose mean this one is (a group's score); empty for a measured one.
-    weights, offset: where `weights` is not empty, the score is no plain mean but `offset` plus the sum of
+    weights, offset: if `weights` is not empty, the score is not a plain mean but `offset` plus the sum of
         each metric's score times its weight, in the order of `mean_of` (VBench's normalised totals).
     failed_as: the value that a failed sample counts as (0.0 for accuracy: the denominator never changes);
         None leaves failed samples out, and the score says how many.
@@ -105,7 +105,7 @@ class Metric:
 
     @property
     def bounded(self) -> bool:
-        """Whether the score must lie between 0 and 1: a fraction, and no weighted sum of fractions."""
+        """Whether the score must be between 0 and 1: a fraction that is not a weighted sum of fractions."""
         return self.unit == "fraction" and not self.weights
 
     def is_charged_with(self, record: Record) -> bool:

@@ -53,7 +53,7 @@ class Spread:
 
 
 def spread(sums: ClusterSums) -> Spread:
-    """Two-way random-effects standard error of a score; one-way (clusters) where there is one replicate.
+    """Two-way random-effects standard error of a score; one-way (clusters) for a single replicate.
 
     Needs two clusters. Mean squares of clusters, replicates and their interaction give the variance of the
     grand mean, (MS_c + MS_r - MS_cr) / (C R); a negative replicate component counts as 0.
@@ -195,7 +195,7 @@ def _as_extreme(flipped: Floats, parts: Floats) -> NDArray[np.bool_]:
 
 
 def _all_columns(groups: Sequence[ClusterSums]) -> tuple[Floats, list[tuple[slice, slice]]]:
-    """Every group's sums and counts as columns `(C, ...)` ready to be weighted, and where each group's stand.
+    """Every group's sums and counts as columns `(C, ...)` ready to be weighted, and each group's columns.
 
     Groups with equal counts, which is the rule, share those columns.
     """
@@ -317,7 +317,7 @@ def _interval(
 
 
 def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float, float] | None:
-    """The bias-corrected and accelerated levels; None where a component stands or falls with one cluster."""
+    """The bias-corrected and accelerated levels; None where a component depends on a single cluster."""
     from scipy.stats import norm
 
     left = group.counts.sum(axis=1)[:, None] - group.counts

@@ -141,7 +141,7 @@ def open_run(path: str | Path) -> RunView:
     """A run folder to read: its systems, benchmarks, scores and records.
 
     Raises:
-        RunFolderError: there is no run folder at this path, or a later release wrote it.
+        RunFolderError: no run folder at this path, or one that a later release wrote.
 
     Example:
         >>> import vtok_eval

@@ -35,7 +35,7 @@ class Material:
 
     @property
     def whole(self) -> bool:
-        """Whether every component has a sample, without which there is no score."""
+        """Whether every component has a sample; otherwise there is no score."""
         return bool(self.present.any(axis=1).all())
 
     def pattern(self) -> tuple[int, bytes]:
@@ -48,7 +48,7 @@ class Material:
         return Material(values, present, self.failed, self.lacking)
 
     def with_replicates(self, size: int) -> Material:
-        """With R = `size`: one replicate stands for the same value in each, several are averaged into one."""
+        """With R = `size`: a single replicate is repeated; several are averaged into one."""
         if size == 1 and self.replicates > 1:
             return Material(self.values.mean(axis=2, keepdims=True), self.present, self.failed, self.lacking)
         values = np.broadcast_to(self.values, (*self.values.shape[:2], size))
@@ -116,11 +116,11 @@ class ClusterSums:
 def material(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) -> Material:
     """A job's values of a metric; `metrics` holds what it may be the mean of.
 
-    Which metrics a failed sample would have had is mostly not known, so every metric is charged with every
+    Which metrics a failed sample would have had is usually unknown, so every metric is charged with every
     failed sample that `Metric.is_charged_with` lets through: it counts as `metric.failed_as`, or is left out
-    where that is None. A component with one replicate beside others with R stands for the same value in each
-    of the R. Where the metric has weights, the values are such that the components' plain mean is the
-    weighted score.
+    where that is None. If a component has one replicate and others have R, its value is repeated R times.
+    If the metric has weights, the values are scaled so that the components' plain mean is the weighted
+    score.
 
     Raises:
         ValueError: samples, or components, have different numbers of replicates.

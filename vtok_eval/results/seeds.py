@@ -61,10 +61,10 @@ def seed_spreads(sums: Mapping[str, ClusterSums]) -> dict[str, SeedSpread]:
 
 
 def moderated_variances(variances: Floats, freedoms: Floats) -> tuple[Floats, Floats]:
-    """Each variance drawn towards the typical one, and its degrees of freedom, both `(S,)`.
+    """Each variance shrunk towards the typical one, and its degrees of freedom, both `(S,)`.
 
-    A variance of 0 tells nothing of the typical one and is drawn towards it like any other. With fewer than
-    `LEAST_SYSTEMS` variances above 0 they stay as they are.
+    A variance of 0 says nothing about the typical one and is shrunk towards it like any other. With fewer
+    than `LEAST_SYSTEMS` variances above 0, all stay unchanged.
 
     variances, freedoms: `(S,)`, as estimated from each system's own seeds.
 

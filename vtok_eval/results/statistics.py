@@ -28,7 +28,7 @@ SEED = 20260204
 """Of all resampling: equal records give equal intervals, in every run and for every system."""
 
 CEILING = 0.97
-"""A metric on which every system's interval lies above this fraction tells the systems apart no more."""
+"""A metric on which every system's interval is above this fraction no longer tells the systems apart."""
 
 
 def score(
@@ -56,8 +56,8 @@ def score_all(
     """The scores of one job, in the metrics' order.
 
     A score is the mean over samples and replicates; a metric with `mean_of` is the mean of its components'
-    scores, or their weighted sum (see `Metric`). A failed sample counts as `failed_as` in every metric
-    (nobody can know which it would have had), or left out of it where that is None; `n` counts it both ways.
+    scores, or their weighted sum (see `Metric`). A failed sample counts as `failed_as` in every metric (which
+    metrics it would have had is unknown), or is left out where that is None; `n` counts it either way.
 
     Intervals resample clusters (and replicates, where a job was trained with more than one seed) as
     `resampling` describes; the components of a mean are resampled together. A proportion whose rarer outcome
@@ -133,8 +133,8 @@ def compare(
     Interval: as for a score, of the paired differences. p: sign flips of whole clusters (two-sided, exact for
     few differing clusters); with several training seeds a part for their spread is added to every flip, see
     `max_t`. Where both sides have equally many, they are resampled together, else each side's are averaged
-    first. There is no test where a side was trained with one seed: how much training varies is then unknown.
-    `no_test` says so.
+    first. If a side was trained with one seed, there is no test, since the variance between trainings is
+    unknown; `no_test` says so.
     A sample that failed on one side counts as `failed_as` there if the other side has the metric; what only
     one side has a value for is left out and counted in `n_unpaired`.
 
@@ -158,13 +158,13 @@ def compare_all(
     """Every other system of one benchmark against the baseline, on every metric with an end that is better.
 
     p-values are corrected by step-down max-T (see `max_t`) in two families: all systems x all headline
-    metrics, which is what a run claims, and all systems x the other metrics, which explain it.
+    metrics (a run's claims), and all systems x the other metrics (which explain them).
 
     unsound: groups of metrics in which a self-check found that the reader misses what the tokens hold; they
     are compared without a p-value.
 
     Raises:
-        UnknownNameError: there is no such baseline.
+        UnknownNameError: no such baseline.
         ValueError: as for `compare`.
     """
     if baseline not in by_system:
@@ -177,11 +177,11 @@ def compare_all(
 
 
 def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence[str] = ()) -> bool:
-    """Whether a metric tells the systems of a run apart; `controls` (a blind system, say) are not looked at.
+    """Whether a metric tells the systems of a run apart; `controls` (a blind system, say) are ignored.
 
-    False where no system's interval lies wholly on the better side of chance, and where every system's
-    interval lies at or above `CEILING` (fractions that are better when higher). A system without an interval
-    proves neither. True where there is nothing to judge by: no system, no chance level and no ceiling.
+    False if no system's interval is entirely on the better side of chance, or if every system's interval is
+    at or above `CEILING` (fractions that are better when higher). A system without an interval proves
+    neither. True if there is nothing to judge by: no system, no chance level and no ceiling.
     """
     judged = [s for s in scores if s.metric.name == metric.name and s.system not in controls]
     if not judged or metric.higher_is_better is None:

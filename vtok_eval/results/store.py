@@ -1,4 +1,4 @@
-"""The run folder: where provenance, records, scores and artifacts of a run lie, and how they are read."""
+"""The run folder: where a run's provenance, records, scores and artifacts are, and how they are read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RunFolder:
     samples.parquet: the records for other tools. artifacts/<job>/: what a benchmark keeps. report/: tables,
     plots and pages.
 
-    Files other than the journal are written whole or not at all. JSON is strict: it never holds NaN or
+    Files other than the journal are written atomically. JSON is strict: it never holds NaN or
     infinity.
     Every method raises RunFolderError where a file cannot be read or written.
     """
@@ -146,7 +146,7 @@ class RunFolder:
     def records(self) -> pd.DataFrame:
         """The records in long format, one row per sample, metric and replicate, columns `RECORD_COLUMNS`.
 
-        A sample without values (a failed one) stands once, with metric, replicate and value missing.
+        A sample without values (a failed one) has one row, with metric, replicate and value missing.
         """
         import pandas as pd
 
@@ -253,7 +253,7 @@ class RunFolder:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write strict JSON, whole or not at all.
+    """Write strict JSON, atomically.
 
     Raises:
         ValueError: `content` holds NaN, infinity or what JSON has no form for.
@@ -307,7 +307,7 @@ def _dump(content: Mapping[str, Any]) -> str:
 
 
 def score_of(entry: Mapping[str, Any]) -> Score:
-    """The score that an entry of scores.json holds; 0.1.0 counted replicates, of which 1 may be no training.
+    """The score that an entry of scores.json holds; 0.1.0 counted replicates; 1 may mean no training.
 
     Raises:
         TypeError: a field is missing or unknown.

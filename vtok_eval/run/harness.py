@@ -89,7 +89,7 @@ class Harness:
     def plan(self, out: Path | None = None) -> Plan:
         """The jobs of the suite.
 
-        out: the run folder, where it is known: there lie the videos that are made for the run.
+        out: the run folder, if known: videos made for the run are stored there.
 
         Raises:
             VtokEvalError: an entry of the suite is wrong; see `make_plan`.
@@ -266,7 +266,7 @@ class Harness:
         return token_relations(plan.systems, declared)
 
     def _begin_session(self, folder: RunFolder, plan: Plan) -> dict[str, Any]:
-        """Enter this process into run.json, beside what the folder already holds of other systems."""
+        """Enter this process into run.json, next to what the folder already holds of other systems."""
         before = folder.run()
         session = provenance(command=self.settings.command, seed=self.seed, device=str(self.device))
         session["jobs"] = {}

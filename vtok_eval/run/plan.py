@@ -48,7 +48,7 @@ class NotRun:
 
     @property
     def job(self) -> str:
-        """The job's id, as the journal would have it."""
+        """The job's id in the journal."""
         return job_id(self.benchmark, self.system)
 
 

@@ -50,7 +50,7 @@ def score_run(
 ) -> RunScores:
     """Scores of every finished job of the benchmarks in `metrics`, comparisons with the baseline, checks.
 
-    metrics: by benchmark id. label: stands with every score. baseline: a system's name; a benchmark that did
+    metrics: by benchmark id. label: shown with every score. baseline: a system's name; a benchmark that did
     not run it has no comparisons. controls: systems that cannot show that a metric discriminates.
     deriving: benchmarks that compute further scores themselves, by id. relations: of the systems' tokens;
     where a larger set of tokens reads less than one that it contains, comparisons on that group of metrics

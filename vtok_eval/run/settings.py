@@ -45,7 +45,7 @@ class RunSettings:
 
     @property
     def in_lanes(self) -> bool:
-        """Whether samples are evaluated by other processes than the one that keeps the journal."""
+        """Whether processes other than the one that keeps the journal evaluate samples."""
         return self.ray is not None or bool(self.devices)
 
     def seed_of(self, suite: Suite) -> int:

@@ -28,9 +28,9 @@ class SystemEntry(_Entry):
     """A system of the suite. In YAML a plain string is its spec.
 
     spec: as `system_specs.build_system` takes it: a tokenizer's, `videos:FOLDER`, `generator:...`.
-    name: how tables call it; the spec itself where it is not given. control: a system that is no contender
-    (blind, key frame alone): it cannot be best.
-    optional: where a machine lacks what the system needs, it is "not run" and the run is complete without it.
+    name: its name in tables; by default the spec itself. control: a system that does not compete (blind, key
+    frame alone): it cannot be best.
+    optional: if a machine lacks what the system needs, it is "not run" and the run is complete without it.
     contains: names of systems whose tokens are among this one's, of every clip: it must read no less than
     they do. Of the built-in tokenizers this is known.
     """
@@ -95,7 +95,7 @@ class BenchmarkEntry(_Entry):
 class Suite(_Entry):
     """What a run compares, and under which label its numbers may be shown.
 
-    label: stands in every table and picture. setting: "embedded-default", "paper", "custom".
+    label: shown in every table and picture. setting: "embedded-default", "paper", "custom".
     baseline: the system that the others are compared with, by name.
     """
 
@@ -138,7 +138,7 @@ class Suite(_Entry):
         suite's own systems of these kinds are left out.
 
         Raises:
-            UnknownNameError: the baseline is no system of the suite.
+            UnknownNameError: the baseline is not a system of the suite.
             SpecError: a name that is taken by another system.
         """
         kept = self.systems if keep_systems else ()
@@ -252,7 +252,7 @@ def _described(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _description_file(name: object) -> Path | None:
-    """The YAML file that a benchmark's name stands for; None for a registered name."""
+    """The YAML file that a benchmark's name refers to; None for a registered name."""
     if not isinstance(name, str) or name in BENCHMARKS:
         return None
     if name.endswith((".yaml", ".yml")):

@@ -68,7 +68,7 @@ class SceneSet:
     """The first `n` scenes of a split ("train", "validation", "test"); larger sets begin with smaller ones.
 
     Raises:
-        UnknownNameError: there is no such split.
+        UnknownNameError: no such split.
         ValueError: a negative seed or n, or a size or length that cannot be rendered.
     """
 

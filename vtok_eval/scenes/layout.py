@@ -1,8 +1,8 @@
-"""Where shapes may stand and move: places drawn so that every direction, speed and path stays open.
+"""Where shapes may be and move: places drawn so that every direction, speed and path stays possible.
 
 Lengths are in sides of the frame, x to the right and y down, both from 0 to 1. Everything about the first
-frame is drawn without knowing what will move; so that it can tell nothing about it, a set of places is only
-accepted if each of the eight directions at full length, and a circle, is open to at least one of its shapes.
+frame is drawn without knowing what will move. So that the frame does not reveal the motion, a set of places
+is only accepted if each of the eight directions at full length, and a circle, is possible for some shape.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def photos_of(split: str) -> tuple[Photo, ...]:
     """The photos of a split; no photo is in two.
 
     Raises:
-        UnknownNameError: there is no such split.
+        UnknownNameError: no such split.
     """
     if split not in SPLITS:
         raise UnknownNameError(what="scene split", name=split, known=SPLITS)
@@ -104,7 +104,7 @@ def photos_of(split: str) -> tuple[Photo, ...]:
 
 
 def photo_file(photo: Photo) -> Path:
-    """Where the photo lies in this environment; the package is found, not imported.
+    """The photo's path in this environment; its package is located but not imported.
 
     Raises:
         MissingDependencyError: the package or the file is not there.
@@ -130,7 +130,7 @@ def photo_canvas(name: str, size: int) -> NDArray[np.uint64]:
     integer multiplication weighs all channels at once and rendering is exact to the bit on every machine.
 
     Raises:
-        MissingDependencyError: the file is missing or is not the one that scenes were defined with.
+        MissingDependencyError: the file is missing or is not the one scenes were defined with.
     """
     import io
 

@@ -1,10 +1,10 @@
-"""Multiple-choice questions about a scene, whose text and options say nothing about the answer.
+"""Multiple-choice questions about a scene; their text and options do not reveal the answer.
 
-Three rules keep it so, and the negatives hard. Options that form opposites hold both of each pair. Options
-that are colours or shapes are the answer and what else the scene holds, filled up at random: scenes are as
-likely under any renaming of colours or shapes, so each option is as likely as the others to be the answer.
-Descriptions of two facts come as all four combinations of two values each, so none stands out as the one that
-most others resemble. What is asked never depends on the answer, and the options' order is random.
+Three rules ensure this and keep the negatives hard. Options that are opposites include both of each pair.
+Options that are colours or shapes are the answer and what else the scene shows, filled up at random: renaming
+colours or shapes does not change how likely a scene is, so each option is equally likely to be the answer.
+Descriptions of two facts come in all four combinations of two values each, so that no option resembles the
+others more than the rest do. What is asked never depends on the answer, and the options' order is random.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _static(scene: Scene, rng: np.random.Generator) -> Iterator[_Draft]:
 
 
 def _colour_of_shape(scene: Scene, rng: np.random.Generator) -> Iterator[_Draft]:
-    """Asks for the colour of a shape that is there once, beside others."""
+    """Asks for the colour of a shape that occurs once, among others."""
     every = [item.shape for item in scene.objects]
     single = [item for item in scene.objects if every.count(item.shape) == 1]
     if len(every) > 1 and single:

@@ -183,7 +183,7 @@ def paint_object(
     first, last = shown[0], shown[-1] + 1
     where = np.array(places[first:last])
     if (where == where[0]).all():
-        where = where[:1]  # it stands still: one mask serves all frames
+        where = where[:1]  # it does not move: one mask serves all frames
     reach = 1.4 * item.radius + 2 / size
     low = np.maximum(np.floor((where.min(axis=0) - reach) * size).astype(int), 0)
     high = np.minimum(np.ceil((where.max(axis=0) + reach) * size).astype(int), size)
@@ -241,13 +241,13 @@ def _signed_distance(
 def _star_distance(x: NDArray[np.float32], y: NDArray[np.float32], reach: np.float32) -> NDArray[np.float32]:
     """Distance to the edge of a five-pointed star with one point up, of circumradius `reach`.
 
-    The five lines that draw a pentagram bound half planes; what lies in at least four of them is the star, so
-    its edge is where the second largest distance to a line is nought.
+    The five lines that draw a pentagram bound half planes; the points in at least four of them form the star,
+    so its edge is where the second largest distance to a line is 0.
     """
     to_line = reach * np.float32(math.cos(math.radians(72)))
     largest = second = np.full(np.broadcast_shapes(x.shape, y.shape), -np.inf, dtype=np.float32)
     for line in range(5):
-        turn = math.radians(72 * line - 90)  # the line under the upper point lies above the middle
+        turn = math.radians(72 * line - 90)  # the line under the upper point is above the middle
         distance = np.float32(math.cos(turn)) * x + np.float32(math.sin(turn)) * y - to_line
         second = np.maximum(second, np.minimum(largest, distance))
         largest = np.maximum(largest, distance)

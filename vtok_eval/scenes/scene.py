@@ -1,7 +1,7 @@
 """What a rendered clip shows, as plain parameters, and how scene number i of a split is drawn.
 
 A scene has two halves that are drawn independently: its first frame (shapes, places, photo), and what then
-happens (motion, event, camera). So the first frame says nothing at all about any temporal or camera label.
+happens (motion, event, camera). So the first frame says nothing about any temporal or camera label.
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that is needed to render one clip and to tell what is in it.
+    """Everything needed to render one clip and to know what is in it.
 
-    mover: index in `objects` of the moving shape. largest: of the largest, None where there is only one.
-    event: what happens to one of the shapes; event_half: when, None where nothing happens.
+    mover: index in `objects` of the moving shape. largest: index of the largest, None if there is only one.
+    event: what happens to one of the shapes; event_half: when, None if nothing happens.
     asked_events: the events about which the yes/no attributes are asked, so that yes and no are as frequent.
     """
 
@@ -224,7 +224,7 @@ def draw_scene(seed: int, split: str, index: int) -> Scene:
     """Scene `index` of a split: it depends on these three and the version only, never on other scenes.
 
     Raises:
-        UnknownNameError: there is no such split.
+        UnknownNameError: no such split.
         ValueError: a negative seed or index.
     """
     photos = photos_of(split)

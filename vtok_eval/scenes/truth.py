@@ -64,7 +64,7 @@ def _quadrant_of_largest(scene: Scene) -> str | None:
 
 
 def caption(scene: Scene) -> str:
-    """One English description of all that the clip shows: shapes, motion, event and camera."""
+    """One English description of everything the clip shows: shapes, motion, event and camera."""
     mover = scene.objects[scene.mover]
     others = [item for i, item in enumerate(scene.objects) if i != scene.mover and item.appears_at is None]
     sentences = [f"{_a(mover)} {_movement(scene)}{_beside(others)}", *_event(scene), _camera(scene)]

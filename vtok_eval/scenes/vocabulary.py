@@ -50,7 +50,7 @@ class Attribute:
 
     @property
     def chance(self) -> float:
-        """What `score` gives on average to a reader that knows nothing of the clip, whatever it answers.
+        """The average `score` of a reader that knows nothing of the clip, whatever it answers.
 
         A single label is uniform among the clips that the attribute applies to, so every constant or random
         answer is right in 1/len(labels) of them. For a set of labels see `score`: exactly one half.
@@ -107,6 +107,6 @@ def attribute(name: str) -> Attribute:
     """The attribute of that name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: no such attribute.
     """
     return {item.name: item for item in ATTRIBUTES}[name]

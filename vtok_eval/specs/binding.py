@@ -37,7 +37,7 @@ def bind(
         prefixes: beginning of a value, such as `match:`, -> what reads such a value, whatever the annotation.
 
     Raises:
-        UnknownNameError: there is no such option; names the nearest.
+        UnknownNameError: no such option; names the nearest.
         SpecError: an option is missing or has a bad value.
 
     Example:
@@ -64,7 +64,7 @@ def bind(
 
 
 def construct(make: Callable[..., Made], arguments: Mapping[str, Any], *, what: str) -> Made:
-    """Call a class or function; whatever it raises becomes one line.
+    """Call a class or function; turn any exception into one line.
 
     Raises:
         SpecError: it raised; a `VtokEvalError` passes as it is.
@@ -131,7 +131,7 @@ def _value(
 
 
 def _annotation(make: Callable[..., object], parameter: inspect.Parameter) -> Any:  # Any: a type or a form
-    """The parameter's type, as far as it can be made of a string; if it has none, its default's type."""
+    """The parameter's type without what no string can express; without annotation, its default's type."""
     annotation = parameter.annotation
     if annotation is parameter.empty:
         known = isinstance(parameter.default, bool | int | float | str)

@@ -20,7 +20,7 @@ from types import CodeType, ModuleType
 
 PREFIX = "vtok_eval_user_"
 _OURS = frozenset({"vtok_eval", "benchmarks", "tv_align", "reports"})
-"""Never a neighbour: a second copy of our own classes would fit nowhere."""
+"""Never a neighbour: a second copy of our own classes would fail every isinstance check."""
 _EXTENSIONS = importlib.machinery.EXTENSION_SUFFIXES
 
 
@@ -81,7 +81,7 @@ _hashes: dict[str, bytes] = {}
 
 
 def neighbours_of(folder: Path) -> Neighbours:
-    """The modules of a folder; a new package where the source of one that was loaded has changed since."""
+    """The modules of a folder; a new package if the source of a loaded module has changed."""
     folder = folder.resolve()
     digest = hashlib.blake2b(str(folder).encode(), digest_size=8).hexdigest()
     generation = 0
@@ -134,7 +134,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 def _has_changed(package: str) -> bool:
-    """Whether the source of a module of this package is another than the one that was loaded."""
+    """Whether the source of a module of this package has changed since it was loaded."""
     for name, known in _hashes.items():
         if not name.startswith(f"{package}."):
             continue

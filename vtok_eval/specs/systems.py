@@ -185,7 +185,7 @@ def _build_videos(entry: NamedSpec) -> System:
 
 
 def _about_folder(folder: VideoFolder, where: str, *, key: str) -> Description:
-    """How many videos a folder has, and what lies in it and does not count, which is logged as well."""
+    """How many videos a folder has, and what in it does not count; the latter is also logged."""
     n_videos, uncounted = len(folder.entries()), folder.uncounted()
     facts: dict[str, object] = {key: where, "n_videos": n_videos}
     if not uncounted:

@@ -20,13 +20,13 @@ def load_user_class(
 ) -> Callable[..., Any]:  # Any: it makes whatever the user wrote
     """The class (or function that makes an object) of `FILE.py:Class` or `package.module:Class`.
 
-    The file's code can import the modules next to it, as in a script; nobody else sees them.
+    The file's code can import the modules next to it, as in a script; no other code sees them.
 
     Args:
         name: file or module, and class.
-        method: what its objects must have; if there is no such class, those that have it are named.
+        method: the method its objects must have; if the class does not exist, the error names those with it.
         what: what the class is to be, for errors.
-        known: the registered names of such things, one of which may have been meant; tokenizers' by default.
+        known: registered names that may have been meant instead; tokenizers' by default.
 
     Raises:
         SpecError: no such file or module, or its code raises when imported.

@@ -108,9 +108,9 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
 
 
 def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Description:
-    """What provenance keeps of a tokenizer, a generator or an answerer of the user's own.
+    """What provenance keeps of a user's own tokenizer, generator or answerer.
 
-    class; options: the constructor's parameters, as far as the object keeps them as attributes; backbone: its
+    class; options: the constructor's parameters that the object keeps as attributes; backbone: its
     description with the weights' hash; sampling_rule; checkpoint_sha256; source_sha256 of a user's file.
     caveats: its backbone's and those of its own `describe() -> Description`, where it has that method; what
     else this says goes into the description too.

@@ -40,7 +40,7 @@ class FeatureCache:
     a damaged shard is thrown away, and on a full disk the run continues without writing.
 
     folder: of the shards. max_bytes: their bound; what was not used for longest goes first, to the day.
-    hits, misses: distinct frames of each call that were read, and that had to pass through the backbone.
+    hits, misses: distinct frames per call that were read from the cache, or that the backbone computed.
     unwritten: frames that could not be kept.
     """
 
@@ -62,7 +62,7 @@ class FeatureCache:
             _log.warning("feature cache %s: %d frames could not be kept", self.folder, self.unwritten)
 
     def maps(self, backbone: Backbone, frames: Tensor) -> Tensor:
-        """`backbone.maps(frames)`, of which only frames that are not in the cache pass through the network.
+        """`backbone.maps(frames)`; only frames that are not in the cache pass through the network.
 
         frames: uint8 `(N, 3, H, W)`. Gives float16 `(N, C, gh, gw)` on the backbone's device.
         """
@@ -105,7 +105,7 @@ class FeatureCache:
         return {grid: values.to(backbone.device) for grid, values in found.items()}
 
     def form_of(self, key: str) -> ClipForm | None:
-        """The form of a clip of which frames are kept; None where that is not known."""
+        """The form of a clip with frames in the cache; None if unknown."""
         (found,) = self._guarded(lambda: self._store.get([_form_key(key)])) or [None]
         return None if found is None else ClipForm(*_FORM.unpack(found.tobytes()))
 
@@ -220,7 +220,7 @@ class FeatureCache:
 
 
 class CachedBackbone(Backbone):
-    """A backbone whose features come from a cache where it holds them; bit for bit those of `inner`."""
+    """A backbone that takes features from a cache where possible; they equal those of `inner` bit for bit."""
 
     def __init__(self, inner: Backbone, cache: FeatureCache) -> None:
         self.inner = inner
@@ -275,7 +275,7 @@ class CachedBackbone(Backbone):
 
 
 _WHOLE_AS_ASKED = 2**16 - 1
-"""Stands for whole maps that a tokenizer asked for, whatever their size: grids are never read of them."""
+"""Marks whole maps that a tokenizer asked for, of any size: no grid is ever read from them."""
 _FORM = struct.Struct("<QQQd")
 
 

@@ -128,7 +128,7 @@ class ShardWriter:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        # Under the lock nobody appends: what is beyond the last whole entry was cut short by a kill.
+        # No other process appends under the lock: bytes after the last whole entry are from a killed one.
         index_size = shard.index.stat().st_size // ENTRY_BYTES * ENTRY_BYTES if shard.index.exists() else 0
         size = _end_of(shard.index, index_size)
         if size >= largest or size > os.fstat(descriptor).st_size:
@@ -137,11 +137,11 @@ class ShardWriter:
         return cls(shard, descriptor, size=size, index_size=index_size)
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         os.close(self.descriptor)
 
     def append(self, arrays: Mapping[bytes, Halves]) -> list[tuple[bytes, Entry]]:
-        """Write the arrays, then their entries; nothing of them stays where that fails.
+        """Write the arrays, then their entries; if that fails, nothing of them is kept.
 
         Raises:
             OSError: the disk is full, or the like.
@@ -211,7 +211,7 @@ def new_entries(shard: Shard) -> Iterator[tuple[bytes, Entry]]:
 
 
 def _end_of(index: Path, size: int) -> int:
-    """Where the data of the last entry ends, 0 where there is none."""
+    """Where the data of the last entry ends; 0 if there is no entry."""
     if size == 0:
         return 0
     with index.open("rb") as file:

@@ -63,7 +63,7 @@ class FeatureStore:
         self._begun = 0
 
     def close(self) -> None:
-        """Let go of files and of the lock on the shard that is written; the next use opens them again."""
+        """Close the files and release the lock on the shard being written; the next use opens them again."""
         if self._writing is not None:
             self._writing.close()
         self._writing = None

@@ -27,8 +27,8 @@ def tokens_key(system: System, *, n_frames: int) -> str:
     """A key in hex: two tokenizers share it only if they give equal tokens of all clips of that length.
 
     `frames-1` and `keyframe` share one, since both are the cells of the first frame. Only this package's own
-    classes are trusted to say what their tokens depend on; a user's class, whatever it inherits, is known by
-    its class, options, backbone, weights and source file.
+    classes are trusted to say what their tokens depend on; a user's class, whatever its bases, is identified
+    by its class, options, backbone, weights and source file.
 
     Example:
         >>> from vtok_eval.results.description import Description

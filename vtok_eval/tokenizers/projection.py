@@ -68,7 +68,7 @@ class ProjectedTokenizer(ABC):
     @property
     @abstractmethod
     def grids(self) -> tuple[int, ...]:
-        """The grids that it reads of whatever clip, as far as they are known before the clip's length is."""
+        """The grids that it reads from any clip, if they do not depend on the clip's length."""
 
     @abstractmethod
     def readings(self, n_frames: int) -> tuple[Reading, ...]:
@@ -112,7 +112,7 @@ class ProjectedTokenizer(ABC):
 
 
 def save_projection(projection: LinearProjection, path: Path) -> None:
-    """Write a projection's weights as safetensors, whole or not at all; its folder must be there."""
+    """Write a projection's weights as safetensors, atomically; the folder must exist."""
     from safetensors.torch import save_file
 
     path = Path(path)

@@ -104,7 +104,7 @@ def wanted(readings: Sequence[Reading]) -> tuple[tuple[int, ...], tuple[int, ...
 
 
 def _frames_of(reading: Reading) -> tuple[int, ...]:
-    """The frames whose maps are needed, the one that is subtracted first."""
+    """The frames whose maps are needed; the subtracted frame comes first."""
     return reading.frames if reading.minus is None else (reading.minus, *reading.frames)
 
 

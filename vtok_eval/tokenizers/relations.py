@@ -42,7 +42,7 @@ def _derived(systems: Mapping[str, System]) -> Iterator[TokenRelation]:
 
 
 def contains(larger: object, smaller: object) -> bool:
-    """Whether one tokenizer reads all that another reads, of clips of every one of `LENGTHS`.
+    """Whether one tokenizer reads everything that another reads, for clips of all `LENGTHS`.
 
     Only tokenizers that declare what they read can be told; a user's own class is declared in the suite.
     """

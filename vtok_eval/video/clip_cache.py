@@ -13,8 +13,8 @@ from vtok_eval.data import Clip
 class ClipCache:
     """A bounded cache of clips by `ClipSource.key`, safe to share between threads.
 
-    Holds at most `max_bytes` of frames and forgets what was used least recently. The clips it gives are
-    shared: whoever gets one must not write into its frames.
+    Holds at most `max_bytes` of frames and drops the least recently used clips first. The clips it returns
+    are shared: callers must not write into their frames.
     """
 
     def __init__(self, max_bytes: int) -> None:

@@ -17,7 +17,7 @@ _EBML_HEADER, _SEGMENT = 0x1A45DFA3, 0x18538067
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no file with bytes in it.
+    """Refuse anything that is not a file with bytes in it.
 
     Raises:
         VideoError: nothing there, a directory, or 0 bytes.
@@ -33,8 +33,8 @@ def check_file(path: Path) -> None:
 def check_complete(path: Path) -> None:
     """Refuse a Matroska, WebM or GIF file that ends before its own header or grammar says it does.
 
-    FFmpeg reads such a file to its early end without a word. (MP4 and AVI need no such look: a packet that
-    lies beyond the end of the file is reported while it is read.)
+    FFmpeg reads such a file to its early end without an error. (MP4 and AVI need no such check: a packet
+    beyond the end of the file is reported while it is read.)
 
     Raises:
         VideoError: the file is cut short.
@@ -51,7 +51,7 @@ def check_complete(path: Path) -> None:
 
 
 def why_unreadable(path: Path) -> str:
-    """A guess, in words, why FFmpeg opened nothing: an MP4 without its index, or no video at all."""
+    """A guess, in words, why FFmpeg could not open the file: an MP4 without its index, or not a video."""
     with path.open("rb") as file:
         head = file.read(12)
     if head[4:8] == b"ftyp":

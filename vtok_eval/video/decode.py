@@ -60,7 +60,7 @@ def probe(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> VideoIn
     """Read a video's header and first frame.
 
     Raises:
-        VideoError: as `decode`, as far as the first frame shows it.
+        VideoError: as `decode`, if the first frame shows it.
     """
     path = Path(path)
     with opened(path, limits) as video:
@@ -91,7 +91,7 @@ def count_frames(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> 
     Packets are counted where each is a frame (see `packet_index`); other videos are decoded.
 
     Raises:
-        VideoError: as `decode`, as far as packets show it.
+        VideoError: as `decode`, if packets show it.
     """
     path = Path(path)
     index = packet_index(path, limits)
@@ -107,7 +107,7 @@ def check_whole(path: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> N
     """Refuse a file that is missing, empty, not a video or cut short, without decoding its frames.
 
     Raises:
-        VideoError: as `decode`, as far as packets show it.
+        VideoError: as `decode`, if packets show it.
     """
     path = Path(path)
     index = packet_index(path, limits)
@@ -171,9 +171,9 @@ def decode(
             raised.
 
     Raises:
-        VideoError: the file is missing, a directory, empty, no video, without a video stream or without
-            frames, truncated or damaged, beyond a limit, changes its frame size on the way, is turned by
-            no multiple of 90 degrees, states no frame rate at all; or an index is out of range.
+        VideoError: the file is missing, a directory, empty, not a video, without a video stream or frames,
+            truncated, damaged or beyond a limit; it changes its frame size, is not rotated by a multiple of
+            90 degrees, or states no frame rate; or an index is out of range.
     """
     from vtok_eval.data import Clip
 

@@ -1,4 +1,4 @@
-"""Checks what a user's `decode` or `generate` gives back; errors name it and say what it must give."""
+"""Checks what a user's `decode` or `generate` returns; errors name it and say what it must return."""
 
 from __future__ import annotations
 

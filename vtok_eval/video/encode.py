@@ -19,7 +19,7 @@ CODECS = ("libx264", "libx264rgb")
 
 
 def encode(clip: Clip, path: str | Path, *, crf: int = 18, codec: str = "libx264") -> None:
-    """Write `clip` to `path` as MP4, whole or not at all (a temporary file beside it, then a rename).
+    """Write `clip` to `path` as MP4, atomically (a temporary file next to it, then a rename).
 
     Colours are stored as BT.601, limited range, and tagged so: the one choice that PyAV, decord and OpenCV,
     which overlooks the tag, decode alike. Even sizes are stored as yuv420p, odd ones as yuv444p, which needs

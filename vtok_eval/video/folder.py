@@ -44,8 +44,8 @@ class VideoFolder:
     otherwise has no prompt. Prompts are in composed Unicode (NFC), however the file system stores names. A
     folder with pictures in it, called `{prompt}-{index}`, is a video by its frames (not every benchmark reads
     such). Or else the folder holds a table called `manifest.csv` (or `.tsv`, `.jsonl`, `.parquet`) with the
-    columns path (relative to the folder), prompt and index, of which the last two may be empty; then only the
-    videos listed there count.
+    columns path (relative to the folder), prompt and index; the last two may be empty. Then only the videos
+    listed there count.
 
     names: only these files, in place of all; None takes all.
     """
@@ -59,12 +59,12 @@ class VideoFolder:
     def entries(self) -> tuple[VideoEntry, ...]:
         """Every video, sorted by prompt (or file name), index and path.
 
-        A file that a manifest lists and that is not there is listed all the same: loading it fails, so it is
-        counted as failed and not lost.
+        A missing file that a manifest lists is included: loading it fails, so it is counted as failed and
+        not lost.
 
         Raises:
             VideoError: no such folder, no video in it, or a manifest that cannot be read, has no path
-                column, an index that is no whole number, or one file twice.
+                column, an index that is not a whole number, or one file twice.
         """
         manifest = self._manifest()
         entries = list(_from_names(self.path) if manifest is None else _from_manifest(manifest))

@@ -49,7 +49,7 @@ class FrameStore:
     def __init__(self, path: Path, limits: DecodeLimits, *, expected: int) -> None:
         """Take note of what to expect; memory is taken with the first frame.
 
-        expected: how many frames will come, as far as known; 0 where it is not.
+        expected: how many frames will come; 0 if unknown.
         """
         from av.video.reformatter import VideoReformatter
 

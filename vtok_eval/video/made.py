@@ -1,8 +1,8 @@
 """Videos that are made for a run: a generator's from prompts, a tokenizer's reconstructions of other videos.
 
-A benchmark plans with their entries and has each made (`ensure`) just before it opens the file. They lie in
-the run folder, so a killed run goes on with those that it has; beside each video stands a JSON file of the
-same name that says how it was made.
+A benchmark plans with their entries and has each made (`ensure`) just before it opens the file. They are in
+the run folder, so a killed run continues with those it has. A JSON file of the same name next to each video
+says how it was made.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _LONGEST_NAME_BYTES = 240
 
 @runtime_checkable
 class MadeVideos(Protocol):
-    """Videos of which each is made when it is first wanted."""
+    """Videos that are each made when first needed."""
 
     @property
     def path(self) -> Path:
-        """The folder in which they lie."""
+        """The folder that holds them."""
         ...
 
     def ensure(self, entry: VideoEntry) -> None:
@@ -99,8 +99,8 @@ class GeneratedVideos:
 class ReconstructedVideos:
     """What a tokenizer decodes from its tokens of a folder's videos; subject of a system of kind "videos".
 
-    Each lies under the name of its original, stored without loss, so that nothing but the tokens stands
-    between the two.
+    Each has the name of its original and is stored losslessly, so that the two differ only by what the
+    tokens lose.
     """
 
     tokenizer: DecodingTokenizer
@@ -172,7 +172,7 @@ class ReconstructedVideos:
 
 @dataclass(frozen=True)
 class MadeVideo:
-    """A made video as a `ClipSource`: has it made, then reads `file`, which lies at `entry.path`."""
+    """A made video as a `ClipSource`: has it made, then reads `file`, which is at `entry.path`."""
 
     videos: MadeVideos
     entry: VideoEntry
@@ -189,7 +189,7 @@ class MadeVideo:
         return self.file.key
 
     def load(self) -> Clip:
-        """Make the video if need be, and decode it.
+        """Make the video if necessary, and decode it.
 
         Raises:
             VtokEvalError: as `MadeVideos.ensure` and `VideoFile.load`.
@@ -199,7 +199,7 @@ class MadeVideo:
 
 
 def how_made(video: Path) -> Mapping[str, Any]:
-    """What is noted beside a made video: prompt, index and seed; or original, tokens and `ShapeChange`.
+    """The note next to a made video: prompt, index and seed; or original, tokens and `ShapeChange`.
 
     Empty for a video that was not made for a run.
     """

@@ -76,7 +76,7 @@ def every_nth(n_frames: int, stride: int, key: KeyFrameChoice = "first") -> tupl
     key: "first", "middle" (n_frames // 2), or an index.
 
     Raises:
-        SpecError: stride < 1, no frames, or a key that is no frame of the clip.
+        SpecError: stride < 1, no frames, or a key that is not a frame of the clip.
     """
     _check_frames(n_frames)
     if stride < 1:

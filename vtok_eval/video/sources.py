@@ -61,7 +61,7 @@ class VideoFile:
         """Names the content: the file's SHA-256, how frames are sampled and how they are resized.
 
         Raises:
-            VideoError: there is no such file to be read.
+            VideoError: the file does not exist or cannot be read.
         """
         sampling = "all"
         if self.max_frames is not None or self.rule == "fps":

@@ -1,4 +1,4 @@
-"""What lies in a folder of videos and does not count, so that a report can say so."""
+"""What is in a folder of videos and does not count, so that a report can say so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEPT = 100
 
 @dataclass(frozen=True)
 class Uncounted:
-    """Names of what does not count, by kind, each sorted; true where there is anything.
+    """Names of what does not count, by kind, each sorted; true if there is anything.
 
     broken_links: links that lead nowhere. subfolders: folders without pictures. hidden: videos whose names
     begin with a dot. unlisted: videos that the manifest does not list. other_files: files of other kinds.

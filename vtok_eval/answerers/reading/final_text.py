@@ -38,7 +38,7 @@ def final_text(text: str) -> str:
 
     Thoughts are taken out however they are marked: tags of several names (`<think>`, `[THINK]`, `◁think▷` and
     so on), a closing tag alone, a tag that is never closed (the reply was cut while the model was thinking),
-    and the channels of chat templates, of which the final one counts. What follows the first
+    and the channels of chat templates; only the final one counts. What follows the first
     token that ends a turn (`</s>`, `<|im_end|>`) was not meant for the user.
 
     Example:

@@ -1,4 +1,4 @@
-"""Text as one reads it: without markup, with letters of all widths and quotes of all shapes made plain."""
+"""Plain text: without markup, with letters of all widths and quotes of all shapes normalised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yes or no out of a text, in several languages."""
+"""Reads yes or no from a text, in several languages."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _word(text: str) -> str | None:
 
 
 def _stated(text: str) -> str | None:
-    """What stands after the last "the answer is" or "answer:"."""
+    """What follows the last "the answer is" or "answer:"."""
     found = None
     for match in re.finditer(_WORD, text):
         before, after = text[max(0, match.start() - 160) : match.start()].rstrip("\"'(["), text[match.end() :]

@@ -28,7 +28,7 @@ from vtok_eval.run.lanes.messages import (
 log = logging.getLogger(__name__)
 
 _DEATHS_TO_RETIRE = 3
-"""Times that a lane may die while it starts, in a row, before the run goes on without it."""
+"""How many times in a row a lane may die while starting before the run continues without it."""
 _WAIT_S = 0.5
 _LONG_START_S = 120.0
 
@@ -110,7 +110,7 @@ class Dispatcher:
         self._backend.start(lane)
 
     def _check_somebody_works(self) -> None:
-        """A run that waits for nobody would wait for ever."""
+        """Raise if no lane is working: the run would wait forever."""
         if not any(lane.running and (lane.shard is not None or not lane.started) for lane in self._lanes):
             raise RuntimeError(f"no lane may have what is left: {sorted(self._queues)}")
 

@@ -67,8 +67,8 @@ class JobQueue:
     def put_back_after_death(self, left: Shard) -> Shard | None:
         """Put back what a dead lane left of its shard; the shard of one sample that has to fail, if it must.
 
-        A sample fails only where lanes have died with it alone. So a shard's samples go one by one after
-        `DEATHS_TO_GO_SINGLY` deaths, and the one that kills every lane is found.
+        A sample fails only if lanes have died on it alone. So after `DEATHS_TO_GO_SINGLY` deaths a shard's
+        samples are sent one by one, which finds the one that kills every lane.
         """
         single = len(left.samples) == 1
         left = replace(left, deaths=left.deaths + 1, alone=left.alone + single)

@@ -26,7 +26,7 @@ _CONNECT_S = 5.0
 
 
 class _Handle(Protocol):
-    """An actor's handle, as far as it is used here; Ray makes its methods when it runs."""
+    """The part of an actor's handle that is used here; Ray creates its methods at run time."""
 
     def __getattr__(self, name: str) -> Any: ...  # Ray's own objects have no types
 
@@ -87,7 +87,7 @@ class RayLanes:
         self._lanes[lane] = _Lane(actor, starting=actor.start.remote())
 
     def send(self, lane: int, shard: Shard) -> None:
-        """Give a shard to a lane; what comes of it streams back."""
+        """Give a shard to a lane; its results stream back."""
         actor = self._lanes[lane].actor
         self._lanes[lane].stream = actor.evaluate.options(num_returns="streaming").remote(shard)
 

@@ -47,7 +47,7 @@ class LaneServer:
         return [*self._warnings.taken(), Started(self._worker.facts())]
 
     def evaluate(self, shard: Shard) -> Iterator[list[Message]]:
-        """What the worker tells of a shard, as it comes, each time with the warnings before it."""
+        """The worker's messages about a shard as they come, each with the warnings before it."""
         if self._worker is None:
             raise ValueError("the lane was not started")
         for message in self._worker.evaluate(shard):

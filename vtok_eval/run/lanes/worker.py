@@ -80,7 +80,7 @@ class JobWorker:
         }
 
     def evaluate(self, shard: Shard) -> Iterator[Message]:
-        """Evaluate a shard; what comes of it is told as it comes."""
+        """Evaluate a shard and yield its messages as they come."""
         from vtok_eval.run.runners.threads import torch_threads
 
         try:
@@ -129,7 +129,7 @@ class JobWorker:
             yield Results(shard.job, tuple(part))
 
     def _system_called(self, name: str) -> System:
-        """The system; where it is not the one that the lane has, that one is released and this one built."""
+        """The system; if the lane has another one, that is released and this one built."""
         from vtok_eval.run.runners.memory import release_unused
 
         if self._system is not None and self._system.name == name:

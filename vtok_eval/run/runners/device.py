@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" takes CUDA where there is one, else the CPU.
+    """The device called `name`; "auto" is CUDA if available, else the CPU.
 
     Raises:
-        SpecError: torch knows no such device, or this machine does not have it.
+        SpecError: torch does not know the device, or this machine does not have it.
     """
     import torch
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
 _ASKED_AT_ONCE = 256
-"""Clips of which `Unread` is asked before the first of them is loaded."""
+"""How many clips `Unread` is asked about before the first of them is loaded."""
 _ENDS_THE_RUN = (MissingDependencyError, RunFolderError)
-"""No other sample would fare better: these are raised, not recorded as one sample's failure."""
+"""These would fail every other sample too: they are raised, not recorded as one sample's failure."""
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +55,14 @@ class Runner:
         description: str,
         unread: Unread | None = None,
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
-        """Yield each sample once, with the function's result for it or the reason why there is none.
+        """Yield each sample once, with the function's result or the reason why it has none.
 
         Clips of one shape are batched together, so results may come in another order than the samples.
         The function runs under inference mode. Where it raises on a batch, the batch is halved if memory
         ran out, else each of its samples is tried alone, so that one bad sample fails by itself.
 
-        unread: tells of which clips the function is not going to look at the pixels, and their form; they are
-        handed over as `UnreadClips`, and are neither decoded nor rendered unless it looks after all.
+        unread: says for which clips the function does not need the pixels, and their form; these are handed
+        over as `UnreadClips`, and are decoded or rendered only if the function reads pixels after all.
 
         Raises:
             MissingDependencyError, RunFolderError: these concern the whole run.
@@ -218,7 +218,7 @@ class _Batches(Generic[Result]):
             yield from self._attempt(samples[start:stop], None if clips is None else clips.part(start, stop))
 
     def _call(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Result] | Exception:
-        """The function's results, or what it raised; the exception's frames are let go with their tensors."""
+        """The function's results, or its exception without the traceback, which would keep tensors alive."""
         import torch
 
         try:
@@ -227,7 +227,7 @@ class _Batches(Generic[Result]):
         except _ENDS_THE_RUN:
             raise
         except Exception as error:
-            # Whatever a system under test raises is a result about that system.
+            # Any exception of a system under test is a result about that system.
             log.debug("a batch of %d samples failed", len(samples), exc_info=True)
             if is_out_of_memory(error):
                 release_memory(error)

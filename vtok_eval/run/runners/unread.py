@@ -1,4 +1,4 @@
-"""Clips whose pixels are loaded only when somebody looks at them: what is stored of them is often enough."""
+"""Clips whose pixels are loaded only when they are used: what is stored of a clip is often enough."""
 
 from __future__ import annotations
 

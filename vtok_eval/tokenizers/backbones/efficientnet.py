@@ -89,7 +89,7 @@ def _output_moments(stage: nn.Module) -> tuple[Tensor, Tensor]:
 
     Each block ends in a batch-norm without activation, so on the training data its output has the mean beta
     and the deviation |gamma|; the blocks after the first add to what they were given. Means add up; variances
-    do too as far as the blocks' outputs are uncorrelated.
+    do too if the blocks' outputs are uncorrelated.
     """
     last_norms = [
         [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)][-1] for block in stage.children()

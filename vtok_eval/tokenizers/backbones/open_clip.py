@@ -247,7 +247,7 @@ def _size_before_crop(size: tuple[int, ...], target: tuple[int, int], mode: str)
 
 
 def _margin(room: int) -> int:
-    """Pixels to pad on the first side, or to crop where there is too little room."""
+    """Pixels to pad on the first side; negative values crop."""
     return room // 2 if room >= 0 else -round(-room / 2)
 
 
