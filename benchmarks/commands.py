@@ -28,7 +28,7 @@ def answers(
     out: Annotated[Path, typer.Option(help="The file to write.")],
     system: Annotated[str, typer.Option(help="Whose answers; needed where the run has several.")] = "",
 ) -> None:
-    """Write answers whose right ones are not published, as the benchmark's own server wants them."""
+    """Write the answers to questions without published answers, in the format of the benchmark's server."""
     from benchmarks.understanding.questions.submission import write_answers_of_run
 
     written, unread = write_answers_of_run(run, benchmark, system or None, out)

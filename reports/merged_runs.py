@@ -156,10 +156,10 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
 
 
 def _baseline(named: Sequence[RunReport], runs: Sequence[RunReport], wanted: str | None) -> str | None:
-    """The baseline's name in the joint report: of the first run that has it.
+    """The baseline's name in the joint report, from the first run that has it.
 
     Raises:
-        UnknownNameError: none has the wanted one.
+        UnknownNameError: no run has the requested baseline.
     """
     name = wanted or next((run.baseline for run in runs if run.baseline is not None), None)
     if name is None:

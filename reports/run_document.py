@@ -78,7 +78,7 @@ class RunBenchmark(RunPart):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the benchmark wants said with its numbers."""
+        """The notes that the benchmark wants shown with its numbers."""
         notes = self.description.get("notes", ())
         return (notes,) if isinstance(notes, str) else tuple(str(note) for note in notes)
 

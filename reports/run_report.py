@@ -75,17 +75,17 @@ class BenchmarkReport:
         return tuple(sorted(measured, key=lambda metric: groups.index(metric.group)))
 
     def discriminates(self, metric: str) -> bool:
-        """Whether the metric tells any systems of the run apart."""
+        """Whether the metric distinguishes any systems of the run."""
         cells = [cell for (_, name), cell in self.cells.items() if name == metric]
         return all(cell.score.discriminates for cell in cells)
 
     def contenders(self) -> tuple[RunSystem, ...]:
-        """The systems that are no controls."""
+        """The systems that are not controls."""
         return tuple(system for system in self.systems if not system.control)
 
     @property
     def ceiling(self) -> RunSystem | None:
-        """The system that is judged on a benchmark's own clips as they are; None where there is none."""
+        """The system judged on a benchmark's unchanged clips; None if there is none."""
         return next((system for system in self.systems if system.kind == "originals"), None)
 
     def ceiling_score(self, metric: str) -> Score | None:
@@ -94,7 +94,7 @@ class BenchmarkReport:
         return None if cell is None or cell.score.value is None else cell.score
 
     def at_budget_of(self, name: str) -> tuple[RunSystem, ...]:
-        """The systems, `name` among them, with as many tokens per clip, within `BUDGET_TOLERANCE`."""
+        """The systems, including `name`, with its tokens per clip, within `BUDGET_TOLERANCE`."""
         budget = self.tokens.get(name)
         if budget is None:
             return ()

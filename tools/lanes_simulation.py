@@ -73,7 +73,7 @@ class _LaneOf:
 
 
 class SleepingWorker:
-    """Sleeps in place of evaluating; satisfies `Worker`."""
+    """Sleeps instead of evaluating; satisfies `Worker`."""
 
     def __init__(self, lane: _LaneOf) -> None:
         self._simulation = lane.simulation

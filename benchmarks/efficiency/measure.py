@@ -90,10 +90,10 @@ def peak_memory(encode: Callable[[], Any], *, device: torch.device) -> int | Non
 
 
 class PeakTensorMemory(TorchDispatchMode):
-    """Follows the tensors that torch's operations return, and how many bytes of them live at once.
+    """Follows the tensors that torch's operations return, and how many of their bytes are alive at once.
 
-    A process's resident size cannot tell: the allocator of the C library keeps and reuses freed memory, so a
-    second encode seems to need nothing. This count is the same in every run. It leaves out the scratch
+    A process's resident size does not show this: the C library's allocator keeps and reuses freed memory, so
+    a second encode seems to need nothing. This count is the same in every run. It leaves out the scratch
     memory inside one operation and arrays made outside torch.
     """
 

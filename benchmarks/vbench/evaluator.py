@@ -147,9 +147,9 @@ class VBenchEvaluator:
         return numbers
 
     def _score_one(self, video: Video, streams: Mapping[Decoder, DecodedAhead]) -> VideoScores:
-        """A damaged video has no score at all: what another decoder made of it is not sure.
+        """A damaged video has no score: what another decoder made of it is uncertain.
 
-        One that is sound, and that a decoder does not support, has the scores of the other decoders.
+        An intact video that one decoder does not support has the scores of the other decoders.
         """
         scores = VideoScores()
         damage: str | None = None

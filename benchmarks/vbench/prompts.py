@@ -16,7 +16,7 @@ from vtok_eval.video.folder import VIDEO_SUFFIXES, VideoEntry, composed
 
 VIDEOS_PER_PROMPT = 5
 VIDEOS_BEFORE_FILTER = 25
-"""How many the reference wants of a prompt for temporal flickering, of which a filter keeps 5 still ones."""
+"""Videos per prompt that the reference requires for temporal flickering; a filter keeps 5 still ones."""
 
 INFO_FILE = "VBench_full_info.json"
 
@@ -154,7 +154,7 @@ def wanted_of(prompt: Prompt, chosen: Sequence[Dimension]) -> Prompt | None:
 
 
 def videos_of(prompt: Prompt, *, filtered: bool) -> int:
-    """How many videos the standard protocol wants of a prompt."""
+    """How many videos of a prompt the standard protocol requires."""
     return (
         VIDEOS_BEFORE_FILTER if filtered and "temporal_flickering" in prompt.dimensions else VIDEOS_PER_PROMPT
     )

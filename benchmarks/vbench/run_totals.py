@@ -24,7 +24,7 @@ from vtok_eval.results.store import RunFolder
 
 @dataclass(frozen=True)
 class SystemTotals:
-    """What VBench says of one system of a run.
+    """VBench's results for one system of a run.
 
     videos: every video's score on every dimension it counts for. n_failed: videos that lack one or all.
     """

@@ -368,7 +368,7 @@ def _ranks(
 
 
 def significant(pair: Pair, *, higher_is_better: bool | None) -> tuple[str, str] | None:
-    """The better and the worse system of a pair; None where the test does not tell them apart."""
+    """The better and the worse system of a pair; None if the test does not distinguish them."""
     if (
         pair.p_corrected is None
         or pair.p_corrected >= ALPHA

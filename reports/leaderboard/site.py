@@ -290,7 +290,7 @@ def _environment() -> Environment:
 
 
 def _listed(board: Board, boards: Sequence[Board]) -> dict[str, Any]:
-    """A board in lists; its variant tells it from others of one title."""
+    """A board in lists; its variant distinguishes it from others with the same title."""
     alike = Counter((other.benchmark.name, other.setting) for other in boards)
     parts = [board.setting or "no setting"]
     if board.limit is not None:
@@ -328,7 +328,7 @@ def _details(board: Board, view: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _on_board(view: Mapping[str, Any], board: Board, entry: Entry) -> dict[str, Any]:
-    """What a system's page shows of one board."""
+    """What a system's page shows from one board."""
     baseline = entry.source.run.document.baseline
     compared = against(board, entry, baseline)
     metric = board.headline[0]

@@ -1,4 +1,4 @@
-"""What the leaderboard takes in: run folders of one's own, and submissions that were verified here."""
+"""The leaderboard's sources: your own run folders, and submissions verified here."""
 
 from __future__ import annotations
 

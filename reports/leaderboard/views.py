@@ -126,7 +126,7 @@ def ordered(board: Board) -> list[Entry]:
 def pairs_view(board: Board) -> dict[str, Any]:
     """The paired tests of a board: systems, and for each metric the pairs (i, j), i < j, row by row.
 
-    winner: 1 where i is better at the corrected level, -1 where j is, 0 where the test does not tell.
+    winner: 1 where i is better at the corrected level, -1 where j is, 0 where the test shows no difference.
     """
     compared = [entry for entry in board.entries if not entry.reasons]
     place = {entry.key: number for number, entry in enumerate(compared)}

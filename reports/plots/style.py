@@ -27,10 +27,11 @@ LABEL_LINE = 0.108
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a picture, and the room it has.
+    """Colours and size of a picture.
 
-    vtok, frames, others: families of systems, from Okabe and Ito's palette, which colour-blind readers tell
-    apart. in_column: drawn for a paper's column, `COLUMN_WIDTH` wide, with letters as large as on a page.
+    vtok, frames, others: families of systems, from Okabe and Ito's palette, which colour-blind readers
+    can distinguish. in_column: drawn for a paper's column, `COLUMN_WIDTH` wide, with letters as large as on a
+    page.
     """
 
     name: str

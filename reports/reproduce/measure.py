@@ -62,7 +62,7 @@ def rows(
 
 
 def stands_for_vtok(system: RunSystem, systems: Collection[str]) -> bool:
-    """Whether a system is taken for VTok."""
+    """Whether a system is treated as VTok."""
     if systems:
         return system.name in systems
     return not system.control and (family(system) == "vtok" or system.name.lower().startswith("vtok"))

@@ -45,7 +45,7 @@ class ReproducePaths:
 
 
 def gather_rows(runs: Sequence[Path], *, systems: Collection[str] = ()) -> list[Row]:
-    """The rows of the VTok paper's claims over these runs, each run by itself.
+    """The rows of the VTok paper's claims over these runs, each run separately.
 
     Raises:
         RunFolderError: no run is named, or one cannot be read.

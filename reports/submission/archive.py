@@ -73,8 +73,8 @@ def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
 def read_archive(path: Path) -> Unpacked:
     """The files of an archive that holds exactly what `write_archive` writes; nothing is written to disk.
 
-    The directory's size is looked at before anything parses it, so that a million entries cost nothing. What
-    is unpacked is counted as it comes, whatever the archive declares.
+    The directory's size is checked before it is parsed, so that a million entries cost nothing. Unpacked
+    bytes are counted as they come, whatever the archive declares.
 
     Raises:
         SubmissionError: it is not such an archive; names what is wrong with it.

@@ -35,8 +35,8 @@ def find_best(
 
     The leader of k systems is supported where it beats each of the k - 1 others in the paired test at
     p < ALPHA / (k - 1): the leader was picked by the same data, and Bonferroni's correction over those tests
-    bounds the chance that a system which is not best gets the title. Only then is the runner-up looked at,
-    which must beat each of the k - 2 behind it at p < ALPHA / (k - 2); of two systems none is second best.
+    bounds the chance that a system which is not best is called best. Only then is the runner-up tested, which
+    must beat each of the k - 2 behind it at p < ALPHA / (k - 2); with two systems there is no second best.
     Metrics that do not discriminate have no best.
 
     pairs: from `tested_pairs`. scores: of one benchmark.

@@ -26,9 +26,9 @@ MOST_BENCHMARKS = 6
 def headline(report: RunReport) -> tuple[str, ...]:
     """What was found: one sentence per benchmark and system, each over all headline metrics, in their order.
 
-    Who is spoken of, and in which order, is settled before any number is looked at: the benchmarks in the
-    suite's order; of each the contenders with the baseline's token budget, in the suite's order, or the first
-    compared contender where none has it. What is not shown is said to be not shown. Last comes whether a
+    The systems and their order do not depend on the numbers: the benchmarks in the suite's order; for each,
+    the contenders with the baseline's token budget, in the suite's order, or the first compared contender if
+    none has it. A difference that is not shown is reported as not shown. The last sentence is whether a
     second reader agrees, where a benchmark has one.
     """
     benchmarks = compared(report)

@@ -55,7 +55,7 @@ def verdict(comparison: Comparison, metric: Metric) -> Verdict:
 
 
 def testable(comparison: Comparison) -> bool:
-    """Whether the paired test could have shown a difference at all."""
+    """Whether the paired test could have shown a difference."""
     return comparison.difference is not None and comparison.n_clusters >= LEAST_CLUSTERS
 
 

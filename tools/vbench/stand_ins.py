@@ -48,11 +48,11 @@ def dino_vitb16(pretrained=True, **ignored):
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the models are whose code takes any size: (width, depth) of each tower.
+    """Sizes of the models whose code takes any size: (width, depth) of each tower.
 
-    sharpness: what fresh attention weights are multiplied by. They attend to everything alike and average the
-    frames' differences away, so two layers need much; through 24 layers, much would make rounding grow to the
-    size of the features. bert_words: how many words BERT's tokenizer knows.
+    sharpness: what fresh attention weights are multiplied by. They attend to everything equally and average
+    the frames' differences away, so two layers need a large factor; through 24 layers a large factor would
+    make rounding grow to the size of the features. bert_words: how many words BERT's tokenizer knows.
     """
 
     dino: tuple[int, int] = (768, 12)
@@ -190,7 +190,7 @@ def _write_umt(root: Path) -> None:
 
 
 def write_bert_words(root: Path, n_words: int) -> Path:
-    """Words for BERT's tokenizer: numbers, but for those that Tag2Text's code writes and reads."""
+    """Words for BERT's tokenizer: numbers, except those that Tag2Text's code writes and reads."""
     words = root / table.BERT_WORDS.path
     words.parent.mkdir(parents=True, exist_ok=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "picture", "of", "|"]
@@ -200,7 +200,7 @@ def write_bert_words(root: Path, n_words: int) -> Path:
 
 
 def write_grit(root: Path) -> None:
-    """GRiT as its configuration has it, so adjusted that it finds something; needs detectron2 and words."""
+    """GRiT as configured, adjusted so that it finds something; needs detectron2 and words."""
     import torch
 
     model = vbench_module("third_party.grit_model").DenseCaptioning(torch.device("cpu"))

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 class CorrectedScore:
     """Question accuracy of one category, as judged and corrected.
 
-    category: None where it is over all of them. judged: as the judge has it. corrected: None where the judge
+    category: None if over all of them. judged: the judge's own accuracy. corrected: None where the judge
         is near chance, and `reason` says why.
     low, high: 95 % interval of the corrected value. n: videos, failed ones included, of which n_failed; of
         n_clusters prompts.

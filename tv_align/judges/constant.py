@@ -10,7 +10,7 @@ from vtok_eval.results.description import Description
 
 
 class AlwaysYes:
-    """Says yes to every question without a look at the clip."""
+    """Says yes to every question without looking at the clip."""
 
     name = "always-yes"
     concurrency = 1

@@ -25,11 +25,11 @@ INSTRUCTION = (
 
 
 class EndpointJudge:
-    """Asks each question of a prompt by itself, so that no question gives another one's answer away.
+    """Asks each question of a prompt separately, so that no question gives away another's answer.
 
     Built from the same options as the answerer `endpoint:` (docs/answerers.md): url, frames, frame_format,
     key_variable, concurrency, max_requests, max_usd and so on; with `logprobs=true` verdicts have the
-    probability of yes, where the server tells it. Responses are kept in the user's cache folder.
+    probability of yes, if the server reports it. Responses are kept in the user's cache folder.
 
     asked: whose client, frames and format are used.
     """

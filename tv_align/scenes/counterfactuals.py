@@ -58,11 +58,11 @@ class Askable:
 
 
 def askable(scene: Scene) -> dict[str, list[Askable]]:
-    """By category. More than the drafts take up: also what holds for good while something else happens.
+    """By category. More than the drafts use: also what stays true while something else happens.
 
-    The counterfactuals of a fact are all that the vocabulary has in place of the word that is asked for; of a
-    fact about a shape, the same of the scene's other shapes. So none is more likely than another to be the
-    true one of its group, as scenes are drawn evenly.
+    The counterfactuals of a fact replace the word asked for by each other word of the vocabulary; those of a
+    fact about a shape are the same fact about the scene's other shapes. As scenes are drawn evenly, all facts
+    of a group are equally likely to be the true one.
     """
     found = {
         category: [each for each in collect(scene) if each.false] for category, collect in _COLLECT.items()
@@ -85,7 +85,7 @@ def _counting(scene: Scene) -> Iterator[Askable]:
     forms = [item.shape for item in scene.objects]
     for item, kind in zip(scene.objects, kinds, strict=True):
         if is_untouched(item):
-            # First what has its colour and the form of another: only both together tell.
+            # First its colour with another's form: only both together decide.
             absent = [Kind(kind.colour, shape) for shape in dict.fromkeys((*forms, *SHAPES))]
             absent = [other for other in absent if other not in kinds and other not in later]
             yield Askable(Has(kind), tuple(Has(other) for other in absent))

@@ -54,7 +54,7 @@ _OVER = "over a photograph"
 
 @dataclass(frozen=True)
 class Draft:
-    """A sentence, facts that hold in its scene, and as many that do not."""
+    """A sentence, facts that hold in its scene, and an equal number that do not."""
 
     text: str
     true: tuple[Fact, ...]
@@ -78,14 +78,14 @@ def _counting(scene: Scene, level: str, rng: np.random.Generator) -> Draft | Non
         return None
     kinds = [kind_of(item) for item in scene.objects]
     number = len(kinds)
-    # Partners: each number is as often the true one as the counterfactual of its partner.
+    # Partners: each number is true as often as it is its partner's counterfactual.
     partner = {1: 2, 2: 1, 3: 4, 4: 3}[number]
     many = "One shape" if number == 1 else f"{NUMBERS[number].capitalize()} shapes"
     text = f"{many} {_OVER}: {_listed([a(kind) for kind in kinds])}"
     if level == "basic":
         return Draft(text, (Count(number),), (Count(partner),))
     # A colour and a form that are both there but not in one shape, where there are such; never one number of
-    # shapes more often than another, or the number would tell the answer.
+    # shapes more often than another, or the number would reveal the answer.
     swapped = [
         (one, Kind(one.colour, other.shape))
         for one in kinds

@@ -66,7 +66,7 @@ def scene_prompts(
     Each category and level draws its own scenes, so that other uses of a scene do not affect which are
     taken. A scene is passed over where its sentence is taken already, or where its facts would
     make a word more than once more frequent in the category's true facts than in its false ones, or the other
-    way round: so no word of a question tells its answer.
+    way round: so no word of a question reveals its answer.
 
     Raises:
         UnknownNameError: there is no such split of scenes.

@@ -32,11 +32,11 @@ class JudgeEvaluator:
 
     @property
     def concurrency(self) -> int:
-        """How many clips the judge takes at once, each by itself."""
+        """How many separate clips the judge takes at once."""
         return self._judge.concurrency
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
-        """One outcome per sample, in order; a clip that the judge cannot judge fails by itself."""
+        """One outcome per sample, in order; a clip that the judge cannot judge fails alone."""
         from vtok_eval.data import Clip
 
         if clips is None:

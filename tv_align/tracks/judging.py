@@ -59,11 +59,11 @@ class JudgedPrompts:
 
     @classmethod
     def of(cls, suite: PromptSuite, *, judge: str | None, calibration: str | None) -> JudgedPrompts:
-        """Build the judge and hold it against prompts and calibration.
+        """Build the judge and check it against prompts and calibration.
 
         judge: its spec; None takes that of `DEFAULT_JUDGES`, or `OTHER_JUDGE`. calibration: a file that
         `calibrate` wrote for this judge; None takes the one that ships for it, else has the run measure it,
-        but for judges that ask a server or people; "none" leaves the judge uncalibrated.
+        except for judges that ask a server or people; "none" leaves the judge uncalibrated.
 
         Raises:
             SpecError, UnknownNameError: the judge names nothing, or the calibration cannot be read.

@@ -24,10 +24,10 @@ def metrics(categories: Iterable[str]) -> list[Metric]:
     """Question and prompt accuracy in all, then of each category.
 
     Question accuracy: mean over videos of the share of the prompt's questions that are answered as expected,
-    so that every prompt weighs the same. Prompt accuracy: share of videos of which all questions are. A video
-    that is missing or cannot be read counts 0 in both, in its own category and in all. Intervals are
-    clustered by prompt. As many answers are expected to be no as yes: an answer that does not depend on the
-    clip and the question is right in half of the questions, and about no prompt if it is always the same.
+    so that every prompt weighs the same. Prompt accuracy: share of videos with all questions right. A
+    video that is missing or cannot be read counts 0 in both, in its own category and in all. Intervals are
+    clustered by prompt. Half of the expected answers are yes and half no: an answer that does not depend on
+    the clip and the question is right on half of the questions, and on no prompt if it is always the same.
     """
     found = [
         Metric(QUESTIONS, "Question accuracy", chance=0.5, group="All categories", headline=True),

@@ -54,8 +54,8 @@ class QuestionAnswering:
     description: a benchmark of the catalogue, by name, or a YAML file. data: the folder with its data, or
     one that holds such a folder under the benchmark's name; without it `$VTOK_EVAL_DATA/NAME`, else the cache
     folder's `data/NAME`. subsets: those to take, a list or text with commas.
-    frames, sampling, short_side: what is shown of a clip: at most so many frames, by a rule of
-    `SAMPLING_RULES` (not "fps"), at so many pixels; None takes all frames, or pixels as stored.
+    frames, sampling, short_side: what is shown of a clip: the maximum number of frames, a rule of
+    `SAMPLING_RULES` (not "fps"), the shorter side in pixels; None takes all frames, or pixels as stored.
     compat: "lmms-eval" reads and scores answers as that peer does. circular: ask every rotation of the
     options. blind: ask without the clip.
     For tokenizers, whose tokens a probe reads: train: a file of training questions

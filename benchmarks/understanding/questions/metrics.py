@@ -219,7 +219,7 @@ def _unparsed() -> Metric:
 
 
 def _cut() -> Metric:
-    """Of answerers that tell it; nothing is measured for others."""
+    """For answerers that report it; not measured for others."""
     return Metric(
         CUT,
         "Answers cut at the token limit",

@@ -27,7 +27,7 @@ class VideoQuestion:
     are taken out of it. options: their texts, without their labels. labels: how each is called.
     leads: what precedes each label in the text ("Sentence "); empty but where the text lists options.
     answer: position of the right option; None where it is free text (`free_answer`) or not published.
-    instruction: what is asked in place of the question. shows_options: whether an answerer may know them.
+    instruction: what is asked instead of the question. shows_options: whether an answerer may know them.
     pair, side: of paired questions; the subset says what varies.
     """
 

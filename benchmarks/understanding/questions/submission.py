@@ -70,7 +70,7 @@ def write_submission(
 ) -> int:
     """Write a JSON object with the option's number (from 0) for each question; -1 where none was read.
 
-    Keys are videos where every video has one question, as EgoSchema's server wants them, else questions' ids
+    Keys are videos where every video has one question, as EgoSchema's server expects, else questions' ids
     without their subset. Returns how many answers are -1.
 
     Raises:

@@ -27,7 +27,7 @@ MAX_PIXELS_PER_PIECE = 16 * 1920 * 1080
 
 @dataclass(frozen=True)
 class VideoHeader:
-    """What a decoder says of a video before its frames are read.
+    """What a decoder reports about a video before its frames are read.
 
     n_frames: None where the decoder cannot tell (cv2). fps: as the container states it; 0 where it does not.
     """
@@ -60,7 +60,7 @@ class UnsupportedVideoError(VideoError):
 
 
 def open_video(task: Task) -> tuple[VideoHeader, Batches]:
-    """What a video says of itself, and the function that reads it in pieces of at most so many frames.
+    """A video's header, and the function that reads it in pieces with a maximum number of frames.
 
     Raises:
         UnsupportedVideoError: it is sound, and this decoder cannot read it; says why.

@@ -73,5 +73,5 @@ class ScenePass:
         self._picked.add(piece)
 
     def finish(self) -> VideoResult:
-        """The share; every video weighs the same, having as many frames as any other."""
+        """The share; all videos have the same number of frames and weigh the same."""
         return VideoResult(self._scorer.share(self._picked.array(), self._words))

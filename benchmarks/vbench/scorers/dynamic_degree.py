@@ -21,7 +21,7 @@ LARGEST_SHARE = 0.05
 
 @dataclass
 class Vote:
-    """Whether at least `needed` of `pairs` pairs move, decided as early as it can be.
+    """Whether at least `needed` of `pairs` pairs move, decided as early as possible.
 
     A video of two frames needs none, by the reference's rounding, and moves; one of one frame has no pair.
     """
@@ -47,7 +47,7 @@ class Vote:
 
     @property
     def undecided_for(self) -> int:
-        """How many more pairs must be looked at, at least, before it is decided; 0 where it is."""
+        """The minimum number of further pairs that can decide it; 0 once it is decided."""
         if self.outcome is not None:
             return 0
         to_true = self.needed - self.moving
@@ -55,7 +55,7 @@ class Vote:
         return min(to_true, to_false)
 
     def count(self, moves: Sequence[bool]) -> None:
-        """Enter what was found of the next pairs."""
+        """Enter the results of the next pairs."""
         self.seen += len(moves)
         self.moving += sum(moves)
 
@@ -63,7 +63,7 @@ class Vote:
 class DynamicDegree:
     """VBench's dynamic degree.
 
-    Every frame goes through RAFT's encoder once, and pairs that cannot change the vote are not looked at. The
+    Every frame goes through RAFT's encoder once, and pairs that cannot change the vote are skipped. The
     most different pairs come first.
     """
 

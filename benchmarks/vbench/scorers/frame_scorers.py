@@ -1,4 +1,4 @@
-"""Dimensions that score every frame by itself or against its neighbours' features: DINO, CLIP, MUSIQ."""
+"""Dimensions that score every frame alone or against its neighbours' features: DINO, CLIP, MUSIQ."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _AllFrames:
 
 
 class SubjectConsistency(_AllFrames):
-    """How alike DINO's features of neighbouring frames are."""
+    """The similarity of DINO's features of neighbouring frames."""
 
     def __init__(self, networks: Networks) -> None:
         self._dino = networks.dino()
@@ -48,7 +48,7 @@ class SubjectConsistency(_AllFrames):
 
 
 class BackgroundConsistency(_AllFrames):
-    """How alike CLIP B/32's features of neighbouring frames are."""
+    """The similarity of CLIP B/32's features of neighbouring frames."""
 
     def __init__(self, networks: Networks) -> None:
         self._encode = networks.clip(table.CLIP_B32).encode_image

@@ -31,7 +31,7 @@ KEPT_PER_PROMPT = 5
 class Limits:
     """When a video of `n_frames` frames with the shorter side `side` is still.
 
-    between: pixels that a pair of neighbours may move. exceptions: so many pairs may move further.
+    between: pixels that a pair of neighbours may move. exceptions: how many pairs may move further.
     across: pixels that the first and the last frame may be apart, either way.
     """
 
@@ -75,7 +75,7 @@ class StillFlickering:
     def is_still(self, video: VideoHeader, frames: KeptFrames) -> bool:
         """Whether a video's frames hardly move: neither pair by pair nor from end to end.
 
-        Pairs that cannot change the answer are not looked at.
+        Pairs that cannot change the answer are skipped.
         """
         height, width = frames.shape[-2:]
         need_size(video, height, width, multiple=8, dimension="the filter for still videos")

@@ -49,7 +49,7 @@ class ClipJudge:
         self._lock = threading.Lock()
 
     def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
-        """One verdict per question; "unsure" where two captions fit alike or there is no other one."""
+        """One verdict per question; "unsure" if two captions fit equally well or there is only one."""
         started = time.perf_counter()
         captions = [self._template.replace("{}", caption_of(question)) for question in questions]
         with self._lock:

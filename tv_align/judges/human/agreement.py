@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     """Krippendorff's alpha for nominal labels; 1 is full agreement, 0 what chance would give.
 
-    units: for each thing that was labelled, the labels it got, in any order; any number of raters, who need
+    units: for each labelled item, its labels, in any order; any number of raters, who need
         not have labelled everything. Units with fewer than two labels say nothing and are left out.
 
     From the coincidence matrix (K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011): each unit

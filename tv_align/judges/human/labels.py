@@ -61,7 +61,7 @@ def read_labels(key: Path, files: Sequence[Path]) -> Labels:
 
     Raises:
         SpecError: a file cannot be read, is of another sheet, or holds a bad value; names the line. Two
-            different answers of one rater to one question are refused too.
+            different answers of one rater to one question are rejected too.
     """
     try:
         text = read_text(key, error=SpecError)

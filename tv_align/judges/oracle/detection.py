@@ -43,7 +43,7 @@ class Detection:
 
     colour: index in `COLOURS`. x, y: its centre, in pixels from the frame's left and top edge.
     quality: how well the best template fits, at most 1. fit: `(6,)` how well the best of each shape does, by
-        the measure that tells them apart.
+        the measure that distinguishes them.
     overlap, outline, impurity: what the quality is made of: Dice coefficient of patch and template, mean
         level of the template's outline, and median distance of the patch's pixels to its colour, both of 255.
     radius: of the best template, in pixels.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 SIDE = 64
 """Clips are measured at this shorter side, in pixels; sizes and thresholds of this package are for it."""
 _LEAST_QUALITY, _LIKELY = 0.28, 0.34
-"""Of a detection, to be looked at; and of a chain, on average, to be left out of the backdrop."""
+"""Quality from which a detection is considered; mean quality from which a chain is not backdrop."""
 _MOVES_FROM = 1.7
-"""Pixels between the ends of a track's way, from which on a shape moves; a place is known to half a pixel."""
+"""Distance in pixels between a track's ends from which a shape moves; positions are known to half a pixel."""
 _MASK_MARGIN = 2.0
 
 

@@ -18,13 +18,13 @@ _FASTEST = 0.85
 _JITTER = 2.0
 """Pixels that a detection may be off."""
 _LONGEST_GAP = 0.3
-"""Share of a clip for which a shape may go unseen and still be the same one."""
+"""Share of a clip for which a shape may be unseen and still be the same shape."""
 _RECENT, _AS_GOOD = 5, 0.65
-"""A shape's detections are alike: one joins a chain whose last five have at least 0.65 of its quality, and
-the other way round. Else what was a shape goes on as a piece of the backdrop after the shape has gone."""
+"""A shape's detections are similar: one joins a chain whose last five have at least 0.65 of its quality, and
+vice versa. Otherwise a piece of the backdrop would continue the track of a shape that has left."""
 _KNOWN_FROM, _HASTE, _SLACK = 5, 1.5, 0.5
-"""From so many detections on a chain goes on at its own pace: at most 1.5 times its quick steps so far and
-half a pixel a frame more. Else a piece of the backdrop, frames later and far off, goes on as a lost shape."""
+"""From this many detections on, a chain keeps its pace: at most 1.5 times its quick steps so far plus half a
+pixel a frame. Otherwise a piece of the backdrop, frames later and far off, would continue a lost shape."""
 _OTHER_COLOUR = 2.0
 """Pixels that another colour counts as, when a detection is assigned to a track."""
 _EDGE = 0.1

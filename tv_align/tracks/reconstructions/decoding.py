@@ -41,10 +41,10 @@ def decoding_of(
 ) -> Decoding:
     """How a tokenizer's tokens are shown: by its own `decode`, else by its decoders in the folder or shipped.
 
-    seeds: of how many training seeds; None takes every decoder that there is.
+    seeds: how many training seeds to use; None uses every decoder.
 
     Raises:
-        MissingDependencyError: it neither decodes by itself nor has trained decoders; says how to train them.
+        MissingDependencyError: it has neither its own `decode` nor trained decoders; says how to train them.
     """
     if isinstance(system.subject, DecodingTokenizer):
         return OwnDecoding(system.subject)
@@ -57,7 +57,7 @@ def decoding_of(
 
 
 class OwnDecoding:
-    """A tokenizer that decodes by itself."""
+    """A tokenizer with its own `decode`."""
 
     training_seeds = 0
 
@@ -68,7 +68,7 @@ class OwnDecoding:
         """As `Decoding`, one tensor.
 
         Raises:
-            GenerationError: the tokenizer raised, or decoded something else than as many uint8 clips.
+            GenerationError: the tokenizer raised, or did not decode to the same number of uint8 clips.
             TokenizerError: its tokens break the protocol.
         """
         import torch

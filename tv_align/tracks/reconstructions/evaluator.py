@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ShowEvaluator:
-    """Encodes and decodes each clip by itself, so that no other clip changes it, and has it judged.
+    """Encodes and decodes each clip separately, so that no other clip affects it, and has it judged.
 
     known: sample id -> outcome of what was evaluated before, of this tokenizer or of one with the same
-    tokens; new outcomes are added. unread: of which clips the pixels are not needed; see `ClipRunner.map`.
+    tokens; new outcomes are added. unread: clips whose pixels are not needed; see `ClipRunner.map`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ShowEvaluator:
         self._known = {} if known is None else known
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
-        """One outcome per sample, in order; a clip that cannot be reconstructed fails by itself.
+        """One outcome per sample, in order; a clip that cannot be reconstructed fails alone.
 
         For each score one value per decoder; the first decoder's verdicts are kept in full.
         """

@@ -1,1 +1,1 @@
-"""TV-Align's track `read`: whether a probe on frozen tokens tells true text from its counterfactuals."""
+"""TV-Align's track `read`: whether a probe on frozen tokens distinguishes true from false text."""

@@ -1,4 +1,4 @@
-"""TV-Align's track `read` as a benchmark: do frozen tokens tell true text from its counterfactuals?"""
+"""TV-Align's track `read` as a benchmark: whether frozen tokens distinguish true from false text."""
 
 from __future__ import annotations
 

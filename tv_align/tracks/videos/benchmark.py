@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class TVAlign:
-    """TV-Align on videos from a folder, of a generator, or decoded from a tokenizer's tokens.
+    """TV-Align on videos from a folder, from a generator, or decoded from a tokenizer's tokens.
 
     prompts: "open", "scenes" or the path of a prompt file or folder (see `tv_align.prompts.load`).
     judge: its spec, `NAME` or `NAME:option=value,...`; None takes the oracle for "scenes" and
@@ -32,9 +32,9 @@ class TVAlign:
         given, the run measures the judge on rendered clips, unless it asks a server or people; "none" leaves
         it uncalibrated. A category in which the judge is near chance has no score, and the notes say why. The
         others' scores are shown with corrected ones.
-    videos_per_prompt: see `match_videos`; a generator makes so many, 1 where it is not given.
+    videos_per_prompt: see `match_videos`; a generator makes that many, 1 by default.
     max_frames: of each video, evenly spaced from first to last.
-    short_side: to which videos are resized, in pixels; None leaves them as they are.
+    short_side: in pixels, to which videos are resized; None leaves them unchanged.
 
     Raises:
         SpecError, UnknownNameError: prompts, judge or calibration name nothing or cannot be read.

@@ -53,7 +53,7 @@ class QuestionEvaluator:
 
     @property
     def concurrency(self) -> int:
-        """How many questions the answerer takes at once, each by itself; 1 for one that takes batches."""
+        """How many separate questions the answerer takes at once; 1 for an answerer that takes batches."""
         return getattr(self.answerer, "concurrency", 1)
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
@@ -65,9 +65,9 @@ class QuestionEvaluator:
         return [self._outcome(self.questions[sample.id][0], asked[i]) for i, sample in enumerate(samples)]
 
     def _clips_of(self, samples: Sequence[Sample], clips: Clips | None) -> list[Clip | None]:
-        """Each sample's clip; samples of one clip get one and the same object, so that work can be shared.
+        """Each sample's clip; samples of one clip get the same object, so that work can be shared.
 
-        That holds from one batch to the next too, for the clip with which the first ends.
+        This also holds across two batches, for the last clip of the first.
         """
         if clips is None or not self.shows_clips:
             return [None] * len(samples)

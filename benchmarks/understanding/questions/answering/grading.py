@@ -25,7 +25,7 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class Grade:
-    """What became of one answer.
+    """The result of one answer.
 
     correct: 1.0 or 0.0 (in lmms-eval's reading also 1 / number of options, the expectation of its random
     choice); None where the right answer is not published, or where lmms-eval leaves the answer out.

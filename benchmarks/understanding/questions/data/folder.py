@@ -13,11 +13,11 @@ DATA_VARIABLE = "VTOK_EVAL_DATA"
 
 
 def data_folder(description: BenchmarkDescription, data: str | None = None) -> Path:
-    """Where a benchmark's data are looked for, whether or not they are there.
+    """Where a benchmark's data are expected, whether or not they exist.
 
-    `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA` alike; else the cache's. A
-    data set may itself hold a folder of its name, as Video-MME does: of the two, the one whose files fit an
-    earlier pattern of the tables is taken.
+    `data`, or the folder with the benchmark's name in it; else `$VTOK_EVAL_DATA` likewise; else the cache's.
+    A data set may itself contain a folder of its name, as Video-MME does: of the two, the one whose files
+    match an earlier pattern of the tables is taken.
     """
     named = data or os.environ.get(DATA_VARIABLE)
     if not named:

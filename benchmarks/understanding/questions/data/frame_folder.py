@@ -25,8 +25,8 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 class FrameFolder:
     """Pictures as a clip; satisfies `ClipSource`.
 
-    pictures: in order of time. frame_rate: of the pictures, per second. max_frames: at most so many, by
-    `rule`; None takes all. short_side: the shorter side in pixels after resizing; None: as stored.
+    pictures: in order of time. frame_rate: of the pictures, per second. max_frames: the maximum number,
+    chosen by `rule`; None takes all. short_side: the shorter side in pixels after resizing; None: as stored.
     """
 
     name: str

@@ -115,7 +115,7 @@ def check_data(
 
 @dataclass(frozen=True)
 class CatalogueLine:
-    """What `vtok-eval list benchmarks` says of one benchmark.
+    """What `vtok-eval list benchmarks` shows about one benchmark.
 
     size: questions, as the authors state it, or counted where the data are there; None where it is not known.
     train: whether the authors publish a training split, for a tokenizer's probe. data: where they are, or
