@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error line: the known name that is most like `name`, or all of them.
+    """The end of an error line: the known name most similar to `name`, or all known names.
 
     Example:
         >>> nearest("grd", ["grid", "stride"])
@@ -21,7 +21,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line: its message, with its type before it unless we worded the message ourselves.
+    """An error as one line: its message, preceded by its type unless the message is our own.
 
     Example:
         >>> one_line(ZeroDivisionError("no\\nluck")), one_line(SpecError("a worded reason"))
@@ -34,7 +34,7 @@ def one_line(error: BaseException) -> str:
 
 
 class VtokEvalError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base of every error that a user can cause and fix."""
 
 
 class UnknownNameError(VtokEvalError):
@@ -66,7 +66,7 @@ class TokenizerError(VtokEvalError):
 
 
 class GenerationError(VtokEvalError):
-    """A video that a generator or a tokenizer's decoder was to make and did not; says of what, and why."""
+    """A video that a generator or a tokenizer's decoder failed to make; says which, and why."""
 
 
 class RunFolderError(VtokEvalError):
@@ -74,11 +74,11 @@ class RunFolderError(VtokEvalError):
 
 
 class LaneError(VtokEvalError):
-    """Worker processes (lanes) that cannot be had, or something in one of them that ends the whole run."""
+    """Worker processes (lanes) that cannot be started, or a failure in one that ends the whole run."""
 
 
 class MissingDependencyError(VtokEvalError):
-    """A package, weight file or data set that is needed and not there; says how to get it."""
+    """A package, weight file or data set that is needed but missing; says how to get it."""
 
 
 class UnfitInputError(VtokEvalError):

@@ -208,7 +208,7 @@ ANSWERERS = Registry(
 """Each name is a function: called with what follows the name and `device=`, it returns an `Answerer`."""
 
 GENERATORS = Registry("generator", {})
-"""Generators that other packages register; a class of the user's own is `generator:FILE.py:Class`."""
+"""Generators that other packages register; a user's own class is `generator:FILE.py:Class`."""
 
 REPORTS = Registry(
     "report",

@@ -102,7 +102,7 @@ class System:
     """A system under test as the harness hands it to a benchmark.
 
     Args:
-        name: how tables call it.
+        name: its name in tables.
         spec: the spec string that it was built from.
         kind: a `SystemKind`, or its value.
         subject: the object that satisfies the kind's protocol (`Tokenizer`, `VideoFolder`, ...); None for

@@ -15,7 +15,7 @@ _CHUNK_BYTES = 2**24
 
 
 def need_transformers() -> None:
-    """Refuse to go on without a transformers that has video language models.
+    """Raise unless a transformers with video language models is installed.
 
     Raises:
         MissingDependencyError: saying which extra brings it.

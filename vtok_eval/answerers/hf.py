@@ -216,7 +216,7 @@ class TransformersAnswerer:
         return result
 
     def _shared(self, prompt: Prompt) -> SharedPrefix | None:
-        """What keeps the prompt's prefix, where it is to be used."""
+        """The store of the prompt's prefix, if it is used."""
         if self.prefix is None or self.batch_size > 1:
             return None
         return self.prefix if self.prefix.usable(prompt, lambda: self._inputs([prompt])) else None

@@ -186,7 +186,7 @@ class _RememberedVision:
     def same_objects(
         self, vision: Mapping[str, Any], move: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        """The entries of the clip's first prompt, moved once: pixels are told by identity further on."""
+        """The entries of the clip's first prompt, moved once: later code compares pixels by identity."""
         if self.shown is None or self._vision[0] is not self.shown:
             self._vision = (self.shown, move(vision))
         return self._vision[1]

@@ -40,7 +40,7 @@ class SharedPrefix:
         self.prefix_passes = 0
 
     def length(self, prompt: Prompt) -> int:
-        """Tokens of the prompt's prefix; 0 where nothing is to be shared."""
+        """Tokens of the prompt's prefix; 0 if nothing is shared."""
         if self._allowed is False or not prompt.vision:
             return 0
         visual = torch.isin(prompt.ids, self._placeholders).nonzero().flatten()
@@ -72,7 +72,7 @@ class SharedPrefix:
         start = self.length(prompt)
         rest = prompt.ids[start:].tolist()
         ids = torch.tensor([[*rest, *more] for more in continuations], device=self._model.device)
-        # Without a mask the positions go on from the keys that are kept; nothing is padded on the left.
+        # Without a mask the positions continue from the kept keys; nothing is padded on the left.
         output = self._model(input_ids=ids, past_key_values=self.cache(prompt, rows=len(ids)), use_cache=True)
         kept: Tensor = output.logits[:, -keep:]
         return kept

@@ -1,4 +1,4 @@
-"""A clip passes through a model's vision tower once, however many questions and options follow it."""
+"""A clip passes through a model's vision tower once for all its questions and options."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SharedVision:
         self._pixels = self._features = None
 
     def _remembering(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        # generate() looks at the signature to find out what the method takes.
+        # generate() inspects the signature to find out what the method takes.
         @functools.wraps(method)
         def features(pixels: Any = None, *args: Any, **kwargs: Any) -> Any:
             name = next((name for name in _PIXELS if name in kwargs), None)

@@ -1,4 +1,4 @@
-"""Which frames of a clip an answerer looks at, and at how many pixels: declared, and recorded per answer."""
+"""Which frames of a clip an answerer sees, and at how many pixels: declared, and recorded per answer."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ZeroShot:
     What it measures is whether single pictures fit the words; it has no notion of the order of frames. The
     cosines are multiplied by the model's own scale, so that their softmax is the model's own probability.
 
-    model: an open_clip model with both towers. rule: which frames are looked at.
+    model: an open_clip model with both towers. rule: which frames are used.
     text: "option" compares the option's text alone; "question+option" puts the question before it, where the
         request tells it (`AnswerRequest.text`). A text beyond the model's context is cut off at its end.
     """

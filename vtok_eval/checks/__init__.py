@@ -1,1 +1,1 @@
-"""Whether a tokenizer keeps the protocol: what `vtok-eval check` finds, and the line that would mend it."""
+"""Whether a tokenizer follows the protocol: what `vtok-eval check` finds, and the line that would fix it."""

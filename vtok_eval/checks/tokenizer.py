@@ -231,7 +231,7 @@ def _decode(tokenizer: DecodingTokenizer, clips: Clips) -> Trial[Clips]:
 
 
 def _decoded_problem(decoded: Clips, given: Clips) -> tuple[str, str] | None:
-    """What is wrong with decoded clips, and the line that mends it; None where nothing is."""
+    """What is wrong with decoded clips, and the line that fixes it; None if nothing is."""
     frames = getattr(decoded, "frames", None)
     if frames is None or getattr(decoded, "fps", None) is None:
         return f"decode gave {type(decoded).__name__}", "return Clips(frames=frames, fps=clips_fps)"

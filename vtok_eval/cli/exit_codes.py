@@ -3,4 +3,4 @@
 EXIT_INCOMPLETE = 1
 """Finished with failed samples or with something that could not be run."""
 EXIT_USAGE = 2
-"""Bad usage, or an error that the user can mend; one line says which."""
+"""Bad usage, or an error that the user can fix; one line says which."""

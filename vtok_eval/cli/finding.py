@@ -1,4 +1,4 @@
-"""One thing that `vtok-eval doctor` looked at."""
+"""One thing that `vtok-eval doctor` checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     detail: what was found. remedy: what to do about it, empty where nothing need be done.
     required: whether vtok-eval's main job fails without it.

@@ -132,7 +132,7 @@ def check_torchvision() -> Check:
             f"cannot be imported: {_first_line(str(error))}",
             "install torch and torchvision together from PyPI",
         )
-    return Check("torchvision loads", State.OK, "beside this torch")
+    return Check("torchvision loads", State.OK, "with this torch")
 
 
 def check_efficientnet() -> Check:

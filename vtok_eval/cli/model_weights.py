@@ -13,7 +13,7 @@ from vtok_eval.registry import WEIGHTS
 
 
 def efficientnet_weights(argument: str | None) -> WeightsOf:
-    """What the embedded default backbone needs; doctor checks the file's hash on a line of its own."""
+    """What the embedded default backbone needs; doctor checks the file's hash on a separate line."""
     return WeightsOf("backbone", "efficientnet_lite0", note="its weights come with its package, see above")
 
 

@@ -19,7 +19,7 @@ def report(
         str | None, typer.Option(help="The system that the others are compared with; default: the run's.")
     ] = None,
 ) -> None:
-    """Write the tables, plots and page of a run anew, or of several runs side by side."""
+    """Write the tables, plots and page of a run again, or of several runs side by side."""
     from vtok_eval.registry import REPORTS
 
     paths = REPORTS.resolve("folder")(run_folders, out, baseline=baseline)

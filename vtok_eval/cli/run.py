@@ -35,7 +35,7 @@ def run(
     ] = None,
     reconstruct: Annotated[
         Path | None,
-        typer.Option(help="Test this folder's videos beside what each --tokenizer decodes of them."),
+        typer.Option(help="Test this folder's videos and each --tokenizer's reconstructions of them."),
     ] = None,
     benchmark: Annotated[
         list[str] | None,
@@ -46,7 +46,7 @@ def run(
         typer.Option(help="One more answerer, e.g. replay:answers.jsonl. May be repeated."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Where the data of the named benchmarks lie; see `vtok-eval data`.")
+        Path | None, typer.Option(help="Where the data of the named benchmarks is; see `vtok-eval data`.")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -95,7 +95,7 @@ def run(
         bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
     ] = False,
 ) -> None:
-    """Run a suite, or go on with one that was stopped; then print the comparison and write the report."""
+    """Run a suite, or continue one that was stopped; then print the comparison and write the report."""
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.run.harness import Harness, RunSettings
     from vtok_eval.run.lanes.devices import parse_devices
@@ -189,7 +189,7 @@ def _tokenizers(texts: Sequence[str], *, reconstruct: Path | None) -> list[Syste
 
 
 def _answerer(text: str) -> SystemEntry:
-    """An answerer; a class of the user's own, `FILE.py:Class`, gets the prefix that says what it is."""
+    """An answerer; a user's class, `FILE.py:Class`, gets the prefix that says what it is."""
     from vtok_eval.registry import ANSWERERS
     from vtok_eval.specs.grammar import parse_spec, split_name
 

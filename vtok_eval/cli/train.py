@@ -22,7 +22,7 @@ app = typer.Typer(help="Train what the suite brings ready-made.", no_args_is_hel
 
 @app.callback()
 def _group() -> None:
-    """Keep `decoder` a command of its own though it is the only one."""
+    """Keep `decoder` a separate command even though it is the only one."""
 
 
 @app.command()

@@ -42,7 +42,7 @@ class DecoderShape:
 
 
 class ClipDecoder(nn.Module):
-    """Each frame is decoded from 16 queries, one a cell, that attend to all of the clip's tokens.
+    """Each frame is decoded from 16 queries, one per cell, that attend to all of the clip's tokens.
 
     A query begins with the tokens that stand nearest to its frame and cell (`Layout.nearest`). Each block is
     attention among the frame's queries, attention to the clip's tokens, and a perceptron; then every query

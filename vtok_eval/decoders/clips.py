@@ -34,7 +34,7 @@ class VariedClip(SceneClip):
 
     @property
     def key(self) -> str:
-        """As `SceneClip.key`, with a version of its own."""
+        """As `SceneClip.key`, with a separate version."""
         return f"varied-v{VERSION}/{super().key}"
 
     def load(self) -> Clip:

@@ -20,7 +20,7 @@ CELLS = 4
 
 @dataclass(frozen=True)
 class Layout:
-    """The tokens of every clip of `n_frames` frames, one entry a token: kind, frame, slot within both."""
+    """The tokens of every clip of `n_frames` frames, one entry per token: kind, frame, slot within both."""
 
     n_frames: int
     kind: tuple[int, ...]

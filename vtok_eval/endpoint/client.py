@@ -33,7 +33,7 @@ _HOPELESS_STATUS = {
     401: "the key is not accepted; it is read from ${key_variable}",
     402: "the account has no credit",
     403: "the key may not use this model; it is read from ${key_variable}",
-    404: "there is no such address or model",
+    404: "no such address or model",
 }
 _FORMAT_REFUSED = ("response_format", "json_schema", "structured output", "guided")
 _SAID = ("text", "refusal")

@@ -22,7 +22,7 @@ class EndpointSettings:
     key_variable: the environment variable that holds the key; it may be unset for a server that wants none.
     temperature: 0; None leaves it out, for models that refuse any value.
     max_output_tokens, token_limit: length of an answer, and what the server calls that limit.
-    seed: sent where it is given, for servers that sample all the same.
+    seed: sent where it is given, for servers that sample anyway.
     structured: ask for JSON that fits a schema (response_format); a server that refuses it is asked without.
     logprobs: ask how likely the model held each piece of its answer, and what it held likely in its place.
     timeout_s: for one attempt. max_attempts: for one request. concurrency: requests under way at once.

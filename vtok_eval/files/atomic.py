@@ -31,7 +31,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     unfinished = Path(name)
     try:
         write(unfinished)
-        # mkstemp's files are for the owner alone; a run folder is to be shared like any other file.
+        # mkstemp's files are readable by the owner only; a run folder must be shared like any other file.
         unfinished.chmod(0o666 & ~_umask())
         _flush(unfinished)
         os.replace(unfinished, path)

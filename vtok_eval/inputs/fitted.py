@@ -66,7 +66,7 @@ class FittedTokenizer:
         return self._through(lambda part: (self.inner.encode(part),), clips)[0]
 
     def _through(self, encode: Callable[[Clips], Sequence[Tokens]], clips: Clips) -> tuple[Tokens, ...]:
-        """The groups of tokens that `encode` gives of the fitted clips, with the given clips' frames."""
+        """The groups of tokens that `encode` gives for the fitted clips, with the given clips' frames."""
         if self.accepts.fps is None or len(clips.fps.unique()) == 1:
             return self._one_rate(encode, clips)
         # Clips at other rates have other numbers of frames after resampling: each goes by itself.
@@ -135,7 +135,7 @@ class _Trainable(FittedTokenizer):
 
 @cache
 def _class_for(capabilities: tuple[bool, ...]) -> type[FittedTokenizer]:
-    """A class with just the methods that the tokenizer has, since what it can do is told from its methods."""
+    """A class with only the methods that the tokenizer has, since these show what it can do."""
     bases = [
         base for base, able in zip((_Decoding, _Counting, _Trainable), capabilities, strict=True) if able
     ]

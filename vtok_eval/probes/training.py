@@ -135,7 +135,7 @@ def train_reader(
 
 
 def new_projection(tokenizer: Any, *, seed: int, widths: tuple[int, ...] | None = None) -> nn.Module:
-    """The tokenizer's own projection where it is to be trained, else one that leaves the tokens alone.
+    """The tokenizer's own projection if it is to be trained, else one that leaves the tokens unchanged.
 
     widths: of the groups of features, where they may have been reduced.
     """

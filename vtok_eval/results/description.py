@@ -133,7 +133,7 @@ class Describes(Protocol):
 
 
 def joined_caveats(*several: Iterable[Caveat]) -> tuple[Caveat, ...]:
-    """The caveats of all parts, each once, in the order of `Caveat`."""
+    """The caveats of all parts, without duplicates, in the order of `Caveat`."""
     found = {caveat for caveats in several for caveat in caveats}
     return tuple(caveat for caveat in Caveat if caveat in found)
 

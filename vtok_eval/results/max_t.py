@@ -198,7 +198,7 @@ def _split(draws: Iterator[Floats], size: int) -> Iterator[Floats]:
 
 @lru_cache(maxsize=512)
 def _seed_draws(key: str, freedom: float, n_clusters: int, seed: int) -> Floats:
-    """A t variable for every draw, of this key alone."""
+    """A t variable for every draw, from this key alone."""
     digest = hashlib.sha256(key.encode()).digest()
     rng = np.random.default_rng([seed, n_clusters, 3, *np.frombuffer(digest, dtype=np.uint32).tolist()])
     return rng.standard_t(freedom, size=resamples_for(n_clusters))

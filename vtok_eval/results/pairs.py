@@ -130,7 +130,7 @@ def _one_metric(
     metrics: Sequence[Metric],
     wanted: Collection[str] | None,
 ) -> Iterator[_Group]:
-    """Systems with values for the same samples are compared together, other pairs by twos."""
+    """Systems with values for the same samples are compared together, other pairs one by one."""
     samples = next(iter(jobs.values())).samples
     every = {name: material(job, metric, metrics) for name, job in jobs.items()}
     seeds = {name: seeds_behind(jobs[name], found.replicates) for name, found in every.items()}

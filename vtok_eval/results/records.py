@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 FAILED_AT = "failed_at"
-"""Key in the meta of a failed record: the metrics that it failed at, parted by ";". It may have others."""
+"""Key in the meta of a failed record: failed metrics, separated by ";". It may have values of others."""
 
 
 TRAINING_SEEDS = "training_seeds"
@@ -23,7 +23,7 @@ TRAINING_SEEDS = "training_seeds"
 
 
 PHOTO = "photo"
-"""Key in a record's meta: the photo behind a rendered clip, for checks that look at each photo by itself."""
+"""Key in a record's meta: the photo behind a rendered clip, for checks on each photo by itself."""
 
 
 class Status(StrEnum):
@@ -79,7 +79,7 @@ class Metric:
     failed_as: the value that a failed sample counts as (0.0 for accuracy: the denominator never changes);
         None leaves failed samples out, and the score says how many.
     failed_where: "FIELD=VALUE" charges the metric with those failed samples only whose meta has that value
-        (among others, in a field of several parted by ";"); empty charges it with all. A record that says
+        (possibly one of several separated by ";"); empty charges it with all. A record that says
         what it failed at (`FAILED_AT`) is charged to that alone.
     derived: whether the benchmark computes the score itself, from the records and something that they do not
         hold (a judge's calibration): no sample has a value of it, and a submission leaves it out.

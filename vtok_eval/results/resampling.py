@@ -345,5 +345,5 @@ def _normal_quantile(confidence: float) -> float:
 
 
 def _rounded(low: float, high: float, method: str) -> Interval:
-    """Twelve digits: what the order of a sum changes is beyond them."""
+    """Twelve digits: the order of a sum only changes later ones."""
     return Interval(float(f"{low:.12g}"), float(f"{high:.12g}"), method)

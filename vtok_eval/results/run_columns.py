@@ -19,7 +19,7 @@ from vtok_eval.results.store import RunFolder
 
 @dataclass(frozen=True)
 class JobState:
-    """How far a job came; n_finished counts the failed samples too."""
+    """The progress of a job; n_finished includes failed samples."""
 
     id: str
     system: str
@@ -42,7 +42,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunRecords:
-    """All that reports need of a run's records. jobs, tokens: by benchmark and system."""
+    """Everything that reports need from a run's records. jobs, tokens: by benchmark and system."""
 
     states: tuple[JobState, ...]
     jobs: Mapping[tuple[str, str], JobColumns]

@@ -43,7 +43,7 @@ class RunBenchmark:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run folder, read anew at each call; nothing is written.
+    """A run folder, read again at each call; nothing is written.
 
     Made by `open_run`.
     """

@@ -88,7 +88,7 @@ class ClusterSums:
         return cast(Floats, self.sums.sum(axis=1) / self.counts.sum(axis=1)[:, None])
 
     def value(self) -> float:
-        """The score, to twelve digits: what the order of a sum changes is beyond them."""
+        """The score, to twelve digits: the order of a sum only changes later ones."""
         return float(f"{self.means().mean():.12g}")
 
     def seed_deviation(self) -> float | None:

@@ -1,4 +1,4 @@
-"""How much training moves a score: the deviation between seeds, estimated with the help of all systems.
+"""How much training moves a score: the deviation between seeds, estimated jointly over all systems.
 
 Two or three seeds of one system say little about how much its training varies; those of a dozen systems that
 were trained alike say more. Each system's variance between its seeds is therefore drawn towards the typical

@@ -21,7 +21,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True)
 class TokenRelation:
-    """Of every clip the tokens of `larger` contain those of `smaller`, or are the same.
+    """For every clip, the tokens of `larger` contain those of `smaller`, or are the same.
 
     Example:
         >>> TokenRelation("frames-2", "frames-1").relation.value

@@ -1,4 +1,4 @@
-"""What `decode` gave back of a clip compared with what was encoded: number of frames and their size."""
+"""How `decode`'s clip differs from the encoded one: number of frames and their size."""
 
 from __future__ import annotations
 

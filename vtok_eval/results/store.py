@@ -118,7 +118,7 @@ class RunFolder:
         return self._read("run.json")
 
     def write_run(self, run: Mapping[str, Any]) -> None:
-        """Write run.json anew; `schema_version` is added.
+        """Overwrite run.json; `schema_version` is added.
 
         Raises:
             ValueError: strict JSON cannot hold `run`.
@@ -176,7 +176,7 @@ class RunFolder:
         return [score_of(entry) for entry in self._entries("scores")]
 
     def write_scores(self, scores: Sequence[Score]) -> None:
-        """Write scores.json anew."""
+        """Overwrite scores.json."""
         self._write("scores.json", {"scores": [asdict(score) for score in scores]})
 
     def comparisons(self) -> list[Comparison]:
@@ -188,7 +188,7 @@ class RunFolder:
         return [comparison_of(entry) for entry in self._entries("comparisons")]
 
     def write_comparisons(self, comparisons: Sequence[Comparison]) -> None:
-        """Write comparisons.json anew."""
+        """Overwrite comparisons.json."""
         self._write("comparisons.json", {"comparisons": [asdict(comparison) for comparison in comparisons]})
 
     def self_checks(self) -> list[SelfCheck]:
@@ -201,7 +201,7 @@ class RunFolder:
             raise RunFolderError(f"cannot read {self.path / 'self_checks.json'}: {error}") from error
 
     def write_self_checks(self, checks: Sequence[SelfCheck]) -> None:
-        """Write self_checks.json anew."""
+        """Overwrite self_checks.json."""
         self._write("self_checks.json", {"self_checks": [asdict(check) for check in checks]})
 
     def artifacts(self, job: str) -> Path:

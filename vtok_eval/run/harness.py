@@ -1,4 +1,4 @@
-"""The harness: plan, run, score, save. What it is given is a suite; what it leaves is a run folder."""
+"""The harness: plan, run, score, save. It takes a suite and leaves a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run folder may take what is about to be measured: numbers not measured alike stay apart."""
+"""Whether a run folder may take new results: numbers that were not measured alike are not mixed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _measured_with(entry: Entry) -> Entry:
 def merged_entries(
     before: Sequence[Entry], now: Sequence[Entry], *, key: str, held: Collection[str]
 ) -> list[Entry]:
-    """Entries of both lists, each once: the folder's own of what it holds jobs of, else the newer one."""
+    """Entries of both lists, without duplicates: the folder's if it holds jobs of it, else the newer one."""
     known = {entry[key]: entry for entry in before}
     newer = {entry[key]: entry for entry in now if entry[key] not in known or entry[key] not in held}
     return list((known | newer).values())

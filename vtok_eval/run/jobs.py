@@ -35,7 +35,7 @@ class ReadyJob:
 
 
 def make_runner(settings: RunSettings, device: torch.device, *, begin_at: float = 0.0) -> Runner:
-    """The runner that the settings ask for, on a device, with a clip cache of its own."""
+    """The runner that the settings ask for, on a device, with its own clip cache."""
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.video.clip_cache import ClipCache
 

@@ -147,7 +147,7 @@ def described(benchmark: Benchmark) -> Description:
 
 
 def fingerprint(system: System) -> str:
-    """What tells a system from another of the same name: a hash of its spec and its description.
+    """What distinguishes systems of the same name: a hash of spec and description.
 
     Example:
         >>> from vtok_eval.systems import System
@@ -160,7 +160,7 @@ def fingerprint(system: System) -> str:
 
 
 def job_id(benchmark_id: str, system: str) -> str:
-    """What a job is called in the journal."""
+    """A job's name in the journal."""
     return f"{benchmark_id}/{system}"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = "input_fits.json"
 CLIPS_TRIED = 4
-"""Clips that are looked at, spread over the samples; one of each length, size and frame rate is encoded."""
+"""Clips examined, spread over the samples; one of each length, size and frame rate is encoded."""
 
 
 def check_input(job: PlannedJob, samples: Sequence[Sample], runner: Runner) -> tuple[str, ...]:

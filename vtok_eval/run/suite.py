@@ -58,7 +58,7 @@ class BenchmarkEntry(_Entry):
 
     name: registered, or the path of a YAML file that describes a benchmark of questions about videos, or the
     name of such a file in the folder `benchmarks` of the cache folder.
-    id: tells two entries of one benchmark apart; the name where it is not given.
+    id: tells two entries of one benchmark apart; by default the name.
     optional: where a machine lacks what the benchmark needs, it is "not run" and the run is complete without.
     """
 

@@ -1,4 +1,4 @@
-"""Sets of rendered clips by seed and split, as benchmarks consume them."""
+"""Sets of rendered clips by seed and split, as benchmarks use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_FPS", "Label", "SceneClip", "SceneSet", "caption", "labels"]
 
 DEFAULT_FPS = 4.0
-"""Sixteen frames, each standing for every sixth of a clip of 24 frames per second."""
+"""The rate of every sixth frame of a clip at 24 frames per second."""
 
 
 @dataclass(frozen=True)

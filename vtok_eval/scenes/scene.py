@@ -179,12 +179,12 @@ class Scene:
 
 
 def stream(*key: int) -> np.random.Generator:
-    """A generator of its own for each key. Only its `random` is used, which numpy keeps stable."""
+    """A separate generator for each key. Only its `random` is used, which numpy keeps stable."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of the items, all as likely."""
+    """One of the items, all equally likely."""
     return items[int(rng.random() * len(items))]
 
 

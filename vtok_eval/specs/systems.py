@@ -30,11 +30,11 @@ _ORIGINALS = "originals"
 
 
 class NamedSpec(Protocol):
-    """A system's spec and the name that tables call it by: an entry of a suite."""
+    """A system's spec and its name in tables: an entry of a suite."""
 
     @property
     def name(self) -> str:
-        """How tables call it."""
+        """Its name in tables."""
         ...
 
     @property

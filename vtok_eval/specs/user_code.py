@@ -25,7 +25,7 @@ def load_user_class(
     Args:
         name: file or module, and class.
         method: the method its objects must have; if the class does not exist, the error names those with it.
-        what: what the class is to be, for errors.
+        what: what the class should be, for errors.
         known: registered names that may have been meant instead; tokenizers' by default.
 
     Raises:

@@ -1,1 +1,1 @@
-"""The tokenizers under test, the backbones they stand on, and how a spec string becomes one."""
+"""The tokenizers under test, their backbones, and how a spec string becomes a tokenizer."""

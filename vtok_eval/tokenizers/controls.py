@@ -1,4 +1,4 @@
-"""The control that sees nothing: what its reader scores can be guessed without the clip."""
+"""The blind control: what its reader scores can be guessed without the clip."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class FeatureCache:
     def _features(
         self, keys: Sequence[bytes], grids: tuple[int, ...], compute: Callable[[Sequence[int]], FrameFeatures]
     ) -> FrameFeatures:
-        """What is kept of frames, in order, on the CPU. compute: gives it for frames at some positions."""
+        """The cached data of frames, in order, on the CPU. compute: returns it for frames at positions."""
         first_at = {key: position for position, key in reversed(list(enumerate(keys)))}
         distinct = sorted(first_at, key=first_at.__getitem__)
         found = self._read(distinct, grids)

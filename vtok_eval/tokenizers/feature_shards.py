@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KEY_BYTES = 16
 MOST_DIMENSIONS = 3
 _ENTRY = struct.Struct(f"<{KEY_BYTES}sQII{MOST_DIMENSIONS}I")
-"""Key, offset, bytes, CRC-32 of key and array, shape (0 for dimensions that it has not)."""
+"""Key, offset, bytes, CRC-32 of key and array, shape (0 for missing dimensions)."""
 _CHECKED = struct.Struct("<I")
 """After each entry: its own CRC-32."""
 ENTRY_BYTES = _ENTRY.size + _CHECKED.size
@@ -35,7 +35,7 @@ class DamagedShardError(Exception):
 
 
 class StoreTooSmallError(Exception):
-    """More is to be kept at once than the store may hold."""
+    """The arrays to be kept at once are larger than the store's bound."""
 
 
 class Entry(NamedTuple):
@@ -69,7 +69,7 @@ class Shard:
 
     @property
     def day(self) -> int:
-        """Since 1970, on which it was begun: its name starts with the nanoseconds."""
+        """The day (since 1970) on which it was created: its name starts with the nanoseconds."""
         return int(self.path.name.split("-")[0]) // (DAY_S * 10**9)
 
     def n_bytes(self) -> int:

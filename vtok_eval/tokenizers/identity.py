@@ -1,4 +1,4 @@
-"""When two tokenizers are one: a key of everything that the tokens of clips of one length depend on."""
+"""When two tokenizers are the same: a key of everything that the tokens of clips of one length depend on."""
 
 from __future__ import annotations
 

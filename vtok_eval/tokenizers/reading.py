@@ -57,7 +57,7 @@ class Reading:
 
 
 class TokenFacts(TypedDict):
-    """All that the tokens of clips of one length depend on, as JSON can hold it."""
+    """Everything that the tokens of clips of one length depend on, as JSON."""
 
     version: int
     readings: list[Mapping[str, object]]
@@ -91,7 +91,7 @@ def read_clips(backbone: Backbone, clips: Clips, readings: Sequence[Reading]) ->
 
 
 def wanted(readings: Sequence[Reading]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The frames and the grids that are read, none twice.
+    """The frames and the grids that are read, without duplicates.
 
     Example:
         >>> spatial = Reading(TokenKind.SPATIAL, frames=(0,), grid=4)

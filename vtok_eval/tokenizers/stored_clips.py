@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def stored_clips(tokenizer: object) -> Unread:
-    """A function that gives the form of a clip whose pixels the tokenizer will not look at, else None.
+    """A function that returns the form of a clip whose pixels the tokenizer does not need, else None.
 
     It is a hint (see `Runner.map`): a tokenizer that looks at the pixels after all gets them.
     """

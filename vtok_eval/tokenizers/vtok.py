@@ -55,7 +55,7 @@ class VTok(ProjectedTokenizer):
 
     @property
     def sampling_rule(self) -> str:
-        """Which frames are looked at, in words."""
+        """Which frames are used, in words."""
         return f"every {self.stride}. frame, key frame {self.key}"
 
     def token_count(self, n_frames: int) -> int:
@@ -108,7 +108,7 @@ class KeyFrame(ProjectedTokenizer):
 
     @property
     def sampling_rule(self) -> str:
-        """Which frame is looked at, in words."""
+        """Which frame is used, in words."""
         return f"key frame {self.key} only"
 
     def token_count(self, n_frames: int) -> int:

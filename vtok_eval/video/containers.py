@@ -11,7 +11,7 @@ VIDEO_FORMATS = ("mov", "matroska", "avi", "gif", "mpegts", "mpeg", "flv", "asf"
 ANSI art, a picture for a film of one frame, and a playlist for leave to open the files it names."""
 
 AUDIO_FORMATS = ("wav", "mp3", "flac", "aac")
-"""Read only so that an audio file is told that it has no video stream."""
+"""Read only so that the error for an audio file says that it has no video stream."""
 
 _EBML_HEADER, _SEGMENT = 0x1A45DFA3, 0x18538067
 

@@ -41,7 +41,7 @@ class VideoInfo:
     width, height: in pixels, upright, that is after the turn by `rotation_degrees`.
     rotation_degrees: clockwise turn that makes the stored picture upright: 0, 90, 180 or 270.
     mirrored: whether the stored picture is mirrored left to right before that turn.
-    duration_s: in seconds, as stated; None where it is not.
+    duration_s: in seconds, as stated; None if not stated.
     codec: FFmpeg's name of it, as "h264". pixel_format: FFmpeg's name of it, as "yuv420p".
     """
 
@@ -254,7 +254,7 @@ def _in_order(count: PacketCount, tick: Fraction) -> list[Fraction | None]:
 
 
 def _checked_indices(path: Path, indices: Sequence[int]) -> tuple[int, ...]:
-    """The indices ascending, each once."""
+    """The indices ascending, without duplicates."""
     if not indices:
         raise VideoError(f"{path}: no frame was asked for: indices is empty")
     if min(indices) < 0:

@@ -1,4 +1,4 @@
-"""A folder of videos as a thing under test: which files it has, and which prompt each was made for."""
+"""A folder of videos under test: which files it has, and which prompt each was made for."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class VideoFolder:
 
 
 def composed(text: str) -> str:
-    """A text in composed Unicode (NFC); macOS stores an accent in a file's name as a character of its own.
+    """A text in composed Unicode (NFC); macOS stores an accent in a file's name as a separate character.
 
     Example:
         >>> len("e\u0301"), len(composed("e\u0301"))

@@ -97,7 +97,7 @@ class GeneratedVideos:
 
 @dataclass(frozen=True)
 class ReconstructedVideos:
-    """What a tokenizer decodes from its tokens of a folder's videos; subject of a system of kind "videos".
+    """What a tokenizer decodes from its tokens for a folder's videos; subject of a system of kind "videos".
 
     Each has the name of its original and is stored losslessly, so that the two differ only by what the
     tokens lose.
@@ -154,7 +154,7 @@ class ReconstructedVideos:
             _write(clip, entry.path, {"original": name, **made}, lossless=True)
 
     def _reconstruct(self, clip: Clip, *, name: str) -> tuple[Clip, dict[str, object]]:
-        """The decoded clip, and what is noted of it: its tokens, and what `decode` changed."""
+        """The decoded clip and its note: its tokens, and what `decode` changed."""
         import torch
 
         clips = Clips.stack([Clip(clip.frames.to(self.device), clip.fps)])

@@ -218,7 +218,7 @@ def stated_duration_s(video: OpenedVideo) -> float | None:
 
 
 def exact(value: Fraction | None) -> Fraction | None:
-    """PyAV's rational (a Fraction, from version 19 on a type of its own) as a Fraction; None where unset."""
+    """PyAV's rational (a Fraction; since version 19 a separate type) as a Fraction; None where unset."""
     return Fraction(value.numerator, value.denominator) if value else None
 
 

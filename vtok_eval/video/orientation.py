@@ -33,7 +33,7 @@ class Orientation:
             return cls(rows_reversed=d < 0, columns_reversed=a < 0)
         if a == d == 0 and b and c:
             return cls(transposed=True, rows_reversed=b < 0, columns_reversed=c < 0)
-        raise ValueError(f"its display matrix {(a, b, c, d)} is no turn by a multiple of 90 degrees")
+        raise ValueError(f"its display matrix {(a, b, c, d)} is not a rotation by a multiple of 90 degrees")
 
     @property
     def mirrored(self) -> bool:

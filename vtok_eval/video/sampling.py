@@ -18,7 +18,7 @@ KeyFrameChoice = Literal["first", "middle"] | int
 def frame_indices(
     n_frames: int, count: int, *, rule: str, fps: float | None = None, target_fps: float | None = None
 ) -> tuple[int, ...]:
-    """Indices of at most `count` frames of a clip of `n_frames`, ascending, none twice.
+    """Indices of at most `count` frames of a clip of `n_frames`, ascending, without duplicates.
 
     A clip with no more frames than asked for gives every frame once: under `linspace` and `interior` always,
     so there a short clip yields fewer than `count`; it is never padded by showing a frame again.

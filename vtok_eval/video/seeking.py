@@ -41,7 +41,7 @@ class NumberedFrame(NamedTuple):
 def frames_by_seeking(
     path: Path, limits: DecodeLimits, index: PacketIndex, numbers: Sequence[int]
 ) -> Iterator[NumberedFrame]:
-    """The frames of these `numbers`, ascending and each once.
+    """The frames of these `numbers`, ascending and without duplicates.
 
     Decodes from the key frame before each, or goes on from the frame before where that is nearer. Damage in
     a stretch that no wanted frame needs is logged.
@@ -72,7 +72,7 @@ class _ShownBeforeKeyFrameError(Exception):
 
 
 class _Walk:
-    """A decoder's way through a video, from one wanted frame to the next.
+    """A decoder's state in a video, moved from one wanted frame to the next.
 
     Frames are numbered by what was read since the last seek: the key frame's number is known from the index,
     and every frame after it must be the one with the next presentation time.
@@ -115,7 +115,7 @@ class _Walk:
         except FFmpegError:
             if self._position <= self._end_of_group(key):
                 raise
-            # The decoder was reading ahead of the frame: it gives what it has where it is told to end there.
+            # The decoder was reading ahead of the frame: it returns what it has at the end of the input.
             self._say_damaged(number)
             stop_at = self._position - 1
             self._seek(key)
@@ -157,7 +157,7 @@ class _Walk:
             return frame
 
     def _skip_lost(self, pts: int) -> None:
-        """Pass over those that the index knows a decoder gives no frame of, at the video's start."""
+        """Skip packets at the video's start for which, by the index, a decoder gives no frame."""
         while self._to_lose and self._expected and self._expected[0] < pts:
             heapq.heappop(self._expected)
             self._to_lose -= 1

@@ -77,7 +77,7 @@ class ByHand:
         prompt = self.prompt(question)
         whole = prompt + ("" if prompt[-1].isspace() else " ") + text
         inputs = self.model_inputs(self.inputs(whole, clip))
-        # The tiny tokenizer has one token a byte: what was added can be counted.
+        # The tiny tokenizer has one token per byte, so added tokens can be counted.
         n_added = len(whole.encode()) - len(prompt.encode())
         logits = self.model(**inputs).logits[0].double()
         probabilities = logits.softmax(-1)
@@ -140,7 +140,7 @@ class TestEveryModel:
         assert [answer.is_cut for answer in answers] == [True] * len(requests)  # no end within five tokens
 
     def test_an_answer_that_ends_is_not_cut(self, name, answerer, random_clip):
-        """Every token is made one that ends a text, so that the first does."""
+        """Every token becomes an end-of-text token, so that the first one ends the text."""
         one = answerer(name)
         request = requests_about(random_clip(1))[0]
         one.model.generation_config.eos_token_id = list(
@@ -281,7 +281,7 @@ def test_from_a_spec(folders, random_clip):
     first = weakref.ref(lazy[0].loaded().model)
     scores = lazy[0].answer_batch([request])
     assert lazy[1].answer_batch([request]) != scores
-    assert first() is None  # loading the second let go of the first
+    assert first() is None  # loading the second released the first
     assert lazy[0].answer_batch([request]) == scores
 
 

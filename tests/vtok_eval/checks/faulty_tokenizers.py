@@ -7,7 +7,7 @@ from vtok_eval.inputs.accepts import Accepts
 
 
 class Sound:
-    """Mean colours; decodes to flat pictures of the size that it is told."""
+    """Mean colours; decodes to flat pictures of the given size."""
 
     def __init__(self, size: int = 64):
         self.size = size

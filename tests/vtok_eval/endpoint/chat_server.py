@@ -1,4 +1,4 @@
-"""A real HTTP server on 127.0.0.1 that speaks chat completions, and misbehaves as it is told to."""
+"""A real HTTP server on 127.0.0.1 that speaks chat completions, and misbehaves on request."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ class TestMisbehaviour:
     def test_nobody_listens(self, tmp_path, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         cache = ResponseCache(tmp_path / "r.sqlite")
-        with socket.socket() as silent:  # bound and not listening: nobody else can take the port meanwhile
+        with socket.socket() as silent:  # bound and not listening: no other process can take the port
             silent.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
             settings = EndpointSettings(url=url, model="m", max_attempts=2)

@@ -234,7 +234,7 @@ class TestThroughARun:
 
     def test_nobody_listens(self, server, tmp_path, videos, monkeypatch):
         monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path / "cache"))
-        with socket.socket() as silent:  # bound and not listening: nobody else can take the port meanwhile
+        with socket.socket() as silent:  # bound and not listening: no other process can take the port
             silent.bind(("127.0.0.1", 0))
             summary, _ = self.run(tmp_path, videos, f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
         assert "is the server running?" in summary.not_run[0].reason

@@ -1,4 +1,4 @@
-"""The strict reader of tables: each format's good files, and each defect told in one line with its place."""
+"""The strict reader of tables: each format's good files, and each defect reported in one line."""
 
 from __future__ import annotations
 

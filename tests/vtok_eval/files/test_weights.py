@@ -26,7 +26,7 @@ def hub_cache(tmp_path, monkeypatch):
 
 
 def cached(hub_cache, repository: str, **files: bytes):
-    """Put files into the cache as the hub's library lays them out; `_` in a name stands for a dot."""
+    """Put files into the cache as the hub's library lays them out; `_` in a name means a dot."""
     folder = hub_cache / f"models--{repository.replace('/', '--')}"
     snapshot = folder / "snapshots" / "abc"
     snapshot.mkdir(parents=True, exist_ok=True)

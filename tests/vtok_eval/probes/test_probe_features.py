@@ -62,7 +62,7 @@ def test_slots_count_the_tokens_of_the_same_frame_and_kind_over_all_groups():
         kind=torch.tensor([[motion, spatial, motion]]),
         frame=torch.tensor([[0, 0, 0]]),
     )
-    # (frame, kind): (0,S) -, (0,S) (1,S) | (0,M) (0,S) (0,M); the masked one counts for nobody.
+    # (frame, kind): (0,S) -, (0,S) (1,S) | (0,M) (0,S) (0,M); the masked one does not count.
     slots = slots_of((first, second))[0].tolist()
     assert [slots[i] for i in (0, 2, 3, 4, 5, 6)] == [0, 1, 0, 0, 2, 1]
 

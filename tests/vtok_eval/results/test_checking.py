@@ -1,4 +1,4 @@
-"""The checks that a run makes of itself, on records in which what they look for is made up."""
+"""The self-checks of a run, on records made up to contain what they look for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAMPLES = SampleSet(
 
 
 def job(system: str, *, seeds: int = 2, **shares: float) -> JobColumns:
-    """Right answers at these shares; whoever has the larger share is right wherever the other is."""
+    """Right answers at these shares; the one with the larger share is right wherever the other is."""
     values = {}
     for name in ("colour", "shape", "motion"):
         rng = np.random.default_rng([1, len(name)])

@@ -125,7 +125,7 @@ def test_one_training_seed_is_tested_against_nobody():
     pairs = check(by_system, LEFT_OUT)
     assert {key for key, pair in pairs.items() if pair.no_test is None} == {("codec", "raw")}
     assert pairs["once", "again"].no_test is NoTest.ONE_SEED
-    # Those without a test are no part of the family: one test is corrected for nothing.
+    # Pairs without a test are not part of the family; a single test needs no correction.
     assert pairs["codec", "raw"].p_corrected == pairs["codec", "raw"].p
 
 

@@ -53,7 +53,7 @@ def test_git_state_follows_the_checkout(tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("2\n")
     assert git_state(tmp_path) == {"revision": revision, "dirty": True}
     (tmp_path / "installed").mkdir()
-    assert git_state(tmp_path / "installed") is None  # somebody's repository around an installed package
+    assert git_state(tmp_path / "installed") is None  # another repository around an installed package
 
 
 def test_no_git_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

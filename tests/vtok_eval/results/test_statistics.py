@@ -273,7 +273,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(
 
 
 def test_ignoring_clusters_would_not_cover() -> None:
-    """The simulation can fail: the same data with every sample a cluster of its own covers far too seldom."""
+    """The simulation can fail: with every sample as its own cluster, coverage is far too low."""
     covered = 0
     for number in range(40):
         rng = np.random.default_rng([10, number])

@@ -1,4 +1,4 @@
-"""The run folder: what is written comes back, whole or not at all."""
+"""The run folder: what is written can be read again; writes are atomic."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_scores_and_comparisons_come_back_equal(folder: RunFolder) -> None:
 
 
 def test_what_version_0_1_0_wrote_is_read(folder: RunFolder) -> None:
-    """It counted replicates, 1 of which may be no training, and corrected by Holm's method."""
+    """It counted replicates, where 1 may mean no training, and corrected by Holm's method."""
     score = {
         "system": "vtok", "benchmark": "scenes", "metric": {"name": "hit", "title": "Hit"}, "value": 0.5,
         "low": 0.4, "high": 0.6, "n": 9, "n_failed": 0, "n_clusters": 9,

@@ -1,4 +1,4 @@
-"""Suites: what a YAML file may say, and what a wrong one is told."""
+"""Suites: what a YAML file may say, and the error for a wrong one."""
 
 import pytest
 

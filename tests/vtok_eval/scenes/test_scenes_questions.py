@@ -25,7 +25,7 @@ def by_scene() -> list[tuple[Question, ...]]:
 
 
 def option_features(item: Question, number: int) -> Iterable[str]:
-    """All that a reader of the text can use: words, whole options, their places, and what stands beside."""
+    """Everything a reader of the text can use: words, whole options, their places, and the other options."""
     option = item.options[number]
     yield f"place {number}"
     yield from (f"word {word} | {item.text}" for word in option.split())

@@ -67,7 +67,7 @@ def test_an_unknown_label_is_refused() -> None:
 
 
 def test_what_happens_is_independent_of_the_first_frame(scenes: list[Scene]) -> None:
-    """How many shapes the first frame holds, and where the first stands, tell no temporal label."""
+    """The number of shapes in the first frame, and the first one's place, reveal no temporal label."""
     first_counts = [sum(item.visible(0.0) for item in scene.objects) for scene in scenes]
     first_sides = [scene.objects[0].x < 0.5 for scene in scenes]
     for name in (

@@ -1,4 +1,4 @@
-"""A user's file and its neighbours: imported as in a script, and seen by nobody else."""
+"""A user's file and its neighbours: imported as in a script, and invisible to other code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every registered tokenizer keeps, whatever it is."""
+"""The rules that every registered tokenizer follows."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def turned_video(tmp_path: Path, make_video: Callable[..., Path]) -> Callable[..
 
 @pytest.fixture
 def cut() -> Callable[[Path, float], Path]:
-    """`cut(path, share)`: a file beside it with the first `share` of its bytes."""
+    """`cut(path, share)`: a file next to it with the first `share` of its bytes."""
 
     def make(path: Path, share: float) -> Path:
         data = path.read_bytes()

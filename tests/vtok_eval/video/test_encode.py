@@ -161,7 +161,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
 
 
 def test_disk_that_fills_up_while_writing(tmp_path):
-    # A process of its own whose files may not pass 2,000 bytes: writing fails within FFmpeg.
+    # A separate process whose files may not exceed 2,000 bytes: writing fails within FFmpeg.
     code = (
         "import resource, signal, sys, torch\n"
         "from vtok_eval.errors import VideoError\n"

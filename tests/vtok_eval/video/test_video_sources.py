@@ -60,8 +60,8 @@ def test_resize_equals_the_triangle_filter():
     row = torch.tensor([0, 0, 80, 160, 240, 80, 0, 0], dtype=torch.uint8)
     frames = row.expand(1, 3, 8, 8).contiguous()
     halved = resize_short_side(frames, 4)
-    # Pixel 1 stands on 1..4: (0 + 3 x 80 + 3 x 160 + 240) / 8 = 120.
-    # Pixel 2 stands on 3..6: (160 + 3 x 240 + 3 x 80 + 0) / 8 = 140.
+    # Pixel 1 covers 1..4: (0 + 3 x 80 + 3 x 160 + 240) / 8 = 120.
+    # Pixel 2 covers 3..6: (160 + 3 x 240 + 3 x 80 + 0) / 8 = 140.
     assert halved[0, 0, 0, 1:3].tolist() == [120, 140]
     chunked = resize_short_side(frames.expand(70, 3, 8, 8), 4, chunk=32)
     assert torch.equal(chunked, halved.expand(70, 3, 4, 4))

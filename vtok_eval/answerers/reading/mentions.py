@@ -62,7 +62,7 @@ class LabelPattern:
         bound = rf"(?!{WORD})(?!['’]\w)(?!-\w)(?!\.\w\.)"
         self.one = rf"(?<!{WORD})(?<!\w-)(?<!\w')(?:{names}){bound}"
         single = rf"{KIND}{OPEN}({self.one}){CLOSE}"
-        # After a mere comma the next label must be followed by another sign, not by a word of its own.
+        # After a comma alone, the next label must be followed by another sign, not by a word.
         closed = r"(?=\s*(?:[,.;:)\]/\n]|\Z|(?:and|or|nor|are|oder|und|et|ou|y|e)\b))"
         more = rf"(?:{_JOIN}{KIND}{OPEN}{self.one}{CLOSE}{closed})*"
         self.group = re.compile(single + more, re.IGNORECASE)

@@ -20,7 +20,7 @@ class Backend(Protocol):
         ...
 
     def start(self, lane: int) -> None:
-        """Start a lane, or start it anew after it has died; `Started` follows."""
+        """Start a lane, or restart it after it has died; `Started` follows."""
         ...
 
     def send(self, lane: int, shard: Shard) -> None:

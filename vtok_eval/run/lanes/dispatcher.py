@@ -1,4 +1,4 @@
-"""Gives shards to lanes, again where a lane has died, and tells the driver what happens."""
+"""Gives shards to lanes, again if a lane has died, and reports to the driver what happens."""
 
 from __future__ import annotations
 

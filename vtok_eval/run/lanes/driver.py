@@ -1,4 +1,4 @@
-"""The driver's part of a run in lanes: it alone writes the journal, from what the lanes tell."""
+"""The driver's part of a run in lanes: it alone writes the journal, from the lanes' messages."""
 
 from __future__ import annotations
 

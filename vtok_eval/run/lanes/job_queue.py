@@ -15,7 +15,7 @@ DEATHS_TO_GO_SINGLY = 2
 DEATHS_TO_FAIL = 3
 """Lanes that may die with a sample, or while preparing a job, before it fails."""
 DEATHS_ALONE_TO_FAIL = 2
-"""Those of them that must have had no other sample: one may have died for a reason of its own."""
+"""How many of them must have had no other sample: one may have died for an unrelated reason."""
 
 
 @dataclass(frozen=True)

@@ -80,5 +80,5 @@ def _setups(
 def _as_many_as_useful(devices: Sequence[str], jobs: Sequence[PlannedJob]) -> Sequence[str]:
     n_shards = sum(-(-len(job.samples) // SHARD_SAMPLES) for job in jobs)
     if n_shards < len(devices):
-        log.info("%d of the %d lanes are used: there is no more work to share", n_shards, len(devices))
+        log.info("%d of the %d lanes are used: there is not enough work for more", n_shards, len(devices))
     return devices[: max(1, n_shards)]

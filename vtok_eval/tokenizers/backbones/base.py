@@ -1,4 +1,4 @@
-"""What a backbone is: a frozen network that gives each frame a feature map, alone of its batch."""
+"""What a backbone is: a frozen network that gives each frame a feature map, independent of its batch."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Backbone(ABC):
         return self.features(clips.frames[:, list(frames)].flatten(0, 1), grids)
 
     def will_read(self, grids: Collection[int]) -> None:
-        """Be told which grids a tokenizer is going to read; a cache then keeps them all at once."""
+        """Announce which grids a tokenizer will read; a cache then keeps them all at once."""
         del grids
 
     def _pass(self, frames: Tensor, size: int) -> Tensor:

@@ -36,7 +36,7 @@ def test_a_device_that_is_not_there_is_refused(name):
 
 @pytest.fixture
 def _gpus(monkeypatch):
-    """Two GPUs of different models, as far as anybody asks."""
+    """Pretend to have two GPUs of different models."""
     models = {"cuda:0": "NVIDIA A100", "cuda": "NVIDIA A100", "cuda:1": "NVIDIA H100"}
     monkeypatch.setattr(runners_device, "choose_device", torch.device)
     monkeypatch.setattr(runners_device, "device_model", lambda chosen: models.get(str(chosen), "cpu"))

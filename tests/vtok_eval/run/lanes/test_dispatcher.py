@@ -1,4 +1,4 @@
-"""The dispatcher: every sample once whatever dies; who fails, who waits, who runs alone."""
+"""The dispatcher: every sample once, whatever dies; what fails, waits or runs alone."""
 
 import random
 from collections import Counter
@@ -60,7 +60,7 @@ def test_a_lost_shard_costs_itself_only():
     lanes = ScriptedLanes(1, dies=iter([False] * 10 + [True] + [False] * 500).__next__)
     again, _ = run(lanes, work)
     assert again == results
-    # What was told before the death is not evaluated again.
+    # What was reported before the death is not evaluated again.
     assert len(lanes.evaluated) == 64
 
 

@@ -1,4 +1,4 @@
-"""Lanes as processes: killed at random by real signals, killed with their driver, told how they ended."""
+"""Lanes as processes: killed at random by real signals or with their driver; how they ended is reported."""
 
 import contextlib
 import os

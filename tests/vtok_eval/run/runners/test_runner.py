@@ -15,7 +15,7 @@ from vtok_eval.run.runners.unread import UnreadClips
 
 @dataclass(frozen=True)
 class Numbered:
-    """A clip whose every pixel is its number."""
+    """A clip with its number in every pixel."""
 
     number: int
     n_frames: int = 2

@@ -72,7 +72,7 @@ def test_as_many_at_once_as_allowed_and_never_more():
             running -= 1
         return [0]
 
-    # 24 clips, of which one is broken, and a sample without: four at a time, six times.
+    # 24 clips, one of them broken, and a sample without a clip: four at a time, six times.
     assert len(run(count, concurrency=4, n=24)) == 25
     assert most == 4
 
