@@ -291,7 +291,7 @@ class TestBadInput:
             TransformersAnswerer(model="./nowhere")
 
     def test_a_folder_of_something_else(self, tmp_path):
-        with pytest.raises(SpecError, match=r"holds no config\.json"):
+        with pytest.raises(SpecError, match=r"it has no config\.json"):
             TransformersAnswerer(model=str(tmp_path))
         (tmp_path / "config.json").write_text('{"model_type": "bert"}')
         with pytest.raises(SpecError, match="does not load as a vision language model"):
