@@ -282,7 +282,7 @@ def test_an_unwritable_folder_is_one_clear_line(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(tmp_path, monkeypatch):
-    from vtok_eval.results import store
+    from vtok_eval.files import atomic
 
     run(suite(), tmp_path / "run")
 
@@ -293,7 +293,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(tmp_path, monkey
             except OSError as error:
                 raise RunFolderError(f"cannot write {path}: {error.strerror}") from error
 
-    monkeypatch.setattr(store, "write_atomically", full)
+    monkeypatch.setattr(atomic, "write_atomically", full)
     with pytest.raises(RunFolderError, match="No space left"):
         run(suite("MeanColourTokenizer", "Moody"), tmp_path / "run")
     monkeypatch.undo()

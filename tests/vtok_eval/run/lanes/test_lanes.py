@@ -31,7 +31,9 @@ def test_two_lanes_give_the_bytes_of_one_process(tmp_path, caplog):
     assert len({lane["process"] for lane in session["lanes"]} - {os.getpid()}) == 2
     assert session["device"] == "cpu"
     assert sorted(session["jobs"]) == ["mean-colour/MeanColourTokenizer", "mean-colour/Moody"]
-    assert "preparing mean-colour/" in (tmp_path / "two/logs/lane-0.log").read_text()
+    # Which lane takes which job depends on how fast they start; one of them may do both.
+    logs = [(tmp_path / f"two/logs/lane-{number}.log").read_text() for number in (0, 1)]
+    assert "preparing mean-colour/" in "".join(logs)
 
 
 @pytest.mark.slow
