@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.benchmark import DerivesScores
 from vtok_eval.errors import CANNOT_RUN
+from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.journal import Job, Journal
 from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import Record, Status
@@ -248,7 +249,7 @@ class Harness:
                     "name": entry.name,
                     "options": entry.options,
                     "version": plan.benchmarks[entry.id].version,
-                    "description": described(plan.benchmarks[entry.id]).to_json(),
+                    "description": self._description_of(plan.benchmarks[entry.id]).to_json(),
                 }
                 for entry in self.suite.benchmarks
                 if entry.id in plan.benchmarks
@@ -264,6 +265,12 @@ class Harness:
 
         declared = {entry.name: entry.contains for entry in self.suite.systems if entry.contains}
         return token_relations(plan.systems, declared)
+
+    def _description_of(self, benchmark: Benchmark) -> Description:
+        """What a benchmark says about itself; with a limit its numbers are those of a smoke test."""
+        own = described(benchmark)
+        limited = self.settings.limit is not None
+        return own | Description(caveats=(Caveat.SMOKE_TEST,)) if limited else own
 
     def _begin_session(self, folder: RunFolder, plan: Plan) -> dict[str, Any]:
         """Enter this process into run.json, next to what the folder already holds of other systems."""

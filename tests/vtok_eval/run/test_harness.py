@@ -192,6 +192,16 @@ def test_limit_takes_the_first_samples(tmp_path):
     assert run(suite(), tmp_path / "run", limit=5).new_samples == 5
 
 
+def test_a_limited_run_is_marked_as_a_smoke_test(tmp_path):
+    run(suite(), tmp_path / "limited", limit=5)
+    run(suite(), tmp_path / "whole")
+    (limited,), (whole,) = (
+        RunFolder.open(tmp_path / name).run()["benchmarks"] for name in ("limited", "whole")
+    )
+    assert limited["description"]["caveats"] == ["smoke test"]
+    assert whole["description"]["caveats"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "settings", "named"),
     [
