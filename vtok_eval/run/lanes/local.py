@@ -95,7 +95,8 @@ class LocalLanes:
             self._lifeline_write = -1
 
     def _spawn(self, connection: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "vtok_eval.run.lanes.process"]
+        # Unbuffered: a lane is killed when it has nothing to do, and what it printed must be in its log.
+        command = [sys.executable, "-u", "-m", "vtok_eval.run.lanes.process"]
         environment = {
             **os.environ,
             # A user's modules are found as here; an empty entry means the folder of the command.

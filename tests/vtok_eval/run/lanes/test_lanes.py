@@ -27,13 +27,16 @@ def test_two_lanes_give_the_bytes_of_one_process(tmp_path, caplog):
     assert results(tmp_path / "two") == results(tmp_path / "one")
     assert (summary.new_samples, summary.n_done) == (50, 2)
     (session,) = RunFolder.open(tmp_path / "two").run()["sessions"]
-    assert [lane["device"] for lane in session["lanes"]] == ["cpu", "cpu"]
-    assert len({lane["process"] for lane in session["lanes"]} - {os.getpid()}) == 2
+    # A lane that starts slowly may find the work done; it is then not among the lanes that were used.
+    assert {lane["device"] for lane in session["lanes"]} == {"cpu"}
+    processes = {lane["process"] for lane in session["lanes"]}
+    assert len(processes) == len(session["lanes"]) in (1, 2)
+    assert os.getpid() not in processes
     assert session["device"] == "cpu"
     assert sorted(session["jobs"]) == ["mean-colour/MeanColourTokenizer", "mean-colour/Moody"]
     # Which lane takes which job depends on how fast they start; one of them may do both.
-    logs = [(tmp_path / f"two/logs/lane-{number}.log").read_text() for number in (0, 1)]
-    assert "preparing mean-colour/" in "".join(logs)
+    logs = "".join(path.read_text() for path in (tmp_path / "two/logs").glob("lane-*.log"))
+    assert "preparing mean-colour/" in logs
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Lanes as Ray actors: the bytes of one process, actors killed, no Ray and no cluster in one line."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,7 +49,8 @@ def test_killed_actors_lose_nothing_and_a_killer_fails_alone(tmp_path):
                 found.update(event.results)
                 if deaths and len(found) > 50:
                     deaths -= 1
-                    os.kill(process, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # just dying by itself
+                        os.kill(process, signal.SIGKILL)
     finally:
         lanes.close()
     assert set(found) == {f"{job}:{i}" for job in range(2) for i in range(40)}
@@ -66,10 +68,9 @@ def test_a_run_on_ray_gives_the_bytes_of_one_process(tmp_path, monkeypatch):
     run(measured, tmp_path / "ray", "cpu", "cpu", ray="local")
     assert results(tmp_path / "ray") == results(tmp_path / "one")
     (session,) = RunFolder.open(tmp_path / "ray").run()["sessions"]
-    assert [(lane["device"], lane["host"]) for lane in session["lanes"]] == [
-        ("cpu", socket.gethostname())
-    ] * 2
-    assert "preparing" in (tmp_path / "ray/logs/lane-0.log").read_text()
+    # An actor that starts slowly may find the work done; it is then not among the lanes that were used.
+    assert {(lane["device"], lane["host"]) for lane in session["lanes"]} == {("cpu", socket.gethostname())}
+    assert "preparing" in "".join(path.read_text() for path in (tmp_path / "ray/logs").glob("lane-*.log"))
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch):
