@@ -58,7 +58,7 @@ class ProbeTraining:
 
 @dataclass(frozen=True)
 class ReadingEvaluator:
-    """Asks every trained reader about clips. Each clip is read alone, so its company changes nothing."""
+    """Asks every trained reader about clips. The other clips of a batch do not change a clip's results."""
 
     tokenizer: Any
     readers: tuple[TrainedReader, ...]
@@ -138,7 +138,7 @@ class RidgeTraining:
 
 @dataclass(frozen=True)
 class RidgeEvaluator:
-    """Asks a fitted kernel ridge about clips. Each clip is read alone, so its company changes nothing."""
+    """Asks a fitted kernel ridge about clips. The other clips of a batch do not change a clip's results."""
 
     tokenizer: Any  # satisfies `Tokenizer`
     reader: RidgeReader
