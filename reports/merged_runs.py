@@ -20,7 +20,7 @@ from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.records import Comparison, Metric, Score
 
 if TYPE_CHECKING:
-    from vtok_eval.results.columns import JobColumns
+    from vtok_eval.results.columns.job_columns import JobColumns
 
 
 def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunReport:
@@ -37,7 +37,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
         raise RunFolderError("no run folder is named")
     if len(paths) == 1 and baseline is None:
         return gather(paths[0])
-    from vtok_eval.results.columns import SampleSets
+    from vtok_eval.results.columns.job_columns import SampleSets
 
     _refuse_equal_names(paths)
     sets = SampleSets()
@@ -178,7 +178,7 @@ def _together(
     identifier: str, runs: Sequence[RunReport], systems: Sequence[RunSystem], baseline: str | None
 ) -> BenchmarkReport:
     """One benchmark over all runs: the scores as they are, everything that compares systems computed anew."""
-    from vtok_eval.results.statistics import compare_all, mark_discriminating
+    from vtok_eval.results.statistics.scores import compare_all, mark_discriminating
 
     measured = {found.system.name: found for run in runs for found in _measured(identifier, run)}
     metrics = _metrics(identifier, measured.values())

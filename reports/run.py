@@ -17,8 +17,8 @@ from vtok_eval.results.self_checks import SelfCheck
 from vtok_eval.results.store import RunFolder
 
 if TYPE_CHECKING:
-    from vtok_eval.results.columns import SampleSets
-    from vtok_eval.results.run_columns import RunRecords
+    from vtok_eval.results.columns.job_columns import SampleSets
+    from vtok_eval.results.columns.run_columns import RunRecords
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
     Raises:
         RunFolderError: there is no run, a file of it cannot be read, or it lacks scores that are required.
     """
-    from vtok_eval.results.columns import SampleSets
+    from vtok_eval.results.columns.job_columns import SampleSets
+    from vtok_eval.results.columns.run_columns import read_records
     from vtok_eval.results.decoded_clips import decoded_in_words
-    from vtok_eval.results.run_columns import read_records
 
     folder = RunFolder.open(Path(path))
     document = read_document(folder)

@@ -16,9 +16,9 @@ from vtok_eval.results.records import Comparison, Metric, NoTest, Score
 from vtok_eval.results.self_checks import SelfCheck
 
 if TYPE_CHECKING:
-    from vtok_eval.results.columns import JobColumns, SampleSets
-    from vtok_eval.results.pairs import Pair
-    from vtok_eval.results.run_columns import Failure, JobState
+    from vtok_eval.results.columns.job_columns import JobColumns, SampleSets
+    from vtok_eval.results.columns.run_columns import Failure, JobState
+    from vtok_eval.results.statistics.pairs import Pair
 
 BUDGET_TOLERANCE = 0.1
 """Two systems have an equal token budget where their tokens per clip differ by at most this share."""

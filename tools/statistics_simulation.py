@@ -21,11 +21,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import JobColumns, SampleSet
-from vtok_eval.results.difference_tests import quantity_p_values
-from vtok_eval.results.pairs import compare_pairs
-from vtok_eval.results.quantities import difference_quantity, spreads_of
+from vtok_eval.results.columns.job_columns import JobColumns, SampleSet
 from vtok_eval.results.records import Metric
+from vtok_eval.results.statistics.difference_tests import quantity_p_values
+from vtok_eval.results.statistics.pairs import compare_pairs
+from vtok_eval.results.statistics.quantities import difference_quantity, spreads_of
 
 ALPHA = 0.05
 SEED = 20261126

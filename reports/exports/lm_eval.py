@@ -123,9 +123,9 @@ class _Task:
 
 
 def _standard_errors(records: Sequence[Record], scores: Sequence[Score]) -> dict[str, float]:
-    from vtok_eval.results.columns import job_columns
-    from vtok_eval.results.quantities import score_quantity
-    from vtok_eval.results.resampling import spread
+    from vtok_eval.results.columns.job_columns import job_columns
+    from vtok_eval.results.statistics.quantities import score_quantity
+    from vtok_eval.results.statistics.resampling import spread
 
     found = job_columns(records)
     metrics = [score.metric for score in scores]

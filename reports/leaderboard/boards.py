@@ -21,12 +21,12 @@ from reports.submission.text import visible
 from reports.tables.best_systems import ALPHA
 from reports.text.caveats import with_caveats
 from reports.text.wording import LEAST_CLUSTERS
-from vtok_eval.results.columns import JobColumns
+from vtok_eval.results.columns.job_columns import JobColumns
 from vtok_eval.results.description import NOT_IDENTITY
-from vtok_eval.results.pairs import Pair, compare_pairs
 from vtok_eval.results.records import Metric, Score
-from vtok_eval.results.sample_table import value_of
-from vtok_eval.results.statistics import discriminates
+from vtok_eval.results.statistics.pairs import Pair, compare_pairs
+from vtok_eval.results.statistics.sample_table import value_of
+from vtok_eval.results.statistics.scores import discriminates
 
 PORTABLE_UNITS = frozenset({"fraction", "tokens", "dB", "GFLOP", "", "points", "score"})
 """Units of quantities that are the same on every machine; any other makes the machine part of the board."""

@@ -42,9 +42,9 @@ from reports.text.wording import (
 )
 from vtok_eval import __version__
 from vtok_eval.errors import RunFolderError, SubmissionError
-from vtok_eval.results.columns import SampleSets
-from vtok_eval.results.pairs import TEST, Pair
+from vtok_eval.results.columns.job_columns import SampleSets
 from vtok_eval.results.records import Comparison, Metric
+from vtok_eval.results.statistics.pairs import TEST, Pair
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -14,9 +14,9 @@ from reports.submission.pack import SUFFIX
 from reports.submission.schema import Manifest, SubmittedRun, known_part
 from reports.submission.verify import verify
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import SampleSets, from_records
+from vtok_eval.results.columns.job_columns import SampleSets, from_records
+from vtok_eval.results.columns.run_columns import RunRecords
 from vtok_eval.results.records import Record
-from vtok_eval.results.run_columns import RunRecords
 from vtok_eval.results.store import RunFolder
 
 

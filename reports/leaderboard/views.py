@@ -21,8 +21,8 @@ from reports.text.wording import (
     unit_text,
     value_text,
 )
-from vtok_eval.results.pairs import Pair
 from vtok_eval.results.records import Metric
+from vtok_eval.results.statistics.pairs import Pair
 
 OWN_COMMANDS = frozenset({"vtok-eval", "vtok_eval", "cli.py", "__main__.py"})
 """What a recorded command may begin with to be shown as one to run."""

@@ -249,10 +249,10 @@ def _recompute(
         raise SubmissionError(
             f"{cells:,} values (records x metrics) are more than the {MAX_CELLS:,} that are computed again"
         )
-    from vtok_eval.results.checking import subset_checks, unsound_groups
-    from vtok_eval.results.columns import job_columns
+    from vtok_eval.results.columns.job_columns import job_columns
     from vtok_eval.results.self_checks import relations_in
-    from vtok_eval.results.statistics import compare_all, mark_discriminating, score_systems
+    from vtok_eval.results.statistics.checking import subset_checks, unsound_groups
+    from vtok_eval.results.statistics.scores import compare_all, mark_discriminating, score_systems
 
     controls = tuple(entry.name for entry in run.systems if entry.control)
     relations = relations_in({"relations": [entry.model_dump() for entry in run.relations]})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vtok_eval.results.records import Metric, Score
 
 if TYPE_CHECKING:
-    from vtok_eval.results.columns import JobColumns
-    from vtok_eval.results.pairs import Pair
+    from vtok_eval.results.columns.job_columns import JobColumns
+    from vtok_eval.results.statistics.pairs import Pair
 
 ALPHA = 0.05
 """Below this corrected p a difference is called significant."""
@@ -65,7 +65,7 @@ def tested_pairs(
     jobs: the contenders' columns, by system. metrics: all of the benchmark; those without a better end, and
     those that do not discriminate, are not tested. tokens: per clip, where known.
     """
-    from vtok_eval.results.pairs import compare_pairs
+    from vtok_eval.results.statistics.pairs import compare_pairs
 
     rankings = {metric.name: ranked(scores, metric, contenders=jobs) for metric in metrics}
     tested = [metric for metric in metrics if len(rankings[metric.name]) > 1]

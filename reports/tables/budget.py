@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from vtok_eval.results.columns import JobColumns
+    from vtok_eval.results.columns.job_columns import JobColumns
 
 RESAMPLES = 1999
 SEED = 20260204
@@ -324,8 +324,8 @@ def _resampled(
     """
     import numpy as np
 
-    from vtok_eval.results.columns import on_common_samples
-    from vtok_eval.results.sample_table import material
+    from vtok_eval.results.columns.job_columns import on_common_samples
+    from vtok_eval.results.statistics.sample_table import material
 
     if not jobs:
         return {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reports.tables.best_systems import Podium, find_best
-from vtok_eval.results.pairs import Pair
 from vtok_eval.results.records import Metric, Score
+from vtok_eval.results.statistics.pairs import Pair
 
 HIT = Metric("hit", "Hit", headline=True)
 LAG = Metric("hit", "Lag", unit="ms", higher_is_better=False)

@@ -34,7 +34,7 @@ from tests.reports.made_up_run import (
     understanding_records,
 )
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.statistics import compare
+from vtok_eval.results.statistics.scores import compare
 from vtok_eval.results.store import RunFolder
 
 HOSTILE = "<script>alert(1)</script> & $x_1$ 100% #{} ~^\\ |`*"

@@ -11,7 +11,7 @@ from reports.tables.terminal import terminal
 from reports.write import write_report
 from tests.reports.made_up_run import LABEL, SYSTEMS, add_job, finish, run_json, understanding_records
 from vtok_eval.errors import RunFolderError, UnknownNameError
-from vtok_eval.results.statistics import compare_all
+from vtok_eval.results.statistics.scores import compare_all
 from vtok_eval.results.store import RunFolder
 
 BENCHMARK = "understanding-scenes"

@@ -164,7 +164,7 @@ class Correction(StrEnum):
     """How p-values were corrected over their family."""
 
     MAX_T = "max-T"
-    """Step-down max-T over joint sign flips; see `vtok_eval.results.max_t`."""
+    """Step-down max-T over joint sign flips; see `vtok_eval.results.statistics.max_t`."""
     HOLM = "Holm"
     """Holm's method, in run folders that earlier versions wrote."""
 

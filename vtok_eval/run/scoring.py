@@ -8,17 +8,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.checking import (
+from vtok_eval.results.columns.job_columns import JobColumns, job_columns
+from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score
+from vtok_eval.results.self_checks import SelfCheck, TokenRelation, TrainingFacts
+from vtok_eval.results.statistics.checking import (
     convergence_check,
     photo_checks,
     same_token_checks,
     subset_checks,
     unsound_groups,
 )
-from vtok_eval.results.columns import JobColumns, job_columns
-from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score
-from vtok_eval.results.self_checks import SelfCheck, TokenRelation, TrainingFacts
-from vtok_eval.results.statistics import compare_all, mark_discriminating, score_systems
+from vtok_eval.results.statistics.scores import compare_all, mark_discriminating, score_systems
 from vtok_eval.results.store import folder_name
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import pytest
 
 from tests.reports.leaderboard.small_runs import LABEL, METRICS, write_run
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import SampleSets, from_records
-from vtok_eval.results.parquet_columns import read_failed_meta, read_parquet, read_tokens
-from vtok_eval.results.sample_table import material, value_of
-from vtok_eval.results.statistics import score as score_of
+from vtok_eval.results.columns.job_columns import SampleSets, from_records
+from vtok_eval.results.columns.parquet_columns import read_failed_meta, read_parquet, read_tokens
+from vtok_eval.results.statistics.sample_table import material, value_of
+from vtok_eval.results.statistics.scores import score as score_of
 from vtok_eval.results.store import RECORD_COLUMNS
 
 

@@ -32,8 +32,8 @@ from tests.reports.leaderboard.small_runs import (
     write_run,
 )
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import SampleSets, from_records
-from vtok_eval.results.pairs import compare_pairs
+from vtok_eval.results.columns.job_columns import SampleSets, from_records
+from vtok_eval.results.statistics.pairs import compare_pairs
 from vtok_eval.results.store import RunFolder
 
 

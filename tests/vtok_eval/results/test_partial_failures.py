@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from vtok_eval.results.columns import SampleSets
+from vtok_eval.results.columns.job_columns import SampleSets
+from vtok_eval.results.columns.run_columns import read_records
 from vtok_eval.results.journal import Job, check_record
 from vtok_eval.results.records import FAILED_AT, Metric, Record, Score, Status
-from vtok_eval.results.run_columns import read_records
-from vtok_eval.results.statistics import compare_all, score_all
+from vtok_eval.results.statistics.scores import compare_all, score_all
 from vtok_eval.results.store import RunFolder
 
 SHARP, SMOOTH = Metric("sharp", "Sharp", failed_as=None), Metric("smooth", "Smooth")

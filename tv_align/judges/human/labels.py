@@ -16,7 +16,7 @@ from vtok_eval.files.strict_json import parse_json
 from vtok_eval.files.tables import read_table
 from vtok_eval.files.text_files import read_text
 from vtok_eval.results.records import Record, Score, Status
-from vtok_eval.results.statistics import score_all
+from vtok_eval.results.statistics.scores import score_all
 
 ANSWERS = ("yes", "no", "unsure")
 _COLUMNS = ("rater", "key", "answer")

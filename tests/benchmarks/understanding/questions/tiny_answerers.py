@@ -12,7 +12,7 @@ from vtok_eval.answerers.request import Answer, AnswerRequest
 from vtok_eval.benchmark import Context
 from vtok_eval.data import Clip
 from vtok_eval.results.records import Record, Score
-from vtok_eval.results.statistics import score_all
+from vtok_eval.results.statistics.scores import score_all
 from vtok_eval.run.plan import PlannedJob
 from vtok_eval.run.recording import record_of
 from vtok_eval.run.runners.runner import Runner

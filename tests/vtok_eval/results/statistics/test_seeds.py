@@ -7,8 +7,8 @@ import pytest
 import scipy.optimize
 import scipy.special
 
-from vtok_eval.results.sample_table import ClusterSums
-from vtok_eval.results.seeds import (
+from vtok_eval.results.statistics.sample_table import ClusterSums
+from vtok_eval.results.statistics.seeds import (
     LEAST_SYSTEMS,
     SeedSpread,
     moderated_variances,

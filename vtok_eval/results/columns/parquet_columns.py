@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import Floats, JobColumns, SampleSets
+from vtok_eval.results.columns.job_columns import Floats, JobColumns, SampleSets
 from vtok_eval.results.records import TRAINING_SEEDS, Status
 
 if TYPE_CHECKING:

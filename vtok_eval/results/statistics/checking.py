@@ -6,11 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vtok_eval.results.columns import JobColumns
-from vtok_eval.results.difference_tests import quantity_p_values
-from vtok_eval.results.quantities import difference_quantity, quantity_intervals, spreads_of
+from vtok_eval.results.columns.job_columns import JobColumns
 from vtok_eval.results.records import Metric, NoTest
-from vtok_eval.results.sample_table import material
 from vtok_eval.results.self_checks import (
     CheckKind,
     CheckOutcome,
@@ -19,6 +16,9 @@ from vtok_eval.results.self_checks import (
     TokenRelation,
     TrainingFacts,
 )
+from vtok_eval.results.statistics.difference_tests import quantity_p_values
+from vtok_eval.results.statistics.quantities import difference_quantity, quantity_intervals, spreads_of
+from vtok_eval.results.statistics.sample_table import material
 
 ALPHA = 0.05
 SEED = 20260206

@@ -19,9 +19,9 @@ from tests.profiles import drawing
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import TRAINING_SEEDS, Metric, NoTest, Record, Score, Status
-from vtok_eval.results.resampling import bootstrap, sign_flip_p, spread
-from vtok_eval.results.sample_table import ClusterSums
-from vtok_eval.results.statistics import (
+from vtok_eval.results.statistics.resampling import bootstrap, sign_flip_p, spread
+from vtok_eval.results.statistics.sample_table import ClusterSums
+from vtok_eval.results.statistics.scores import (
     compare,
     compare_all,
     discriminates,

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import Bools, Floats, JobColumns, SampleSet
+from vtok_eval.results.columns.job_columns import Bools, Floats, JobColumns, SampleSet
 from vtok_eval.results.records import Metric, NoTest
-from vtok_eval.results.resampling import (
+from vtok_eval.results.statistics.resampling import (
     RARE,
     Interval,
     bootstrap,
     few_differences_interval,
     proportion_interval,
 )
-from vtok_eval.results.sample_table import (
+from vtok_eval.results.statistics.sample_table import (
     ClusterSums,
     Material,
     cluster_sums,
@@ -25,7 +25,7 @@ from vtok_eval.results.sample_table import (
     job_sums,
     material,
 )
-from vtok_eval.results.seeds import SeedSpread, seed_spreads
+from vtok_eval.results.statistics.seeds import SeedSpread, seed_spreads
 
 TOGETHER = 256
 """Quantities that are resampled at once: more would hold more in memory, fewer would draw more often."""
@@ -70,7 +70,7 @@ def seeds_behind(job: JobColumns, replicates: int) -> int:
 
     Example:
         >>> import numpy as np
-        >>> from vtok_eval.results.columns import JobColumns, SampleSet
+        >>> from vtok_eval.results.columns.job_columns import JobColumns, SampleSet
         >>> samples = SampleSet(("a",), ("a",), np.zeros(1, dtype=np.intp))
         >>> job = JobColumns("vtok", "scenes", samples, np.zeros(1, dtype=bool), {}, training_seeds=1)
         >>> seeds_behind(job, 1), seeds_behind(job, 3)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vtok_eval.results.columns import Floats
-from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.columns.job_columns import Floats
+from vtok_eval.results.statistics.sample_table import ClusterSums
 
 LEAST_SYSTEMS = 4
 """With fewer trained systems each has its own variance alone."""

@@ -18,9 +18,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import Floats
-from vtok_eval.results.sample_table import ClusterSums
-from vtok_eval.results.seeds import SeedSpread, seed_spreads, standard_error
+from vtok_eval.results.columns.job_columns import Floats
+from vtok_eval.results.statistics.sample_table import ClusterSums
+from vtok_eval.results.statistics.seeds import SeedSpread, seed_spreads, standard_error
 
 RARE = 10
 """Below this many clusters with the rarer outcome a bootstrap interval of a proportion is too short."""

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from vtok_eval.results.checking import (
+from vtok_eval.results.columns.job_columns import JobColumns, SampleSet
+from vtok_eval.results.records import Metric, NoTest
+from vtok_eval.results.self_checks import CheckKind, CheckOutcome, Relation, SelfCheck, TokenRelation
+from vtok_eval.results.statistics.checking import (
     convergence_check,
     photo_checks,
     same_token_checks,
     subset_checks,
     unsound_groups,
 )
-from vtok_eval.results.columns import JobColumns, SampleSet
-from vtok_eval.results.records import Metric, NoTest
-from vtok_eval.results.self_checks import CheckKind, CheckOutcome, Relation, SelfCheck, TokenRelation
-from vtok_eval.results.statistics import compare_all
+from vtok_eval.results.statistics.scores import compare_all
 
 STATIC = Metric("static", "Static", group="static", headline=True, mean_of=("colour", "shape"))
 COLOUR, SHAPE = (Metric(name, name.title(), group="static") for name in ("colour", "shape"))

@@ -3,8 +3,8 @@
 With a hundred systems there are 4,950 pairs. All that a pair's test needs is a difference of sums over
 clusters, so it is computed per system and subtracted, not per pair: one matrix product gives every pair.
 
-p: the test of `vtok_eval.results.statistics.compare`, from the same draws, so the same p. p_corrected:
-step-down max-T over all pairs and metrics, see `vtok_eval.results.max_t`.
+p: the test of `vtok_eval.results.statistics.scores.compare`, from the same draws, so the same p. p_corrected:
+step-down max-T over all pairs and metrics, see `vtok_eval.results.statistics.max_t`.
 
 Interval: the difference plus or minus t times the standard error over clips and seeds of
 `seeds.standard_error`; Bonett and Price's where few clusters of right-or-wrong values differ.
@@ -19,14 +19,19 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import Floats, JobColumns, SampleSet, on_common_samples
-from vtok_eval.results.max_t import Block, family_p
-from vtok_eval.results.pair_spreads import few_differing, half_widths
-from vtok_eval.results.quantities import Spreads, pair_key, seeds_behind, spreads_of, untestable
+from vtok_eval.results.columns.job_columns import Floats, JobColumns, SampleSet, on_common_samples
 from vtok_eval.results.records import Metric, NoTest
-from vtok_eval.results.resampling import EXACT_CLUSTERS, RARE, few_differences_interval, sign_flip_p
-from vtok_eval.results.sample_table import ClusterSums, Material, cluster_sums, material
-from vtok_eval.results.statistics import SEED
+from vtok_eval.results.statistics.max_t import Block, family_p
+from vtok_eval.results.statistics.pair_spreads import few_differing, half_widths
+from vtok_eval.results.statistics.quantities import Spreads, pair_key, seeds_behind, spreads_of, untestable
+from vtok_eval.results.statistics.resampling import (
+    EXACT_CLUSTERS,
+    RARE,
+    few_differences_interval,
+    sign_flip_p,
+)
+from vtok_eval.results.statistics.sample_table import ClusterSums, Material, cluster_sums, material
+from vtok_eval.results.statistics.scores import SEED
 
 CONFIDENCE = 0.95
 TEST = (

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from vtok_eval.results.columns import SampleSets, from_records
-from vtok_eval.results.pair_spreads import half_widths
-from vtok_eval.results.pairs import compare_pairs
+from vtok_eval.results.columns.job_columns import SampleSets, from_records
 from vtok_eval.results.records import TRAINING_SEEDS, Metric, NoTest, Record, Status
-from vtok_eval.results.sample_table import value_of
-from vtok_eval.results.seeds import SeedSpread, standard_error
-from vtok_eval.results.statistics import SEED, compare
-from vtok_eval.results.statistics import score as score_of
+from vtok_eval.results.statistics.pair_spreads import half_widths
+from vtok_eval.results.statistics.pairs import compare_pairs
+from vtok_eval.results.statistics.sample_table import value_of
+from vtok_eval.results.statistics.scores import SEED, compare
+from vtok_eval.results.statistics.scores import score as score_of
+from vtok_eval.results.statistics.seeds import SeedSpread, standard_error
 
 PLAIN = Metric(name="x", title="x", headline=True)
 LEFT_OUT = Metric(name="x", title="x", unit="dB", headline=True, failed_as=None)

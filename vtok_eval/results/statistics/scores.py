@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from vtok_eval.errors import UnknownNameError
-from vtok_eval.results.columns import JobColumns, job_columns
-from vtok_eval.results.difference_tests import PValues, quantity_p_values
-from vtok_eval.results.quantities import (
+from vtok_eval.results.columns.job_columns import JobColumns, job_columns
+from vtok_eval.results.records import Comparison, Metric, NoTest, Record, Score
+from vtok_eval.results.statistics.difference_tests import PValues, quantity_p_values
+from vtok_eval.results.statistics.quantities import (
     Quantity,
     difference_quantity,
     quantity_intervals,
     score_quantity,
     spreads_of,
 )
-from vtok_eval.results.records import Comparison, Metric, NoTest, Record, Score
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.columns import SampleSets, from_records, on_common_samples
+from vtok_eval.results.columns.job_columns import SampleSets, from_records, on_common_samples
+from vtok_eval.results.columns.run_columns import RunRecords, read_records
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import Record, Status
-from vtok_eval.results.run_columns import RunRecords, read_records
 from vtok_eval.results.store import RunFolder
 
 

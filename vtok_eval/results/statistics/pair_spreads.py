@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from vtok_eval.results.columns import Floats
-from vtok_eval.results.seeds import SeedSpread
+from vtok_eval.results.columns.job_columns import Floats
+from vtok_eval.results.statistics.seeds import SeedSpread
 
 
 def few_differing(parts: Floats, *, limit: int) -> dict[tuple[int, int], int]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtok_eval.errors import UnknownNameError
-from vtok_eval.results.columns import Bools, Floats, JobColumns
+from vtok_eval.results.columns.job_columns import Bools, Floats, JobColumns
 from vtok_eval.results.records import FAILED_AT, Metric, Record, Status
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.profiles import drawing
-from vtok_eval.results.max_t import Block, family_p
-from vtok_eval.results.resampling import sign_flip_p
-from vtok_eval.results.seeds import SeedSpread
+from vtok_eval.results.statistics.max_t import Block, family_p
+from vtok_eval.results.statistics.resampling import sign_flip_p
+from vtok_eval.results.statistics.seeds import SeedSpread
 
 Floats = NDArray[np.float64]
 

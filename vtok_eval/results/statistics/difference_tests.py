@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import Floats
-from vtok_eval.results.max_t import Block, family_p
-from vtok_eval.results.quantities import Quantity
+from vtok_eval.results.columns.job_columns import Floats
 from vtok_eval.results.records import NoTest
-from vtok_eval.results.resampling import resamples_for, sign_flip_p
-from vtok_eval.results.sample_table import ClusterSums
+from vtok_eval.results.statistics.max_t import Block, family_p
+from vtok_eval.results.statistics.quantities import Quantity
+from vtok_eval.results.statistics.resampling import resamples_for, sign_flip_p
+from vtok_eval.results.statistics.sample_table import ClusterSums
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vtok_eval.results.columns import JobColumns, SampleSets, from_records
-from vtok_eval.results.parquet_columns import (
+from vtok_eval.results.columns.job_columns import JobColumns, SampleSets, from_records
+from vtok_eval.results.columns.parquet_columns import (
     count_samples,
     read_failed,
     read_failed_meta,

@@ -29,9 +29,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.columns import Floats
-from vtok_eval.results.resampling import BATCH_CELLS, EXACT_CLUSTERS, resamples_for, signs
-from vtok_eval.results.seeds import SeedSpread
+from vtok_eval.results.columns.job_columns import Floats
+from vtok_eval.results.statistics.resampling import BATCH_CELLS, EXACT_CLUSTERS, resamples_for, signs
+from vtok_eval.results.statistics.seeds import SeedSpread
 
 
 @dataclass(frozen=True, eq=False)

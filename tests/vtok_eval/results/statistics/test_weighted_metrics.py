@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vtok_eval.results.records import Metric, Record, Status
-from vtok_eval.results.statistics import compare, score, score_all
+from vtok_eval.results.statistics.scores import compare, score, score_all
 
 PARTS = (Metric("a", "A", failed_as=None), Metric("b", "B", failed_as=None))
 # (a - 0.2) / (1 - 0.2) weighs 1 and b weighs 0.5: (1.25 a - 0.25 + 0.5 b) / 1.5
