@@ -122,7 +122,7 @@ def _counted_decoding(account: Account) -> Iterator[None]:
 @contextmanager
 def _timed_model(account: Account) -> Iterator[None]:
     """Time what every model that is loaded within does in `forward`, and count the vision tower's passes."""
-    from vtok_eval.answerers import hf
+    from vtok_eval.answerers.language_models import hf
 
     load = hf._load_model
 

@@ -191,8 +191,8 @@ BENCHMARKS = Registry(
 ANSWERERS = Registry(
     "answerer",
     {
-        "hf": "vtok_eval.answerers.hf:build_hf",
-        "vtok-llava": "vtok_eval.answerers.vtok_llava:build_vtok_llava",
+        "hf": "vtok_eval.answerers.language_models.hf:build_hf",
+        "vtok-llava": "vtok_eval.answerers.language_models.vtok_llava:build_vtok_llava",
         "endpoint": "vtok_eval.answerers.endpoint:build_endpoint",
         "zero-shot": "vtok_eval.answerers.zero_shot:build_zero_shot",
         "replay": "vtok_eval.answerers.replay:build_replay",
@@ -250,8 +250,8 @@ WEIGHTS = Registry(
     {
         "efficientnet_lite0": "vtok_eval.cli.model_weights:efficientnet_weights",
         "open_clip": "vtok_eval.tokenizers.backbones.open_clip_weights:weights_of",
-        "hf": "vtok_eval.answerers.checkpoint_folder:hf_weights",
-        "vtok-llava": "vtok_eval.answerers.checkpoint_folder:vtok_llava_weights",
+        "hf": "vtok_eval.answerers.language_models.checkpoint_folder:hf_weights",
+        "vtok-llava": "vtok_eval.answerers.language_models.checkpoint_folder:vtok_llava_weights",
         "zero-shot": "vtok_eval.tokenizers.backbones.open_clip_weights:zero_shot_weights",
         "replay": "vtok_eval.cli.model_weights:replay_weights",
         "endpoint": "vtok_eval.cli.model_weights:endpoint_weights",

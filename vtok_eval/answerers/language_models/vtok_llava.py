@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
-from vtok_eval.answerers.generation import cut_at_limit, end_ids
-from vtok_eval.answerers.hf import DTYPES, Scoring
-from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
+from vtok_eval.answerers.language_models.checkpoint_folder import (
+    checkpoint_folder,
+    describe_checkpoint,
+    need_transformers,
+)
+from vtok_eval.answerers.language_models.generation import cut_at_limit, end_ids
+from vtok_eval.answerers.language_models.hf import DTYPES, Scoring
+from vtok_eval.answerers.language_models.likelihood import candidates, continuation_ids, log_likelihoods
+from vtok_eval.answerers.language_models.text_prompt import TextPrompt, TextPrompts
+from vtok_eval.answerers.language_models.visual_projection import VisualProjection, load_reader
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
-from vtok_eval.answerers.text_prompt import TextPrompt, TextPrompts
-from vtok_eval.answerers.visual_projection import VisualProjection, load_reader
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import SpecError
 from vtok_eval.files.hashing import sha256_file

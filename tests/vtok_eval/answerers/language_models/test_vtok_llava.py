@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 pytest.importorskip("transformers", minversion="5.0")
 
-from tests.vtok_eval.answerers import tiny_models
+from tests.vtok_eval.answerers.language_models import tiny_models
+from vtok_eval.answerers.language_models.text_prompt import VISUAL, TextPrompts
+from vtok_eval.answerers.language_models.visual_projection import VisualProjection, save_reader
+from vtok_eval.answerers.language_models.vtok_llava import TokenReader, build_vtok_llava
 from vtok_eval.answerers.request import AnswerRequest, BatchAnswerer
-from vtok_eval.answerers.text_prompt import VISUAL, TextPrompts
-from vtok_eval.answerers.visual_projection import VisualProjection, save_reader
-from vtok_eval.answerers.vtok_llava import TokenReader, build_vtok_llava
 from vtok_eval.data import Tokens
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError, UnknownNameError
 from vtok_eval.results.description import Description

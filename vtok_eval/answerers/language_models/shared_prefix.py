@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from vtok_eval.answerers.prompts import Prompt
+    from vtok_eval.answerers.language_models.prompts import Prompt
 
 log = logging.getLogger(__name__)
 

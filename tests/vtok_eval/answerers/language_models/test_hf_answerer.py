@@ -10,8 +10,8 @@ import torch
 
 pytest.importorskip("transformers", minversion="5.0")
 
-from tests.vtok_eval.answerers import tiny_models
-from vtok_eval.answerers.hf import TransformersAnswerer, build_hf
+from tests.vtok_eval.answerers.language_models import tiny_models
+from vtok_eval.answerers.language_models.hf import TransformersAnswerer, build_hf
 from vtok_eval.answerers.request import AnswerRequest, BatchAnswerer
 from vtok_eval.answerers.shown_frames import FrameRule, show
 from vtok_eval.data import Clip

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from vtok_eval.answerers.checkpoint_folder import checkpoint_folder, describe_checkpoint, need_transformers
-from vtok_eval.answerers.generation import cut_at_limit, end_ids
-from vtok_eval.answerers.likelihood import candidates, continuation_ids, log_likelihoods
+from vtok_eval.answerers.language_models.checkpoint_folder import (
+    checkpoint_folder,
+    describe_checkpoint,
+    need_transformers,
+)
+from vtok_eval.answerers.language_models.generation import cut_at_limit, end_ids
+from vtok_eval.answerers.language_models.likelihood import candidates, continuation_ids, log_likelihoods
+from vtok_eval.answerers.language_models.prompts import Prompt, PromptMaker, ShowAs, batch_of
+from vtok_eval.answerers.language_models.shared_prefix import SharedPrefix
+from vtok_eval.answerers.language_models.shared_vision import SharedVision
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
-from vtok_eval.answerers.prompts import Prompt, PromptMaker, ShowAs, batch_of
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
-from vtok_eval.answerers.shared_prefix import SharedPrefix
-from vtok_eval.answerers.shared_vision import SharedVision
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
 from vtok_eval.errors import SpecError
 from vtok_eval.results.description import Description

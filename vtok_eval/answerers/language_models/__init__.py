@@ -1,0 +1,1 @@
+"""Language models as answerers: transformers checkpoints, and models that read a tokenizer's tokens."""
