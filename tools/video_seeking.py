@@ -21,8 +21,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from vtok_eval.video import packet_index
-from vtok_eval.video.decode import count_frames, decode
+from vtok_eval.video.decoding import packet_index
+from vtok_eval.video.decoding.decode import count_frames, decode
 
 CONTAINERS = ("mp4", "mkv")
 """Not MPEG-TS: there a bare seek does not land on the key frame before the time that it is given."""

@@ -17,7 +17,7 @@ from tv_align.judges.human.sheet import Sheet, sheet_videos, write_sheet
 from tv_align.prompts.load import load_prompts
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
-from vtok_eval.video.decode import decode
+from vtok_eval.video.decoding.decode import decode
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoFolder
 

@@ -60,7 +60,7 @@ def _compressed(clip: Clip, seed: int) -> Clip:
     import tempfile
     from pathlib import Path
 
-    from vtok_eval.video.decode import decode
+    from vtok_eval.video.decoding.decode import decode
     from vtok_eval.video.encode import encode
 
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.inputs.fit import EncodedAs, Fit
 from vtok_eval.inputs.fitting import fit_clips, plan_fit, undo_fit
 from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, Tokenizer, TrainableTokenizer
-from vtok_eval.video.decoded import checked_clips
+from vtok_eval.video.returned_clips import checked_clips
 
 if TYPE_CHECKING:
     import torch

@@ -21,9 +21,9 @@ from vtok_eval.data import Clip, Clips, check_tokens
 from vtok_eval.errors import GenerationError
 from vtok_eval.results.shape_change import OUTPUT as DECODED
 from vtok_eval.results.store import write_json
-from vtok_eval.video.decoded import checked_clips, shape_change
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoEntry, VideoFolder
+from vtok_eval.video.returned_clips import checked_clips, shape_change
 from vtok_eval.video.sources import VideoFile
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
-from vtok_eval.video.containers import check_file
-from vtok_eval.video.decode import count_frames_to_sample, decode, probe
+from vtok_eval.video.decoding.containers import check_file
+from vtok_eval.video.decoding.decode import count_frames_to_sample, decode, probe
+from vtok_eval.video.decoding.frame_store import DEFAULT_LIMITS, DecodeLimits
 from vtok_eval.video.folder import VideoFolder
-from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits
 from vtok_eval.video.sampling import SAMPLING_RULES, frame_indices
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks.vbench.frames.image_frames import frame_files, gif_length, read_folder, read_gif
 from vtok_eval.errors import VideoError
-from vtok_eval.video.containers import check_complete, check_file
-from vtok_eval.video.decode import check_whole, probe
+from vtok_eval.video.decoding.containers import check_complete, check_file
+from vtok_eval.video.decoding.decode import check_whole, probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

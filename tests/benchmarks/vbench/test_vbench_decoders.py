@@ -12,7 +12,7 @@ from benchmarks.vbench.package import installed_version
 from tests.vtok_eval.video.conftest import patch_display_matrix
 from tests.vtok_eval.video.odd_videos import KINDS, VARIABLE, patch_avi_frames, piped, write
 from vtok_eval.errors import VideoError
-from vtok_eval.video.decode import decode
+from vtok_eval.video.decoding.decode import decode
 from vtok_eval.video.encode import encode
 
 pytestmark = [

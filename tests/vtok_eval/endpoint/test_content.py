@@ -13,7 +13,7 @@ from PIL import Image
 from vtok_eval.data import Clip
 from vtok_eval.endpoint.content import user_message
 from vtok_eval.errors import SpecError
-from vtok_eval.video.decode import decode
+from vtok_eval.video.decoding.decode import decode
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 
 from vtok_eval.data import Clip
 from vtok_eval.errors import UnknownNameError, VideoError
-from vtok_eval.video.decode import decode, probe
+from vtok_eval.video.decoding.decode import decode, probe
 from vtok_eval.video.encode import encode
 
 FLAT_COLOURS = [

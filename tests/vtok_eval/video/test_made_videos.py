@@ -12,7 +12,7 @@ from vtok_eval.errors import GenerationError, SpecError, UnknownNameError, Video
 from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.systems import VideoMaking, build_system, kind_of
 from vtok_eval.tokenizers.build import BuildContext
-from vtok_eval.video.decode import decode
+from vtok_eval.video.decoding.decode import decode
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoFolder
 from vtok_eval.video.made import GeneratedVideos, MadeVideo, ReconstructedVideos, how_made

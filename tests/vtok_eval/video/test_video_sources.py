@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
-from vtok_eval.video.decode import decode
+from vtok_eval.video.decoding.decode import decode
 from vtok_eval.video.folder import VideoEntry, VideoFolder
 from vtok_eval.video.sources import VideoFile, content_hash, resize_short_side, shipped_clips
 

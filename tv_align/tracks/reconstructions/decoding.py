@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import GenerationError, MissingDependencyError
 from vtok_eval.systems import DecodingTokenizer, System
-from vtok_eval.video.decoded import checked_clips
+from vtok_eval.video.returned_clips import checked_clips
 
 if TYPE_CHECKING:
     from pathlib import Path

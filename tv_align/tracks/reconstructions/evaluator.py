@@ -10,7 +10,7 @@ from tv_align.tracks.evaluator import JudgeEvaluator, with_change
 from vtok_eval.benchmark import Outcome, Sample, Unread
 from vtok_eval.data import Clip, Clips
 from vtok_eval.errors import VtokEvalError
-from vtok_eval.video.decoded import shape_change
+from vtok_eval.video.returned_clips import shape_change
 
 if TYPE_CHECKING:
     from tv_align.tracks.reconstructions.decoding import Decoding

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits, check_frame_size
+from vtok_eval.video.decoding.frame_store import DEFAULT_LIMITS, DecodeLimits, check_frame_size
 from vtok_eval.video.sampling import frame_indices
 
 if TYPE_CHECKING:

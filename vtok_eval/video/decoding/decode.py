@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits, FrameStore
-from vtok_eval.video.opening import (
+from vtok_eval.video.decoding.frame_store import DEFAULT_LIMITS, DecodeLimits, FrameStore
+from vtok_eval.video.decoding.opening import (
     PacketCount,
     exact,
     frames,
@@ -20,9 +20,9 @@ from vtok_eval.video.opening import (
     stated_duration_s,
     stated_rate,
 )
-from vtok_eval.video.orientation import Orientation
-from vtok_eval.video.packet_index import PacketIndex, packet_index
-from vtok_eval.video.seeking import SEEK_COSTS_PACKETS, IrregularVideoError, frames_by_seeking
+from vtok_eval.video.decoding.orientation import Orientation
+from vtok_eval.video.decoding.packet_index import PacketIndex, packet_index
+from vtok_eval.video.decoding.seeking import SEEK_COSTS_PACKETS, IrregularVideoError, frames_by_seeking
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.containers import (
+from vtok_eval.video.decoding.containers import (
     AUDIO_FORMATS,
     VIDEO_FORMATS,
     check_complete,
     check_file,
     why_unreadable,
 )
-from vtok_eval.video.frame_store import DecodeLimits, check_frame_size
+from vtok_eval.video.decoding.frame_store import DecodeLimits, check_frame_size
 
 if TYPE_CHECKING:
     from av import CodecContext, Packet, VideoFrame

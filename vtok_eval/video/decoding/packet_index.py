@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.containers import check_file
-from vtok_eval.video.frame_store import DEFAULT_LIMITS, DecodeLimits
-from vtok_eval.video.lost_frames import frames_lost_at_the_start
-from vtok_eval.video.opening import (
+from vtok_eval.video.decoding.containers import check_file
+from vtok_eval.video.decoding.frame_store import DEFAULT_LIMITS, DecodeLimits
+from vtok_eval.video.decoding.lost_frames import frames_lost_at_the_start
+from vtok_eval.video.decoding.opening import (
     ONE_FRAME_PER_PACKET,
     OpenedVideo,
     exact,

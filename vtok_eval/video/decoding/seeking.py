@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.frame_store import DecodeLimits
-from vtok_eval.video.opening import FrameSize, opened, shows_a_frame
+from vtok_eval.video.decoding.frame_store import DecodeLimits
+from vtok_eval.video.decoding.opening import FrameSize, opened, shows_a_frame
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
 
-    from vtok_eval.video.packet_index import PacketIndex
+    from vtok_eval.video.decoding.packet_index import PacketIndex
 
 _log = logging.getLogger(__name__)
 

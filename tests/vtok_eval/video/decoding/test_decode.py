@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from vtok_eval.errors import VideoError
-from vtok_eval.video.decode import DecodeLimits, count_frames, decode, probe
+from vtok_eval.video.decoding.decode import DecodeLimits, count_frames, decode, probe
 from vtok_eval.video.sources import shipped_clips
 
 SHIPPED = {entry.path.name: entry.path for entry in shipped_clips().entries()}
@@ -418,7 +418,9 @@ def test_bomb_is_refused_before_a_frame_is_decoded(make_video, monkeypatch):
     data = bytearray(path.read_bytes())
     data[6:10] = struct.pack("<HH", 16000, 16000)  # GIF89a: logical screen width, height
     path.write_bytes(data)
-    monkeypatch.setattr("vtok_eval.video.decode.frames", lambda *_: pytest.fail("a frame was decoded"))
+    monkeypatch.setattr(
+        "vtok_eval.video.decoding.decode.frames", lambda *_: pytest.fail("a frame was decoded")
+    )
     assert "beyond the limit of 35389440 pixels" in error_of(path)
 
 

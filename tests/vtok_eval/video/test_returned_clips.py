@@ -8,10 +8,10 @@ import torch
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import GenerationError
 from vtok_eval.results.shape_change import ShapeChange, changes_in_words
-from vtok_eval.video.decoded import checked_clips, shape_change
 from vtok_eval.video.encode import encode
 from vtok_eval.video.folder import VideoFolder
 from vtok_eval.video.made import ReconstructedVideos, how_made
+from vtok_eval.video.returned_clips import checked_clips, shape_change
 
 
 def clips(*shape: int, dtype: torch.dtype = torch.uint8, fps: object = None) -> Clips:

@@ -17,10 +17,10 @@ from tests.vtok_eval.video.odd_videos import (
     write,
 )
 from vtok_eval.errors import VideoError
-from vtok_eval.video import decode as decode_module
-from vtok_eval.video.decode import count_frames, decode
-from vtok_eval.video.packet_index import packet_index
-from vtok_eval.video.seeking import IrregularVideoError, frames_by_seeking
+from vtok_eval.video.decoding import decode as decode_module
+from vtok_eval.video.decoding.decode import count_frames, decode
+from vtok_eval.video.decoding.packet_index import packet_index
+from vtok_eval.video.decoding.seeking import IrregularVideoError, frames_by_seeking
 from vtok_eval.video.sources import VideoFile
 
 BY_DECODING = {"avi with b-frames", "interlaced"}
@@ -72,7 +72,7 @@ def test_which_kinds_are_sought_in(tmp_path, kind):
 
 def count_decoded_packets(monkeypatch) -> list[int]:
     """Counts, in its only entry, packets that are handed to the decoder while frames are sought."""
-    from vtok_eval.video import seeking
+    from vtok_eval.video.decoding import seeking
 
     counter = [0]
     expect = seeking._Walk._expect
@@ -94,7 +94,7 @@ def test_only_what_is_needed_is_decoded(tmp_path, monkeypatch):
 
 def test_a_near_frame_is_decoded_up_to_without_a_seek(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", n_frames=96)
-    monkeypatch.setattr("vtok_eval.video.seeking._Walk._seek", lambda *_: pytest.fail("a seek"))
+    monkeypatch.setattr("vtok_eval.video.decoding.seeking._Walk._seek", lambda *_: pytest.fail("a seek"))
     assert decode(path, indices=list(range(0, 96, 8))).frames.shape[0] == 12
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from vtok_eval.video.opening import OpenedVideo
+from vtok_eval.video.decoding.opening import OpenedVideo
 
 if TYPE_CHECKING:
     from av import Packet

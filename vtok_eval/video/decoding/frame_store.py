@@ -11,7 +11,7 @@ from vtok_eval.errors import VideoError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vtok_eval.video.orientation import Orientation
+    from vtok_eval.video.decoding.orientation import Orientation
 
 
 @dataclass(frozen=True)
