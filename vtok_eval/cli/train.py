@@ -14,7 +14,7 @@ from vtok_eval.run.suite import DEFAULT_SUITE
 from vtok_eval.systems import SystemKind
 
 if TYPE_CHECKING:
-    from vtok_eval.decoders.recipe import DecoderRecipe
+    from vtok_eval.decoders.training.recipe import DecoderRecipe
     from vtok_eval.systems import System
 
 app = typer.Typer(help="Train what the suite brings ready-made.", no_args_is_help=True)
@@ -49,8 +49,8 @@ def decoder(
     """
     from vtok_eval.decoders.card import write_card
     from vtok_eval.decoders.files import file_name, save_decoder
-    from vtok_eval.decoders.recipe import DecoderRecipe, Split
-    from vtok_eval.decoders.training import DecoderTraining
+    from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+    from vtok_eval.decoders.training.trainer import DecoderTraining
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.run.runners.device import choose_device
     from vtok_eval.run.runners.runner import Runner

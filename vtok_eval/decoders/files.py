@@ -26,7 +26,7 @@ from vtok_eval.results.store import folder_name
 from vtok_eval.tokenizers.identity import tokens_key
 
 if TYPE_CHECKING:
-    from vtok_eval.decoders.training import Trained
+    from vtok_eval.decoders.training.trainer import Trained
     from vtok_eval.systems import System
 
 _WEIGHTS, _MEANS, _DEVIATIONS = "weights.", "means.", "deviations."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vtok_eval.decoders.recipe import DecoderRecipe
+from vtok_eval.decoders.training.recipe import DecoderRecipe
 
 
 @pytest.fixture(scope="session")

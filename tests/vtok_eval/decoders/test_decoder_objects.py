@@ -18,9 +18,9 @@ from vtok_eval.decoders.architecture import (
     PLACES,
     RADIUS,
 )
-from vtok_eval.decoders.clips import VariedClip, true_backdrop
-from vtok_eval.decoders.losses import agreement, decoding_loss
 from vtok_eval.decoders.objects import RADIUS_UNIT, Truth, centre_heat, draw, objects_of
+from vtok_eval.decoders.training.clips import VariedClip, true_backdrop
+from vtok_eval.decoders.training.losses import agreement, decoding_loss
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.render import paint_shapes
 from vtok_eval.scenes.vocabulary import COLOURS, SHAPES

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from vtok_eval.data import Clips, Tokens
-from vtok_eval.decoders.recipe import DecoderRecipe, Split
-from vtok_eval.decoders.training import DecoderTraining
+from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training.trainer import DecoderTraining
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.systems import VideoMaking, build_system

@@ -14,11 +14,11 @@ from vtok_eval.benchmark import NoResult, Sample
 from vtok_eval.data import Clips
 from vtok_eval.decoders.architecture import DecoderShape
 from vtok_eval.decoders.layout import Layout
-from vtok_eval.decoders.losses import agreement
 from vtok_eval.decoders.network import TokenDecoder, build_network
 from vtok_eval.decoders.objects import DETECTION_THRESHOLD, draw
-from vtok_eval.decoders.recipe import DecoderRecipe, Split
-from vtok_eval.decoders.steps import Shown, Steps
+from vtok_eval.decoders.training.losses import agreement
+from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training.steps import Shown, Steps
 from vtok_eval.errors import SpecError
 from vtok_eval.probes.features import (
     ClipFeatures,

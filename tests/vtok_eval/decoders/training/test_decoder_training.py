@@ -20,9 +20,9 @@ from vtok_eval.decoders.card import mean_counts, write_card
 from vtok_eval.decoders.catalogue import SHIPPED
 from vtok_eval.decoders.decoder import Decoder, TokenizerDecoders
 from vtok_eval.decoders.files import decoder_files, decoders_for, file_name, save_decoder
-from vtok_eval.decoders.losses import agreement
 from vtok_eval.decoders.objects import DETECTION_THRESHOLD
-from vtok_eval.decoders.recipe import DecoderRecipe
+from vtok_eval.decoders.training.losses import agreement
+from vtok_eval.decoders.training.recipe import DecoderRecipe
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError
 from vtok_eval.results.description import Description
 from vtok_eval.run.suite import load_suite
@@ -86,7 +86,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     """SIGKILL before the fifth of six steps, in the command itself; then the same command again."""
     code = (
         "import os, signal, sys\n"
-        "from vtok_eval.decoders import steps\n"
+        "from vtok_eval.decoders.training import steps\n"
         "whole = steps.Steps._step\n"
         "def step(self, number):\n"
         "    if number == int(os.environ['DIE_AT']):\n"

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from vtok_eval.benchmark import Sample
 from vtok_eval.decoders.architecture import PLACES
-from vtok_eval.decoders.clips import VariedClip, true_backdrop
 from vtok_eval.decoders.objects import Truth
+from vtok_eval.decoders.training.clips import VariedClip, true_backdrop
 from vtok_eval.errors import SpecError
 from vtok_eval.scenes.dataset import SceneClip
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vtok_eval.decoders.clips import VERSION as CLIPS_VERSION
-from vtok_eval.decoders.losses import decoding_loss
 from vtok_eval.decoders.network import TokenDecoder
-from vtok_eval.decoders.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training.clips import VERSION as CLIPS_VERSION
+from vtok_eval.decoders.training.losses import decoding_loss
+from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.artifact import fingerprint_of
 from vtok_eval.probes.features import FeatureTable
