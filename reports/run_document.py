@@ -91,7 +91,7 @@ class RunRelation(RunPart):
     relation: Literal["contains", "same"]
 
 
-class NotRun(RunPart):
+class NotRunEntry(RunPart):
     """A system on a benchmark that the machine could not run, and why."""
 
     system: str
@@ -142,7 +142,7 @@ class RunDocument(RunPart):
     systems: Sequence[RunSystem] = ()
     benchmarks: Sequence[RunBenchmark] = ()
     relations: Sequence[RunRelation] = ()
-    not_run: Sequence[NotRun] = ()
+    not_run: Sequence[NotRunEntry] = ()
     input_fits: dict[str, list[str]] = Field(default_factory=dict)
     """By job: what was done to clips so that they met the tokenizer's input contract."""
     sessions: Sequence[Session] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.run import Run, read_run
-from reports.run_document import NotRun, RunBenchmark, RunDocument, RunSystem
+from reports.run_document import NotRunEntry, RunBenchmark, RunDocument, RunSystem
 from reports.tables.best_systems import Podium, find_best, tested_pairs
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Comparison, Metric, NoTest, Score
@@ -127,7 +127,7 @@ class RunReport:
     columns: Mapping[tuple[str, str], JobColumns]
     folders: Mapping[tuple[str, str], Path]
     failed: tuple[Failure, ...]
-    not_run: tuple[NotRun, ...]
+    not_run: tuple[NotRunEntry, ...]
     unfinished: tuple[str, ...]
     run: RunDocument
     self_checks: tuple[SelfCheck, ...] = ()

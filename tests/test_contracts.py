@@ -130,6 +130,14 @@ class TestArrows:
         ]
         assert wrong == []
 
+    def test_a_public_class_has_a_name_of_its_own(self):
+        homes: dict[str, list[str]] = {}
+        for module, path in MODULES.items():
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, []).append(module)
+        assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
     def test_no_module_imports_itself_by_way_of_others(self):
         """Imports inside functions and for type checking count: a circle that hides there is still one."""
         graph = {name: imports(name) & MODULES.keys() for name in MODULES}

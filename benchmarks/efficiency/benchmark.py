@@ -24,7 +24,7 @@ PAPER_CLIP = 16
 
 
 @dataclass(frozen=True)
-class Quantity:
+class CostQuantity:
     """One measured quantity: `name` begins the metric's name, as in "latency_ms@16"."""
 
     name: str
@@ -36,11 +36,11 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("tokens", "tokens", "tokens", "tokens", headline=True),
-    Quantity("gflop", "FLOPs of encoding", "GFLOP", "compute"),
-    Quantity("latency_ms", "latency", "ms", "latency", headline=True),
-    Quantity("throughput_fps", "throughput", "frames/s", "throughput", higher_is_better=True),
-    Quantity("memory_mib", "peak memory", "MiB", "memory"),
+    CostQuantity("tokens", "tokens", "tokens", "tokens", headline=True),
+    CostQuantity("gflop", "FLOPs of encoding", "GFLOP", "compute"),
+    CostQuantity("latency_ms", "latency", "ms", "latency", headline=True),
+    CostQuantity("throughput_fps", "throughput", "frames/s", "throughput", higher_is_better=True),
+    CostQuantity("memory_mib", "peak memory", "MiB", "memory"),
 )
 
 NOTES = (

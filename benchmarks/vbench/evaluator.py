@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.vbench.dimensions import dimension
 from benchmarks.vbench.frames.decoded_frames import DecodedAhead, Piece
-from benchmarks.vbench.frames.decoders import Decoder, Task, UnsupportedVideoError, VideoHeader
+from benchmarks.vbench.frames.decoders import Decoder, DecodingTask, UnsupportedVideoError, VideoHeader
 from benchmarks.vbench.scorers.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import SpecError, VideoError, VtokEvalError
@@ -120,7 +120,7 @@ class VBenchEvaluator:
 
     def _stream(self, videos: Sequence[Video], decoder: Decoder) -> DecodedAhead:
         tasks = [
-            Task(
+            DecodingTask(
                 path=video.path,
                 decoder=decoder,
                 pick=self._pick(names),

@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.vbench.dimensions import Dimension
 from benchmarks.vbench.prompts import (
     VIDEOS_PER_PROMPT,
-    Expected,
-    Prompt,
+    ExpectedVideo,
+    VBenchPrompt,
     custom,
     package_info_file,
     read_prompt_list,
@@ -57,7 +57,7 @@ class Inputs:
         subject = system.subject
         return [_sample(each, subject) for each in self._expected(subject, chosen)]
 
-    def _expected(self, subject: Any, chosen: Sequence[Dimension]) -> list[Expected]:
+    def _expected(self, subject: Any, chosen: Sequence[Dimension]) -> list[ExpectedVideo]:
         if self.mode == "custom":
             entries = self._custom_entries(subject)
             return custom(entries, chosen, self.information, forgiving=self.forgiving)
@@ -89,7 +89,7 @@ class Inputs:
             )
         return subject.entries_for(read_prompt_list(self.prompts), per_prompt=self.per_prompt)
 
-    def _standard_entries(self, subject: Any, prompts: Sequence[Prompt]) -> Sequence[VideoEntry]:
+    def _standard_entries(self, subject: Any, prompts: Sequence[VBenchPrompt]) -> Sequence[VideoEntry]:
         if not isinstance(subject, GeneratedVideos):
             found: Sequence[VideoEntry] = subject.entries()
             return found
@@ -102,7 +102,7 @@ class Inputs:
         ]
 
 
-def _name(expected: Expected, subject: Any) -> str:
+def _name(expected: ExpectedVideo, subject: Any) -> str:
     """What the video is called: its path in its folder; a reconstruction has its original's."""
     if expected.entry is None or isinstance(subject, GeneratedVideos):
         return expected.path.name
@@ -112,7 +112,7 @@ def _name(expected: Expected, subject: Any) -> str:
     return name
 
 
-def _sample(expected: Expected, subject: Any) -> Sample:
+def _sample(expected: ExpectedVideo, subject: Any) -> Sample:
     original = None
     if expected.entry is not None and isinstance(subject, ReconstructedVideos):
         original = str(subject.original(expected.entry))

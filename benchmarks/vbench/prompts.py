@@ -22,7 +22,7 @@ INFO_FILE = "VBench_full_info.json"
 
 
 @dataclass(frozen=True)
-class Prompt:
+class VBenchPrompt:
     """A prompt, the dimensions it is for, and its structured information by dimension."""
 
     text: str
@@ -31,7 +31,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedVideo:
     """A video that a run scores, or misses: then `path` is where it should be.
 
     entry: as its system lists it; None where the system has no such video.
@@ -39,7 +39,7 @@ class Expected:
     """
 
     path: Path
-    prompt: Prompt
+    prompt: VBenchPrompt
     index: int | None
     entry: VideoEntry | None = None
     earlier: tuple[Path, ...] = ()
@@ -64,7 +64,7 @@ def package_info_file() -> Path:
     )
 
 
-def read_prompts(path: Path) -> list[Prompt]:
+def read_prompts(path: Path) -> list[VBenchPrompt]:
     """Read a list of prompts in the form of VBench_full_info.json; repeated texts are merged.
 
     Raises:
@@ -74,13 +74,13 @@ def read_prompts(path: Path) -> list[Prompt]:
     entries: Any = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
     if not isinstance(entries, list):
         raise VtokEvalError(f"{path}: must be a list of prompts in the form of {INFO_FILE}")
-    merged: dict[str, Prompt] = {}
+    merged: dict[str, VBenchPrompt] = {}
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or not {"prompt_en", "dimension"} <= set(entry):
             raise VtokEvalError(f"{path}: entry {place} needs prompt_en and dimension")
         names = tuple(dimension(str(name)).name for name in entry["dimension"])
-        known = merged.get(entry["prompt_en"], Prompt(entry["prompt_en"], ()))
-        merged[known.text] = Prompt(
+        known = merged.get(entry["prompt_en"], VBenchPrompt(entry["prompt_en"], ()))
+        merged[known.text] = VBenchPrompt(
             text=known.text,
             dimensions=tuple(dict.fromkeys([*known.dimensions, *names])),
             information={**known.information, **entry.get("auxiliary_info", {})},
@@ -146,14 +146,14 @@ def read_prompt_list(path: Path) -> list[str]:
     return known
 
 
-def wanted_of(prompt: Prompt, chosen: Sequence[Dimension]) -> Prompt | None:
+def wanted_of(prompt: VBenchPrompt, chosen: Sequence[Dimension]) -> VBenchPrompt | None:
     """A prompt with those of its dimensions that are chosen; None where there are none."""
     names = {entry.name for entry in chosen}
     counted = tuple(name for name in prompt.dimensions if name in names)
-    return Prompt(prompt.text, counted, prompt.information) if counted else None
+    return VBenchPrompt(prompt.text, counted, prompt.information) if counted else None
 
 
-def videos_of(prompt: Prompt, *, filtered: bool) -> int:
+def videos_of(prompt: VBenchPrompt, *, filtered: bool) -> int:
     """How many videos of a prompt the standard protocol requires."""
     return (
         VIDEOS_BEFORE_FILTER if filtered and "temporal_flickering" in prompt.dimensions else VIDEOS_PER_PROMPT
@@ -161,8 +161,8 @@ def videos_of(prompt: Prompt, *, filtered: bool) -> int:
 
 
 def standard(
-    entries: Sequence[VideoEntry], prompts: Iterable[Prompt], *, folder: Path, filtered: bool = False
-) -> list[Expected]:
+    entries: Sequence[VideoEntry], prompts: Iterable[VBenchPrompt], *, folder: Path, filtered: bool = False
+) -> list[ExpectedVideo]:
     """VBench's standard mode: 5 videos of every prompt (see `wanted_of`), 25 where still ones are filtered.
 
     A missing video is still expected, so that it is counted as missing. Videos of other
@@ -175,14 +175,14 @@ def standard(
     for entry in entries:
         if entry.prompt is not None and entry.index is not None:
             _enter(found, (composed(entry.prompt), entry.index), entry)
-    expected: list[Expected] = []
+    expected: list[ExpectedVideo] = []
     for prompt in prompts:
         earlier: list[Path] = []
         # Where only the first still ones count, the reference takes the names in alphabetical order.
         for index in sorted(range(videos_of(prompt, filtered=filtered)), key=str):
             known = found.get((composed(prompt.text), index))
             path = folder / f"{prompt.text}-{index}.mp4" if known is None else known.path
-            expected.append(Expected(path, prompt, index, known, tuple(earlier) if filtered else ()))
+            expected.append(ExpectedVideo(path, prompt, index, known, tuple(earlier) if filtered else ()))
             earlier.append(path)
     if all(each.entry is None for each in expected):
         raise SpecError(
@@ -198,7 +198,7 @@ def custom(
     information: Mapping[str, Mapping[str, Any]],
     *,
     forgiving: bool = False,
-) -> list[Expected]:
+) -> list[ExpectedVideo]:
     """The user's own videos, each on every chosen dimension; the prompt of a file without one is its name.
 
     forgiving: where a prompt lacks what a dimension needs to know, its videos are not scored on it.
@@ -225,7 +225,7 @@ def custom(
                 f"the option information, a JSON file {{prompt: {{{each.name!r}: ...}}}}"
             )
         names = tuple(each.name for each in chosen if each.name not in lacking)
-        expected.append(Expected(entry.path, Prompt(text, names, known), entry.index, entry))
+        expected.append(ExpectedVideo(entry.path, VBenchPrompt(text, names, known), entry.index, entry))
     return expected
 
 

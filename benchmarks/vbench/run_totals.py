@@ -10,8 +10,8 @@ from benchmarks.vbench.dimensions import DIMENSIONS
 from benchmarks.vbench.result_files import DimensionResult, write_results
 from benchmarks.vbench.totals import (
     TOTALS,
-    Interval,
     Totals,
+    TotalsInterval,
     VideoScore,
     dimension_scores,
     intervals,
@@ -44,7 +44,7 @@ class SystemTotals:
         """The three totals; None where a dimension is missing."""
         return totals(self.scores)
 
-    def intervals(self, *, seed: int) -> dict[str, Interval]:
+    def intervals(self, *, seed: int) -> dict[str, TotalsInterval]:
         """Bootstrap intervals over prompts, of dimensions and totals."""
         return intervals(self.videos, seed=seed)
 
@@ -121,7 +121,7 @@ def _of_system(system: str, records: Sequence[Record]) -> SystemTotals:
     return SystemTotals(system, tuple(videos), per_video, n_failed=n_failed)
 
 
-def _value(value: float, span: Interval | None) -> str:
+def _value(value: float, span: TotalsInterval | None) -> str:
     if span is None:
         return f"{100 * value:.2f} % (one prompt: no interval)"
     return f"{100 * value:.2f} % [{100 * span.low:.2f}, {100 * span.high:.2f}]"

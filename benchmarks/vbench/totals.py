@@ -45,7 +45,7 @@ class VideoScore:
 
 
 @dataclass(frozen=True)
-class Interval:
+class TotalsInterval:
     """A percentile bootstrap interval."""
 
     low: float
@@ -144,7 +144,7 @@ def dimension_scores(videos: Sequence[VideoScore]) -> dict[str, float]:
 
 def intervals(
     videos: Sequence[VideoScore], *, seed: int, resamples: int = 2000, confidence: float = 0.95
-) -> dict[str, Interval]:
+) -> dict[str, TotalsInterval]:
     """Percentile bootstrap intervals of each dimension's score and of each total that can be given.
 
     Prompts are resampled, with all their videos and dimensions, within groups of prompts that were scored on
@@ -165,7 +165,7 @@ def intervals(
     series |= _total_draws(series)
     tail = 50 * (1 - confidence)
     bounds = {name: np.percentile(values, [tail, 100 - tail]) for name, values in series.items()}
-    return {name: Interval(float(low), float(high), confidence) for name, (low, high) in bounds.items()}
+    return {name: TotalsInterval(float(low), float(high), confidence) for name, (low, high) in bounds.items()}
 
 
 def _group_mean(scores: Mapping[str, float], group: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import escape
 
-from reports.leaderboard.boards import Board, Entry
+from reports.leaderboard.boards import Board, BoardEntry
 from reports.leaderboard.views import score_view
 from reports.text.wording import unit_text
 
@@ -16,7 +16,7 @@ _HEIGHT = 20
 _MAX_TEXT = 60
 
 
-def badge(board: Board, entry: Entry) -> str:
+def badge(board: Board, entry: BoardEntry) -> str:
     """The badge of a system for the board's first metric; its title says everything in full."""
     metric = board.headline[0]
     view = score_view(board, entry, metric)

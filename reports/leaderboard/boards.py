@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from reports.leaderboard.sources import Source
+from reports.leaderboard.sources import BoardSource
 from reports.run_document import RunBenchmark, RunSystem
 from reports.submission.text import visible
 from reports.tables.best_systems import ALPHA
@@ -33,7 +33,7 @@ PORTABLE_UNITS = frozenset({"fraction", "tokens", "dB", "GFLOP", "", "points", "
 
 
 @dataclass(frozen=True)
-class Entry:
+class BoardEntry:
     """A system on a board.
 
     key: unique on the site. name: as shown; unique on the board. scores: by metric.
@@ -42,7 +42,7 @@ class Entry:
 
     key: str
     name: str
-    source: Source
+    source: BoardSource
     system: RunSystem
     job: JobColumns | None
     scores: Mapping[str, Score]
@@ -84,7 +84,7 @@ class Board:
     machine: str
     metrics: tuple[Metric, ...]
     n_samples: int | None
-    entries: tuple[Entry, ...]
+    entries: tuple[BoardEntry, ...]
     ranks: Mapping[tuple[str, str], int]
     pairs: tuple[Pair, ...]
     silent: frozenset[str]
@@ -110,7 +110,7 @@ class Board:
         """Whether it measures how well something is done, and not what it costs."""
         return any(metric.unit == "fraction" for metric in self.headline)
 
-    def contenders(self) -> list[Entry]:
+    def contenders(self) -> list[BoardEntry]:
         """The ranked systems."""
         return [entry for entry in self.entries if not entry.control and not entry.reasons]
 
@@ -133,14 +133,14 @@ def slug(text: str) -> str:
     return f"{readable or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def entry_key(source: Source, system: str) -> str:
+def entry_key(source: BoardSource, system: str) -> str:
     """Names a system of a run on the whole site, as a file name."""
     return slug(f"{source.run.name}--{system}")
 
 
-def make_boards(sources: Sequence[Source]) -> list[Board]:
+def make_boards(sources: Sequence[BoardSource]) -> list[Board]:
     """All boards: those of quality first, and those with many systems before those with few."""
-    groups: dict[str, list[tuple[Source, RunBenchmark, Entry]]] = {}
+    groups: dict[str, list[tuple[BoardSource, RunBenchmark, BoardEntry]]] = {}
     facts: dict[str, dict[str, Any]] = {}
     for source in sources:
         for benchmark in source.run.document.benchmarks:
@@ -157,7 +157,7 @@ def make_boards(sources: Sequence[Source]) -> list[Board]:
     return sorted(boards, key=lambda board: (not board.of_quality, -len(board.entries), board.key))
 
 
-def provenance_gaps(source: Source, system: RunSystem) -> tuple[str, ...]:
+def provenance_gaps(source: BoardSource, system: RunSystem) -> tuple[str, ...]:
     """What is not recorded of where a system's numbers come from; empty where they can be traced."""
     sessions = source.run.document.sessions
     gaps = []
@@ -176,7 +176,7 @@ def provenance_gaps(source: Source, system: RunSystem) -> tuple[str, ...]:
     return tuple(gaps)
 
 
-def _metrics(source: Source, benchmark: str) -> tuple[Metric, ...]:
+def _metrics(source: BoardSource, benchmark: str) -> tuple[Metric, ...]:
     """In the order of the scores, those of a group together."""
     found = {score.metric.name: score.metric for score in source.run.scores if score.benchmark == benchmark}
     groups = list(dict.fromkeys(metric.group for metric in found.values()))
@@ -184,8 +184,8 @@ def _metrics(source: Source, benchmark: str) -> tuple[Metric, ...]:
 
 
 def _entry(
-    source: Source, benchmark: RunBenchmark, system: RunSystem, metrics: Sequence[Metric]
-) -> Entry | None:
+    source: BoardSource, benchmark: RunBenchmark, system: RunSystem, metrics: Sequence[Metric]
+) -> BoardEntry | None:
     scores = {
         score.metric.name: score
         for score in source.run.scores
@@ -195,7 +195,7 @@ def _entry(
         return None
     job = source.run.records.jobs.get((benchmark.id, system.name))
     counted = any(metric.unit == "tokens" for metric in metrics)
-    return Entry(
+    return BoardEntry(
         key=entry_key(source, system.name),
         name=system.name,
         source=source,
@@ -208,7 +208,7 @@ def _entry(
 
 
 def _reasons(
-    source: Source,
+    source: BoardSource,
     system: RunSystem,
     job: JobColumns | None,
     scores: Mapping[str, Score],
@@ -238,7 +238,7 @@ def _follows(score: Score, job: JobColumns, metrics: Sequence[Metric]) -> bool:
 
 
 def _identity(
-    source: Source, benchmark: RunBenchmark, metrics: Sequence[Metric], job: JobColumns | None
+    source: BoardSource, benchmark: RunBenchmark, metrics: Sequence[Metric], job: JobColumns | None
 ) -> dict[str, Any]:
     """Everything that must be equal on a board, as JSON can hold it."""
     description = {key: value for key, value in benchmark.description.items() if key not in NOT_IDENTITY}
@@ -258,7 +258,7 @@ def _identity(
     }
 
 
-def _machine(source: Source) -> str:
+def _machine(source: BoardSource) -> str:
     """Processor, cores, device and GPUs, of all sessions."""
     found = []
     for session in source.run.document.sessions:
@@ -271,7 +271,7 @@ def _machine(source: Source) -> str:
 
 
 def _board(
-    key: str, members: Sequence[tuple[Source, RunBenchmark, Entry]], facts: Mapping[str, Any]
+    key: str, members: Sequence[tuple[BoardSource, RunBenchmark, BoardEntry]], facts: Mapping[str, Any]
 ) -> Board:
     entries = _distinct_names([entry for _, _, entry in members])
     metrics: tuple[Metric, ...] = facts["metrics"]
@@ -299,7 +299,7 @@ def _board(
     )
 
 
-def _distinct_names(entries: Iterable[Entry]) -> list[Entry]:
+def _distinct_names(entries: Iterable[BoardEntry]) -> list[BoardEntry]:
     """Systems of one name from several runs get the run's name added."""
     found = list(entries)
     names = [entry.name for entry in found]
@@ -311,7 +311,7 @@ def _distinct_names(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
-def _tells_apart(entries: Sequence[Entry], metric: Metric) -> bool:
+def _tells_apart(entries: Sequence[BoardEntry], metric: Metric) -> bool:
     scores = [
         replace(entry.scores[metric.name], system=entry.key)
         for entry in entries
@@ -320,13 +320,15 @@ def _tells_apart(entries: Sequence[Entry], metric: Metric) -> bool:
     return discriminates(scores, metric, controls=[entry.key for entry in entries if entry.control])
 
 
-def _pairs(entries: Sequence[Entry], metrics: Sequence[Metric]) -> list[Pair]:
+def _pairs(entries: Sequence[BoardEntry], metrics: Sequence[Metric]) -> list[Pair]:
     """The paired tests of all systems that could be ranked or are controls, on the headline metrics."""
     jobs = {entry.key: entry.job for entry in entries if not entry.reasons and entry.job is not None}
     return compare_pairs(jobs, metrics=headline_metrics(metrics), known=metrics)
 
 
-def _untestable(entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequence[Pair]) -> frozenset[str]:
+def _untestable(
+    entries: Sequence[BoardEntry], metrics: Sequence[Metric], pairs: Sequence[Pair]
+) -> frozenset[str]:
     """Headline metrics of which no two contenders share enough clusters for any test."""
     contenders = {entry.key for entry in entries if not entry.control and not entry.reasons}
     testable = {
@@ -341,7 +343,11 @@ def _untestable(entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequ
 
 
 def _ranks(
-    entries: Sequence[Entry], metrics: Sequence[Metric], pairs: Sequence[Pair], *, unranked: frozenset[str]
+    entries: Sequence[BoardEntry],
+    metrics: Sequence[Metric],
+    pairs: Sequence[Pair],
+    *,
+    unranked: frozenset[str],
 ) -> dict[tuple[str, str], int]:
     """1 + the number of contenders that are better at `ALPHA` after the correction over the board.
 

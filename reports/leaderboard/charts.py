@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.leaderboard.boards import Board, Entry
+from reports.leaderboard.boards import Board, BoardEntry
 from reports.text.wording import score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
@@ -159,7 +159,7 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def strip(board: Board, entry: Entry, metric: Metric) -> Strip | None:
+def strip(board: Board, entry: BoardEntry, metric: Metric) -> Strip | None:
     """The picture; None where the system has no value."""
     score = entry.scores.get(metric.name)
     if score is None or score.value is None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.leaderboard.boards import Board, Entry
+from reports.leaderboard.boards import Board, BoardEntry
 from reports.leaderboard.views import board_view, why_unranked
 from reports.tables.csv_text import safe_cell
 from vtok_eval.results.records import Metric
@@ -86,7 +86,7 @@ def pairs_csv(board: Board) -> str:
     return _csv(PAIR_COLUMNS, ([getattr(pair, name) for name in PAIR_COLUMNS] for pair in board.pairs))
 
 
-def _score_row(board: Board, entry: Entry, metric: Metric) -> list[Any]:
+def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[Any]:
     score = entry.scores[metric.name]
     why = "; ".join(entry.reasons) or ("a control" if entry.control else why_unranked(board, metric))
     headline = metric in board.headline

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.badge import badge
-from reports.leaderboard.boards import Board, Entry, make_boards
+from reports.leaderboard.boards import Board, BoardEntry, make_boards
 from reports.leaderboard.charts import scatter, strip
 from reports.leaderboard.data_files import as_json, as_script, leaderboard_json, pairs_csv, scores_csv
-from reports.leaderboard.sources import Source, load_source, source_name
+from reports.leaderboard.sources import BoardSource, load_source, source_name
 from reports.leaderboard.views import (
     against,
     board_view,
@@ -133,7 +133,7 @@ def _check_replaceable(out: Path) -> None:
         raise RunFolderError(f"{out} holds something that is no leaderboard; name another folder")
 
 
-def _load(runs: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
+def _load(runs: Sequence[Path]) -> tuple[list[BoardSource], list[LeftOut]]:
     from tqdm import tqdm
 
     sets = SampleSets()
@@ -164,7 +164,7 @@ def _replace(out: Path, new: Path) -> None:
 
 
 def _write(
-    folder: Path, sources: Sequence[Source], boards: Sequence[Board], left_out: Sequence[LeftOut]
+    folder: Path, sources: Sequence[BoardSource], boards: Sequence[Board], left_out: Sequence[LeftOut]
 ) -> None:
     for name in ("data", "benchmarks", "systems", "badges"):
         (folder / name).mkdir()
@@ -241,16 +241,16 @@ class _Pages:
             description=json_text(board.benchmark.description),
         )
 
-    def systems(self, sources: Sequence[Source]) -> None:
+    def systems(self, sources: Sequence[BoardSource]) -> None:
         """A page for each system of each run."""
-        by_key: dict[str, list[tuple[Board, Entry]]] = {}
+        by_key: dict[str, list[tuple[Board, BoardEntry]]] = {}
         for board in self.boards:
             for entry in board.entries:
                 by_key.setdefault(entry.key, []).append((board, entry))
         for found in by_key.values():
             self._system([(board, entry) for board, entry in found])
 
-    def _system(self, found: Sequence[tuple[Board, Entry]]) -> None:
+    def _system(self, found: Sequence[tuple[Board, BoardEntry]]) -> None:
         entry = found[0][1]
         source, system = entry.source, entry.system
         sessions = source.run.document.sessions
@@ -327,7 +327,7 @@ def _details(board: Board, view: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _on_board(view: Mapping[str, Any], board: Board, entry: Entry) -> dict[str, Any]:
+def _on_board(view: Mapping[str, Any], board: Board, entry: BoardEntry) -> dict[str, Any]:
     """What a system's page shows from one board."""
     baseline = entry.source.run.document.baseline
     compared = against(board, entry, baseline)
@@ -356,7 +356,7 @@ def _on_board(view: Mapping[str, Any], board: Board, entry: Entry) -> dict[str, 
     }
 
 
-def _difference(pair: Pair | None, entry: Entry, metric: Metric) -> str:
+def _difference(pair: Pair | None, entry: BoardEntry, metric: Metric) -> str:
     """The entry minus the other system of the pair, as text."""
     if pair is None:
         return MISSING

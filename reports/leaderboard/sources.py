@@ -21,7 +21,7 @@ from vtok_eval.results.store import RunFolder
 
 
 @dataclass(frozen=True)
-class Source:
+class BoardSource:
     """A run on the leaderboard.
 
     run: as every report reads it; its name is unique on a site. manifest, sha256: of a submission, else None.
@@ -65,7 +65,7 @@ def source_name(path: Path) -> str:
     return name.removesuffix(SUFFIX).removesuffix(".zip")
 
 
-def load_source(path: Path, sets: SampleSets) -> Source:
+def load_source(path: Path, sets: SampleSets) -> BoardSource:
     """Read a run folder, or verify a submission and take what was verified.
 
     Raises:
@@ -82,7 +82,7 @@ def _is_run(entry: Path) -> bool:
     return entry.name.endswith(".zip")
 
 
-def _from_submission(path: Path, sets: SampleSets) -> Source:
+def _from_submission(path: Path, sets: SampleSets) -> BoardSource:
     if not path.exists():
         raise RunFolderError(f"there is no run {path}")
     verified = verify(path)
@@ -102,10 +102,10 @@ def _from_submission(path: Path, sets: SampleSets) -> Source:
         scored=True,
         records=records,
     )
-    return Source(run, manifest=verified.manifest, sha256=verified.sha256)
+    return BoardSource(run, manifest=verified.manifest, sha256=verified.sha256)
 
 
-def _from_folder(path: Path, sets: SampleSets) -> Source:
+def _from_folder(path: Path, sets: SampleSets) -> BoardSource:
     run = read_run(path, sets, require_scores=True)
     # Its texts are published on pages: the same limits apply as to a submission's.
     content = known_part(RunFolder.open(path).run())
@@ -113,7 +113,7 @@ def _from_folder(path: Path, sets: SampleSets) -> Source:
         document = SubmittedRun.model_validate(content)
     except ValidationError as error:
         raise RunFolderError(f"{path / 'run.json'}: {complaint(error)}") from error
-    return Source(replace(run, name=source_name(path), document=document))
+    return BoardSource(replace(run, name=source_name(path), document=document))
 
 
 def _mean_tokens(records: Sequence[Record]) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from reports.leaderboard.boards import Board, Entry, significant
+from reports.leaderboard.boards import Board, BoardEntry, significant
 from reports.run_document import Session
 from reports.submission.text import visible
 from reports.text.wording import (
@@ -76,7 +76,7 @@ def why_unranked(board: Board, metric: Metric) -> str:
     return ""
 
 
-def row_view(board: Board, entry: Entry) -> dict[str, Any]:
+def row_view(board: Board, entry: BoardEntry) -> dict[str, Any]:
     """A system on a board."""
     shown = [entry.scores[metric.name] for metric in board.headline if metric.name in entry.scores]
     return {
@@ -94,7 +94,7 @@ def row_view(board: Board, entry: Entry) -> dict[str, Any]:
     }
 
 
-def score_view(board: Board, entry: Entry, metric: Metric) -> dict[str, Any]:
+def score_view(board: Board, entry: BoardEntry, metric: Metric) -> dict[str, Any]:
     """A score: number and texts, and its rank as number and text ("=2" where it is shared)."""
     score = entry.scores.get(metric.name)
     rank = board.ranks.get((entry.key, metric.name))
@@ -108,12 +108,12 @@ def score_view(board: Board, entry: Entry, metric: Metric) -> dict[str, Any]:
     }
 
 
-def ordered(board: Board) -> list[Entry]:
+def ordered(board: Board) -> list[BoardEntry]:
     """The entries as a table shows them first: by rank and value of the first metric, then the unranked."""
     metric = board.headline[0]
     sign = -1.0 if metric.higher_is_better else 1.0
 
-    def place(entry: Entry) -> tuple[int, int, float, str]:
+    def place(entry: BoardEntry) -> tuple[int, int, float, str]:
         score = entry.scores.get(metric.name)
         value = None if score is None else score.value
         part = 1 if entry.control else 2 if entry.reasons else 0
@@ -175,7 +175,7 @@ def pairs_view(board: Board) -> dict[str, Any]:
     }
 
 
-def against(board: Board, entry: Entry, other: str | None) -> Mapping[str, Pair]:
+def against(board: Board, entry: BoardEntry, other: str | None) -> Mapping[str, Pair]:
     """By metric, the pairs of an entry and the entry of the same run whose system is called `other`."""
     keys = {
         found.key for found in board.entries if found.system.name == other and found.source is entry.source

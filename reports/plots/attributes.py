@@ -36,7 +36,7 @@ MAX_SYSTEMS = 8
 
 
 @dataclass(frozen=True)
-class Layout:
+class PictureLayout:
     """Positions of the picture's parts, in inches except names (characters) and legend_columns.
 
     row: each system of a metric's row; gap: between metrics; left: of the axes.
@@ -50,8 +50,8 @@ class Layout:
     legend_columns: int
 
 
-PAGE = Layout(width=6.6, row=0.11, gap=0.12, left=1.75, names=26, legend_columns=3)
-COLUMN = Layout(width=COLUMN_WIDTH, row=0.085, gap=0.09, left=1.12, names=17, legend_columns=2)
+PAGE = PictureLayout(width=6.6, row=0.11, gap=0.12, left=1.75, names=26, legend_columns=3)
+COLUMN = PictureLayout(width=COLUMN_WIDTH, row=0.085, gap=0.09, left=1.12, names=17, legend_columns=2)
 
 
 def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
@@ -204,7 +204,7 @@ def _draw_rows(
     metrics: Sequence[Metric],
     systems: Sequence[RunSystem],
     theme: Theme,
-    layout: Layout,
+    layout: PictureLayout,
 ) -> None:
     """One unit of height per metric, and some for each group's name; the first at the top."""
     heading = 0.26 / (layout.row * len(systems) + layout.gap)

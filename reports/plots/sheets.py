@@ -62,7 +62,7 @@ class SheetRow(BaseModel):
         return names
 
 
-class Sheet(BaseModel):
+class ReconstructionSheet(BaseModel):
     """What sheet.json holds."""
 
     model_config = ConfigDict(extra="forbid")
@@ -74,7 +74,7 @@ class Sheet(BaseModel):
 @dataclass(frozen=True)
 class _Found:
     folder: Path
-    sheet: Sheet
+    sheet: ReconstructionSheet
     system: str
 
 
@@ -119,9 +119,9 @@ def _find(report: RunReport, benchmark: BenchmarkReport) -> list[_Found]:
     return found
 
 
-def _read(path: Path) -> Sheet:
+def _read(path: Path) -> ReconstructionSheet:
     try:
-        return Sheet.model_validate_json(path.read_bytes())
+        return ReconstructionSheet.model_validate_json(path.read_bytes())
     except OSError as error:
         raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:

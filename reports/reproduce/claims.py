@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
-class Kind(StrEnum):
+class ClaimKind(StrEnum):
     """How a claim is compared with a run."""
 
     DIFFERENCE = "difference"
@@ -38,7 +38,7 @@ class Claim(BaseModel):
     published: float | None = None
     published_text: str
     place: str
-    kind: Kind
+    kind: ClaimKind
     benchmark: tuple[str, ...] = Field(min_length=1)
     metrics: tuple[str, ...] = ()
 
@@ -49,7 +49,7 @@ class Claim(BaseModel):
 
     @model_validator(mode="after")
     def _a_level_is_a_number(self) -> Self:
-        if self.kind is Kind.LEVEL and self.published is None:
+        if self.kind is ClaimKind.LEVEL and self.published is None:
             raise ValueError(f"{self.id}: a level needs the published number")
         return self
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.families import family
-from reports.reproduce.claims import Claim, Kind
-from reports.reproduce.verdict import Measured, Verdict, judge
+from reports.reproduce.claims import Claim, ClaimKind
+from reports.reproduce.conclusion import Conclusion, Measured, judge
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import (
@@ -26,7 +26,7 @@ PAPER_STRIDE = 6
 
 
 @dataclass(frozen=True)
-class Row:
+class ClaimRow:
     """A claim compared with one system of one run, or with nothing.
 
     value, interval: ours as text. where: the setting it was measured in, as text.
@@ -36,7 +36,7 @@ class Row:
     value: str
     interval: str
     where: str
-    verdict: Verdict
+    verdict: Conclusion
     reason: str
     measured: Measured | None = None
     system: str = ""
@@ -45,7 +45,7 @@ class Row:
 
 def rows(
     claims: Sequence[Claim], reports: Sequence[RunReport], *, systems: Collection[str] = ()
-) -> list[Row]:
+) -> list[ClaimRow]:
     """Each claim's rows, in the claims' order: every system of every run that it can be compared with.
 
     systems: names of those to treat as VTok; default: those whose spec or name begins with "vtok".
@@ -56,7 +56,7 @@ def rows(
         own = [row for report in reports for row in _of_run(claim, report, systems)]
         if not own:
             verdict, reason = judge(claim, None)
-            own = [Row(claim, "", "", "", verdict, reason)]
+            own = [ClaimRow(claim, "", "", "", verdict, reason)]
         found += own
     return found
 
@@ -68,14 +68,14 @@ def stands_for_vtok(system: RunSystem, systems: Collection[str]) -> bool:
     return not system.control and (family(system) == "vtok" or system.name.lower().startswith("vtok"))
 
 
-def _of_run(claim: Claim, report: RunReport, systems: Collection[str]) -> Iterator[Row]:
+def _of_run(claim: Claim, report: RunReport, systems: Collection[str]) -> Iterator[ClaimRow]:
     for benchmark in report.benchmarks:
         if benchmark.info.name not in claim.benchmark:
             continue
         for system in benchmark.systems:
             if not stands_for_vtok(system, systems):
                 continue
-            if claim.kind in (Kind.TOKEN_COUNT, Kind.TOKEN_SHARE):
+            if claim.kind in (ClaimKind.TOKEN_COUNT, ClaimKind.TOKEN_SHARE):
                 yield from _token_rows(claim, report, benchmark, system)
             elif (metric := _metric(claim, benchmark)) is not None:
                 yield from _metric_rows(claim, report, benchmark, system, metric)
@@ -91,12 +91,12 @@ def _metric(claim: Claim, benchmark: BenchmarkReport) -> Metric | None:
 
 def _metric_rows(
     claim: Claim, report: RunReport, benchmark: BenchmarkReport, system: RunSystem, metric: Metric
-) -> Iterator[Row]:
+) -> Iterator[ClaimRow]:
     cell = benchmark.cell(system.name, metric.name)
     if cell is None:
         return
     caveats = tuple(dict.fromkeys((*system.caveats, *benchmark.info.caveats)))
-    if claim.kind is Kind.LEVEL:
+    if claim.kind is ClaimKind.LEVEL:
         score = cell.score
         measured = Measured(score.value, score.low, score.high, setting=report.setting, caveats=caveats)
         where = _where(report, benchmark, system, metric=metric, n=score.n)
@@ -129,7 +129,7 @@ def _is_frame_sampling(system: RunSystem) -> bool:
 
 def _token_rows(
     claim: Claim, report: RunReport, benchmark: BenchmarkReport, system: RunSystem
-) -> Iterator[Row]:
+) -> Iterator[ClaimRow]:
     """One row: of the longest clips that tokens were counted on."""
     lengths = {
         int(metric.name.removeprefix(BY_LENGTH)): metric
@@ -167,7 +167,7 @@ def _expected(claim: Claim, system: RunSystem, n_frames: int) -> float | None:
     if not isinstance(stride, int) or stride < 1:
         return None
     spatial, later = options["grid"] ** 2, (n_frames - 1) // stride
-    return float(spatial + later if claim.kind is Kind.TOKEN_COUNT else spatial * (1 + later))
+    return float(spatial + later if claim.kind is ClaimKind.TOKEN_COUNT else spatial * (1 + later))
 
 
 def _where(
@@ -202,6 +202,6 @@ def _row(
     where: str,
     system: RunSystem,
     report: RunReport,
-) -> Row:
+) -> ClaimRow:
     verdict, reason = judge(claim, measured)
-    return Row(claim, value, interval, where, verdict, reason, measured, system.name, report.name)
+    return ClaimRow(claim, value, interval, where, verdict, reason, measured, system.name, report.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.reproduce.claims import Claims, published_claims
-from reports.reproduce.measure import Row, rows
+from reports.reproduce.measure import ClaimRow, rows
 from reports.run_report import gather
 from reports.tables.csv_text import csv_text
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind
@@ -44,7 +44,7 @@ class ReproducePaths:
     latex: Path
 
 
-def gather_rows(runs: Sequence[Path], *, systems: Collection[str] = ()) -> list[Row]:
+def gather_rows(runs: Sequence[Path], *, systems: Collection[str] = ()) -> list[ClaimRow]:
     """The rows of the VTok paper's claims over these runs, each run separately.
 
     Raises:
@@ -61,7 +61,9 @@ def gather_rows(runs: Sequence[Path], *, systems: Collection[str] = ()) -> list[
     return rows(published_claims().claims, found, systems=systems)
 
 
-def write_reproduce(found: Sequence[Row], runs: Sequence[Path], out: Path | None = None) -> ReproducePaths:
+def write_reproduce(
+    found: Sequence[ClaimRow], runs: Sequence[Path], out: Path | None = None
+) -> ReproducePaths:
     """Write the table in four forms; default: into the report folder of the only run.
 
     Raises:
@@ -86,7 +88,7 @@ def write_reproduce(found: Sequence[Row], runs: Sequence[Path], out: Path | None
     return paths
 
 
-def grid(found: Sequence[Row]) -> Grid:
+def grid(found: Sequence[ClaimRow]) -> Grid:
     """Claims as rows; a claim's text is shown once, before the first of its rows."""
     columns = ("Claim", "Published", "Where", "Ours, with 95 % interval", "Measured in", "Verdict")
     lines = []
@@ -107,14 +109,14 @@ def grid(found: Sequence[Row]) -> Grid:
     return Grid(columns, tuple(lines))
 
 
-def as_markdown(claims: Claims, found: Sequence[Row]) -> str:
+def as_markdown(claims: Claims, found: Sequence[ClaimRow]) -> str:
     """A heading, the table, and how verdicts are read."""
     notes = "\n".join(f"- {escape(note)}" for note in HOW_TO_READ)
     table = markdown_table(grid(found), align="---")
     return f"# The paper's claims\n\n{escape(claims.paper)}\n\n{table}\n\n{notes}\n"
 
 
-def as_latex(claims: Claims, found: Sequence[Row]) -> str:
+def as_latex(claims: Claims, found: Sequence[ClaimRow]) -> str:
     """A table* environment; needs booktabs."""
     table = latex_table(
         grid(found),
@@ -126,7 +128,7 @@ def as_latex(claims: Claims, found: Sequence[Row]) -> str:
     return f"% needs \\usepackage{{booktabs}}\n{table}"
 
 
-def as_html(claims: Claims, found: Sequence[Row]) -> str:
+def as_html(claims: Claims, found: Sequence[ClaimRow]) -> str:
     """One self-contained page, in light and dark."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -137,7 +139,7 @@ def as_html(claims: Claims, found: Sequence[Row]) -> str:
     return template.render(paper=claims.paper, rows=found, notes=HOW_TO_READ)
 
 
-def as_frame(found: Sequence[Row]) -> pd.DataFrame:
+def as_frame(found: Sequence[ClaimRow]) -> pd.DataFrame:
     """One line per row, numbers in full; differences and levels as fractions, tokens as counts."""
     import pandas as pd
 
@@ -167,7 +169,7 @@ def as_frame(found: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def as_text(claims: Claims, found: Sequence[Row], *, width: int = 100) -> str:
+def as_text(claims: Claims, found: Sequence[ClaimRow], *, width: int = 100) -> str:
     """For a terminal: a paragraph per claim, since settings are long."""
     lines = [*_wrapped(claims.paper, width), ""]
     last = None

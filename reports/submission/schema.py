@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reports.run_document import GitState, NotRun, RunBenchmark, RunDocument, RunRelation, RunSystem, Session
+from reports.run_document import (
+    GitState,
+    NotRunEntry,
+    RunBenchmark,
+    RunDocument,
+    RunRelation,
+    RunSystem,
+    Session,
+)
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
 from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
@@ -106,7 +114,7 @@ class SubmittedRelation(RunRelation):
     smaller: Name
 
 
-class SubmittedNotRun(NotRun):
+class SubmittedNotRun(NotRunEntry):
     """A system on a benchmark that the submitter's machine could not run."""
 
     model_config = STRICT

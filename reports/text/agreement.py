@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reports.run_report import BenchmarkReport, RunReport
-from reports.text.wording import Verdict, difference_text, verdict
+from reports.text.wording import PairedVerdict, difference_text, verdict
 from vtok_eval.results.records import Comparison, Metric
 
-_SHOWN = (Verdict.BETTER, Verdict.WORSE)
+_SHOWN = (PairedVerdict.BETTER, PairedVerdict.WORSE)
 
 
 def reader_agreement(report: RunReport) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.agreement import reader_agreement
 from reports.text.wording import (
-    Verdict,
+    PairedVerdict,
     corrected_p_text,
     difference_text,
     difference_unit,
@@ -101,11 +101,11 @@ def _clause(comparison: Comparison, metric: Metric, *, discriminates: bool) -> s
     doubt = "" if discriminates else " (a metric that does not discriminate in this run)"
     size = f"{number.lstrip('+−')} {unit}"
     match verdict(comparison, metric):
-        case Verdict.BETTER:
+        case PairedVerdict.BETTER:
             return f"{metric.title} {size} better {evidence}{doubt}"
-        case Verdict.WORSE:
+        case PairedVerdict.WORSE:
             return f"{metric.title} {size} worse {evidence}{doubt}"
-        case Verdict.DIFFERENT:
+        case PairedVerdict.DIFFERENT:
             return f"{metric.title} different by {number} {unit} {evidence}{doubt}"
         case _ if comparison.no_test is not None:
             return f"{metric.title}: not tested, {number} {unit} {evidence}{doubt}"

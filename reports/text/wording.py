@@ -34,7 +34,7 @@ LEAST_CLUSTERS = 6
 """Fewer paired clusters cannot show a difference: with 5 the smallest two-sided p is 2/32 > 0.05."""
 
 
-class Verdict(Enum):
+class PairedVerdict(Enum):
     """What the paired test against the baseline says; the value is the mark in tables."""
 
     BETTER = "▲"
@@ -44,14 +44,18 @@ class Verdict(Enum):
     NOT_SHOWN = ""
 
 
-def verdict(comparison: Comparison, metric: Metric) -> Verdict:
+def verdict(comparison: Comparison, metric: Metric) -> PairedVerdict:
     """The verdict at `ALPHA` after the correction over the comparison's family."""
     p = comparison.p_corrected
     if p is None or p >= ALPHA or not comparison.difference or not testable(comparison):
-        return Verdict.NOT_SHOWN
+        return PairedVerdict.NOT_SHOWN
     if metric.higher_is_better is None:
-        return Verdict.DIFFERENT
-    return Verdict.BETTER if (comparison.difference > 0) is metric.higher_is_better else Verdict.WORSE
+        return PairedVerdict.DIFFERENT
+    return (
+        PairedVerdict.BETTER
+        if (comparison.difference > 0) is metric.higher_is_better
+        else PairedVerdict.WORSE
+    )
 
 
 def testable(comparison: Comparison) -> bool:

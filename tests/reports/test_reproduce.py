@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from reports.reproduce.claims import Claim, Claims, Kind, published_claims
+from reports.reproduce.claims import Claim, ClaimKind, Claims, published_claims
+from reports.reproduce.conclusion import Conclusion, Measured, judge
 from reports.reproduce.measure import rows
-from reports.reproduce.verdict import Measured, Verdict, judge
 from reports.reproduce.write import as_text, gather_rows, write_reproduce
 from tests.reports.made_up_run import run_json
 from vtok_eval.errors import RunFolderError, UnknownNameError
@@ -35,38 +35,38 @@ def measured(value, low, high, p=0.001, *, setting="paper", **more):
 @pytest.mark.parametrize(
     ("claim", "ours", "expected"),
     [
-        (GAIN, None, Verdict.NOT_MEASURED),
+        (GAIN, None, Conclusion.NOT_MEASURED),
         # The paper's setting: 0.034 lies in [0.01, 0.05]; it does so too where the interval holds 0.
-        (GAIN, measured(0.03, 0.01, 0.05), Verdict.WITHIN),
-        (GAIN, measured(0.02, -0.01, 0.05, p=0.2), Verdict.WITHIN),
+        (GAIN, measured(0.03, 0.01, 0.05), Conclusion.WITHIN),
+        (GAIN, measured(0.02, -0.01, 0.05, p=0.2), Conclusion.WITHIN),
         # [0.001, 0.02] excludes 0.034 and 0: the sign alone.
-        (GAIN, measured(0.01, 0.001, 0.02), Verdict.SIGN),
+        (GAIN, measured(0.01, 0.001, 0.02), Conclusion.SIGN),
         # [-0.01, 0.02] excludes 0.034 and holds 0: the number is contradicted, and no sign is shown.
-        (GAIN, measured(0.005, -0.01, 0.02, p=0.4), Verdict.DISAGREES),
-        (GAIN, measured(-0.03, -0.05, -0.01), Verdict.DISAGREES),
+        (GAIN, measured(0.005, -0.01, 0.02, p=0.4), Conclusion.DISAGREES),
+        (GAIN, measured(-0.03, -0.05, -0.01), Conclusion.DISAGREES),
         # Another setting: never more than the sign, even where the interval happens to hold the number.
-        (GAIN, measured(0.03, 0.01, 0.05, setting="embedded-default"), Verdict.SIGN),
-        (GAIN, measured(0.03, 0.01, 0.05, setting="paper-like"), Verdict.SIGN),
-        (GAIN, measured(0.02, -0.01, 0.05, p=0.2, setting="custom"), Verdict.UNDECIDED),
-        (GAIN, measured(-0.03, -0.05, -0.01, setting="custom"), Verdict.DISAGREES),
+        (GAIN, measured(0.03, 0.01, 0.05, setting="embedded-default"), Conclusion.SIGN),
+        (GAIN, measured(0.03, 0.01, 0.05, setting="paper-like"), Conclusion.SIGN),
+        (GAIN, measured(0.02, -0.01, 0.05, p=0.2, setting="custom"), Conclusion.UNDECIDED),
+        (GAIN, measured(-0.03, -0.05, -0.01, setting="custom"), Conclusion.DISAGREES),
         # The interval is clear of 0, but the correction leaves p above 0.05.
-        (GAIN, measured(0.03, 0.01, 0.05, p=0.08, setting="custom"), Verdict.UNDECIDED),
+        (GAIN, measured(0.03, 0.01, 0.05, p=0.08, setting="custom"), Conclusion.UNDECIDED),
         # The paper's setting with a re-created benchmark is not the paper's setting.
-        (GAIN, measured(0.03, 0.01, 0.05, caveats=("re-creation",)), Verdict.SIGN),
-        (WORDS, measured(0.03, 0.01, 0.05), Verdict.SIGN),
-        (WORDS, measured(0.01, -0.01, 0.05, p=0.3), Verdict.UNDECIDED),
-        (WORDS, measured(-0.02, -0.03, -0.01), Verdict.DISAGREES),
-        (LEVEL, measured(0.85, 0.84, 0.86, p=None), Verdict.WITHIN),
-        (LEVEL, measured(0.83, 0.82, 0.84, p=None), Verdict.DISAGREES),
-        (LEVEL, measured(0.85, 0.84, 0.86, p=None, setting="embedded-default"), Verdict.NOT_MEASURED),
-        (LEVEL, measured(0.85, 0.84, 0.86, p=None, caveats=("re-creation",)), Verdict.NOT_MEASURED),
-        (LEVEL, measured(0.85, None, None, p=None), Verdict.NOT_MEASURED),
-        (LEVEL, measured(None, None, None, p=None), Verdict.NOT_MEASURED),
-        (COUNT, measured(31.0, 31.0, 31.0, expected=31.0, setting="custom"), Verdict.WITHIN),
-        (COUNT, measured(32.0, 32.0, 32.0, expected=31.0, setting="custom"), Verdict.DISAGREES),
-        (COUNT, measured(31.0, 31.0, 31.0, setting="custom"), Verdict.NOT_MEASURED),
-        (SHARE, measured(31.0, 31.0, 31.0, expected=256.0, setting="custom"), Verdict.SIGN),
-        (SHARE, measured(256.0, 256.0, 256.0, expected=256.0, setting="custom"), Verdict.DISAGREES),
+        (GAIN, measured(0.03, 0.01, 0.05, caveats=("re-creation",)), Conclusion.SIGN),
+        (WORDS, measured(0.03, 0.01, 0.05), Conclusion.SIGN),
+        (WORDS, measured(0.01, -0.01, 0.05, p=0.3), Conclusion.UNDECIDED),
+        (WORDS, measured(-0.02, -0.03, -0.01), Conclusion.DISAGREES),
+        (LEVEL, measured(0.85, 0.84, 0.86, p=None), Conclusion.WITHIN),
+        (LEVEL, measured(0.83, 0.82, 0.84, p=None), Conclusion.DISAGREES),
+        (LEVEL, measured(0.85, 0.84, 0.86, p=None, setting="embedded-default"), Conclusion.NOT_MEASURED),
+        (LEVEL, measured(0.85, 0.84, 0.86, p=None, caveats=("re-creation",)), Conclusion.NOT_MEASURED),
+        (LEVEL, measured(0.85, None, None, p=None), Conclusion.NOT_MEASURED),
+        (LEVEL, measured(None, None, None, p=None), Conclusion.NOT_MEASURED),
+        (COUNT, measured(31.0, 31.0, 31.0, expected=31.0, setting="custom"), Conclusion.WITHIN),
+        (COUNT, measured(32.0, 32.0, 32.0, expected=31.0, setting="custom"), Conclusion.DISAGREES),
+        (COUNT, measured(31.0, 31.0, 31.0, setting="custom"), Conclusion.NOT_MEASURED),
+        (SHARE, measured(31.0, 31.0, 31.0, expected=256.0, setting="custom"), Conclusion.SIGN),
+        (SHARE, measured(256.0, 256.0, 256.0, expected=256.0, setting="custom"), Conclusion.DISAGREES),
     ],
 )  # fmt: skip
 def test_verdicts_by_hand(claim, ours, expected):
@@ -79,7 +79,7 @@ def test_verdicts_by_hand(claim, ours, expected):
 @pytest.mark.parametrize("claim", [GAIN, WORDS, LEVEL, COUNT, SHARE])
 def test_random_weights_and_stand_ins_never_agree(claim, caveat):
     ours = measured(0.8548, 0.001, 0.9, expected=0.8548, caveats=(caveat,))
-    assert judge(claim, ours)[0] is Verdict.NOT_MEASURED
+    assert judge(claim, ours)[0] is Conclusion.NOT_MEASURED
     assert caveat in judge(claim, ours)[1]
 
 
@@ -92,7 +92,7 @@ def test_the_claims_are_those_of_the_paper():
     assert claims["tokens-sum"].published_text == "S + (T - 1)"
     assert all(claim.place for claim in claims.values())
     with pytest.raises(ValueError, match="needs the published number"):
-        Claim(**BASICS, kind=Kind.LEVEL)
+        Claim(**BASICS, kind=ClaimKind.LEVEL)
     with pytest.raises(ValueError, match="one id"):
         Claims(paper="p", claims=(GAIN, WORDS))
 
@@ -116,10 +116,10 @@ def test_rows_of_a_run(run_with_options):
     # Nothing of TV-Align, and of VBench no total: said so, without a number.
     for name in ("tv-align", "tv-align-counting", "vbench", "vbench-quality", "understanding"):
         row = found[name, ""]
-        assert (row.verdict, row.value, row.measured) == (Verdict.NOT_MEASURED, "", None)
+        assert (row.verdict, row.value, row.measured) == (Conclusion.NOT_MEASURED, "", None)
     # Clips of 32 frames: 16 + 31 = 47 tokens against 16 x 32 = 512.
     for system in ("vtok-grid", "vtok-mean"):
-        assert found["tokens-sum", system].verdict is Verdict.WITHIN
+        assert found["tokens-sum", system].verdict is Conclusion.WITHIN
         assert found["tokens-sum", system].value == "47 tokens against 47"
         assert found["tokens-shorter", system].value == "47 tokens against 512"
     # The control vtok-absolute stands for nothing.
@@ -129,7 +129,7 @@ def test_rows_of_a_run(run_with_options):
     expected = comparisons["vtok-grid", "temporal"]
     assert motion.measured.value == expected.difference
     assert (motion.measured.low, motion.measured.high) == (expected.low, expected.high)
-    assert motion.verdict is Verdict.SIGN
+    assert motion.verdict is Conclusion.SIGN
     assert "not the paper's setting" in motion.where
     assert "vtok-grid (31 tokens) minus frames-2 (32 tokens)" in motion.where
 
@@ -138,7 +138,7 @@ def test_where_nothing_is_recorded_nothing_is_concluded(finished_run):
     found = gather_rows([finished_run.path])
     token_rows = [row for row in found if row.claim.id in ("tokens-sum", "tokens-shorter")]
     assert token_rows
-    assert {row.verdict for row in token_rows} == {Verdict.NOT_MEASURED}
+    assert {row.verdict for row in token_rows} == {Conclusion.NOT_MEASURED}
 
 
 def test_all_forms_hold_every_row(run_with_options, tmp_path):
@@ -197,7 +197,7 @@ def test_command(run_with_options, tmp_path):
 def test_rows_of_several_runs_stand_beside_each_other(run_with_options, finished_run):
     found = gather_rows([run_with_options.path, finished_run.path])
     sums = [row for row in found if row.claim.id == "tokens-sum"]
-    assert [row.verdict for row in sums] == [Verdict.WITHIN] * 2 + [Verdict.NOT_MEASURED] * 2
+    assert [row.verdict for row in sums] == [Conclusion.WITHIN] * 2 + [Conclusion.NOT_MEASURED] * 2
     assert rows((), []) == []
 
 
@@ -223,4 +223,4 @@ def test_what_is_no_run_is_one_clear_line(tmp_path, make, message):
 def test_an_unfinished_run_says_so(tmp_path):
     RunFolder.create(tmp_path / "begun", run_json())
     found = gather_rows([tmp_path / "begun"])
-    assert {row.verdict for row in found} == {Verdict.NOT_MEASURED}
+    assert {row.verdict for row in found} == {Conclusion.NOT_MEASURED}

@@ -13,7 +13,7 @@ import torch
 from tv_align.judges.human.agreement import krippendorff_alpha, majority
 from tv_align.judges.human.judge import Human
 from tv_align.judges.human.labels import agreement, human_scores, majority_answers, read_labels
-from tv_align.judges.human.sheet import Sheet, sheet_videos, write_sheet
+from tv_align.judges.human.sheet import RatingSheet, sheet_videos, write_sheet
 from tv_align.prompts.load import load_prompts
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError
@@ -62,7 +62,7 @@ class TestAlpha:
 
 
 @pytest.fixture
-def sheet(tmp_path: Path) -> Sheet:
+def sheet(tmp_path: Path) -> RatingSheet:
     videos = []
     for level, system in ((30, "secret-alpha"), (200, "secret-beta")):
         folder = tmp_path / system
@@ -82,13 +82,13 @@ def answers(path: Path, rater: str, given: dict[str, str]) -> Path:
     return path
 
 
-def expected_answers(sheet: Sheet) -> dict[str, str]:
+def expected_answers(sheet: RatingSheet) -> dict[str, str]:
     items = json.loads(sheet.key.read_text())["items"]
     return {key: item["expected"] for key, item in items.items()}
 
 
 class TestSheet:
-    def test_the_page_is_blind_and_self_contained(self, sheet: Sheet) -> None:
+    def test_the_page_is_blind_and_self_contained(self, sheet: RatingSheet) -> None:
         page = sheet.page.read_text()
         assert sheet.n_questions == page.count('"key":') == sum(2 * len(p.questions) for p in PROMPTS[:2])
         assert "secret" not in page
@@ -120,7 +120,7 @@ class TestSheet:
         assert path.read_bytes() == before
 
     def test_equal_seeds_give_equal_pages_and_other_seeds_another_order(
-        self, sheet: Sheet, tmp_path: Path
+        self, sheet: RatingSheet, tmp_path: Path
     ) -> None:
         videos = [
             video
@@ -151,7 +151,7 @@ class TestSheet:
 
 
 class TestLabels:
-    def test_scores_and_agreement_of_three_raters(self, sheet: Sheet, tmp_path: Path) -> None:
+    def test_scores_and_agreement_of_three_raters(self, sheet: RatingSheet, tmp_path: Path) -> None:
         right = expected_answers(sheet)
         keys = sorted(right)
         wrong = {"yes": "no", "no": "yes"}
@@ -172,7 +172,7 @@ class TestLabels:
         # One of the two questions of one of a system's two videos is a tie, so not right: 1 - (1/2) / 2.
         assert sorted(s.value for s in by_system.values()) == [pytest.approx(0.75), 1.0]
 
-    def test_a_video_that_nobody_answered_is_failed(self, sheet: Sheet, tmp_path: Path) -> None:
+    def test_a_video_that_nobody_answered_is_failed(self, sheet: RatingSheet, tmp_path: Path) -> None:
         first = next(iter(expected_answers(sheet).items()))
         labels = read_labels(sheet.key, [answers(tmp_path / "a.csv", "ann", dict([first]))])
         scores = [s for s in human_scores(labels) if s.metric.name == "question_accuracy"]
@@ -190,13 +190,15 @@ class TestLabels:
             ("rater,key,key,answer\nann,KEY,KEY,yes\n", "line 1: the name 'key' is there twice"),
         ],
     )
-    def test_bad_answers_name_the_line(self, sheet: Sheet, tmp_path: Path, text: str, words: str) -> None:
+    def test_bad_answers_name_the_line(
+        self, sheet: RatingSheet, tmp_path: Path, text: str, words: str
+    ) -> None:
         path = tmp_path / "bad.csv"
         path.write_text(text.replace("KEY", next(iter(expected_answers(sheet)))))
         with pytest.raises(SpecError, match=words):
             read_labels(sheet.key, [path])
 
-    def test_as_a_judge_it_answers_by_the_clip(self, sheet: Sheet, tmp_path: Path) -> None:
+    def test_as_a_judge_it_answers_by_the_clip(self, sheet: RatingSheet, tmp_path: Path) -> None:
         answers(tmp_path / "a.csv", "ann", expected_answers(sheet))
         human = Human(key=str(sheet.key), labels=str(tmp_path / "a.csv"))
         clip = decode(tmp_path / "secret-beta" / f"{PROMPTS[0].text}-0.mp4")

@@ -14,7 +14,7 @@ from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes import fact_questions as facts
 from tv_align.scenes.counterfactuals import askable
 from tv_align.scenes.drafts import DRAFTS
-from tv_align.scenes.fact_questions import Kind, ask, read
+from tv_align.scenes.fact_questions import ShapeKind, ask, read
 from tv_align.scenes.observation import observe_scene
 from tv_align.scenes.prompts import ScenePrompt, reference_clips, scene_prompts
 from tv_align.scenes.truth import holds
@@ -23,7 +23,7 @@ from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.truth import WAYS, labels
 from vtok_eval.scenes.vocabulary import OPPOSITE
 
-RED, BLUE = Kind("red", "star"), Kind("orange", "ring")
+RED, BLUE = ShapeKind("red", "star"), ShapeKind("orange", "ring")
 
 
 @pytest.fixture(scope="module")

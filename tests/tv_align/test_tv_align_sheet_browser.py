@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tv_align.judges.human.labels import agreement, human_scores, read_labels
-from tv_align.judges.human.sheet import Sheet, sheet_videos, write_sheet
+from tv_align.judges.human.sheet import RatingSheet, sheet_videos, write_sheet
 from tv_align.prompts.load import load_prompts
 from vtok_eval.data import Clip
 from vtok_eval.video.encode import encode
@@ -44,7 +44,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def sheet(tmp_path: Path) -> Sheet:
+def sheet(tmp_path: Path) -> RatingSheet:
     """Two systems' videos of two prompts: one as browsers play it, one stored without loss in RGB."""
     videos = []
     for level, system, how in (
@@ -62,7 +62,7 @@ def sheet(tmp_path: Path) -> Sheet:
 class Rater:
     """Someone at the page, in a browser profile of their own; what the page complains about or asks for."""
 
-    def __init__(self, browser: Any, sheet: Sheet) -> None:
+    def __init__(self, browser: Any, sheet: RatingSheet) -> None:
         self.context = browser.new_context(accept_downloads=True)
         self.page = self.context.new_page()
         self.troubles: list[str] = []
@@ -98,7 +98,7 @@ class Rater:
         return target
 
 
-def test_two_raters_work_by_keys_and_are_read_back(browser: Any, sheet: Sheet, tmp_path: Path) -> None:
+def test_two_raters_work_by_keys_and_are_read_back(browser: Any, sheet: RatingSheet, tmp_path: Path) -> None:
     key = json.loads(sheet.key.read_text())["items"]
     # The order of the page is not that of the key.
     shown = json.loads(re.search(r"const SHEET = (.*);\n", sheet.page.read_text()).group(1))  # type: ignore[union-attr]
@@ -142,7 +142,7 @@ def test_two_raters_work_by_keys_and_are_read_back(browser: Any, sheet: Sheet, t
     assert {s.value for name, s in scores.items() if name != tied} == {1.0}
 
 
-def test_every_video_plays_and_nothing_tells_the_system(browser: Any, sheet: Sheet) -> None:
+def test_every_video_plays_and_nothing_tells_the_system(browser: Any, sheet: RatingSheet) -> None:
     rater = Rater(browser, sheet)
     assert "secret" not in rater.page.content()
     for _ in range(len(json.loads(sheet.key.read_text())["items"])):
@@ -152,7 +152,7 @@ def test_every_video_plays_and_nothing_tells_the_system(browser: Any, sheet: She
     assert rater.troubles == []
 
 
-def test_the_page_is_readable_on_a_telephone(browser: Any, sheet: Sheet) -> None:
+def test_the_page_is_readable_on_a_telephone(browser: Any, sheet: RatingSheet) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 800})
     page = context.new_page()
     page.goto(sheet.page.as_uri())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tv_align.scenes.fact_questions import Kind
+from tv_align.scenes.fact_questions import ShapeKind
 from vtok_eval.scenes.scene import Scene, SceneObject
 
 _CLEARLY = 0.12
@@ -14,9 +14,9 @@ _STEPS = [step / 15 for step in range(16)]
 OPPOSITE_RELATION = {"left": "right", "right": "left", "above": "below", "below": "above"}
 
 
-def kind_of(item: SceneObject) -> Kind:
+def kind_of(item: SceneObject) -> ShapeKind:
     """What it is as it is first seen."""
-    return Kind(item.colour, item.shape)
+    return ShapeKind(item.colour, item.shape)
 
 
 def lasting(scene: Scene) -> list[SceneObject]:

@@ -26,10 +26,10 @@ from tv_align.scenes.fact_questions import (
     Has,
     HasColour,
     InQuadrant,
-    Kind,
     Moves,
     Returns,
     SetsOut,
+    ShapeKind,
     Stands,
     Takes,
 )
@@ -81,12 +81,12 @@ def _counting(scene: Scene) -> Iterator[Askable]:
     if scene.event in ("none", "changes colour"):
         yield _instead(Count(len(scene.objects)), "number", _COUNTS)
     kinds = [kind_of(item) for item in scene.objects]
-    later = [Kind(item.new_colour, item.shape) for item in scene.objects if item.new_colour is not None]
+    later = [ShapeKind(item.new_colour, item.shape) for item in scene.objects if item.new_colour is not None]
     forms = [item.shape for item in scene.objects]
     for item, kind in zip(scene.objects, kinds, strict=True):
         if is_untouched(item):
             # First its colour with another's form: only both together decide.
-            absent = [Kind(kind.colour, shape) for shape in dict.fromkeys((*forms, *SHAPES))]
+            absent = [ShapeKind(kind.colour, shape) for shape in dict.fromkeys((*forms, *SHAPES))]
             absent = [other for other in absent if other not in kinds and other not in later]
             yield Askable(Has(kind), tuple(Has(other) for other in absent))
 

@@ -35,11 +35,11 @@ from tv_align.scenes.fact_questions import (
     Has,
     HasColour,
     InQuadrant,
-    Kind,
     Moves,
     Recolours,
     Returns,
     SetsOut,
+    ShapeKind,
     Stands,
     Takes,
     a,
@@ -87,16 +87,16 @@ def _counting(scene: Scene, level: str, rng: np.random.Generator) -> Draft | Non
     # A colour and a form that are both there but not in one shape, where there are such; never one number of
     # shapes more often than another, or the number would reveal the answer.
     swapped = [
-        (one, Kind(one.colour, other.shape))
+        (one, ShapeKind(one.colour, other.shape))
         for one in kinds
         for other in kinds
-        if Kind(one.colour, other.shape) not in kinds
+        if ShapeKind(one.colour, other.shape) not in kinds
     ]
     other_form = [
-        (one, Kind(one.colour, shape))
+        (one, ShapeKind(one.colour, shape))
         for one in kinds
         for shape in SHAPES
-        if Kind(one.colour, shape) not in kinds
+        if ShapeKind(one.colour, shape) not in kinds
     ]
     there, absent = pick(rng, swapped or other_form)
     return Draft(text, (Count(number), Has(there)), (Count(partner), Has(absent)))

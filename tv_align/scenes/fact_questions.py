@@ -34,7 +34,7 @@ _CAMERA_VERBS = {motion: motion if motion != "still" else "stay still" for motio
 
 
 @dataclass(frozen=True)
-class Kind:
+class ShapeKind:
     """A shape as it is first seen: its colour and its form."""
 
     colour: str
@@ -55,7 +55,7 @@ class Count:
 class Has:
     """That a shape of this kind is there."""
 
-    kind: Kind
+    kind: ShapeKind
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ class HasColour:
 class Stands:
     """That one shape has a relation (a key of `RELATIONS`) to another throughout the clip."""
 
-    kind: Kind
+    kind: ShapeKind
     relation: str
-    other: Kind
+    other: ShapeKind
 
 
 @dataclass(frozen=True)
 class InQuadrant:
     """That a shape is in this quarter of the frame all through the clip."""
 
-    kind: Kind
+    kind: ShapeKind
     quadrant: str
 
 
@@ -87,7 +87,7 @@ class InQuadrant:
 class SetsOut:
     """The direction in which a shape starts to move."""
 
-    kind: Kind
+    kind: ShapeKind
     direction: str
 
 
@@ -95,7 +95,7 @@ class SetsOut:
 class Moves:
     """That this shape is the moving one."""
 
-    kind: Kind
+    kind: ShapeKind
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Happens:
     """That this happens to a shape of this kind; `kind` is None for any shape."""
 
     event: str
-    kind: Kind | None
+    kind: ShapeKind | None
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class HappensIn:
     """The half of the clip in which it happens."""
 
     event: str
-    kind: Kind
+    kind: ShapeKind
     half: str
 
 
@@ -202,7 +202,7 @@ def ask(fact: Fact) -> str:
             return f"Does the moving shape go first {WAYS[first]} and then {WAYS[then]}?"
 
 
-def a(kind: Kind) -> str:
+def a(kind: ShapeKind) -> str:
     """The kind with its article."""
     return f"{'an' if kind.colour == 'orange' else 'a'} {kind}"
 
@@ -241,8 +241,8 @@ def _readers() -> list[tuple[re.Pattern[str], Callable[[dict[str, str]], Fact]]]
 
     first, then = _choice("first", COLOURS), _choice("then", COLOURS)
 
-    def kind(g: dict[str, str], suffix: str = "") -> Kind:
-        return Kind(g["colour" + suffix], g["shape" + suffix])
+    def kind(g: dict[str, str], suffix: str = "") -> ShapeKind:
+        return ShapeKind(g["colour" + suffix], g["shape" + suffix])
 
     table: list[tuple[str, Callable[[dict[str, str]], Fact]]] = [
         (

@@ -17,11 +17,11 @@ from tv_align.scenes.fact_questions import (
     Has,
     HasColour,
     InQuadrant,
-    Kind,
     Moves,
     Recolours,
     Returns,
     SetsOut,
+    ShapeKind,
     Stands,
     Takes,
 )
@@ -66,14 +66,14 @@ def holds(fact: Fact, seen: Observation) -> bool:
             return seen.path == "back and forth" and seen.direction == first and then == OPPOSITE[first]
 
 
-def _candidates(kind: Kind | None, seen: Observation) -> tuple[SeenShape, ...]:
+def _candidates(kind: ShapeKind | None, seen: Observation) -> tuple[SeenShape, ...]:
     """The shapes of a kind, or all."""
     if kind is None:
         return seen.shapes
     return tuple(item for item in seen.shapes if (item.colour, item.shape) == (kind.colour, kind.shape))
 
 
-def _find(kind: Kind, seen: Observation) -> SeenShape | None:
+def _find(kind: ShapeKind, seen: Observation) -> SeenShape | None:
     return next(iter(_candidates(kind, seen)), None)
 
 
@@ -105,7 +105,7 @@ def _quadrant(item: SeenShape | None) -> str | None:
     return f"{'top' if y < 0.5 else 'bottom'} {'left' if x < 0.5 else 'right'}"
 
 
-def _is_mover(kind: Kind, seen: Observation) -> bool:
+def _is_mover(kind: ShapeKind, seen: Observation) -> bool:
     if seen.mover is None:
         return False
     item = seen.shapes[seen.mover]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, get_args
 
-from tv_align.scenes.fact_questions import CAMERA_KINDS, NUMBERS, RELATIONS, Fact, Happens, Kind
+from tv_align.scenes.fact_questions import CAMERA_KINDS, NUMBERS, RELATIONS, Fact, Happens, ShapeKind
 from vtok_eval.scenes.vocabulary import (
     CAMERA_MOTIONS,
     COLOURS,
@@ -105,7 +105,7 @@ def telling_words(true: Sequence[Fact], false: Sequence[Fact]) -> Counter[str]:
 
 
 class _Place(NamedTuple):
-    """A place of a fact and the word in it; `words` is a key of `_WORDS`; of_a_kind: part of a `Kind`."""
+    """A word of a fact, and its place. words: a key of `_WORDS`. of_a_kind: part of a `ShapeKind`."""
 
     name: str
     words: str
@@ -121,7 +121,7 @@ def _filled(fact: Fact) -> list[_Place]:
     found: list[_Place] = []
     for field in fields(fact):
         value = getattr(fact, field.name)
-        if isinstance(value, Kind):
+        if isinstance(value, ShapeKind):
             found.append(_Place(f"{field.name}.colour", "colour", value.colour, of_a_kind=True))
             found.append(_Place(f"{field.name}.shape", "shape", value.shape, of_a_kind=True))
         elif value is None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """Whether a promise of the protocol is kept."""
 
     OK = "ok"
@@ -27,7 +27,7 @@ class Finding:
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     detail: str = ""
     fix: str = ""
 
@@ -43,7 +43,7 @@ class CheckReport:
     @property
     def ok(self) -> bool:
         """Whether every promise is kept."""
-        return all(finding.status is not Status.BROKEN for finding in self.findings)
+        return all(finding.status is not CheckStatus.BROKEN for finding in self.findings)
 
     def as_json(self) -> dict[str, object]:
         """The report as JSON can hold it."""
@@ -71,7 +71,7 @@ class CheckReport:
             for name, value in self.measured.items():
                 yield f"{name:<{width}}  {_number_text(value)}"
         yield ""
-        n_broken = sum(finding.status is Status.BROKEN for finding in self.findings)
+        n_broken = sum(finding.status is CheckStatus.BROKEN for finding in self.findings)
         points = "1 point" if n_broken == 1 else f"{n_broken} points"
         yield f"{self.spec}: the protocol is {'kept' if self.ok else f'broken in {points}'}"
 

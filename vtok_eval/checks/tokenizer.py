@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vtok_eval.checks.contract_search import find_contract
-from vtok_eval.checks.findings import CheckReport, Finding, Status
+from vtok_eval.checks.findings import CheckReport, CheckStatus, Finding
 from vtok_eval.checks.trial import Trial, attempt, encode
 from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.inputs.fitted import fitted, unfitted
@@ -53,7 +53,7 @@ class _Check:
         if first.value is None:
             yield self._does_not_encode(first.error)
             return
-        yield Finding("encodes a clip", Status.OK, _shape_text(first.value))
+        yield Finding("encodes a clip", CheckStatus.OK, _shape_text(first.value))
         self._measure_tokens(first.value)
         yield self._leaves_its_input()
         yield self._same("gives equal results twice in a row", first.value, self._only(0))
@@ -75,7 +75,7 @@ class _Check:
         n_frames, _, height, width = self.clips.frames.shape[1:]
         return Finding(
             "encodes a clip",
-            Status.BROKEN,
+            CheckStatus.BROKEN,
             f"{n_frames} frames of {height} x {width} px: {error}",
             fix or "encode(self, clips) must return Tokens; no other length or size worked either",
         )
@@ -86,10 +86,10 @@ class _Check:
         frames = clips.frames.clone()
         attempt(lambda: self.tokenizer.encode(clips))
         if bool((frames == clips.frames).all()):
-            return Finding(name, Status.OK)
+            return Finding(name, CheckStatus.OK)
         return Finding(
             name,
-            Status.BROKEN,
+            CheckStatus.BROKEN,
             "encode changed clips.frames in place",
             "frames = clips.frames.clone()  # or .float(), which copies",
         )
@@ -97,13 +97,13 @@ class _Check:
     def _same(self, name: str, before: Tokens, clips: Clips, *, fix: str = "") -> Finding:
         again = encode(self.tokenizer, clips)
         if again.value is None:
-            return Finding(name, Status.BROKEN, again.error, fix)
+            return Finding(name, CheckStatus.BROKEN, again.error, fix)
         difference = _largest_difference(before, again.value)
         if difference == 0:
-            return Finding(name, Status.OK)
+            return Finding(name, CheckStatus.OK)
         return Finding(
             name,
-            Status.BROKEN,
+            CheckStatus.BROKEN,
             f"values differ by up to {difference:.3g} of their standard deviation",
             fix or "self.model.eval()  # no dropout; seed any noise from a fixed generator",
         )
@@ -113,16 +113,16 @@ class _Check:
         batch = encode(self.tokenizer, self.clips)
         if batch.value is None:
             yield Finding(
-                name, Status.BROKEN, batch.error, "encode must take any number of clips, (B, T, 3, H, W)"
+                name, CheckStatus.BROKEN, batch.error, "encode must take any number of clips, (B, T, 3, H, W)"
             )
             return
         difference = _largest_difference(first, _clip(batch.value, 0, first.values.shape[1]))
         detail = f"values differ by up to {difference:.2g} of their standard deviation" if difference else ""
         if difference > BATCH_TOLERANCE:
             fix = "compute nothing over the batch dimension (no batch statistics, no sorting across clips)"
-            yield Finding(name, Status.BROKEN, detail, fix)
+            yield Finding(name, CheckStatus.BROKEN, detail, fix)
         else:
-            yield Finding(name, Status.NOTE if difference else Status.OK, detail)
+            yield Finding(name, CheckStatus.NOTE if difference else CheckStatus.OK, detail)
 
     def _no_state(self, first: Tokens) -> Finding:
         """Other clips, and a clip that fails, must not change what the next call gives."""
@@ -148,12 +148,12 @@ class _Check:
             if trial.value is None:
                 failed[length] = trial.error
         if not failed:
-            return Finding(name, Status.OK, ", ".join(map(str, lengths)) + " frames")
+            return Finding(name, CheckStatus.OK, ", ".join(map(str, lengths)) + " frames")
         contract = find_contract(unfitted(self.tokenizer), self.clips)
         length, error = next(iter(failed.items()))
         return Finding(
             name,
-            Status.BROKEN,
+            CheckStatus.BROKEN,
             f"{', '.join(map(str, failed))} of {', '.join(map(str, lengths))} frames fail; {length}: {error}",
             f"accepts = vtok_eval.Accepts({contract.text()})" if contract else "",
         )
@@ -175,17 +175,17 @@ class _Check:
             trial = encode(self.tokenizer, clips)
             if trial.value is None:
                 fix = "add a small constant where a constant picture is divided by its deviation"
-                return Finding(name, Status.BROKEN, f"{what}: {trial.error}", fix)
-        return Finding(name, Status.OK)
+                return Finding(name, CheckStatus.BROKEN, f"{what}: {trial.error}", fix)
+        return Finding(name, CheckStatus.OK)
 
     def _half_precision(self, tokens: Tokens) -> Finding:
         name = "has values that half precision holds"
         largest = float(tokens.values[tokens.mask].abs().max()) if bool(tokens.mask.any()) else 0.0
         if largest <= HALF_PRECISION_LIMIT:
-            return Finding(name, Status.OK, f"largest magnitude {largest:.3g}")
+            return Finding(name, CheckStatus.OK, f"largest magnitude {largest:.3g}")
         return Finding(
             name,
-            Status.BROKEN,
+            CheckStatus.BROKEN,
             f"largest magnitude {largest:.3g}, above {HALF_PRECISION_LIMIT:g}",
             "divide the values by a constant (for a VAE, its scaling factor)",
         )
@@ -197,16 +197,18 @@ class _Check:
             given = self._only(index)
             decoded = _decode(tokenizer, given)
             if decoded.value is None:
-                yield Finding(name, Status.BROKEN, decoded.error, "decode(self, tokens) must return Clips")
+                yield Finding(
+                    name, CheckStatus.BROKEN, decoded.error, "decode(self, tokens) must return Clips"
+                )
                 return
             problem = _decoded_problem(decoded.value, given)
             if problem is not None:
                 contract = find_contract(unfitted(tokenizer), self.clips)
                 fix = f"accepts = vtok_eval.Accepts({contract.text()})" if contract else ""
-                yield Finding(name, Status.BROKEN, problem[0], problem[1] or fix)
+                yield Finding(name, CheckStatus.BROKEN, problem[0], problem[1] or fix)
                 return
             psnr.append(_psnr(given.frames, decoded.value.frames))
-        yield Finding(name, Status.OK)
+        yield Finding(name, CheckStatus.OK)
         self.measured["reconstruction PSNR, dB"] = ", ".join(f"{value:.2f}" for value in psnr)
 
     def _measure_tokens(self, tokens: Tokens) -> None:

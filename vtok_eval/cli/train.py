@@ -49,7 +49,7 @@ def decoder(
     """
     from vtok_eval.decoders.card import write_card
     from vtok_eval.decoders.files import file_name, save_decoder
-    from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+    from vtok_eval.decoders.training.recipe import DecoderRecipe, DecoderSplit
     from vtok_eval.decoders.training.trainer import DecoderTraining
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.run.runners.device import choose_device
@@ -60,7 +60,7 @@ def decoder(
     systems = _systems(tokenizers or [], suite=suite, device=where, cache=cache_folder())
     out.mkdir(parents=True, exist_ok=True)
     training = DecoderTraining(
-        recipe, Split.train(recipe), Split.validation(recipe), Runner(device=where), out
+        recipe, DecoderSplit.train(recipe), DecoderSplit.validation(recipe), Runner(device=where), out
     )
     left = _left(_distinct(systems, recipe), recipe, seeds, out)
     tables = training.tables([system for system, _ in left]) if left else []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vtok_eval.decoders.layout import CELLS, Layout
+from vtok_eval.decoders.layout import CELLS, TokenLayout
 from vtok_eval.probes.attentive import ResidualBlock
 from vtok_eval.probes.features import N_KINDS
 from vtok_eval.scenes.vocabulary import COLOURS, SHAPES
@@ -44,7 +44,7 @@ class DecoderShape:
 class ClipDecoder(nn.Module):
     """Each frame is decoded from 16 queries, one per cell, that attend to all of the clip's tokens.
 
-    A query begins with the tokens that stand nearest to its frame and cell (`Layout.nearest`). Each block is
+    A query begins with the tokens that are nearest to its frame and cell (`TokenLayout.nearest`). Each block is
     attention among the frame's queries, attention to the clip's tokens, and a perceptron; then every query
     becomes 4 x 4 places of the map, refined by two convolutions.
     """
@@ -52,7 +52,7 @@ class ClipDecoder(nn.Module):
     nearest: Tensor
     place: Tensor
 
-    def __init__(self, shape: DecoderShape, layout: Layout) -> None:
+    def __init__(self, shape: DecoderShape, layout: TokenLayout) -> None:
         """Draw the weights from torch's default generator."""
         super().__init__()
         width, self.shape = shape.width, shape
@@ -136,7 +136,7 @@ class _Attention(nn.Module):
         return queries + merged
 
 
-def _place_features(layout: Layout, n_slots: int) -> Tensor:
+def _place_features(layout: TokenLayout, n_slots: int) -> Tensor:
     """One-hot kind, frame and slot of each token, `(L, P)`."""
     columns = torch.tensor(
         [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vtok_eval.decoders.layout import Layout
+from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import TokenDecoder
 from vtok_eval.decoders.objects import DETECTION_THRESHOLD, draw
 from vtok_eval.errors import TokenizerError
@@ -26,7 +26,7 @@ class Decoder:
 
     network: TokenDecoder
     statistics: Statistics
-    layout: Layout
+    layout: TokenLayout
     side: int
     seed: int
 
@@ -41,7 +41,7 @@ class Decoder:
         widths = tuple(int(mean.shape[1]) for mean in self.statistics.means)
         require_widths([features], [name], expected=widths, like="in the decoder's training")
         table = self.statistics.standardise(build_table([features], [name]))
-        if Layout.of(table, n_frames=self.layout.n_frames) != self.layout:
+        if TokenLayout.of(table, n_frames=self.layout.n_frames) != self.layout:
             raise TokenizerError("the tokens are at other places than in the decoder's training")
         groups, _ = table.select(torch.zeros(1, dtype=torch.int64), device=device)
         with torch.no_grad():

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from vtok_eval.decoders.architecture import DecoderShape
 from vtok_eval.decoders.catalogue import FORMAT, SHIPPED, SUFFIX
 from vtok_eval.decoders.decoder import Decoder, TokenizerDecoders
-from vtok_eval.decoders.layout import Layout
+from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import build_network
 from vtok_eval.errors import MissingDependencyError, SpecError
 from vtok_eval.files.atomic import write_bytes
@@ -26,7 +26,7 @@ from vtok_eval.results.store import folder_name
 from vtok_eval.tokenizers.identity import tokens_key
 
 if TYPE_CHECKING:
-    from vtok_eval.decoders.training.trainer import Trained
+    from vtok_eval.decoders.training.trainer import TrainedDecoder
     from vtok_eval.systems import System
 
 _WEIGHTS, _MEANS, _DEVIATIONS = "weights.", "means.", "deviations."
@@ -67,7 +67,7 @@ def file_name(system: str, *, seed: int) -> str:
     return f"{folder_name(system)}.seed-{seed}{SUFFIX}"
 
 
-def save_decoder(path: Path, trained: Trained, system: System) -> None:
+def save_decoder(path: Path, trained: TrainedDecoder, system: System) -> None:
     """Write a decoder atomically; weights in half precision.
 
     Raises:
@@ -162,7 +162,7 @@ def described(path: Path) -> DecoderFile | None:
 def _load(file: DecoderFile, system: System, device: torch.device) -> Decoder:
     with safe_open(file.path, framework="pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    layout = Layout.from_json(file.facts["layout"])
+    layout = TokenLayout.from_json(file.facts["layout"])
     shape = DecoderShape(**file.facts["shape"])
     network = build_network(system.subject, shape, layout, seed=0, device=device)
     weights = {

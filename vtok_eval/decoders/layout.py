@@ -19,7 +19,7 @@ CELLS = 4
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """The tokens of every clip of `n_frames` frames, one entry per token: kind, frame, slot within both."""
 
     n_frames: int
@@ -28,7 +28,7 @@ class Layout:
     slot: tuple[int, ...]
 
     @classmethod
-    def of(cls, table: FeatureTable, *, n_frames: int) -> Layout:
+    def of(cls, table: FeatureTable, *, n_frames: int) -> TokenLayout:
         """The layout that all clips of the table share.
 
         Raises:
@@ -48,7 +48,7 @@ class Layout:
         return cls(n_frames, **{name: tuple(column[0].tolist()) for name, column in columns.items()})
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Layout:
+    def from_json(cls, data: Mapping[str, Any]) -> TokenLayout:
         """The layout from its `dataclasses.asdict`."""
         return cls(data["n_frames"], tuple(data["kind"]), tuple(data["frame"]), tuple(data["slot"]))
 

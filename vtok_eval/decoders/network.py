@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vtok_eval.data import Tokens
 from vtok_eval.decoders.architecture import ClipDecoder, DecoderShape
-from vtok_eval.decoders.layout import Layout
+from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.probes.attentive import project
 from vtok_eval.probes.training import new_projection
 
@@ -29,7 +29,7 @@ class TokenDecoder(nn.Module):
 
 
 def build_network(
-    tokenizer: Any, shape: DecoderShape, layout: Layout, *, seed: int, device: torch.device
+    tokenizer: Any, shape: DecoderShape, layout: TokenLayout, *, seed: int, device: torch.device
 ) -> TokenDecoder:
     """An untrained network, drawn from `seed` alone."""
     with torch.random.fork_rng(devices=[]):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RunSystem:
+class RecordedSystem:
     """A system of a run, as run.json keeps it.
 
     kind: a value of `SystemKind`. control: it cannot be best. description: the JSON form of a `Description`.
@@ -31,7 +31,7 @@ class RunSystem:
 
 
 @dataclass(frozen=True)
-class RunBenchmark:
+class RecordedBenchmark:
     """A benchmark of a run, as run.json keeps it; description: the JSON form of a `Description`."""
 
     id: str
@@ -61,10 +61,10 @@ class RunView:
         return self.folder.run()
 
     @property
-    def systems(self) -> tuple[RunSystem, ...]:
+    def systems(self) -> tuple[RecordedSystem, ...]:
         """The systems, in the run's order."""
         return tuple(
-            RunSystem(
+            RecordedSystem(
                 name=entry["name"],
                 spec=entry.get("spec", ""),
                 kind=entry.get("kind", ""),
@@ -75,10 +75,10 @@ class RunView:
         )
 
     @property
-    def benchmarks(self) -> tuple[RunBenchmark, ...]:
+    def benchmarks(self) -> tuple[RecordedBenchmark, ...]:
         """The benchmarks, in the run's order."""
         return tuple(
-            RunBenchmark(
+            RecordedBenchmark(
                 id=entry.get("id") or entry["name"],
                 name=entry["name"],
                 version=entry.get("version", ""),

@@ -49,7 +49,7 @@ def relations_in(run: Mapping[str, object]) -> list[TokenRelation]:
     ]
 
 
-class TrainingFacts(TypedDict, total=False):
+class ConvergenceFacts(TypedDict, total=False):
     """What the convergence check reads of a job's `training.json`; a value per seed where it is a list."""
 
     recipe: Mapping[str, object] | None  # None where kernel ridge is the reader: it has no steps

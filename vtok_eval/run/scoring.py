@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.columns.job_columns import JobColumns, job_columns
 from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score
-from vtok_eval.results.self_checks import SelfCheck, TokenRelation, TrainingFacts
+from vtok_eval.results.self_checks import ConvergenceFacts, SelfCheck, TokenRelation
 from vtok_eval.results.statistics.checking import (
     convergence_check,
     photo_checks,
@@ -92,12 +92,12 @@ def _self_checks(
     return found
 
 
-def _training_facts(folder: RunFolder, job: str) -> TrainingFacts | None:
+def _training_facts(folder: RunFolder, job: str) -> ConvergenceFacts | None:
     path = folder.path / "artifacts" / folder_name(job) / TRAINING_FILE
     if not path.is_file():
         return None
     try:
-        content: TrainingFacts = json.loads(path.read_text(encoding="utf-8"))
+        content: ConvergenceFacts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {error}") from error
     return content

@@ -38,7 +38,7 @@ _STREAM = 3
 
 
 @dataclass(frozen=True)
-class Question:
+class SceneQuestion:
     """One question: `options[answer]` is right.
 
     id: unique over scenes and question seeds. attribute: what it asks for, the name of an `Attribute` where
@@ -69,7 +69,7 @@ class _Draft:
     options: Sequence[str]
 
 
-def questions(scene: Scene, *, seed: int) -> tuple[Question, ...]:
+def questions(scene: Scene, *, seed: int) -> tuple[SceneQuestion, ...]:
     """All questions that the scene gives; equal scene and seed give equal questions.
 
     Raises:
@@ -82,9 +82,9 @@ def questions(scene: Scene, *, seed: int) -> tuple[Question, ...]:
     return tuple(_finished(draft, scene, rng, seed=seed) for draft in (*drafts, *_descriptions(scene, rng)))
 
 
-def _finished(draft: _Draft, scene: Scene, rng: np.random.Generator, *, seed: int) -> Question:
+def _finished(draft: _Draft, scene: Scene, rng: np.random.Generator, *, seed: int) -> SceneQuestion:
     options = _shuffled(draft.options, rng)
-    return Question(
+    return SceneQuestion(
         id=f"{scene.name}/questions={seed}/{draft.attribute}",
         text=draft.text,
         options=options,

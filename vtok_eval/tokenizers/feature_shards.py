@@ -38,10 +38,10 @@ class StoreTooSmallError(Exception):
     """The arrays to be kept at once are larger than the store's bound."""
 
 
-class Entry(NamedTuple):
+class ArrayEntry(NamedTuple):
     """Where an array is. crc: CRC-32 of its key and its bytes."""
 
-    shard: Shard
+    shard: FeatureShard
     offset: int
     n_bytes: int
     crc: int
@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(eq=False)
-class Shard:
+class FeatureShard:
     """One shard as this process knows it. read: bytes of its index that are in memory."""
 
     path: Path
@@ -104,20 +104,20 @@ class Shard:
 class ShardWriter:
     """Appends to one shard, on which it holds a lock. size: of the data that is in the index."""
 
-    shard: Shard
+    shard: FeatureShard
     descriptor: int
     size: int
     index_size: int
 
     @classmethod
-    def begin(cls, shard: Shard) -> ShardWriter:
+    def begin(cls, shard: FeatureShard) -> ShardWriter:
         """The writer of a new shard."""
         descriptor = os.open(shard.data, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return cls(shard, descriptor, size=0, index_size=0)
 
     @classmethod
-    def resume(cls, shard: Shard, *, largest: int) -> ShardWriter | None:
+    def resume(cls, shard: FeatureShard, *, largest: int) -> ShardWriter | None:
         """A writer that continues after a shard's last entry; None where it is full or another writes it."""
         try:
             descriptor = os.open(shard.data, os.O_RDWR)
@@ -140,7 +140,7 @@ class ShardWriter:
         """Release the lock."""
         os.close(self.descriptor)
 
-    def append(self, arrays: Mapping[bytes, Halves]) -> list[tuple[bytes, Entry]]:
+    def append(self, arrays: Mapping[bytes, Halves]) -> list[tuple[bytes, ArrayEntry]]:
         """Write the arrays, then their entries; if that fails, nothing of them is kept.
 
         Raises:
@@ -151,7 +151,7 @@ class ShardWriter:
         for key, array in zip(arrays, chunks, strict=True):
             data = array.reshape(-1).view(np.uint8).data
             crc = zlib.crc32(data, zlib.crc32(key))
-            entries.append((key, Entry(self.shard, offset, array.nbytes, crc, array.shape)))
+            entries.append((key, ArrayEntry(self.shard, offset, array.nbytes, crc, array.shape)))
             packed.append(_packed(key, entries[-1][1]))
             offset += array.nbytes
         try:
@@ -179,13 +179,13 @@ def _write_at(descriptor: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def _packed(key: bytes, entry: Entry) -> bytes:
+def _packed(key: bytes, entry: ArrayEntry) -> bytes:
     shape = (*entry.shape, *(0,) * (MOST_DIMENSIONS - len(entry.shape)))
     packed = _ENTRY.pack(key, entry.offset, entry.n_bytes, entry.crc, *shape)
     return packed + _CHECKED.pack(zlib.crc32(packed))
 
 
-def new_entries(shard: Shard) -> Iterator[tuple[bytes, Entry]]:
+def new_entries(shard: FeatureShard) -> Iterator[tuple[bytes, ArrayEntry]]:
     """What has been appended to a shard's index since it was last read.
 
     Raises:
@@ -207,7 +207,7 @@ def new_entries(shard: Shard) -> Iterator[tuple[bytes, Entry]]:
             shard.remove()
             raise DamagedShardError(f"{shard.index.name}: an entry is not what was written")
         shard.read += ENTRY_BYTES
-        yield key, Entry(shard, offset, n_bytes, of_array, tuple(side for side in shape if side))
+        yield key, ArrayEntry(shard, offset, n_bytes, of_array, tuple(side for side in shape if side))
 
 
 def _end_of(index: Path, size: int) -> int:

@@ -19,9 +19,9 @@ import numpy as np
 from vtok_eval.tokenizers.feature_shards import (
     DAY_S,
     ENTRY_BYTES,
+    ArrayEntry,
     DamagedShardError,
-    Entry,
-    Shard,
+    FeatureShard,
     ShardWriter,
     StoreTooSmallError,
     is_free,
@@ -57,8 +57,8 @@ class FeatureStore:
         self.folder = folder
         self.max_bytes = max_bytes
         self.shard_bytes = min(_LARGEST_SHARD, max(4096, max_bytes // _SHARDS_IN_BOUND))
-        self._shards: dict[str, Shard] = {}
-        self._entries: dict[bytes, Entry] = {}
+        self._shards: dict[str, FeatureShard] = {}
+        self._entries: dict[bytes, ArrayEntry] = {}
         self._writing: ShardWriter | None = None
         self._begun = 0
 
@@ -145,7 +145,7 @@ class FeatureStore:
                 shard.gone = True
                 del self._shards[name]
         for name in sorted(present):
-            shard = self._shards.setdefault(name, Shard(self.folder / name))
+            shard = self._shards.setdefault(name, FeatureShard(self.folder / name))
             for key, entry in new_entries(shard):
                 self._entries[key] = entry
 
@@ -156,7 +156,7 @@ class FeatureStore:
 
     def _make_room(self, incoming: int) -> None:
         """Remove the oldest shards, if `incoming` bytes would break the bound."""
-        shards = [Shard(self.folder / name) for name in sorted(self._names())]
+        shards = [FeatureShard(self.folder / name) for name in sorted(self._names())]
         stored = sum(shard.n_bytes() for shard in shards)
         if stored + incoming <= self.max_bytes:
             return
@@ -168,7 +168,7 @@ class FeatureStore:
             if self._remove(shard):
                 stored -= size
 
-    def _remove(self, shard: Shard) -> bool:
+    def _remove(self, shard: FeatureShard) -> bool:
         """Whether the shard was removed: not while another process writes it."""
         mine = self._writing is not None and self._writing.shard.path.name == shard.path.name
         if mine and self._writing is not None:
@@ -196,6 +196,6 @@ class FeatureStore:
         if self._writing is None:
             self._begun += 1
             name = f"{int(time.time() * 1e9):020d}-{os.getpid()}-{self._begun:06d}"
-            shard = self._shards.setdefault(name, Shard(self.folder / name))
+            shard = self._shards.setdefault(name, FeatureShard(self.folder / name))
             self._writing = ShardWriter.begin(shard)
         return self._writing

@@ -192,7 +192,7 @@ class Videos(_Part):
     frame_rate: float | None = Field(default=None, gt=0)
 
 
-class Source(_Part):
+class DataSource(_Part):
     """Where the data come from. revision: of the repository. fetch: what a person has to do."""
 
     repository: str
@@ -249,7 +249,7 @@ class BenchmarkDescription(_Part):
     citation: str
     url: str
     licence: str | None
-    source: Source
+    source: DataSource
     size: Size | None
     tables: Annotated[tuple[Table, ...], Field(min_length=1)]
     videos: Videos = Videos()

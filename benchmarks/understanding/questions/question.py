@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.understanding.questions.data.tables import Row, read_rows
+from benchmarks.understanding.questions.data.tables import DataRow, read_rows
 from benchmarks.understanding.questions.description import BenchmarkDescription, Fields, Table, Task
 from vtok_eval.errors import DataError, UnknownNameError
 from vtok_eval.files.text_files import numbered_lines
@@ -98,7 +98,7 @@ def _chosen(description: BenchmarkDescription, subsets: Sequence[str]) -> tuple[
     return tuple(subsets) or description.default_subsets
 
 
-def _question(description: BenchmarkDescription, table: Table, row: Row) -> VideoQuestion:
+def _question(description: BenchmarkDescription, table: Table, row: DataRow) -> VideoQuestion:
     task = description.tasks[table.task]
     fields = description.fields_of(task)
     identity = _whole(_value(row, fields.id)) if fields.id else str(row.number)
@@ -133,7 +133,7 @@ def _question(description: BenchmarkDescription, table: Table, row: Row) -> Vide
     )
 
 
-def _value(row: Row, columns: Sequence[str]) -> Any:
+def _value(row: DataRow, columns: Sequence[str]) -> Any:
     for name in columns:
         if name in row.columns:
             return row.columns[name]
@@ -159,7 +159,7 @@ def _plain_video(value: Any) -> Any:
 
 
 def _options(
-    task: Task, fields: Fields, row: Row
+    task: Task, fields: Fields, row: DataRow
 ) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """The question's text without its options; the options' texts, their labels, what leads each label."""
     text = str(_value(row, fields.question)).strip()
@@ -176,7 +176,7 @@ def _options(
     return text, (), task.labels, ()
 
 
-def _listed(row: Row, fields: Fields) -> list[str] | None:
+def _listed(row: DataRow, fields: Fields) -> list[str] | None:
     if any(name in row.columns for name in fields.option_columns):
         cells = [(name, row.columns.get(name)) for name in fields.option_columns]
         kept = given_options(cells, where=row.where, absent=fields.absent_option)
@@ -248,7 +248,7 @@ def _from_text(text: str, task: Task) -> tuple[str, tuple[str, ...], tuple[str, 
 
 
 def _answer(
-    task: Task, fields: Fields, row: Row, options: Sequence[str], labels: Sequence[str]
+    task: Task, fields: Fields, row: DataRow, options: Sequence[str], labels: Sequence[str]
 ) -> tuple[int | None, str | None]:
     if fields.answer is None:
         return None, None
@@ -290,7 +290,7 @@ def _exact(wanted: str, options: Sequence[str]) -> int | None:
     return list(options).index(wanted) if wanted in options else None
 
 
-def _pair(fields: Fields, identity: str, row: Row) -> tuple[str, str]:
+def _pair(fields: Fields, identity: str, row: DataRow) -> tuple[str, str]:
     if fields.pair is None:
         return "", ""
     match = re.fullmatch(fields.pair, identity)

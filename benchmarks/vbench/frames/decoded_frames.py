@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from benchmarks.vbench.frames.decoders import Task, VideoHeader, open_video
+from benchmarks.vbench.frames.decoders import DecodingTask, VideoHeader, open_video
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ class DecodedAhead:
     frames_per_piece: at most so many, fewer for large frames.
     """
 
-    tasks: Sequence[Task]
+    tasks: Sequence[DecodingTask]
     device: torch.device
     frames_per_piece: int = 16
     depth: int = 2
@@ -110,7 +110,7 @@ class DecodedAhead:
                 return
             self._put(_End(error))
 
-    def _decode(self, task: Task) -> None:
+    def _decode(self, task: DecodingTask) -> None:
         info, batches = open_video(task)
         self._put(info)
         for array, numbers in batches(self.frames_per_piece):

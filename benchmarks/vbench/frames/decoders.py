@@ -38,7 +38,7 @@ class VideoHeader:
 
 
 @dataclass(frozen=True)
-class Task:
+class DecodingTask:
     """A video to be decoded.
 
     fps: of a folder of frames, which cannot say it.
@@ -59,7 +59,7 @@ class UnsupportedVideoError(VideoError):
     """A sound video that one decoder cannot read; the dimensions of the others are scored."""
 
 
-def open_video(task: Task) -> tuple[VideoHeader, Batches]:
+def open_video(task: DecodingTask) -> tuple[VideoHeader, Batches]:
     """A video's header, and the function that reads it in pieces with a maximum number of frames.
 
     Raises:
@@ -72,7 +72,7 @@ def open_video(task: Task) -> tuple[VideoHeader, Batches]:
     return replace(header, fps=stated_fps(replace(task, path=task.rate_of, rate_of=None))), batches
 
 
-def stated_fps(task: Task) -> float:
+def stated_fps(task: DecodingTask) -> float:
     """The frame rate that the task's decoder finds stated in its video.
 
     Raises:
@@ -81,7 +81,7 @@ def stated_fps(task: Task) -> float:
     return _open(task)[0].fps
 
 
-def _open(task: Task) -> tuple[VideoHeader, Batches]:
+def _open(task: DecodingTask) -> tuple[VideoHeader, Batches]:
     if task.path.is_dir():
         return _open_pictures(task)
     if task.path.suffix.lower() == ".gif":
@@ -98,7 +98,7 @@ def _local(path: Path) -> str:
     return os.path.abspath(path)
 
 
-def _unsupported(task: Task) -> UnsupportedVideoError:
+def _unsupported(task: DecodingTask) -> UnsupportedVideoError:
     """Why a decoder does not read a sound video: it lacks the codec, or the header states no duration."""
     library = "OpenCV" if task.decoder == "cv2" else "decord"
     purpose = f", which VBench reads it with for {', '.join(task.dimensions)}," if task.dimensions else ""
@@ -122,7 +122,7 @@ def _piece_length(wanted: int, height: int, width: int) -> int:
     return max(1, min(wanted, MAX_PIXELS_PER_PIECE // (height * width)))
 
 
-def _open_cv2(task: Task) -> tuple[VideoHeader, Batches]:
+def _open_cv2(task: DecodingTask) -> tuple[VideoHeader, Batches]:
     """As `vbench.temporal_flickering` and its like read: every frame, in order, RGB."""
     import cv2
 
@@ -162,7 +162,7 @@ def _open_cv2(task: Task) -> tuple[VideoHeader, Batches]:
     return VideoHeader(path=path, n_frames=None, fps=fps if fps > 0 else 0.0), batches
 
 
-def _open_decord(task: Task) -> tuple[VideoHeader, Batches]:
+def _open_decord(task: DecodingTask) -> tuple[VideoHeader, Batches]:
     """As `vbench.utils.load_video` reads."""
     import decord
 
@@ -193,7 +193,7 @@ def _open_decord(task: Task) -> tuple[VideoHeader, Batches]:
     return VideoHeader(path=task.path, n_frames=n_frames, fps=float(reader.get_avg_fps())), batches
 
 
-def _open_pictures(task: Task) -> tuple[VideoHeader, Batches]:
+def _open_pictures(task: DecodingTask) -> tuple[VideoHeader, Batches]:
     """What Pillow reads, as `load_video` reads a GIF: never scaled."""
     files = frame_files(task.path) if task.path.is_dir() else []
     n_frames, fps = (len(files), task.fps) if files else gif_length(task.path)

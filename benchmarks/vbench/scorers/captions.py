@@ -21,7 +21,7 @@ N_FRAMES = 16
 SIDE = 384
 
 
-class Scene:
+class SceneCaptions:
     """VBench's scene: the share of 16 frames whose caption holds every word of the scene."""
 
     def __init__(self, networks: Networks) -> None:
@@ -63,7 +63,7 @@ class Scene:
 class ScenePass:
     """One video."""
 
-    def __init__(self, scorer: Scene, picked: PickedFrames, words: str) -> None:
+    def __init__(self, scorer: SceneCaptions, picked: PickedFrames, words: str) -> None:
         self._scorer = scorer
         self._picked = picked
         self._words = words

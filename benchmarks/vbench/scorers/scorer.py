@@ -29,7 +29,7 @@ SCORERS: Mapping[str, str] = {
     "human_action": "benchmarks.vbench.scorers.prompt_scorers:HumanAction",
     "color": "benchmarks.vbench.scorers.detections:Color",
     "spatial_relationship": "benchmarks.vbench.scorers.detections:SpatialRelationship",
-    "scene": "benchmarks.vbench.scorers.captions:Scene",
+    "scene": "benchmarks.vbench.scorers.captions:SceneCaptions",
     "appearance_style": "benchmarks.vbench.scorers.prompt_scorers:AppearanceStyle",
     "temporal_style": "benchmarks.vbench.scorers.prompt_scorers:TextVideoConsistency",
     "overall_consistency": "benchmarks.vbench.scorers.prompt_scorers:TextVideoConsistency",

@@ -120,9 +120,9 @@ class StillFlickering:
         return self._known[path]
 
     def _read_and_look(self, path: Path) -> bool:
-        from benchmarks.vbench.frames.decoders import Task, open_video
+        from benchmarks.vbench.frames.decoders import DecodingTask, open_video
 
-        info, batches = open_video(Task(path, "cv2"))
+        info, batches = open_video(DecodingTask(path, "cv2"))
         frames = KeptFrames(self._networks.device)
         for array, _ in batches(16):
             frames.add(array)

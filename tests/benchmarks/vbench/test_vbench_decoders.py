@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.vbench.frames.decoders import Task, UnsupportedVideoError, open_video, stated_fps
+from benchmarks.vbench.frames.decoders import DecodingTask, UnsupportedVideoError, open_video, stated_fps
 from benchmarks.vbench.package import installed_version
 from tests.vtok_eval.video.conftest import patch_display_matrix
 from tests.vtok_eval.video.odd_videos import KINDS, VARIABLE, patch_avi_frames, piped, write
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-def frames_of(task: Task) -> np.ndarray:
+def frames_of(task: DecodingTask) -> np.ndarray:
     _, batches = open_video(task)
     return np.concatenate([array for array, _ in batches(16)])
 
@@ -32,14 +32,16 @@ def test_names_that_look_like_protocols(tmp_path, monkeypatch, name, decoder):
     plain = write(tmp_path / "plain.mp4", n_frames=4)
     (tmp_path / name).write_bytes(plain.read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert np.array_equal(frames_of(Task(Path(name), decoder)), frames_of(Task(plain, decoder)))
+    assert np.array_equal(
+        frames_of(DecodingTask(Path(name), decoder)), frames_of(DecodingTask(plain, decoder))
+    )
 
 
 def test_a_codec_that_a_decoder_lacks_is_named(tmp_path):
     path = write(tmp_path / "a.mp4", n_frames=4, codec="libsvtav1", options={"preset": "12"}, size=(64, 64))
     assert len(decode(path).frames) == 4
     for decoder, library in (("cv2", "OpenCV"), ("decord", "decord")):
-        task = Task(path, decoder, dimensions=("imaging_quality", "scene"))
+        task = DecodingTask(path, decoder, dimensions=("imaging_quality", "scene"))
         with pytest.raises(UnsupportedVideoError) as caught:
             frames_of(task)
         message = str(caught.value)
@@ -49,16 +51,16 @@ def test_a_codec_that_a_decoder_lacks_is_named(tmp_path):
 
 def test_a_header_without_a_duration_is_named(tmp_path):
     path = piped(tmp_path / "a.webm", "webm", n_frames=6, codec="libvpx-vp9", options={})
-    assert len(frames_of(Task(path, "cv2"))) == 6
+    assert len(frames_of(DecodingTask(path, "cv2"))) == 6
     with pytest.raises(UnsupportedVideoError, match=r"decord, .* subject_consistency, needs a duration"):
-        open_video(Task(path, "decord", dimensions=("subject_consistency",)))
+        open_video(DecodingTask(path, "decord", dimensions=("subject_consistency",)))
 
 
 @pytest.mark.parametrize("decoder", ["cv2", "decord"])
 def test_avi_that_holds_less_than_its_header_says(tmp_path, decoder):
     path = patch_avi_frames(write(tmp_path / "a.avi", n_frames=17, codec="mpeg4", options={}), 111)
     with pytest.raises(VideoError, match="17 packets of the 111 in its header") as caught:
-        open_video(Task(path, decoder))
+        open_video(DecodingTask(path, decoder))
     assert not isinstance(caught.value, UnsupportedVideoError)
 
 
@@ -70,8 +72,8 @@ def test_a_reconstruction_is_sampled_as_its_original(tmp_path, kind):
     encode(clip, made, crf=0, codec="libx264rgb")
     assert decode(made).fps == pytest.approx(clip.fps, rel=1e-5)
     for decoder in ("cv2", "decord"):
-        stated = stated_fps(Task(original, decoder))
-        assert open_video(Task(made, decoder, rate_of=original))[0].fps == stated
+        stated = stated_fps(DecodingTask(original, decoder))
+        assert open_video(DecodingTask(made, decoder, rate_of=original))[0].fps == stated
 
 
 def test_variable_rates_state_another_rate_than_their_frames_have(tmp_path):
@@ -79,7 +81,9 @@ def test_variable_rates_state_another_rate_than_their_frames_have(tmp_path):
     original, made = write(tmp_path / "a.mp4", ticks=VARIABLE), tmp_path / "made.mp4"
     clip = decode(original)
     encode(clip, made, crf=0, codec="libx264rgb")
-    assert stated_fps(Task(original, "cv2")) != pytest.approx(stated_fps(Task(made, "cv2")), rel=1e-3)
+    assert stated_fps(DecodingTask(original, "cv2")) != pytest.approx(
+        stated_fps(DecodingTask(made, "cv2")), rel=1e-3
+    )
 
 
 def by_cv2(path: Path) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.vbench.frames import decoders as frames
 from benchmarks.vbench.frames.decoded_frames import DecodedAhead
-from benchmarks.vbench.frames.decoders import Decoder, Task
+from benchmarks.vbench.frames.decoders import Decoder, DecodingTask
 from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.scorers.scorer import middle_frames
 from vtok_eval.errors import VideoError
@@ -24,7 +24,9 @@ pytestmark = [
 WriteVideo = Callable[..., Path]
 
 
-def read(tasks: list[Task], *, at_once: int = 3, depth: int = 2) -> list[tuple[np.ndarray, tuple[int, ...]]]:
+def read(
+    tasks: list[DecodingTask], *, at_once: int = 3, depth: int = 2
+) -> list[tuple[np.ndarray, tuple[int, ...]]]:
     import torch
 
     found = []
@@ -49,7 +51,7 @@ def test_pieces_are_what_the_package_reads_at_once(noise: Path, at_once: int) ->
     import cv2
 
     (decord_frames, numbers), (cv2_frames, _) = read(
-        [Task(noise, "decord"), Task(noise, "cv2")], at_once=at_once
+        [DecodingTask(noise, "decord"), DecodingTask(noise, "cv2")], at_once=at_once
     )
     whole = vbench_module("utils").load_video(str(noise)).permute(0, 2, 3, 1).numpy()
     assert (decord_frames == whole).all()
@@ -60,7 +62,11 @@ def test_pieces_are_what_the_package_reads_at_once(noise: Path, at_once: int) ->
 
 def test_picked_frames_are_those_of_the_whole(noise: Path) -> None:
     (whole, _), (picked, numbers) = read(
-        [Task(noise, "decord"), Task(noise, "decord", pick=lambda n_frames: [1, 4, n_frames - 1])], at_once=2
+        [
+            DecodingTask(noise, "decord"),
+            DecodingTask(noise, "decord", pick=lambda n_frames: [1, 4, n_frames - 1]),
+        ],
+        at_once=2,
     )
     assert numbers == (1, 4, 10)
     assert (picked == whole[[1, 4, 10]]).all()
@@ -80,9 +86,9 @@ def test_gifs_are_read_as_the_package_does(tmp_path: Path) -> None:
     first, *others = [Image.new("RGB", (20, 10), (level, 0, 255 - level)) for level in (0, 80, 160, 240)]
     first.save(path, save_all=True, append_images=others, duration=125)
     whole = vbench_module("utils").load_video(str(path)).permute(0, 2, 3, 1).numpy()
-    ((found, _),) = read([Task(path, "decord")])
+    ((found, _),) = read([DecodingTask(path, "decord")])
     assert (found == whole).all()
-    ((picked, numbers),) = read([Task(path, "decord", pick=lambda n_frames: [0, 3, 3])])
+    ((picked, numbers),) = read([DecodingTask(path, "decord", pick=lambda n_frames: [0, 3, 3])])
     assert numbers == (0, 3, 3)
     assert (picked == whole[[0, 3, 3]]).all()
 
@@ -93,7 +99,7 @@ def test_large_frames_come_in_smaller_pieces(noise: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(frames, "MAX_PIXELS_PER_PIECE", 2 * 32 * 64)
     decoders: tuple[Decoder, ...] = ("decord", "cv2")
     for decoder in decoders:
-        with DecodedAhead([Task(noise, decoder)], torch.device("cpu"), frames_per_piece=16) as stream:
+        with DecodedAhead([DecodingTask(noise, decoder)], torch.device("cpu"), frames_per_piece=16) as stream:
             _, pieces = stream.next_video()
             assert [len(piece.array) for piece in pieces] == [2, 2, 2, 2, 2, 1]
 
@@ -103,7 +109,12 @@ def test_a_failure_belongs_to_its_task(noise: Path, tmp_path: Path) -> None:
 
     text = tmp_path / "text.mp4"
     text.write_text("no video")
-    tasks = [Task(noise, "cv2"), Task(text, "cv2"), Task(tmp_path / "gone.mp4", "cv2"), Task(noise, "cv2")]
+    tasks = [
+        DecodingTask(noise, "cv2"),
+        DecodingTask(text, "cv2"),
+        DecodingTask(tmp_path / "gone.mp4", "cv2"),
+        DecodingTask(noise, "cv2"),
+    ]
     with DecodedAhead(tasks, torch.device("cpu")) as stream:
         assert sum(len(piece.array) for piece in stream.next_video()[1]) == 11
         for path in (text, tmp_path / "gone.mp4"):
@@ -127,7 +138,7 @@ def test_a_file_that_is_cut_short_is_refused(noise: Path, tmp_path: Path) -> Non
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 6 // 10])
     decoders: tuple[Decoder, ...] = ("decord", "cv2")
     for decoder in decoders:
-        ahead = DecodedAhead([Task(cut, decoder)], torch.device("cpu"))
+        ahead = DecodedAhead([DecodingTask(cut, decoder)], torch.device("cpu"))
         with ahead, pytest.raises(VideoError, match="truncated or damaged"):
             ahead.next_video()
 
@@ -135,7 +146,9 @@ def test_a_file_that_is_cut_short_is_refused(noise: Path, tmp_path: Path) -> Non
 def test_leaving_early_ends_the_thread(noise: Path) -> None:
     import torch
 
-    with DecodedAhead([Task(noise, "cv2")] * 5, torch.device("cpu"), frames_per_piece=1, depth=1) as stream:
+    with DecodedAhead(
+        [DecodingTask(noise, "cv2")] * 5, torch.device("cpu"), frames_per_piece=1, depth=1
+    ) as stream:
         stream.next_video()
         assert any(thread.name == "vbench-decode" for thread in threading.enumerate())
     assert not any(thread.name == "vbench-decode" for thread in threading.enumerate())

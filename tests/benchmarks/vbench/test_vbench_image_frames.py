@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.vbench.frames.decoders import Task, open_video
+from benchmarks.vbench.frames.decoders import DecodingTask, open_video
 from benchmarks.vbench.frames.image_frames import frame_files, gif_length, read_folder, read_gif
 from vtok_eval.errors import VideoError
 from vtok_eval.video.folder import VideoFolder
@@ -34,7 +34,7 @@ def test_a_folder_is_read_as_rgb_and_its_frames_repeatedly(tmp_path: Path) -> No
     picture(10).save(tmp_path / "0.png")
     picture(20, mode="RGBA").save(tmp_path / "1.png")
     picture(30).save(tmp_path / "2.bmp")
-    info, batches = open_video(Task(tmp_path, "decord", pick=lambda n: [0, 1, 1, n - 1], fps=8.0))
+    info, batches = open_video(DecodingTask(tmp_path, "decord", pick=lambda n: [0, 1, 1, n - 1], fps=8.0))
     assert (info.n_frames, info.fps) == (3, 8.0)
     pieces = list(batches(3))
     assert [numbers for _, numbers in pieces] == [(0, 1, 1), (2,)]

@@ -15,11 +15,11 @@ import pytest
 
 from benchmarks.vbench.benchmark import VBench
 from benchmarks.vbench.evaluator import VBenchEvaluator, Video
-from benchmarks.vbench.frames.decoders import Task, open_video
+from benchmarks.vbench.frames.decoders import DecodingTask, open_video
 from benchmarks.vbench.networks.metric_models import Networks
 from benchmarks.vbench.package import installed_version, vbench_module
 from benchmarks.vbench.result_files import PER_VIDEO_SCALE
-from benchmarks.vbench.scorers.captions import Scene
+from benchmarks.vbench.scorers.captions import SceneCaptions
 from benchmarks.vbench.scorers.scorer import SCORERS, Request, Scorer, scorer_class
 from vtok_eval.benchmark import Context
 from vtok_eval.systems import System
@@ -61,10 +61,10 @@ def _telling_word(clips: tuple[Path, ...]) -> str:
     import numpy as np
     import torch
 
-    scene = Scene(Networks(torch.device("cpu")))
+    scene = SceneCaptions(Networks(torch.device("cpu")))
     said = []
     for path in clips:
-        _, batches = open_video(Task(path, "decord384", pick=scene.pick))
+        _, batches = open_video(DecodingTask(path, "decord384", pick=scene.pick))
         frames = np.concatenate([array for array, _ in batches(16)])
         with torch.inference_mode():
             said.append(scene.captions(frames))

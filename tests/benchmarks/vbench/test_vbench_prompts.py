@@ -12,7 +12,7 @@ from benchmarks.vbench.benchmark import VBench
 from benchmarks.vbench.dimensions import DIMENSIONS, select
 from benchmarks.vbench.inputs import Inputs
 from benchmarks.vbench.package import installed_version
-from benchmarks.vbench.prompts import Prompt, custom, package_info_file, read_prompts, standard
+from benchmarks.vbench.prompts import VBenchPrompt, custom, package_info_file, read_prompts, standard
 from benchmarks.vbench.scorers.prompt_scorers import asked_action
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError
@@ -171,7 +171,7 @@ def test_decomposed_names_match_prompts_and_information(tmp_path):
     (tmp_path / name).write_bytes(b"x")
     entries = VideoFolder(tmp_path).entries()
     for prompt in ("un caf\u00e9", "un cafe\u0301"):
-        found = standard(entries, [Prompt(prompt, ("color",))], folder=tmp_path)
+        found = standard(entries, [VBenchPrompt(prompt, ("color",))], folder=tmp_path)
         assert found[0].path.name == name
         (expected,) = custom(entries, select("color"), {prompt: {"color": "brown"}})
         assert expected.prompt.information == {"color": "brown"}

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tests.vtok_eval.checks import faulty_tokenizers as faulty
 from vtok_eval.checks.contract_search import find_contract
-from vtok_eval.checks.findings import Status
+from vtok_eval.checks.findings import CheckStatus
 from vtok_eval.checks.tokenizer import check_tokenizer
 from vtok_eval.cli.main import app
 from vtok_eval.data import Clip, Clips
@@ -25,14 +25,14 @@ def clips(n_frames: int = 16, size: int = 64) -> list[Clip]:
 
 def broken(tokenizer, **size) -> dict[str, tuple[str, str]]:
     report = check_tokenizer(tokenizer, clips(**size), spec="it")
-    found = {f.name: (f.detail, f.fix) for f in report.findings if f.status is Status.BROKEN}
+    found = {f.name: (f.detail, f.fix) for f in report.findings if f.status is CheckStatus.BROKEN}
     assert report.ok is (not found)
     return found
 
 
 def test_a_sound_tokenizer_keeps_every_promise():
     report = check_tokenizer(faulty.Sound(), clips(), spec="sound")
-    assert [finding.name for finding in report.findings if finding.status is not Status.OK] == []
+    assert [finding.name for finding in report.findings if finding.status is not CheckStatus.OK] == []
     assert report.measured["tokens per clip"] == 16
     assert report.measured["width"] == 3
     assert report.measured["bits per clip"] == 16 * 3 * 32

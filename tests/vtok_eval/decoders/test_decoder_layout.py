@@ -7,15 +7,15 @@ import torch
 
 from tests.vtok_eval.decoders.tiny_decoders import Uneven, system_of
 from vtok_eval.data import Clips
-from vtok_eval.decoders.layout import CELLS, Layout
+from vtok_eval.decoders.layout import CELLS, TokenLayout
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import build_table, extract_features
 
 
-def layout_of(spec: str, *, n_frames: int) -> Layout:
+def layout_of(spec: str, *, n_frames: int) -> TokenLayout:
     clips = Clips(torch.zeros(2, n_frames, 3, 64, 64, dtype=torch.uint8), torch.full((2,), 4.0))
     features = extract_features(system_of(spec).subject, clips)
-    return Layout.of(build_table(features, ["a", "b"]), n_frames=n_frames)
+    return TokenLayout.of(build_table(features, ["a", "b"]), n_frames=n_frames)
 
 
 def test_the_key_frames_cells_stand_for_every_frame_and_each_residual_for_its_own() -> None:
@@ -56,7 +56,7 @@ def test_tokens_that_lie_otherwise_from_clip_to_clip_are_refused() -> None:
     frames[1] = 3
     features = extract_features(Uneven(), Clips(frames, torch.full((2,), 4.0)))
     with pytest.raises(TokenizerError, match="the same number of tokens at the same places"):
-        Layout.of(build_table(features, ["a", "b"]), n_frames=2)
+        TokenLayout.of(build_table(features, ["a", "b"]), n_frames=2)
 
 
 def test_a_layout_survives_json() -> None:
@@ -64,4 +64,4 @@ def test_a_layout_survives_json() -> None:
     from dataclasses import asdict
 
     layout = layout_of("vtok:stride=2", n_frames=4)
-    assert Layout.from_json(json.loads(json.dumps(asdict(layout)))) == layout
+    assert TokenLayout.from_json(json.loads(json.dumps(asdict(layout)))) == layout

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from vtok_eval.data import Clips, Tokens
-from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training.recipe import DecoderRecipe, DecoderSplit
 from vtok_eval.decoders.training.trainer import DecoderTraining
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.run.suite import SystemEntry
@@ -45,4 +45,6 @@ def system_of(spec: str, name: str | None = None, *, names: Mapping[str, str] | 
 
 
 def training_of(recipe: DecoderRecipe, folder: Path) -> DecoderTraining:
-    return DecoderTraining(recipe, Split.train(recipe), Split.validation(recipe), Runner(device=CPU), folder)
+    return DecoderTraining(
+        recipe, DecoderSplit.train(recipe), DecoderSplit.validation(recipe), Runner(device=CPU), folder
+    )

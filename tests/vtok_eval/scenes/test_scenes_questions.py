@@ -11,7 +11,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
 
 from vtok_eval.scenes.dataset import labels
-from vtok_eval.scenes.questions import Question, questions
+from vtok_eval.scenes.questions import SceneQuestion, questions
 from vtok_eval.scenes.scene import draw_scene
 from vtok_eval.scenes.truth import WAYS
 from vtok_eval.scenes.vocabulary import OPPOSITE
@@ -20,11 +20,11 @@ N = 2400
 
 
 @pytest.fixture(scope="module")
-def by_scene() -> list[tuple[Question, ...]]:
+def by_scene() -> list[tuple[SceneQuestion, ...]]:
     return [questions(draw_scene(21, "train", index), seed=0) for index in range(N)]
 
 
-def option_features(item: Question, number: int) -> Iterable[str]:
+def option_features(item: SceneQuestion, number: int) -> Iterable[str]:
     """Everything a reader of the text can use: words, whole options, their places, and the other options."""
     option = item.options[number]
     yield f"place {number}"
@@ -36,11 +36,11 @@ def option_features(item: Question, number: int) -> Iterable[str]:
     yield f"resembles the others most {shared[number] == max(shared)} | {item.text}"
 
 
-def blind_hits(train: list[Question], test: list[Question]) -> np.ndarray:
+def blind_hits(train: list[SceneQuestion], test: list[SceneQuestion]) -> np.ndarray:
     """Train a reader that sees no clip on some scenes' questions; whether it is right on others."""
     hasher = FeatureHasher(2**16, input_type="string", alternate_sign=False)
 
-    def encode(items: list[Question]) -> csr_matrix:
+    def encode(items: list[SceneQuestion]) -> csr_matrix:
         return hasher.transform(option_features(q, i) for q in items for i in range(len(q.options)))
 
     right = np.array([i == q.answer for q in train for i in range(len(q.options))])
@@ -49,14 +49,14 @@ def blind_hits(train: list[Question], test: list[Question]) -> np.ndarray:
     return np.array([np.argmax([next(scores) for _ in q.options]) == q.answer for q in test])
 
 
-def excess(hits: np.ndarray, items: list[Question]) -> float:
+def excess(hits: np.ndarray, items: list[SceneQuestion]) -> float:
     """How many standard errors the hits are above chance."""
     chance = np.array([q.chance for q in items])
     return float((hits - chance).sum() / np.sqrt((chance * (1 - chance)).sum()))
 
 
 @pytest.mark.slow
-def test_a_blind_reader_stays_at_chance(by_scene: list[tuple[Question, ...]]) -> None:
+def test_a_blind_reader_stays_at_chance(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     train = [q for group in by_scene[: N // 2] for q in group]
     test = [q for group in by_scene[N // 2 :] for q in group]
     hits = blind_hits(train, test)
@@ -66,23 +66,23 @@ def test_a_blind_reader_stays_at_chance(by_scene: list[tuple[Question, ...]]) ->
         assert excess(hits[chosen], [test[i] for i in chosen]) < 3.5, kind
 
 
-def test_the_blind_reader_would_find_a_leak(by_scene: list[tuple[Question, ...]]) -> None:
+def test_the_blind_reader_would_find_a_leak(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     """The usual mistake: each wrong description differs from the right one in one fact only."""
 
-    def leaky(item: Question) -> Question:
+    def leaky(item: SceneQuestion) -> SceneQuestion:
         motion, camera = item.options[item.answer].split("; ")
         wrong = {option for option in item.options if motion in option or camera in option}
         third = f"{motion}; camera: " + ("zoom in" if "pan" in camera else "pan left")
         order = tuple(sorted({*wrong, third}))  # by the alphabet: places say nothing of the answer
         answer = order.index(item.options[item.answer])
-        return Question(item.id, item.text, order, answer, item.attribute, item.group)
+        return SceneQuestion(item.id, item.text, order, answer, item.attribute, item.group)
 
     items = [leaky(q) for group in by_scene for q in group if q.attribute == "motion_and_camera"]
     half = len(items) // 2
     assert excess(blind_hits(items[:half], items[half:]), items[half:]) > 10
 
 
-def test_answers_are_in_every_place_as_often(by_scene: list[tuple[Question, ...]]) -> None:
+def test_answers_are_in_every_place_as_often(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     places: dict[int, Counter[int]] = defaultdict(Counter)
     for item in (q for group in by_scene for q in group):
         places[len(item.options)][item.answer] += 1
@@ -91,7 +91,7 @@ def test_answers_are_in_every_place_as_often(by_scene: list[tuple[Question, ...]
         assert chisquare([found[place] for place in range(n_options)]).pvalue > 1e-4
 
 
-def test_given_the_options_each_is_as_often_right(by_scene: list[tuple[Question, ...]]) -> None:
+def test_given_the_options_each_is_as_often_right(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     """Each option is right as often as its appearances give by chance, for each kind of question."""
     shown: dict[str, Counter[str]] = defaultdict(Counter)
     right: dict[str, Counter[str]] = defaultdict(Counter)
@@ -105,7 +105,7 @@ def test_given_the_options_each_is_as_often_right(by_scene: list[tuple[Question,
         assert np.abs(z).max(initial=0) < 4.5, kind
 
 
-def test_questions_are_well_formed_and_stable(by_scene: list[tuple[Question, ...]]) -> None:
+def test_questions_are_well_formed_and_stable(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     ids = [q.id for group in by_scene for q in group]
     assert len(set(ids)) == len(ids)
     kinds = Counter(q.attribute for group in by_scene for q in group)
@@ -122,7 +122,7 @@ def test_questions_are_well_formed_and_stable(by_scene: list[tuple[Question, ...
         questions(scene, seed=-1)
 
 
-def test_answers_agree_with_the_labels(by_scene: list[tuple[Question, ...]]) -> None:
+def test_answers_agree_with_the_labels(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     for index, group in enumerate(by_scene[:600]):
         scene = draw_scene(21, "train", index)
         truth = labels(scene)

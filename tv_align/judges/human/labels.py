@@ -39,7 +39,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RaterAgreement:
     """How far raters agree on a category's questions, or on all of them (category "").
 
     alpha: Krippendorff's, over answers yes and no; None where undefined. n_questions: asked; n_shared:
@@ -82,7 +82,7 @@ def read_labels(key: Path, files: Sequence[Path]) -> Labels:
     return Labels(known, failed, votes)
 
 
-def agreement(labels: Labels) -> list[Agreement]:
+def agreement(labels: Labels) -> list[RaterAgreement]:
     """Over all questions first, then by category."""
     present = [name for name in CATEGORIES if any(i["category"] == name for i in labels.items.values())]
     return [_agreement(labels, category) for category in ("", *present)]
@@ -141,14 +141,14 @@ def _decided(votes: Mapping[str, str]) -> list[str]:
     return [answer for answer in votes.values() if answer != "unsure"]
 
 
-def _agreement(labels: Labels, category: str) -> Agreement:
+def _agreement(labels: Labels, category: str) -> RaterAgreement:
     votes = [
         labels.votes[key]
         for key, item in labels.items.items()
         if not category or item["category"] == category
     ]
     decided = [_decided(each) for each in votes]
-    return Agreement(
+    return RaterAgreement(
         category=category,
         alpha=krippendorff_alpha(decided),
         n_questions=len(votes),

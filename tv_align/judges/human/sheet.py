@@ -42,7 +42,7 @@ class SheetVideo:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RatingSheet:
     """page: for the raters. key: which question of which video each answer belongs to; not for the raters.
     unreadable: file -> why it is left out of the page; it counts as failed when the answers are read."""
 
@@ -64,7 +64,7 @@ def sheet_videos(system: str, folder: VideoFolder, prompts: Sequence[Prompt]) ->
     ]
 
 
-def write_sheet(videos: Sequence[SheetVideo], folder: Path, *, seed: int) -> Sheet:
+def write_sheet(videos: Sequence[SheetVideo], folder: Path, *, seed: int) -> RatingSheet:
     """Write `sheet.html` and `key.json` into `folder`, which is made.
 
     Videos are shuffled over all systems and questions within each video; neither prompts, file names nor
@@ -118,7 +118,7 @@ def write_sheet(videos: Sequence[SheetVideo], folder: Path, *, seed: int) -> She
         for video in order if str(video.path) in unreadable
     ]  # fmt: skip
     write_json(key_file, {"key_version": KEY_VERSION, "sheet": identity, "items": key, "failed": failed})
-    return Sheet(page, key_file, len(items), unreadable)
+    return RatingSheet(page, key_file, len(items), unreadable)
 
 
 def clip_fingerprint(frames: Tensor) -> str:

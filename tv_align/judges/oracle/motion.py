@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Motion:
+class ObservedMotion:
     """path, and (None for a circle) the direction it sets out in and its speed; turns_at: back and forth."""
 
     path: str
@@ -30,7 +30,7 @@ class Motion:
     turns_at: float | None = None
 
 
-def fit_motion(times: Floats, places: Floats) -> Motion:
+def fit_motion(times: Floats, places: Floats) -> ObservedMotion:
     """The motion behind places `(n, 2)`, in sides of the frame, at times `(n,)` from 0 to 1; n >= 2."""
     straight = _error(np.stack([np.ones_like(times), times], axis=1), places)
     there_and_back = {
@@ -44,16 +44,16 @@ def fit_motion(times: Floats, places: Floats) -> Motion:
     if min(folded, circle) > _CLEARLY_BETTER * straight[0]:
         return _linear("straight", straight[1])
     if circle < folded:
-        return Motion("circle", None, None)
+        return ObservedMotion("circle", None, None)
     return _linear("back and forth", there_and_back[turn][1] if turn is not None else straight[1], turn)
 
 
-def _linear(path: str, coefficients: Floats, turn: float | None = None) -> Motion:
+def _linear(path: str, coefficients: Floats, turn: float | None = None) -> ObservedMotion:
     dx, dy = coefficients[1]
     eighth = round(math.degrees(math.atan2(dy, dx)) / 45) % 8
     length = math.hypot(dx, dy)
     speed = "slow" if length < _SLOW_BELOW else "fast" if length > _FAST_ABOVE else "medium"
-    return Motion(path, DIRECTIONS[eighth], speed, turn)
+    return ObservedMotion(path, DIRECTIONS[eighth], speed, turn)
 
 
 def _way(times: Floats, turn: float) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tv_align.judges.oracle.camera import backdrop_motion, camera_motion, way_of_backdrop
 from tv_align.judges.oracle.detection import detect, shape_mask
 from tv_align.judges.oracle.evidence import features, is_shape
-from tv_align.judges.oracle.motion import Motion, fit_motion
+from tv_align.judges.oracle.motion import ObservedMotion, fit_motion
 from tv_align.judges.oracle.templates import Floats
 from tv_align.judges.oracle.tracks import Chain, Track, find_chains, track_of
 from tv_align.scenes.observation import Observation, SeenShape
@@ -108,7 +108,7 @@ def _settled(places: np.ndarray) -> np.ndarray:
     return result
 
 
-def _motion_of(track: Track, n_frames: int) -> Motion:
+def _motion_of(track: Track, n_frames: int) -> ObservedMotion:
     return fit_motion(track.frames / (n_frames - 1), track.places / SIDE)
 
 

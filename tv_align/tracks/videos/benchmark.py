@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tv_align.prompts.load import load_prompts
 from tv_align.tracks.evaluator import JudgeEvaluator
 from tv_align.tracks.judging import JudgedPrompts
-from tv_align.tracks.videos.matching import Expected, Matched, match_videos
+from tv_align.tracks.videos.matching import Matched, PromptVideo, match_videos
 from vtok_eval.benchmark import ClipSource, Context, Sample
 from vtok_eval.errors import SuiteError
 from vtok_eval.results.description import Description
@@ -95,7 +95,7 @@ class TVAlign:
             for each in self._match(system).expected
         ]
 
-    def _clip(self, system: System, expected: Expected) -> ClipSource:
+    def _clip(self, system: System, expected: PromptVideo) -> ClipSource:
         file = VideoFile(expected.path, max_frames=self._max_frames, short_side=self._short_side)
         if expected.present and isinstance(system.subject, MadeVideos):
             entry = VideoEntry(expected.path, expected.prompt.text, expected.index)
@@ -143,7 +143,7 @@ class TVAlign:
             entries = videos.entries_for([prompt.text for prompt in prompts], per_prompt=per_prompt)
             made_for = {prompt.text: prompt for prompt in prompts}
             expected = [
-                Expected(made_for[entry.prompt or ""], entry.index or 0, entry.path, present=True)
+                PromptVideo(made_for[entry.prompt or ""], entry.index or 0, entry.path, present=True)
                 for entry in entries
             ]
             return Matched(tuple(expected), extra=())

@@ -16,7 +16,7 @@ _LONGEST_NAME_BYTES = 240
 
 
 @dataclass(frozen=True)
-class Expected:
+class PromptVideo:
     """A video that should be there: the `index`-th of a prompt, and where it is or would be."""
 
     prompt: Prompt
@@ -29,11 +29,11 @@ class Expected:
 class Matched:
     """expected: every video that counts, in the prompts' order. extra: files that belong to no prompt."""
 
-    expected: tuple[Expected, ...]
+    expected: tuple[PromptVideo, ...]
     extra: tuple[Path, ...]
 
     @property
-    def missing(self) -> tuple[Expected, ...]:
+    def missing(self) -> tuple[PromptVideo, ...]:
         """The missing ones; they count as failed."""
         return tuple(each for each in self.expected if not each.present)
 
@@ -74,7 +74,7 @@ def match_videos(
             f"names must be {{prompt}}-{{index}}.mp4, the first prompt is {prompts[0].text!r}"
         )
     expected = [
-        Expected(prompt, index, path or folder / _file_name(prompt, index), path is not None)
+        PromptVideo(prompt, index, path or folder / _file_name(prompt, index), path is not None)
         for prompt in prompts
         for index, path in _of_prompt(prompt, found, videos_per_prompt)
     ]

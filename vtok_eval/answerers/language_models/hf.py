@@ -15,7 +15,7 @@ from vtok_eval.answerers.language_models.checkpoint_folder import (
 )
 from vtok_eval.answerers.language_models.generation import cut_at_limit, end_ids
 from vtok_eval.answerers.language_models.likelihood import candidates, continuation_ids, log_likelihoods
-from vtok_eval.answerers.language_models.prompts import Prompt, PromptMaker, ShowAs, batch_of
+from vtok_eval.answerers.language_models.prompts import ModelPrompt, PromptMaker, ShowAs, batch_of
 from vtok_eval.answerers.language_models.shared_prefix import SharedPrefix
 from vtok_eval.answerers.language_models.shared_vision import SharedVision
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
@@ -160,7 +160,7 @@ class TransformersAnswerer:
             answers.append(Answer(text=text, scores=scores, is_cut=is_cut, cost=cost))
         return answers
 
-    def _generated(self, prompts: Sequence[Prompt]) -> list[tuple[str, bool]]:
+    def _generated(self, prompts: Sequence[ModelPrompt]) -> list[tuple[str, bool]]:
         """The text that follows each prompt, and whether it was cut at the token limit."""
         texts: list[tuple[str, bool]] = []
         for start in range(0, len(prompts), self.batch_size):
@@ -188,7 +188,7 @@ class TransformersAnswerer:
             texts += [(text.strip(), is_cut) for text, is_cut in zip(decoded, cut, strict=True)]
         return texts
 
-    def _scores(self, prompt: Prompt, texts: Sequence[str]) -> tuple[float, ...]:
+    def _scores(self, prompt: ModelPrompt, texts: Sequence[str]) -> tuple[float, ...]:
         continuations = continuation_ids(self._tokenizer, prompt.rendered, texts)
         longest = max(len(tokens) for tokens in continuations)
         if longest == 1:
@@ -206,7 +206,7 @@ class TransformersAnswerer:
         return tuple(scores)
 
     def _logits(
-        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]], *, keep: int
+        self, prompts: Sequence[ModelPrompt], continuations: Sequence[Sequence[int]], *, keep: int
     ) -> torch.Tensor:
         """Logits `(N, keep, V)` at the end of a prompt followed by each continuation, on the CPU."""
         shared = self._shared(prompts[0])
@@ -219,18 +219,18 @@ class TransformersAnswerer:
         result: torch.Tensor = output.logits[:, -keep:].cpu()
         return result
 
-    def _shared(self, prompt: Prompt) -> SharedPrefix | None:
+    def _shared(self, prompt: ModelPrompt) -> SharedPrefix | None:
         """The store of the prompt's prefix, if it is used."""
         if self.prefix is None or self.batch_size > 1:
             return None
         return self.prefix if self.prefix.usable(prompt, lambda: self._inputs([prompt])) else None
 
     def _inputs(
-        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]] = ()
+        self, prompts: Sequence[ModelPrompt], continuations: Sequence[Sequence[int]] = ()
     ) -> dict[str, Any]:
         return batch_of(prompts, pad_id=self._pad_id, device=self.device, continuations=continuations)
 
-    def _cost(self, prompt: Prompt, shown: ShownFrames | None) -> Mapping[str, float]:
+    def _cost(self, prompt: ModelPrompt, shown: ShownFrames | None) -> Mapping[str, float]:
         visual = int(torch.isin(prompt.ids, self._placeholders).sum())
         counts = {"visual_tokens": float(visual), "prompt_tokens": float(len(prompt.ids))}
         return {**counts, **shown.cost()} if shown is not None else counts

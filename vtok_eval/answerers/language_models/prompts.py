@@ -21,7 +21,7 @@ ShowAs = Literal["video", "images"]
 
 
 @dataclass(frozen=True)
-class Prompt:
+class ModelPrompt:
     """One prompt, ready for the model.
 
     rendered: the chat template's text. text: tensors `(1, L)`, input_ids and attention_mask among them.
@@ -54,7 +54,7 @@ class PromptMaker:
             if inner is not None:
                 setattr(processor, name, self._remembered.before(inner))
 
-    def prompt(self, question: str, shown: ShownFrames | None) -> Prompt:
+    def prompt(self, question: str, shown: ShownFrames | None) -> ModelPrompt:
         """The prompt of one user turn: the frames, if any, then the question."""
         content = [*self._placeholders(shown), {"type": "text", "text": question}]
         rendered = self.processor.apply_chat_template(
@@ -74,7 +74,7 @@ class PromptMaker:
         vision = {
             name: value for name, value in data.items() if name not in text and name != "video_metadata"
         }
-        return Prompt(rendered, text, self._remembered.same_objects(vision, self._moved))
+        return ModelPrompt(rendered, text, self._remembered.same_objects(vision, self._moved))
 
     def _moved(self, vision: Mapping[str, Any]) -> Mapping[str, Any]:
         """The entries on the model's device, pixels in its dtype."""
@@ -118,7 +118,7 @@ class PromptMaker:
 
 
 def batch_of(
-    prompts: Sequence[Prompt],
+    prompts: Sequence[ModelPrompt],
     *,
     pad_id: int,
     device: torch.device,

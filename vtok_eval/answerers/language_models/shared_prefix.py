@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from vtok_eval.answerers.language_models.prompts import Prompt
+    from vtok_eval.answerers.language_models.prompts import ModelPrompt
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class SharedPrefix:
         self._cache: Any = None
         self.prefix_passes = 0
 
-    def length(self, prompt: Prompt) -> int:
+    def length(self, prompt: ModelPrompt) -> int:
         """Tokens of the prompt's prefix; 0 if nothing is shared."""
         if self._allowed is False or not prompt.vision:
             return 0
@@ -47,7 +47,7 @@ class SharedPrefix:
         # At least one token must be left to be asked.
         return int(visual[-1]) + 1 if len(visual) and int(visual[-1]) + 1 < len(prompt.ids) else 0
 
-    def usable(self, prompt: Prompt, inputs: Callable[[], Mapping[str, Any]]) -> bool:
+    def usable(self, prompt: ModelPrompt, inputs: Callable[[], Mapping[str, Any]]) -> bool:
         """Whether the prompt is asked through its prefix; `inputs()` are those of the whole prompt."""
         if self.length(prompt) == 0:
             return False
@@ -55,7 +55,7 @@ class SharedPrefix:
             self._allowed = self._agrees(prompt, inputs())
         return self._allowed
 
-    def cache(self, prompt: Prompt, *, rows: int = 1) -> Any:
+    def cache(self, prompt: ModelPrompt, *, rows: int = 1) -> Any:
         """A copy of the prefix's keys and values, for `rows` equal rows."""
         if self._vision is not prompt.vision:
             self._cache, self._vision = self._computed(prompt), prompt.vision
@@ -64,7 +64,9 @@ class SharedPrefix:
             own.batch_repeat_interleave(rows)
         return own
 
-    def logits(self, prompt: Prompt, continuations: Sequence[Sequence[int]] = ((),), *, keep: int) -> Tensor:
+    def logits(
+        self, prompt: ModelPrompt, continuations: Sequence[Sequence[int]] = ((),), *, keep: int
+    ) -> Tensor:
         """Logits `(N, keep, V)` at the last positions of the prompt followed by each continuation.
 
         Continuations are of equal length.
@@ -81,13 +83,13 @@ class SharedPrefix:
         """Release the last clip's keys and values."""
         self._cache = self._vision = None
 
-    def _computed(self, prompt: Prompt) -> Any:
+    def _computed(self, prompt: ModelPrompt) -> Any:
         self.prefix_passes += 1
         end = self.length(prompt)
         text = {name: value[:, :end].to(self._model.device) for name, value in prompt.text.items()}
         return self._model(**text, **prompt.vision, use_cache=True).past_key_values
 
-    def _agrees(self, prompt: Prompt, inputs: Mapping[str, Any]) -> bool:
+    def _agrees(self, prompt: ModelPrompt, inputs: Mapping[str, Any]) -> bool:
         """Whether the model gives the same logits through the prefix as for the whole prompt."""
         whole = self._model(**inputs, use_cache=False).logits[:, -1].float().log_softmax(-1)
         try:

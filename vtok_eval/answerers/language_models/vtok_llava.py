@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Template = Literal["chat", "vicuna"]
 
 
-class TokenReader:
+class TokenLanguageModel:
     """A LLaVA-class language model whose visual input is a tokenizer's tokens through a projection.
 
     The tokens, S + (T - 1) of them for VTok and K * S for frames-K, stand where a LLaVA has its image: after
@@ -235,7 +235,7 @@ def _token_reader(
     source: Tokenizer,
     folder: Path,
     device: torch.device,
-) -> TokenReader:
+) -> TokenLanguageModel:
     """`build_vtok_llava`'s options; `source` and `folder` are what tokenizer and language_model name."""
     del language_model, tokenizer, revision
     model, text_tokenizer = _load_language_model(folder, dtype, device)
@@ -246,7 +246,7 @@ def _token_reader(
         projection = load_reader(
             checkpoint, width=width, embedding_width=embedding_width, language_model=model
         )
-    return TokenReader(
+    return TokenLanguageModel(
         tokenizer=source,
         language_model=model,
         text_tokenizer=text_tokenizer,

@@ -18,7 +18,7 @@ THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 
 
 @dataclass(frozen=True)
-class Agreement:
+class MapAgreement:
     """How maps agree with the truth: shares of objects whose form and colour are right where their centre
     truly is, and the share of frames with as many objects as there are, at each threshold."""
 
@@ -51,12 +51,12 @@ def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor,
     return loss, {name: float(part.detach()) for name, part in parts.items()}
 
 
-def agreement(maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = THRESHOLDS) -> Agreement:
-    """See `Agreement`; maps and truth as for `decoding_loss`."""
+def agreement(maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = THRESHOLDS) -> MapAgreement:
+    """See `MapAgreement`; maps and truth as for `decoding_loss`."""
     frame, column, row, there = _at_centres(truth)
     values = maps[frame, :, row, column]
     n_objects = truth.n_objects()
-    return Agreement(
+    return MapAgreement(
         form=float(_mean((values[:, FORM].argmax(1) == truth.form[there]).float())),
         colour=float(_mean((values[:, COLOUR].argmax(1) == truth.colour[there]).float())),
         count={

@@ -66,13 +66,13 @@ CLIP_SEED = 0
 
 
 @dataclass(frozen=True)
-class Split:
+class DecoderSplit:
     """Clips of one split and what they show; made once for all tokenizers."""
 
     scenes: tuple[SceneClip, ...]
 
     @classmethod
-    def train(cls, recipe: DecoderRecipe) -> Split:
+    def train(cls, recipe: DecoderRecipe) -> DecoderSplit:
         """The clips that decoders are trained on."""
         clips = range(recipe.clips)
         return cls(
@@ -80,7 +80,7 @@ class Split:
         )
 
     @classmethod
-    def validation(cls, recipe: DecoderRecipe) -> Split:
+    def validation(cls, recipe: DecoderRecipe) -> DecoderSplit:
         """The clips on which decoders are measured."""
         clips = range(recipe.validation_clips)
         return cls(

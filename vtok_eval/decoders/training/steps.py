@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vtok_eval.decoders.network import TokenDecoder
 from vtok_eval.decoders.training.clips import VERSION as CLIPS_VERSION
 from vtok_eval.decoders.training.losses import decoding_loss
-from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training.recipe import DecoderRecipe, DecoderSplit
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.artifact import fingerprint_of
 from vtok_eval.probes.features import FeatureTable
@@ -44,7 +44,7 @@ class Steps:
         self,
         network: TokenDecoder,
         table: FeatureTable,
-        split: Split,
+        split: DecoderSplit,
         *,
         recipe: DecoderRecipe,
         tokens: str,

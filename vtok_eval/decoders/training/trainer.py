@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from vtok_eval.benchmark import NoResult, Sample
 from vtok_eval.data import Clips
 from vtok_eval.decoders.architecture import DecoderShape
-from vtok_eval.decoders.layout import Layout
+from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import TokenDecoder, build_network
 from vtok_eval.decoders.objects import DETECTION_THRESHOLD, draw
 from vtok_eval.decoders.training.losses import agreement
-from vtok_eval.decoders.training.recipe import DecoderRecipe, Split
+from vtok_eval.decoders.training.recipe import DecoderRecipe, DecoderSplit
 from vtok_eval.decoders.training.steps import Shown, Steps
 from vtok_eval.errors import SpecError
 from vtok_eval.probes.features import (
@@ -44,11 +44,11 @@ class DecoderTables:
     training: FeatureTable
     validation: FeatureTable
     statistics: Statistics
-    layout: Layout
+    layout: TokenLayout
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedDecoder:
     """A trained decoder in evaluation mode with weights that half precision holds, and its history.
 
     tokens: the key of what it decodes (`tokens_key`).
@@ -56,7 +56,7 @@ class Trained:
 
     network: TokenDecoder
     statistics: Statistics
-    layout: Layout
+    layout: TokenLayout
     tokens: str
     history: Mapping[str, Any]  # plain data for the file's metadata: recipe, losses, validation
 
@@ -69,8 +69,8 @@ class DecoderTraining:
     """
 
     recipe: DecoderRecipe
-    training: Split
-    validation: Split
+    training: DecoderSplit
+    validation: DecoderSplit
     runner: Runner
     folder: Path
 
@@ -85,7 +85,7 @@ class DecoderTraining:
         validation = self._extracted(systems, self.validation, "validation")
         return [self._tables(*each) for each in zip(systems, training, validation, strict=True)]
 
-    def train(self, tables: DecoderTables, *, seed: int, shown: Shown) -> tuple[Trained, Steps]:
+    def train(self, tables: DecoderTables, *, seed: int, shown: Shown) -> tuple[TrainedDecoder, Steps]:
         """Train one decoder, or continue where a killed process stopped.
 
         shown: called after each step. Call `forget` on the steps once the decoder is on disk.
@@ -102,9 +102,11 @@ class DecoderTraining:
         losses = steps.run(shown)
         halve_(network.eval())
         history = {"recipe": asdict(recipe), "losses": losses, "validation": self._measured(network, tables)}
-        return Trained(network, tables.statistics, tables.layout, tokens, history), steps
+        return TrainedDecoder(network, tables.statistics, tables.layout, tokens, history), steps
 
-    def _extracted(self, systems: Sequence[System], split: Split, what: str) -> list[list[ClipFeatures]]:
+    def _extracted(
+        self, systems: Sequence[System], split: DecoderSplit, what: str
+    ) -> list[list[ClipFeatures]]:
         """For each system the features of the split's clips, in order."""
 
         def extract(batch: Sequence[Sample], clips: Clips | None) -> Sequence[tuple[ClipFeatures, ...]]:
@@ -134,7 +136,7 @@ class DecoderTraining:
         validation.clear()
         statistics = Statistics.of(raw[0])
         tables = [statistics.standardise(table) for table in raw]
-        layout = Layout.of(tables[0], n_frames=self.recipe.n_frames)
+        layout = TokenLayout.of(tables[0], n_frames=self.recipe.n_frames)
         return DecoderTables(system, tables[0], tables[1], statistics, layout)
 
     def _measured(self, network: TokenDecoder, tables: DecoderTables) -> dict[str, object]:

@@ -11,10 +11,10 @@ from vtok_eval.results.records import Metric, NoTest
 from vtok_eval.results.self_checks import (
     CheckKind,
     CheckOutcome,
+    ConvergenceFacts,
     Relation,
     SelfCheck,
     TokenRelation,
-    TrainingFacts,
 )
 from vtok_eval.results.statistics.difference_tests import quantity_p_values
 from vtok_eval.results.statistics.quantities import difference_quantity, quantity_intervals, spreads_of
@@ -157,7 +157,7 @@ def _same_values(a: JobColumns, b: JobColumns, metric: Metric, metrics: Sequence
     )
 
 
-def convergence_check(benchmark: str, system: str, facts: TrainingFacts | None) -> SelfCheck:
+def convergence_check(benchmark: str, system: str, facts: ConvergenceFacts | None) -> SelfCheck:
     """Whether a job's probe was trained far enough: it must beat kernel ridge on the validation clips.
 
     Ridge regression has one solution and needs no steps; a probe that reads less than it, by more than

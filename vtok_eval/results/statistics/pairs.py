@@ -99,7 +99,7 @@ def compare_pairs(
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedSeeds:
     """What was trained for the systems' values on one metric: seeds by system, and how much they move it."""
 
     seeds: Mapping[str, int]
@@ -140,7 +140,7 @@ def _one_metric(
     every = {name: material(job, metric, metrics) for name, job in jobs.items()}
     seeds = {name: seeds_behind(jobs[name], found.replicates) for name, found in every.items()}
     materials = {name: found.with_replicates(1) for name, found in every.items() if found.whole}
-    trained = Trained(seeds, spreads_of(list(jobs.values()), metric, metrics))
+    trained = TrainedSeeds(seeds, spreads_of(list(jobs.values()), metric, metrics))
     groups: dict[tuple[int, bytes], list[str]] = {}
     for system, found in materials.items():
         groups.setdefault(found.pattern(), []).append(system)
@@ -168,7 +168,9 @@ def _shared(a: Material, b: Material) -> tuple[Material, Material] | None:
     return a.masked(present), b.masked(present)
 
 
-def _group(materials: Mapping[str, Material], metric: Metric, samples: SampleSet, trained: Trained) -> _Group:
+def _group(
+    materials: Mapping[str, Material], metric: Metric, samples: SampleSet, trained: TrainedSeeds
+) -> _Group:
     """All pairs of systems that have values for the same samples, those of several seeds averaged."""
     names = list(materials)
     sums = [

@@ -14,7 +14,7 @@ from vtok_eval.files.text_files import numbered_lines, read_text
 
 
 @dataclass(frozen=True)
-class Row:
+class DataRow:
     """One row. number: from 0, over all files of its table. peer_number: lmms-eval's number of it.
 
     where: the file and the place in it, for errors.
@@ -26,7 +26,7 @@ class Row:
     where: str
 
 
-def read_rows(folder: Path, table: Table, *, names: Collection[str] = ()) -> list[Row]:
+def read_rows(folder: Path, table: Table, *, names: Collection[str] = ()) -> list[DataRow]:
     """All rows of a table, joined with what it joins, in the order of the files.
 
     names: columns that are found also where a file writes them in other capitals or with spaces around them.
@@ -48,7 +48,7 @@ def read_rows(folder: Path, table: Table, *, names: Collection[str] = ()) -> lis
             other_number, other = _match(join, others, merged, row.where)
             merged = {**other, **merged}
             peer_number = other_number if join.peer_rows else peer_number
-        rows.append(Row(merged, number, peer_number, row.where))
+        rows.append(DataRow(merged, number, peer_number, row.where))
     return rows
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.understanding.questions.data.leakage import shared_clips
 from benchmarks.understanding.questions.data.tables import (
-    Row,
+    DataRow,
     fingerprint,
     matching_files,
     read_rows,
@@ -216,7 +216,7 @@ def read_training_file(path: Path) -> list[VideoQuestion]:
     return [_question(row) for row in rows]
 
 
-def _question(row: Row) -> VideoQuestion:
+def _question(row: DataRow) -> VideoQuestion:
     for column in ("video", "question", "answer"):
         if row.columns.get(column) in (None, ""):
             raise DataError(
@@ -240,7 +240,7 @@ def _question(row: Row) -> VideoQuestion:
     )
 
 
-def _options(row: Row) -> tuple[str, ...]:
+def _options(row: DataRow) -> tuple[str, ...]:
     value: Any = row.columns.get("options")
     if value is None:
         cells = [(name, row.columns.get(name)) for name in _OPTION_COLUMNS]

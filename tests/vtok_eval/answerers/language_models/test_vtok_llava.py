@@ -14,7 +14,7 @@ pytest.importorskip("transformers", minversion="5.0")
 from tests.vtok_eval.answerers.language_models import tiny_models
 from vtok_eval.answerers.language_models.text_prompt import VISUAL, TextPrompts
 from vtok_eval.answerers.language_models.visual_projection import VisualProjection, save_reader
-from vtok_eval.answerers.language_models.vtok_llava import TokenReader, build_vtok_llava
+from vtok_eval.answerers.language_models.vtok_llava import TokenLanguageModel, build_vtok_llava
 from vtok_eval.answerers.request import AnswerRequest, BatchAnswerer
 from vtok_eval.data import Tokens
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError, UnknownNameError
@@ -81,9 +81,9 @@ def llama(folder):
 
 @pytest.fixture
 def reader(llama):
-    def make(tokenizer, projection=None, **options) -> TokenReader:
+    def make(tokenizer, projection=None, **options) -> TokenLanguageModel:
         model, text_tokenizer = llama
-        return TokenReader(
+        return TokenLanguageModel(
             tokenizer=tokenizer,
             language_model=model,
             text_tokenizer=text_tokenizer,
@@ -234,7 +234,7 @@ class TestFromASpec:
     def cache(self, tmp_path, monkeypatch):
         monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path / "cache"))
 
-    def build(self, folder, options: str) -> TokenReader:
+    def build(self, folder, options: str) -> TokenLanguageModel:
         return self.build_lazily(folder, options).loaded()
 
     def build_lazily(self, folder, options: str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reports.reproduce.claims import Claim, Kind
+from reports.reproduce.claims import Claim, ClaimKind
 from reports.tables.best_systems import ALPHA
 from vtok_eval.results.description import Caveat
 
@@ -13,7 +13,7 @@ PAPER_SETTING = "paper"
 """The `setting` of a run in which numbers have the size of the paper's."""
 
 
-class Verdict(StrEnum):
+class Conclusion(StrEnum):
     """What may be concluded."""
 
     WITHIN = "agrees within the interval"
@@ -49,7 +49,7 @@ class Measured:
     caveats: tuple[str, ...] = ()
 
 
-def judge(claim: Claim, measured: Measured | None) -> tuple[Verdict, str]:
+def judge(claim: Claim, measured: Measured | None) -> tuple[Conclusion, str]:
     """The verdict and its reason as text.
 
     A model with random weights, or a stand-in, never agrees with anything. A re-creation and any setting but
@@ -57,54 +57,54 @@ def judge(claim: Claim, measured: Measured | None) -> tuple[Verdict, str]:
     neither confirm nor refute a size.
     """
     if measured is None:
-        return Verdict.NOT_MEASURED, "no run measured it"
+        return Conclusion.NOT_MEASURED, "no run measured it"
     untrue = [caveat for caveat in measured.caveats if caveat in _UNTRUE]
     if untrue:
-        return Verdict.NOT_MEASURED, f"{' and '.join(untrue)}: the number says nothing of the claim"
+        return Conclusion.NOT_MEASURED, f"{' and '.join(untrue)}: the number says nothing of the claim"
     if measured.value is None:
-        return Verdict.NOT_MEASURED, "the run has no value of it"
-    if claim.kind in (Kind.TOKEN_COUNT, Kind.TOKEN_SHARE):
+        return Conclusion.NOT_MEASURED, "the run has no value of it"
+    if claim.kind in (ClaimKind.TOKEN_COUNT, ClaimKind.TOKEN_SHARE):
         return _tokens(claim, measured)
     if measured.low is None or measured.high is None:
-        return Verdict.NOT_MEASURED, "too few clips for an interval"
+        return Conclusion.NOT_MEASURED, "too few clips for an interval"
     same_setting = measured.setting == PAPER_SETTING and not measured.caveats
-    if claim.kind is Kind.LEVEL:
+    if claim.kind is ClaimKind.LEVEL:
         return _level(claim, measured, same_setting=same_setting)
     return _difference(claim, measured, same_setting=same_setting)
 
 
-def _tokens(claim: Claim, measured: Measured) -> tuple[Verdict, str]:
+def _tokens(claim: Claim, measured: Measured) -> tuple[Conclusion, str]:
     value, expected = measured.value or 0.0, measured.expected
     if expected is None:
-        return Verdict.NOT_MEASURED, "the run does not record the tokenizer's grid and stride"
-    if claim.kind is Kind.TOKEN_SHARE:
+        return Conclusion.NOT_MEASURED, "the run does not record the tokenizer's grid and stride"
+    if claim.kind is ClaimKind.TOKEN_SHARE:
         if value < expected:
-            return Verdict.SIGN, "fewer tokens than S x T"
-        return Verdict.DISAGREES, "no fewer tokens than S x T"
+            return Conclusion.SIGN, "fewer tokens than S x T"
+        return Conclusion.DISAGREES, "no fewer tokens than S x T"
     if value == expected:
-        return Verdict.WITHIN, "counted, equal"
-    return Verdict.DISAGREES, f"the claim predicts {expected:g}"
+        return Conclusion.WITHIN, "counted, equal"
+    return Conclusion.DISAGREES, f"the claim predicts {expected:g}"
 
 
-def _level(claim: Claim, measured: Measured, *, same_setting: bool) -> tuple[Verdict, str]:
+def _level(claim: Claim, measured: Measured, *, same_setting: bool) -> tuple[Conclusion, str]:
     if not same_setting:
-        return Verdict.NOT_MEASURED, "a level of another setting can neither confirm nor refute it"
+        return Conclusion.NOT_MEASURED, "a level of another setting can neither confirm nor refute it"
     if _holds(measured, claim.published):
-        return Verdict.WITHIN, "the published number is in our interval"
-    return Verdict.DISAGREES, "the published number is outside our interval"
+        return Conclusion.WITHIN, "the published number is in our interval"
+    return Conclusion.DISAGREES, "the published number is outside our interval"
 
 
-def _difference(claim: Claim, measured: Measured, *, same_setting: bool) -> tuple[Verdict, str]:
+def _difference(claim: Claim, measured: Measured, *, same_setting: bool) -> tuple[Conclusion, str]:
     if same_setting and _holds(measured, claim.published):
-        return Verdict.WITHIN, "the published number is in our interval"
+        return Conclusion.WITHIN, "the published number is in our interval"
     shown = measured.p is not None and measured.p < ALPHA and not _holds(measured, 0.0)
     if shown:
         if (measured.value or 0.0) > 0:
-            return Verdict.SIGN, _of_size(claim, same_setting=same_setting)
-        return Verdict.DISAGREES, "the difference has the other sign"
+            return Conclusion.SIGN, _of_size(claim, same_setting=same_setting)
+        return Conclusion.DISAGREES, "the difference has the other sign"
     if same_setting and claim.published is not None:
-        return Verdict.DISAGREES, "the published number is outside our interval, which holds 0"
-    return Verdict.UNDECIDED, "the paired test shows no difference"
+        return Conclusion.DISAGREES, "the published number is outside our interval, which holds 0"
+    return Conclusion.UNDECIDED, "the paired test shows no difference"
 
 
 def _of_size(claim: Claim, *, same_setting: bool) -> str:
