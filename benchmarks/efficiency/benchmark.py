@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Context, Evaluator, Outcome, Sample
-from vtok_eval.errors import MissingDependencyError, RunFolderError, SuiteError, one_line
+from vtok_eval.errors import SuiteError, one_line
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.systems import System, SystemKind
@@ -200,17 +200,11 @@ class EfficiencyEvaluator:
             return [self._attempt(sample) for sample in samples]
 
     def _attempt(self, sample: Sample) -> Outcome:
-        from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
+        from vtok_eval.run.runners.isolation import attempt
 
         n_frames, repeat = sample.meta["n_frames"], sample.meta["repeat"]
-        try:
-            return self._measure(n_frames, repeat)
-        except (MissingDependencyError, RunFolderError):
-            raise  # these concern the whole run, not this sample
-        except Exception as error:  # noqa: BLE001 -- what a tokenizer raises is a result: the reason
-            if is_out_of_memory(error):
-                release_memory(error)
-            return Outcome(error=one_line(error))
+        outcome = attempt(lambda: self._measure(n_frames, repeat), what=sample.id)
+        return Outcome(error=one_line(outcome)) if isinstance(outcome, Exception) else outcome
 
     def _measure(self, n_frames: int, repeat: int) -> Outcome:
         import torch

@@ -11,7 +11,7 @@ from typing import Any
 from reports.leaderboard.boards import Board, BoardEntry
 from reports.leaderboard.views import board_view, why_unranked
 from reports.tables.csv_text import safe_cell
-from vtok_eval.results.records import Metric
+from vtok_eval.results.records import SCORE_NUMBERS, Metric
 
 SCHEMA_VERSION = 1
 """Of leaderboard.json; raised when a reader of version N could misread version N+1."""
@@ -34,15 +34,7 @@ SCORE_COLUMNS = (
     "title",
     "unit",
     "higher_is_better",
-    "value",
-    "low",
-    "high",
-    "confidence",
-    "n",
-    "n_failed",
-    "n_clusters",
-    "seeds",
-    "seed_deviation",
+    *SCORE_NUMBERS,
     "rank",
     "why_unranked",
     "method",
@@ -108,15 +100,7 @@ def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[Any]:
         metric.title,
         metric.unit,
         metric.higher_is_better,
-        score.value,
-        score.low,
-        score.high,
-        score.confidence,
-        score.n,
-        score.n_failed,
-        score.n_clusters,
-        score.seeds,
-        score.seed_deviation,
+        *(getattr(score, name) for name in SCORE_NUMBERS),
         board.ranks.get((entry.key, metric.name)),
         why if headline else why or "no headline metric",
         score.method,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reports.families import family
@@ -15,18 +14,19 @@ from reports.tables.best_systems import find_best
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind, heading
 from reports.text.wording import MISSING, score_text, tokens_text
 from vtok_eval.results.records import Metric
+from vtok_eval.results.statistics.budgets import (
+    frontier_crossings,
+    percentile_interval,
+    resampled_scores,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from vtok_eval.results.columns.job_columns import JobColumns
+    from vtok_eval.results.columns.job_columns import Floats
 
-RESAMPLES = 1999
-SEED = 20260204
+
 CONFIDENCE = 0.95
-MOST_RESAMPLED = 4_000_000
-"""Cells of resampling weights held at once, 32 MB."""
 
 LEADERS_EXPLAINED = (
     "The leading score among the systems that cost no more, controls left out; budgets within "
@@ -188,7 +188,7 @@ def tokens_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]
     for metric in _rankable(benchmark):
         if not metric.higher_is_better:
             continue
-        drawn = _resampled(jobs, metric, benchmark.metrics)
+        drawn = resampled_scores(jobs, metric, benchmark.metrics)
         for kind in dict.fromkeys(families[name] for name in drawn):
             own = [name for name in drawn if families[name] == kind]
             others = [name for name in drawn if families[name] != kind]
@@ -201,30 +201,6 @@ def tokens_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]
         )
     }
     return sorted(found, key=lambda entry: place[entry.system, entry.metric])
-
-
-def frontier_crossings(targets: np.ndarray, prices: Sequence[float], values: np.ndarray) -> np.ndarray:
-    """Tokens at which the frontier of points (in rising price) reaches each target; infinite where never.
-
-    The frontier is the best value within each price; between two prices that raise it, it is straight in the
-    logarithm of the price. The least price where the first point reaches the target already.
-
-    targets: `(S, B)`, S scores in each of B resamples. values: `(P, B)`, the score at each price. Returns
-    `(S, B)`.
-    """
-    import numpy as np
-
-    found = np.where(targets <= values[0], prices[0], np.inf)
-    price, best = np.full(values.shape[1], prices[0]), values[0].copy()
-    for next_price, following in zip(prices[1:], values[1:], strict=True):
-        raises = following > best
-        reached = np.isinf(found) & raises & (following >= targets)
-        rise = np.where(raises, following - best, 1.0)
-        # Elsewhere the share is not used, and may be too large for the power.
-        share = np.where(reached, (targets - best) / rise, 0.0)
-        found = np.where(reached, price * (next_price / price) ** share, found)
-        price, best = np.where(raises, next_price, price), np.where(raises, following, best)
-    return found
 
 
 def leaders_grid(benchmark: BenchmarkReport, found: Sequence[Leader]) -> Grid:
@@ -290,7 +266,7 @@ def _needed(
     metric: str,
     systems: Sequence[str],
     others: Sequence[str],
-    drawn: Mapping[str, np.ndarray],
+    drawn: Mapping[str, Floats],
     tokens: Mapping[str, float],
 ) -> list[Needed]:
     """What `others` need for the score of each of `systems`; drawn: scores of all samples (first) and of each
@@ -302,62 +278,8 @@ def _needed(
     prices = [tokens[other] for other in ordered]
     targets = np.stack([drawn[name] for name in systems])
     crossings = frontier_crossings(targets, prices, np.stack([drawn[other] for other in ordered]))
-    tail = (1 - CONFIDENCE) / 2
     found = []
     for name, crossing in zip(systems, crossings, strict=True):
-        low = high = None
-        if len(crossing) > 1:
-            # Not interpolated: between a number and infinity there is nothing.
-            low = float(np.quantile(crossing[1:], tail, method="lower"))
-            high = float(np.quantile(crossing[1:], 1 - tail, method="higher"))
+        low, high = percentile_interval(crossing[1:], CONFIDENCE)
         found.append(Needed(name, metric, float(crossing[0]), low, high, least=prices[0], most=prices[-1]))
     return found
-
-
-def _resampled(
-    jobs: Mapping[str, JobColumns], metric: Metric, known: Sequence[Metric]
-) -> dict[str, np.ndarray]:
-    """Each system's score on all samples and on `RESAMPLES` resamples of the clusters, the same for all.
-
-    Systems without a value are left out. With fewer than two clusters there is no resample. A resample in
-    which a component of the mean has no sample is the score on all.
-    """
-    import numpy as np
-
-    from vtok_eval.results.columns.job_columns import on_common_samples
-    from vtok_eval.results.statistics.sample_table import material
-
-    if not jobs:
-        return {}
-    common = dict(zip(jobs, on_common_samples(list(jobs.values())), strict=True))
-    samples = next(iter(common.values())).samples
-    materials = {name: material(job, metric, known).with_replicates(1) for name, job in common.items()}
-    materials = {name: found for name, found in materials.items() if found.whole}
-    size = samples.n_clusters
-    weights = _weights(size)
-    drawn = {}
-    for system, found in materials.items():
-        means = []
-        for values, present in zip(found.values[:, :, 0], found.present, strict=True):
-            sums = np.bincount(samples.clusters, weights=values, minlength=size)
-            counts = np.bincount(samples.clusters, weights=present, minlength=size)
-            whole = sums.sum() / counts.sum()
-            totals = weights @ counts
-            safe = np.where(totals > 0, totals, 1.0)
-            resampled = np.where(totals > 0, (weights @ sums) / safe, whole)
-            means.append(np.concatenate([[whole], resampled]))
-        drawn[system] = np.mean(means, axis=0)
-    return drawn
-
-
-@lru_cache(maxsize=1)
-def _weights(n_clusters: int) -> np.ndarray:
-    """How often each cluster is drawn, `(resamples, n_clusters)`; fewer resamples where there are many."""
-    import numpy as np
-
-    if n_clusters < 2:
-        return np.zeros((0, n_clusters))
-    n_resamples = max(199, min(RESAMPLES, MOST_RESAMPLED // n_clusters))
-    rng = np.random.default_rng([SEED, n_clusters])
-    weights: np.ndarray = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_resamples)
-    return weights.astype(np.float64)

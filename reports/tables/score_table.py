@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, Cell, RunReport
 from reports.text.wording import verdict
-from vtok_eval.results.records import Metric
+from vtok_eval.results.records import SCORE_NUMBERS, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,15 +25,7 @@ COLUMNS = (
     "group",
     "headline",
     "unit",
-    "value",
-    "low",
-    "high",
-    "confidence",
-    "n",
-    "n_failed",
-    "n_clusters",
-    "seeds",
-    "seed_deviation",
+    *SCORE_NUMBERS,
     "chance",
     "higher_is_better",
     "discriminates",
@@ -99,19 +91,7 @@ def _row(
         "setting": report.setting,
         "label": report.label,
     }
-    for name in (
-        "value",
-        "low",
-        "high",
-        "confidence",
-        "n",
-        "n_failed",
-        "n_clusters",
-        "seeds",
-        "seed_deviation",
-        "discriminates",
-        "method",
-    ):
+    for name in (*SCORE_NUMBERS, "discriminates", "method"):
         row[name] = getattr(score, name)
     if comparison is not None:
         row |= {

@@ -44,8 +44,8 @@ class DecoderShape:
 class ClipDecoder(nn.Module):
     """Each frame is decoded from 16 queries, one per cell, that attend to all of the clip's tokens.
 
-    A query begins with the tokens that are nearest to its frame and cell (`TokenLayout.nearest`). Each block is
-    attention among the frame's queries, attention to the clip's tokens, and a perceptron; then every query
+    A query begins with the tokens that are nearest to its frame and cell (`TokenLayout.nearest`). Each block
+    is attention among the frame's queries, attention to the clip's tokens, and a perceptron; then every query
     becomes 4 x 4 places of the map, refined by two convolutions.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -63,16 +65,43 @@ class TrainingOptions(BaseModel):
 
 
 Options = TypeVar("Options", bound=BaseModel)
+Class = TypeVar("Class")
 
 
-def check_options(schema: type[Options], options: dict[str, Any], *, benchmark: str) -> Options:
+def takes_options(schema: type[BaseModel]) -> Callable[[type[Class]], type[Class]]:
+    """A decorator of a class whose constructor takes exactly the options of `schema`, as keywords.
+
+    `inspect.signature` of the class gives their names, types and defaults, which only `schema` states.
+
+    Example:
+        >>> class Sides(BaseModel):
+        ...     side: int = 64
+        >>> @takes_options(Sides)
+        ... class Square:
+        ...     def __init__(self, **options: object) -> None:
+        ...         self.options = check_options(Sides, options, benchmark="square")
+        >>> inspect.signature(Square)
+        <Signature (*, side: int = 64) -> None>
+        >>> Square(side=32).options.side
+        32
+    """
+
+    def with_signature(cls: type[Class]) -> type[Class]:
+        vars_of_class: Any = cls  # typeshed does not know __signature__, which inspect reads
+        vars_of_class.__signature__ = inspect.signature(schema)
+        return cls
+
+    return with_signature
+
+
+def check_options(schema: type[Options], options: Mapping[str, object], *, benchmark: str) -> Options:
     """The options as a checked whole.
 
     Raises:
         SuiteError: naming the first option that is wrong, and what was expected.
     """
     try:
-        return schema.model_validate(options)
+        return schema.model_validate(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

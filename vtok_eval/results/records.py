@@ -150,6 +150,20 @@ class Score:
     discriminates: bool = True
 
 
+SCORE_NUMBERS = (
+    "value",
+    "low",
+    "high",
+    "confidence",
+    "n",
+    "n_failed",
+    "n_clusters",
+    "seeds",
+    "seed_deviation",
+)
+"""The numbers of a `Score` in the order in which every table of scores has them."""
+
+
 class NoTest(StrEnum):
     """Why a comparison has no p-value; the value is the reason in words."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import UnknownNameError
+from vtok_eval.results.records import SCORE_NUMBERS
 from vtok_eval.results.store import RunFolder
 
 if TYPE_CHECKING:
@@ -152,8 +153,7 @@ def open_run(path: str | Path) -> RunView:
 
 
 _SCORE_COLUMNS = (
-    "system", "benchmark", "metric", "unit", "value", "low", "high", "confidence", "n", "n_failed",
-    "n_clusters", "seeds", "seed_deviation", "headline", "higher_is_better", "label",
+    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "headline", "higher_is_better", "label",
 )  # fmt: skip
 
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from benchmarks.understanding.scenes.options import ScenesOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample
-from vtok_eval.errors import SuiteError
-from vtok_eval.probes.options import check_options
+from vtok_eval.probes.options import check_options, takes_options
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import PHOTO, Metric
-from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
+from vtok_eval.scenes.dataset import SceneClip, labels
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
 from vtok_eval.systems import System, SystemKind
 
@@ -22,6 +21,7 @@ _RIDGE_NOTES = (
 _GROUP_TITLES = {"static": "Static", "temporal": "Temporal", "camera": "Camera"}
 
 
+@takes_options(ScenesOptions)
 class UnderstandingScenes:
     """Closed-vocabulary attributes of rendered clips, read from frozen tokens by an attentive probe.
 
@@ -35,56 +35,19 @@ class UnderstandingScenes:
     version = "1"
     accepts = frozenset({SystemKind.TOKENIZER})
 
-    def __init__(
-        self,
-        *,
-        train_clips: int = 4000,
-        validation_clips: int = 400,
-        test_clips: int = 600,
-        data_seed: int = 0,
-        clip_size: int = 64,
-        n_frames: int = 16,
-        reader: str = "probe",
-        probe_seeds: int = 1,
-        width: int = 128,
-        heads: int = 8,
-        epochs: int = 8,
-        batch_size: int = 64,
-        optimizer: str = "muon",
-        learning_rates: Sequence[float] = (0.1,),
-        weight_decay: float = 0.5,
-        max_channels: int | None = 152,
-        keep: str = "last",
-    ) -> None:
-        """Check the options.
+    def __init__(self, **options: object) -> None:
+        """Check the options, which are those of `ScenesOptions`.
 
         Raises:
             SuiteError: naming the option that is wrong.
         """
-        given = {
-            "train_clips": train_clips,
-            "validation_clips": validation_clips,
-            "test_clips": test_clips,
-            "data_seed": data_seed,
-            "clip_size": clip_size,
-            "n_frames": n_frames,
-            "reader": reader,
-            "probe_seeds": probe_seeds,
-            "width": width,
-            "heads": heads,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "optimizer": optimizer,
-            "learning_rates": learning_rates,
-            "weight_decay": weight_decay,
-            "max_channels": max_channels,
-            "keep": keep,
+        self.options = check_options(ScenesOptions, options, benchmark=self.name)
+        counts = {
+            "train": self.options.train_clips,
+            "validation": self.options.validation_clips,
+            "test": self.options.test_clips,
         }
-        self.options = check_options(ScenesOptions, given, benchmark=self.name)
-        try:
-            self._sets = {split: self._scene_set(split) for split in ("train", "validation", "test")}
-        except ValueError as error:
-            raise SuiteError(f"{self.name}: {error}") from error
+        self._sets = self.options.scene_sets(counts, benchmark=self.name)
         self._drawn: dict[str, tuple[Sample, ...]] = {}
 
     def metrics(self) -> Sequence[Metric]:
@@ -136,18 +99,16 @@ class UnderstandingScenes:
         """Options, fingerprints of the three splits, the protocol, and notes for the report."""
         options = self.options
         n_clips = options.train_clips + options.validation_clips + options.test_clips
-        data = f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each system"
         if options.reader == "ridge":
             protocol = "kernel ridge regression on all tokens of a clip, closed vocabulary; own data"
-            cost = f"{data}, one kernel ridge per system"
+            cost = f"{options.encoding_cost(n_clips)}, one kernel ridge per system"
             notes: tuple[str, ...] = _RIDGE_NOTES
         else:
             protocol = (
                 "attentive probe, one learned query per attribute, closed vocabulary; "
                 "own data (rendered scenes), probe after V-JEPA (arXiv 2404.08471)"
             )
-            trainings = options.probe_seeds * len(options.learning_rates)
-            cost = f"{data}, {trainings} probe training(s) of {options.epochs} epochs per system"
+            cost = options.training_cost(n_clips)
             notes = self._probe_notes()
         return Description(
             options=options.model_dump(mode="json"),
@@ -163,25 +124,12 @@ class UnderstandingScenes:
 
     def _probe_notes(self) -> tuple[str, ...]:
         options = self.options
-        notes = (
+        return (
             "measures how easily a small probe reads the tokens at a fixed training budget, "
             "not how much information they hold",
             f"all tokenizers share one recipe and the same {options.train_clips} training clips; "
             f"choices are made on {options.validation_clips} validation clips",
-        )
-        if options.probe_seeds > 1:
-            return notes
-        return (*notes, "one probe seed: the intervals hold no variance of training")
-
-    def _scene_set(self, split: str) -> SceneSet:
-        options = self.options
-        counts = {
-            "train": options.train_clips,
-            "validation": options.validation_clips,
-            "test": options.test_clips,
-        }
-        return SceneSet(
-            options.data_seed, split, counts[split], size=options.clip_size, n_frames=options.n_frames
+            *options.seed_notes,
         )
 
     def _samples(self, split: str) -> tuple[Sample, ...]:

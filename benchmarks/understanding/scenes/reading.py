@@ -11,17 +11,16 @@ import torch
 from benchmarks.understanding.scenes.ridge import RidgeReader
 from benchmarks.understanding.scenes.targets import scores_of
 from benchmarks.understanding.scenes.training import AttributeReading, answer_all
-from vtok_eval.benchmark import Context, Outcome, Sample, Unread
-from vtok_eval.data import Clips
-from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
+from vtok_eval.benchmark import Context, Outcome, Sample
+from vtok_eval.probes.clip_reading import ClipReading
+from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.preparation import ReaderTraining
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.splits import Collected
 from vtok_eval.probes.training import Recipe, TrainedReader
 from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.scenes.vocabulary import Attribute
-from vtok_eval.systems import System
-from vtok_eval.tokenizers.stored_clips import stored_clips
+from vtok_eval.systems import System, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -57,34 +56,21 @@ class ProbeTraining:
 
 
 @dataclass(frozen=True)
-class ReadingEvaluator:
-    """Asks every trained reader about clips. The other clips of a batch do not change a clip's results."""
+class ReadingEvaluator(ClipReading):
+    """Asks every trained reader about clips, one at a time."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     readers: tuple[TrainedReader, ...]
     attributes: tuple[Attribute, ...]
     device: torch.device
 
     @property
-    def unread(self) -> Unread:
-        """Of which clips the pixels are not needed: see `Runner.map`."""
-        return stored_clips(self.tokenizer)
+    def input_widths(self) -> tuple[int, ...]:
+        """Channels of each group of features in training."""
+        return self.readers[0].preprocessing.input_widths
 
-    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
-        """One outcome per sample: for each attribute that applies, one score per probe.
-
-        Raises:
-            TokenizerError: the tokens break the protocol or are of another width than in training.
-        """
-        if clips is None:
-            raise ValueError("understanding needs clips")
-        features = extract_features(self.tokenizer, clips)
-        widths = self.readers[0].preprocessing.input_widths
-        names = [sample.id for sample in samples]
-        require_widths(features, names, expected=widths, like="in training")
-        return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
-
-    def _outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+    def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        """For each attribute that applies, one score per probe."""
         table = build_table([features], [sample.id])
         answers = [
             answer_all(
@@ -137,32 +123,20 @@ class RidgeTraining:
 
 
 @dataclass(frozen=True)
-class RidgeEvaluator:
-    """Asks a fitted kernel ridge about clips. The other clips of a batch do not change a clip's results."""
+class RidgeEvaluator(ClipReading):
+    """Asks a fitted kernel ridge about clips, one at a time."""
 
-    tokenizer: Any  # satisfies `Tokenizer`
+    tokenizer: Tokenizer
     reader: RidgeReader
     preprocessing: Preprocessing
 
     @property
-    def unread(self) -> Unread:
-        """Of which clips the pixels are not needed: see `Runner.map`."""
-        return stored_clips(self.tokenizer)
+    def input_widths(self) -> tuple[int, ...]:
+        """Channels of each group of features in training."""
+        return self.preprocessing.input_widths
 
-    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
-        """One outcome per sample: for each attribute that applies, one score.
-
-        Raises:
-            TokenizerError: the tokens break the protocol or are of another width than in training.
-        """
-        if clips is None:
-            raise ValueError("understanding needs clips")
-        features = extract_features(self.tokenizer, clips)
-        names = [sample.id for sample in samples]
-        require_widths(features, names, expected=self.preprocessing.input_widths, like="in training")
-        return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
-
-    def _outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+    def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        """For each attribute that applies, one score."""
         table = self.preprocessing.apply(build_table([features], [sample.id]))
         answer = self.reader.answer(table)[0]
         scores = scores_of(answer, sample.target, self.reader.attributes)

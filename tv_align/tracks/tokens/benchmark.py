@@ -11,19 +11,16 @@ from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.tracks.scores import metrics
 from tv_align.tracks.tokens.options import ReadOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample
-from vtok_eval.errors import SuiteError
-from vtok_eval.probes.options import check_options
+from vtok_eval.probes.options import check_options, takes_options
 from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.records import Metric
-from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.systems import System, SystemKind
 
 if TYPE_CHECKING:
     from tv_align.tracks.tokens.questions import QuestionTable
 
-_TRAINED_ON = ("train", "validation")
 
-
+@takes_options(ReadOptions)
 class TVAlignRead:
     """The prompts of `tv-align-scenes`, whose clips are encoded; a probe on the tokens answers the questions.
 
@@ -37,60 +34,15 @@ class TVAlignRead:
     version = "1"
     accepts = frozenset({SystemKind.TOKENIZER})
 
-    def __init__(
-        self,
-        *,
-        train_clips: int = 4000,
-        validation_clips: int = 400,
-        data_seed: int = 0,
-        per_level: int = 25,
-        clip_size: int = 64,
-        n_frames: int = 16,
-        probe_seeds: int = 1,
-        questions_per_fact: int = 2,
-        width: int = 128,
-        heads: int = 8,
-        epochs: int = 8,
-        batch_size: int = 64,
-        optimizer: str = "muon",
-        learning_rates: Sequence[float] = (0.1,),
-        weight_decay: float = 0.5,
-        max_channels: int | None = 152,
-        keep: str = "last",
-    ) -> None:
-        """Check the options.
+    def __init__(self, **options: object) -> None:
+        """Check the options, which are those of `ReadOptions`.
 
         Raises:
             SuiteError: naming the option that is wrong.
         """
-        given = {
-            "train_clips": train_clips,
-            "validation_clips": validation_clips,
-            "data_seed": data_seed,
-            "per_level": per_level,
-            "clip_size": clip_size,
-            "n_frames": n_frames,
-            "probe_seeds": probe_seeds,
-            "questions_per_fact": questions_per_fact,
-            "width": width,
-            "heads": heads,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "optimizer": optimizer,
-            "learning_rates": learning_rates,
-            "weight_decay": weight_decay,
-            "max_channels": max_channels,
-            "keep": keep,
-        }
-        self.options = check_options(ReadOptions, given, benchmark=self.name)
-        counts = {"train": train_clips, "validation": validation_clips}
-        try:
-            self._sets = {
-                split: SceneSet(data_seed, split, counts[split], size=clip_size, n_frames=n_frames)
-                for split in _TRAINED_ON
-            }
-        except ValueError as error:
-            raise SuiteError(f"{self.name}: {error}") from error
+        self.options = check_options(ReadOptions, options, benchmark=self.name)
+        counts = {"train": self.options.train_clips, "validation": self.options.validation_clips}
+        self._sets = self.options.scene_sets(counts, benchmark=self.name)
 
     def metrics(self) -> Sequence[Metric]:
         """Question and prompt accuracy, in all and by category."""
@@ -163,14 +115,13 @@ class TVAlignRead:
         """Options, prompts and data with their hashes, the protocol, notes for the report."""
         options = self.options
         suite = self._suite
-        notes = [
+        notes = (
             f"prompts: {suite.name} version {suite.version}, an open re-creation of TV-Align; no judge: a "
             "probe on the frozen tokens answers, trained on questions of the same vocabulary about "
             f"{options.train_clips} other clips over other photos, alike for all tokenizers",
             "measures how easily the answers are read at a fixed training budget, not whether they are there",
-        ]
-        if options.probe_seeds == 1:
-            notes.append("one probe seed: the intervals hold no variance of training")
+            *options.seed_notes,
+        )
         n_clips = options.train_clips + options.validation_clips + len(self._samples)
         facts = {
             "prompts": {
@@ -186,18 +137,13 @@ class TVAlignRead:
             "source": "after arXiv 2602.04202, whose prompts and judge are not released; "
             "probe after V-JEPA (arXiv 2404.08471)",
         }
-        cost = (
-            f"{n_clips:,} clips of {options.n_frames} frames at {options.clip_size} px through each "
-            f"system, {options.probe_seeds * len(options.learning_rates)} probe training(s) of "
-            f"{options.epochs} epochs per system"
-        )
         return Description(
             caveats=(Caveat.RE_CREATION,),
             options=options.model_dump(mode="json"),
             data=self._fingerprints(),
             facts=facts,
-            notes=tuple(notes),
-            cost=(cost,),
+            notes=notes,
+            cost=(options.training_cost(n_clips),),
         )
 
     def _training_facts(self) -> Mapping[str, Any]:

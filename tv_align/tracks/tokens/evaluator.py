@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,44 +12,32 @@ from tv_align.judges.judge import Verdict
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.scores import values, verdicts_as_json
 from tv_align.tracks.tokens.questions import bags_of_words
-from vtok_eval.benchmark import Outcome, Sample, Unread
-from vtok_eval.data import Clips
-from vtok_eval.probes.features import ClipFeatures, build_table, extract_features, require_widths
+from vtok_eval.benchmark import Outcome, Sample
+from vtok_eval.probes.clip_reading import ClipReading
+from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.training import TrainedReader
-from vtok_eval.tokenizers.stored_clips import stored_clips
+from vtok_eval.systems import Tokenizer
 
 
 @dataclass(frozen=True)
-class ReadEvaluator:
-    """Each clip is read alone, so its company in a batch changes nothing.
+class ReadEvaluator(ClipReading):
+    """Asks every trained probe the questions of one clip at a time.
 
     prompts: by id, which a sample's `target["prompt_id"]` names.
     """
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     readers: tuple[TrainedReader, ...]
     prompts: Mapping[str, Prompt]
     device: torch.device
 
     @property
-    def unread(self) -> Unread:
-        """Of which clips the pixels are not needed: see `Runner.map`."""
-        return stored_clips(self.tokenizer)
+    def input_widths(self) -> tuple[int, ...]:
+        """Channels of each group of features in training."""
+        return self.readers[0].preprocessing.input_widths
 
-    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
-        """One outcome per sample: for each score one value per probe; the first probe's verdicts are kept.
-
-        Raises:
-            TokenizerError: the tokens break the protocol or are of another width than in training.
-        """
-        if clips is None:
-            raise ValueError("the track read needs clips")
-        features = extract_features(self.tokenizer, clips)
-        widths = self.readers[0].preprocessing.input_widths
-        require_widths(features, [sample.id for sample in samples], expected=widths, like="in training")
-        return [self._outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
-
-    def _outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+    def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        """For each score one value per probe; the first probe's verdicts are kept."""
         prompt = self.prompts[sample.target["prompt_id"]]
         verdicts = [self._verdicts(trained, prompt, features, sample.id) for trained in self.readers]
         scores = [values(prompt, each) for each in verdicts]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vtok_eval.benchmark import ClipSource, NoResult, Sample, Unread
-from vtok_eval.errors import MissingDependencyError, RunFolderError, one_line
+from vtok_eval.errors import one_line
+from vtok_eval.run.runners.isolation import attempt
 from vtok_eval.run.runners.loading import load_ahead
-from vtok_eval.run.runners.memory import is_out_of_memory, release_memory
+from vtok_eval.run.runners.memory import is_out_of_memory
 from vtok_eval.run.runners.unread import UnreadClips
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ Result = TypeVar("Result")
 BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
 _ASKED_AT_ONCE = 256
 """How many clips `Unread` is asked about before the first of them is loaded."""
-_ENDS_THE_RUN = (MissingDependencyError, RunFolderError)
-"""These would fail every other sample too: they are raised, not recorded as one sample's failure."""
 
 log = logging.getLogger(__name__)
 
@@ -221,17 +220,13 @@ class _Batches(Generic[Result]):
         """The function's results, or its exception without the traceback, which would keep tensors alive."""
         import torch
 
-        try:
+        def evaluated() -> Sequence[Result]:
             with torch.inference_mode():
-                results = self.function(samples, None if clips is None else clips.to(self.runner.device))
-        except _ENDS_THE_RUN:
-            raise
-        except Exception as error:
-            # Any exception of a system under test is a result about that system.
-            log.debug("a batch of %d samples failed", len(samples), exc_info=True)
-            if is_out_of_memory(error):
-                release_memory(error)
-            return error.with_traceback(None)
+                return self.function(samples, None if clips is None else clips.to(self.runner.device))
+
+        results = attempt(evaluated, what=f"a batch of {len(samples)} samples")
+        if isinstance(results, Exception):
+            return results
         if len(results) != len(samples):
             return ValueError(f"gave {len(results)} results for {len(samples)} samples")
         return results

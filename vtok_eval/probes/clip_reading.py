@@ -1,0 +1,52 @@
+"""Evaluators that read the features of one clip at a time with what was trained on a tokenizer's tokens."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vtok_eval.benchmark import Outcome, Sample, Unread
+from vtok_eval.probes.features import ClipFeatures, extract_features, require_widths
+from vtok_eval.tokenizers.stored_clips import stored_clips
+
+if TYPE_CHECKING:
+    from vtok_eval.data import Clips
+    from vtok_eval.systems import Tokenizer
+
+
+class ClipReading(ABC):
+    """Reads each clip of a batch by itself, so that the other clips do not change its outcome.
+
+    A subclass gives the tokenizer, the widths of its features in training, and `outcome`.
+    """
+
+    tokenizer: Tokenizer
+
+    @property
+    @abstractmethod
+    def input_widths(self) -> tuple[int, ...]:
+        """Channels of each group of features in training."""
+
+    @abstractmethod
+    def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        """What is read from one clip's features."""
+
+    @property
+    def unread(self) -> Unread:
+        """Of which clips the pixels are not needed: see `Runner.map`."""
+        return stored_clips(self.tokenizer)
+
+    def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
+        """One outcome per sample, in order.
+
+        Raises:
+            ValueError: no clips.
+            TokenizerError: the tokens break the protocol or are of another width than in training.
+        """
+        if clips is None:
+            raise ValueError("reading tokens needs clips")
+        features = extract_features(self.tokenizer, clips)
+        names = [sample.id for sample in samples]
+        require_widths(features, names, expected=self.input_widths, like="in training")
+        return [self.outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]

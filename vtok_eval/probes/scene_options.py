@@ -1,0 +1,65 @@
+"""The options of benchmarks whose probes learn from rendered scenes, and those scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from vtok_eval.errors import SuiteError
+from vtok_eval.probes.options import Count, Seed, TrainingOptions
+from vtok_eval.scenes.dataset import SceneSet
+
+
+class SceneProbeOptions(TrainingOptions):
+    """What a suite may set where probes learn from rendered scenes.
+
+    train_clips, validation_clips: scenes rendered to train the probe with, and to make its choices with.
+    data_seed: of the scenes, apart from the run's seed. clip_size: side in pixels; n_frames: frames per clip.
+    probe_seeds: how many probes are trained, each with its own weights and data order.
+
+    Example:
+        >>> options = SceneProbeOptions(train_clips=64, epochs=2)
+        >>> options.training_cost(n_clips=100)
+        '100 clips of 16 frames at 64 px through each system, 1 probe training(s) of 2 epochs per system'
+    """
+
+    train_clips: Count = 4000
+    validation_clips: Count = 400
+    data_seed: Seed = 0
+    clip_size: Annotated[int, Field(ge=16, strict=True)] = 64
+    n_frames: Annotated[int, Field(ge=2, strict=True)] = 16
+    probe_seeds: Count = 1
+
+    def scene_sets(self, counts: Mapping[str, int], *, benchmark: str) -> dict[str, SceneSet]:
+        """So many scenes of each split.
+
+        Raises:
+            SuiteError: they cannot be rendered at this size or length.
+        """
+        try:
+            return {
+                split: SceneSet(self.data_seed, split, n, size=self.clip_size, n_frames=self.n_frames)
+                for split, n in counts.items()
+            }
+        except ValueError as error:
+            raise SuiteError(f"{benchmark}: {error}") from error
+
+    def encoding_cost(self, n_clips: int) -> str:
+        """How many clips each system encodes, in words."""
+        return f"{n_clips:,} clips of {self.n_frames} frames at {self.clip_size} px through each system"
+
+    def training_cost(self, n_clips: int) -> str:
+        """What a system costs, in words: clips encoded and probes trained."""
+        trainings = self.probe_seeds * len(self.learning_rates)
+        return (
+            f"{self.encoding_cost(n_clips)}, {trainings} probe training(s) of {self.epochs} epochs per system"
+        )
+
+    @property
+    def seed_notes(self) -> tuple[str, ...]:
+        """The note that intervals leave training out, where one probe is trained."""
+        if self.probe_seeds > 1:
+            return ()
+        return ("one probe seed: the intervals hold no variance of training",)
