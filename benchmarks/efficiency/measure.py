@@ -83,10 +83,10 @@ def peak_memory(encode: Callable[[], Any], *, device: torch.device) -> int | Non
         return int(torch.cuda.max_memory_allocated(device) - before)
     if device.type != "cpu":
         return None
-    with PeakTensorMemory() as memory:
+    memory = PeakTensorMemory()
+    with memory:
         encode()
-    result: int | None = memory.peak
-    return result
+    return memory.peak
 
 
 class PeakTensorMemory(TorchDispatchMode):
@@ -98,7 +98,7 @@ class PeakTensorMemory(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own
         self.live = 0
         self.peak = 0
         self._storages: dict[int, weakref.ref[torch.UntypedStorage]] = {}

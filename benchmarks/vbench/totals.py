@@ -11,7 +11,10 @@ from benchmarks.vbench.dimensions import DIMENSIONS, dimension
 from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 QUALITY_WEIGHT, SEMANTIC_WEIGHT = 4.0, 1.0
 """What the Quality and the Semantic score weigh in the Total (scripts/constant.py of VBench)."""
@@ -178,7 +181,7 @@ def _group_mean(scores: Mapping[str, float], group: str) -> float | None:
 
 def _by_prompt(
     videos: Sequence[VideoScore], prompts: Sequence[str], names: Sequence[str]
-) -> tuple[NDArray, NDArray]:
+) -> tuple[Floats, Floats]:
     """Weighted sums and weights, float64 `(prompts, dimensions)` each."""
     import numpy as np
 
@@ -193,7 +196,7 @@ def _by_prompt(
     return sums, weights
 
 
-def _resampled_counts(scored: NDArray, *, resamples: int, seed: int) -> NDArray:
+def _resampled_counts(scored: NDArray[np.bool_], *, resamples: int, seed: int) -> Floats:
     """How often each prompt is drawn, `(resamples, prompts)`; `scored` is bool `(prompts, dimensions)`."""
     import numpy as np
 
@@ -208,7 +211,7 @@ def _resampled_counts(scored: NDArray, *, resamples: int, seed: int) -> NDArray:
     return counts
 
 
-def _total_draws(series: Mapping[str, NDArray]) -> dict[str, NDArray]:
+def _total_draws(series: Mapping[str, Floats]) -> dict[str, Floats]:
     import numpy as np
 
     if not series:

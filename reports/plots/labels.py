@@ -13,6 +13,7 @@ from reports.plots.style import SMALL, literal
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 Line = list[tuple[float, float]]
 """Corners of a line, in data coordinates."""
@@ -115,13 +116,13 @@ def _corners(box: Box) -> tuple[float, float, float, float]:
     return box.left, box.bottom, box.right, box.top
 
 
-def _overlaps(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _overlaps(own: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """`(A,)`: the area that each of `(A, 4)` boxes shares with `(B, 4)` others, in all."""
     import numpy as np
 
     width = np.minimum(own[:, None, 2], others[None, :, 2]) - np.maximum(own[:, None, 0], others[None, :, 0])
     height = np.minimum(own[:, None, 3], others[None, :, 3]) - np.maximum(own[:, None, 1], others[None, :, 1])
-    areas: np.ndarray = (np.clip(width, 0, None) * np.clip(height, 0, None)).sum(axis=1)
+    areas: NDArray[np.float64] = (np.clip(width, 0, None) * np.clip(height, 0, None)).sum(axis=1)
     return areas
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.vbench.frames.decoders import DecodingTask, VideoHeader, open_video
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Piece:
     """Some frames of a video: `array` uint8 `(n, H, W, 3)` in RGB, and their numbers in the video."""
 
-    array: NDArray
+    array: NDArray[np.uint8]
     numbers: tuple[int, ...]
     device: torch.device
 
@@ -38,7 +39,8 @@ class Piece:
         """What CLIP's image towers read, float32 `(n, 3, 224, 224)`, by the reference's own transform."""
         from benchmarks.vbench.package import vbench_module
 
-        return vbench_module("utils").clip_transform(224)(self.frames.float())
+        pixels: Tensor = vbench_module("utils").clip_transform(224)(self.frames.float())
+        return pixels
 
 
 @dataclass(frozen=True)

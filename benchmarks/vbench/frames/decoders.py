@@ -14,6 +14,7 @@ from vtok_eval.video.decoding.containers import check_complete, check_file
 from vtok_eval.video.decoding.decode import check_whole, probe
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Decoder = Literal["decord", "cv2", "decord384"]
@@ -115,7 +116,7 @@ def _unsupported(task: DecodingTask) -> UnsupportedVideoError:
     )
 
 
-Batches = Callable[[int], Iterator[tuple["NDArray", tuple[int, ...]]]]
+Batches = Callable[[int], Iterator[tuple["NDArray[np.uint8]", tuple[int, ...]]]]
 
 
 def _piece_length(wanted: int, height: int, width: int) -> int:
@@ -135,10 +136,10 @@ def _open_cv2(task: DecodingTask) -> tuple[VideoHeader, Batches]:
         raise _unsupported(task)
     fps = float(video.get(cv2.CAP_PROP_FPS))
 
-    def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
+    def batches(wanted: int) -> Iterator[tuple[NDArray[np.uint8], tuple[int, ...]]]:
         import numpy as np
 
-        piece: NDArray | None = None
+        piece: NDArray[np.uint8] | None = None
         start = held = 0
         try:
             success, frame = video.read()
@@ -176,7 +177,7 @@ def _open_decord(task: DecodingTask) -> tuple[VideoHeader, Batches]:
         raise VideoError(f"{task.path}: no frame can be decoded")
     chosen = tuple(range(n_frames)) if task.pick is None else tuple(task.pick(n_frames))
 
-    def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
+    def batches(wanted: int) -> Iterator[tuple[NDArray[np.uint8], tuple[int, ...]]]:
         height, width = reader[0].shape[:2]
         length = _piece_length(wanted, height, width)
         for start in range(0, len(chosen), length):
@@ -199,10 +200,10 @@ def _open_pictures(task: DecodingTask) -> tuple[VideoHeader, Batches]:
     n_frames, fps = (len(files), task.fps) if files else gif_length(task.path)
     chosen = list(range(n_frames) if task.pick is None else task.pick(n_frames))
 
-    def batches(wanted: int) -> Iterator[tuple[NDArray, tuple[int, ...]]]:
+    def batches(wanted: int) -> Iterator[tuple[NDArray[np.uint8], tuple[int, ...]]]:
         import numpy as np
 
-        held: list[NDArray] = []
+        held: list[NDArray[np.uint8]] = []
         start = 0
         for pixels in read_folder(files, chosen) if files else read_gif(task.path, chosen):
             held.append(pixels)

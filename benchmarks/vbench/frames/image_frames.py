@@ -11,6 +11,7 @@ from vtok_eval.errors import VideoError
 from vtok_eval.video.folder import FRAME_SUFFIXES, is_frame
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -26,7 +27,7 @@ def frame_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_folder(files: Sequence[Path], numbers: Sequence[int]) -> Iterator[NDArray]:
+def read_folder(files: Sequence[Path], numbers: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     """The frames of these numbers (sorted, perhaps repeated), uint8 `(H, W, 3)` in RGB.
 
     Raises:
@@ -35,7 +36,7 @@ def read_folder(files: Sequence[Path], numbers: Sequence[int]) -> Iterator[NDArr
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
-    first: NDArray | None = None
+    first: NDArray[np.uint8] | None = None
     for number in numbers:
         try:
             with Image.open(files[number]) as picture:
@@ -64,7 +65,7 @@ def gif_length(path: Path) -> tuple[int, float]:
         raise VideoError(f"{path}: cannot be opened as a GIF") from error
 
 
-def read_gif(path: Path, numbers: Sequence[int]) -> Iterator[NDArray]:
+def read_gif(path: Path, numbers: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     """The frames of these numbers (sorted, perhaps repeated), uint8 `(H, W, 3)` in RGB.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
@@ -26,8 +27,8 @@ class KeptFrames:
     def __init__(self, device: torch.device, *, room: int = KEPT_BYTES) -> None:
         self._device = device
         self._room = room
-        self._held: list[NDArray] = []
-        self._small: list[NDArray] = []
+        self._held: list[NDArray[np.uint8]] = []
+        self._small: list[NDArray[np.uint8]] = []
         self._file: IO[bytes] | None = None
         self._size: tuple[int, ...] = (0, 0, 3)
 
@@ -40,7 +41,7 @@ class KeptFrames:
         height, width, channels = self._size
         return len(self), channels, height, width
 
-    def add(self, frames: NDArray) -> None:
+    def add(self, frames: NDArray[np.uint8]) -> None:
         """Keep copies of frames `(n, H, W, 3)`.
 
         Raises:
@@ -65,12 +66,12 @@ class KeptFrames:
 
         return self._tensor(np.stack(self._small))
 
-    def _tensor(self, frames: NDArray) -> Tensor:
+    def _tensor(self, frames: NDArray[np.uint8]) -> Tensor:
         import torch
 
         return torch.from_numpy(frames).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
 
-    def _frame(self, number: int) -> NDArray:
+    def _frame(self, number: int) -> NDArray[np.uint8]:
         import numpy as np
 
         if number < len(self._held):
@@ -81,7 +82,7 @@ class KeptFrames:
         self._file.seek((number - len(self._held)) * size)
         return np.frombuffer(self._file.read(size), dtype=np.uint8).reshape(self._size)
 
-    def _write(self, frame: NDArray) -> None:
+    def _write(self, frame: NDArray[np.uint8]) -> None:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="vtok-eval-frames-")  # noqa: SIM115 - until it is closed

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from benchmarks.vbench.frames.decoded_frames import Piece
@@ -17,7 +18,7 @@ class PickedFrames:
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = numbers
-        self._held: dict[int, NDArray] = {}
+        self._held: dict[int, NDArray[np.uint8]] = {}
 
     def add(self, piece: Piece) -> None:
         """Keep those of the piece's frames that are wanted."""
@@ -26,7 +27,7 @@ class PickedFrames:
             if number in wanted and number not in self._held:
                 self._held[number] = piece.array[place].copy()
 
-    def array(self) -> NDArray:
+    def array(self) -> NDArray[np.uint8]:
         """Uint8 `(n, H, W, 3)`, in order, repeated where they are wanted repeatedly."""
         import numpy as np
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.vbench import dimensions as table
 from benchmarks.vbench.dimensions import WeightFile
@@ -21,6 +21,8 @@ from vtok_eval.errors import MissingDependencyError
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+Model = TypeVar("Model")
 
 _log = logging.getLogger(__name__)
 
@@ -230,12 +232,13 @@ class Networks:
                 _log.warning("VBench: %s; it runs as it is", error)
         return model
 
-    def _once(self, name: str, build: Callable[[], Any]) -> Any:
+    def _once(self, name: str, build: Callable[[], Model]) -> Model:
         if name not in self._built:
             # Some of the packages' constructors talk to the terminal.
             with redirect_stdout(io.StringIO()):
                 self._built[name] = build()
-        return self._built[name]
+        model: Model = self._built[name]
+        return model
 
 
 _COMPUTED = ("relative_position_index", "attn_mask", "position_ids")
@@ -246,7 +249,7 @@ def bert_words(words: Path) -> Iterator[None]:
     """Where a model's code asks the hub for BERT's tokenizer, it gets one of the words in this file."""
     from transformers import BertTokenizer
 
-    def local(cls: Any, name: str, **options: Any) -> Any:
+    def local(cls: Any, /, name: str, **options: Any) -> Any:
         return cls(vocab_file=str(words), **options)
 
     fetching = BertTokenizer.__dict__.get("from_pretrained")
@@ -264,7 +267,7 @@ def bert_words(words: Path) -> Iterator[None]:
 def bert_without_hub(module: Any, words: Path) -> Iterator[None]:
     """The same for Tag2Text, whose code also begins with BERT's weights; its checkpoint has its own."""
 
-    class Untrained(module.BertModel):
+    class Untrained(module.BertModel):  # type: ignore[misc]  # a class of the package, which has no types
         @classmethod
         def from_pretrained(cls, name: str, *, config: Any, **options: Any) -> Any:
             return cls(config=config, **options)

@@ -75,7 +75,8 @@ class PackedBlock(nn.Module):
         """The block's output. MUSIQ's blocks are given a mask too, which must hide nothing."""
         attended = self._attention(self.norm1(x))
         x = (x[:, :1] if self._first_only else x) + self._proj(attended)
-        return x + self._fc2(self._fc1(self.norm2(x)))
+        result: Tensor = x + self._fc2(self._fc1(self.norm2(x)))
+        return result
 
     def _attention(self, x: Tensor) -> Tensor:
         count, length, width = x.shape

@@ -11,6 +11,7 @@ from benchmarks.vbench.prompts import asked_for
 from benchmarks.vbench.scorers.scorer import Request, VideoResult, middle_frames
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from benchmarks.vbench.frames.decoded_frames import Piece
@@ -43,11 +44,11 @@ class SceneCaptions:
         words = str(asked_for(request.information, "scene", "scene", prompt=request.prompt))
         return ScenePass(self, PickedFrames(middle_frames(length_of(video), N_FRAMES)), words)
 
-    def share(self, frames: NDArray, words: str) -> float:
+    def share(self, frames: NDArray[np.uint8], words: str) -> float:
         """Of uint8 frames `(16, H, W, 3)`, how many show the scene."""
         return float(self._count({"scene": words}, self.captions(frames)) / len(frames))
 
-    def captions(self, frames: NDArray) -> list[str]:
+    def captions(self, frames: NDArray[np.uint8]) -> list[str]:
         """Tag2Text's caption of each frame, by beam search.
 
         A video's frames always go through it together: where two words are about as likely, a batch of

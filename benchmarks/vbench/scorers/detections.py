@@ -17,6 +17,7 @@ from benchmarks.vbench.scorers.scorer import Request, VideoResult, middle_frames
 from vtok_eval.errors import SpecError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from benchmarks.vbench.frames.decoded_frames import Piece
@@ -27,7 +28,7 @@ N_FRAMES = 16
 LARGE, REDUCED_TO = 768, 720
 """A shorter side above the one is brought to the other."""
 
-Score = Callable[["NDArray"], "VideoResult | None"]
+Score = Callable[["NDArray[np.uint8]"], "VideoResult | None"]
 
 
 class _Detections:
@@ -83,7 +84,7 @@ class MultipleObjects(_Detections):
         if wanted.count(" and ") != 1:
             raise SpecError(f"multiple_objects needs 'A and B' for {request.prompt!r}, not {wanted!r}")
 
-        def score(frames: NDArray) -> VideoResult:
+        def score(frames: NDArray[np.uint8]) -> VideoResult:
             seen = self._package.get_dect_from_grit(self._grit, _floats(frames))
             return _share(self._package.check_generate(wanted, seen), frames)
 
@@ -102,7 +103,7 @@ class Color(_Detections):
         color = str(asked_for(request.information, "color", "color", prompt=request.prompt))
         wanted = request.prompt.replace("a ", "").replace("an ", "").replace(color, "").strip()
 
-        def score(frames: NDArray) -> VideoResult | None:
+        def score(frames: NDArray[np.uint8]) -> VideoResult | None:
             seen = self._package.get_dect_from_grit(self._grit, _bytes(frames))
             shown, coloured = self._package.check_generate(color, wanted, seen)
             return VideoResult(coloured / shown) if shown else None
@@ -121,7 +122,7 @@ class SpatialRelationship(_Detections):
         """See `_Detections`."""
         wanted = asked_for(request.information, "spatial_relationship", prompt=request.prompt)
 
-        def score(frames: NDArray) -> VideoResult:
+        def score(frames: NDArray[np.uint8]) -> VideoResult:
             import numpy as np
 
             seen = self._package.get_dect_from_grit(self._grit, _floats(frames))
@@ -146,11 +147,11 @@ class DetectionPass:
         return self._score(self._picked.array())
 
 
-def _share(count: int, frames: NDArray) -> VideoResult:
+def _share(count: int, frames: NDArray[np.uint8]) -> VideoResult:
     return VideoResult(count / len(frames))
 
 
-def _reduced(frames: NDArray) -> tuple[int, int] | None:
+def _reduced(frames: NDArray[np.uint8]) -> tuple[int, int] | None:
     """The size to which large frames are brought."""
     height, width = frames.shape[1:3]
     if min(height, width) <= LARGE:
@@ -159,7 +160,7 @@ def _reduced(frames: NDArray) -> tuple[int, int] | None:
     return int(scale * height), int(scale * width)
 
 
-def _floats(frames: NDArray) -> Any:
+def _floats(frames: NDArray[np.uint8]) -> Any:
     """Float32 `(16, H, W, 3)` on the CPU, large ones reduced by torchvision with its own defaults."""
     import torch
     from torchvision.transforms import Resize
@@ -169,7 +170,7 @@ def _floats(frames: NDArray) -> Any:
     return (pixels if size is None else Resize(size=size)(pixels)).permute(0, 2, 3, 1)
 
 
-def _bytes(frames: NDArray) -> NDArray:
+def _bytes(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Uint8 `(16, H, W, 3)`, large ones reduced bilinearly by OpenCV."""
     import cv2
     import numpy as np

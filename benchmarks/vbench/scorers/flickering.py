@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_frames
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from benchmarks.vbench.frames.decoded_frames import Piece
@@ -35,7 +36,7 @@ class FlickeringPass:
 
     def __init__(self, video: VideoHeader) -> None:
         self._video = video
-        self._before: NDArray | None = None
+        self._before: NDArray[np.uint8] | None = None
         self._sum = 0.0
         self._n_frames = 0
 

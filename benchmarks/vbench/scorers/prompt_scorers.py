@@ -13,6 +13,7 @@ from benchmarks.vbench.prompts import asked_for
 from benchmarks.vbench.scorers.scorer import Request, VideoResult, middle_frames
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -43,7 +44,7 @@ class TextVideoConsistency:
         """Start a video."""
         return TextVideoPass(self, middle_frames(length_of(video), self.N_FRAMES), request.prompt)
 
-    def cosine(self, frames: NDArray, prompt: str) -> float:
+    def cosine(self, frames: NDArray[np.uint8], prompt: str) -> float:
         """Of uint8 frames `(8, H, W, 3)` and a text; frames are resized as bytes, as the reference does."""
         import torch
 
@@ -154,7 +155,7 @@ class HumanAction:
         """Start a video."""
         return ActionPass(self, middle_frames(length_of(video), self.N_FRAMES), asked_action(request.prompt))
 
-    def seen(self, frames: NDArray) -> list[str]:
+    def seen(self, frames: NDArray[np.uint8]) -> list[str]:
         """The actions seen in uint8 frames `(16, H, W, 3)`."""
         import torch
 

@@ -55,7 +55,7 @@ class MotionSmoothness:
         first, last = padder.pad(before / 255.0, after / 255.0)
         middle = torch.full((len(triples), 1, 1, 1), 0.5, device=first.device)
         predicted = self._predict(first, last, middle, scale_factor=1.0, eval=True)["imgt_pred"]
-        levels = (padder.unpad(predicted) * 255.0).clamp(0, 255).to(torch.uint8)
+        levels: Tensor = (padder.unpad(predicted) * 255.0).clamp(0, 255).to(torch.uint8)
         return (levels.to(torch.int16) - between).abs().double().mean(dim=(1, 2, 3))
 
 

@@ -99,12 +99,12 @@ def _mover(tracks: list[Track]) -> int | None:
     return widest if spreads[widest] >= _MOVES_FROM else None
 
 
-def _settled(places: np.ndarray) -> np.ndarray:
+def _settled(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Places with each replaced by the median of itself and its neighbours in time."""
     if len(places) < 3:
         return places
     padded = np.concatenate([places[:1], places, places[-1:]])
-    result: np.ndarray = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    result: NDArray[np.float64] = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
     return result
 
 

@@ -101,24 +101,30 @@ def _moved(whole: Floats, dx: int, dy: int) -> Floats:
 
 def _share(inside: NDArray[np.bool_]) -> Floats:
     side = 2 * REACH + 1
-    return inside.reshape(side, _FINE, side, _FINE).mean(axis=(1, 3), dtype=np.float32).ravel()
+    share: Floats = inside.reshape(side, _FINE, side, _FINE).mean(axis=(1, 3), dtype=np.float32).ravel()
+    return share
 
 
 def _edge_distance(shape: str, x: Floats, y: Floats, r: float) -> Floats:
     """Signed distance to the edge in pixels, negative inside, of a shape of nominal radius `r`."""
-    away = np.hypot(x, y)
+    away: Floats = np.hypot(x, y)
     if shape == "circle":
-        return away - np.float32(r)
+        circle: Floats = away - np.float32(r)
+        return circle
     if shape == "ring":
-        return np.abs(away - np.float32(0.7 * r)) - np.float32(0.37 * r)
-    long, short = np.maximum(np.abs(x), np.abs(y)), np.minimum(np.abs(x), np.abs(y))
+        ring: Floats = np.abs(away - np.float32(0.7 * r)) - np.float32(0.37 * r)
+        return ring
+    long: Floats = np.maximum(np.abs(x), np.abs(y))
+    short: Floats = np.minimum(np.abs(x), np.abs(y))
     if shape == "square":
         return long - np.float32(0.86 * r)
     if shape == "cross":
-        return np.maximum(short - np.float32(0.4 * r), long - np.float32(1.05 * r))
+        cross: Floats = np.maximum(short - np.float32(0.4 * r), long - np.float32(1.05 * r))
+        return cross
     if shape == "triangle":
         sides = [_half_plane(x, y, turn) for turn in (90, 210, 330)]
-        return np.maximum.reduce(sides) - np.float32(0.62 * r)
+        triangle: Floats = np.maximum.reduce(sides) - np.float32(0.62 * r)
+        return triangle
     # A five-pointed star is where at least four of its five lines have the point on their inner side.
     lines = np.sort([_half_plane(x, y, 72 * line - 90) for line in range(5)], axis=0)
     return np.asarray(lines[-2] - np.float32(1.38 * r * math.cos(math.radians(72))))

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vtok_eval.benchmark import Sample
@@ -104,10 +105,11 @@ class DecoderSplit:
         return torch.from_numpy(np.stack(coarse))
 
 
-def _coarse(frames: np.ndarray) -> np.ndarray:
+def _coarse(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     n_frames, channels, side, _ = frames.shape
     each = side // PLACES
-    squares = frames[..., : each * PLACES, : each * PLACES].reshape(
+    squares: NDArray[np.uint8] = frames[..., : each * PLACES, : each * PLACES].reshape(
         n_frames, channels, PLACES, each, PLACES, each
     )
-    return (squares.mean(axis=(3, 5)) + 0.5).astype(np.uint8)
+    rounded: NDArray[np.uint8] = (squares.mean(axis=(3, 5)) + 0.5).astype(np.uint8)
+    return rounded

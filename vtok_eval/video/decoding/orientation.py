@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
+
+    Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Orientation:
             return 90 if self.columns_reversed else 270
         return 180 if self.rows_reversed else 0
 
-    def apply(self, picture: np.ndarray) -> np.ndarray:
+    def apply(self, picture: NDArray[Value]) -> NDArray[Value]:
         """The upright view, without a copy, of a stored `picture` `(H, W, ...)`."""
         if self.transposed:
             picture = picture.swapaxes(0, 1)

@@ -26,6 +26,7 @@ from vtok_eval.video.decoding.opening import (
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 _KEY, _DISCARD = 1, 2
 """FFmpeg's `AVINDEX_KEYFRAME` and `AVINDEX_DISCARD_FRAME`, flags of an entry in a container's table."""
@@ -52,9 +53,9 @@ class PacketIndex:
 
     n_frames: int
     n_lost: int
-    positions: np.ndarray
-    shown: np.ndarray
-    stamps: np.ndarray
+    positions: NDArray[np.int64]
+    shown: NDArray[np.int64]
+    stamps: NDArray[np.int64]
     stamped_by: str
     damaged: tuple[int, ...] = ()
     truncated: str | None = None
