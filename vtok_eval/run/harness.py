@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.run.suite import Suite
+    from vtok_eval.specs.live_objects import LiveObject
 
 __all__ = ["Harness", "RunSettings", "RunSummary"]
 
@@ -62,11 +63,15 @@ class RunSummary:
 
 @dataclass
 class Harness:
-    """Runs one suite into one folder; `run` may be called again after any end of the process."""
+    """Runs one suite into one folder; `run` may be called again after any end of the process.
+
+    cache: the user's cache folder. objects: systems of the suite that were passed in Python, not as specs.
+    """
 
     suite: Suite
     settings: RunSettings
     cache: Path
+    objects: Sequence[LiveObject] = ()
     device: torch.device = field(init=False)
     runner: Runner = field(init=False)
 
@@ -95,7 +100,13 @@ class Harness:
         Raises:
             VtokEvalError: an entry of the suite is wrong; see `make_plan`.
         """
-        context = build_context(self.suite, self.settings, device=self.device, cache=self.cache)
+        context = build_context(
+            self.suite,
+            self.settings,
+            device=self.device,
+            cache=self.cache,
+            objects={live.reference: live for live in self.objects},
+        )
         making = VideoMaking((out or Path("runs") / self.suite.name) / "videos", self.seed)
         return make_plan(self.suite, context, making, limit=self.settings.limit)
 

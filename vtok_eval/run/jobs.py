@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Context, Outcome
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.run.settings import RunSettings
     from vtok_eval.run.suite import Suite
+    from vtok_eval.specs.live_objects import LiveObject
     from vtok_eval.tokenizers.build import BuildContext
 
 log = logging.getLogger(__name__)
@@ -48,13 +50,23 @@ def make_runner(settings: RunSettings, device: torch.device, *, begin_at: float 
     )
 
 
-def build_context(suite: Suite, settings: RunSettings, *, device: torch.device, cache: Path) -> BuildContext:
-    """What the suite's systems are built with; cache: the user's cache folder."""
+def build_context(
+    suite: Suite,
+    settings: RunSettings,
+    *,
+    device: torch.device,
+    cache: Path,
+    objects: Mapping[str, LiveObject] = MappingProxyType({}),
+) -> BuildContext:
+    """What the suite's systems are built with.
+
+    cache: the user's cache folder. objects: what was passed in Python in place of specs, by reference.
+    """
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
     features = FeatureCache(cache / "features", max_bytes=settings.feature_cache_bytes)
-    return BuildContext(device=device, cache=features, names=suite.specs_by_name())
+    return BuildContext(device=device, cache=features, names=suite.specs_by_name(), objects=objects)
 
 
 def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Path) -> ReadyJob:

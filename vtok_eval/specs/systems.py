@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from vtok_eval.registry import ANSWERERS
 from vtok_eval.results.description import Describes, Description
 from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.grammar import parse_spec
+from vtok_eval.specs.live_objects import live_reference
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import Answerer, DecodingTokenizer, System, SystemKind
 
@@ -81,6 +82,14 @@ def build_system(entry: NamedSpec, context: BuildContext, making: VideoMaking) -
         MissingDependencyError: it needs a package or weights that are not there.
         VideoError: the folder of videos is missing or empty.
     """
+    system = _build(entry, context, making)
+    objects = {ref: live.identity for ref, live in context.objects.items() if ref in entry.spec}
+    if not objects:
+        return system
+    return replace(system, description=system.description.with_facts({"objects": objects}))
+
+
+def _build(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> System:
     if entry.spec.startswith(_VIDEOS):
         return _build_videos(entry)
     if entry.spec.startswith(_RECONSTRUCTED):
@@ -127,6 +136,10 @@ def _build_own_answerer(entry: NamedSpec, context: BuildContext) -> System:
     text = entry.spec.removeprefix(_ANSWERER)
     if text.partition(":")[0] in ANSWERERS:
         raise SpecError(f"{entry.spec!r}: write {text!r}, or answerer:FILE.py:Class for a class of your own")
+    live = live_reference(text, context.objects)
+    if live is not None and isinstance(live.subject, Answerer):
+        description = describe_tokenizer(live.subject)
+        return System(entry.name, entry.spec, SystemKind.ANSWERER, live.subject, description)
     spec = parse_spec(text, known=ANSWERERS, what="answerer")
     cls = load_user_class(spec.name, method="answer", what="answerer", known=ANSWERERS)
     arguments = bind(cls, spec.options, what=spec.name, given={"device": context.device})

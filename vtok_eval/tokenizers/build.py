@@ -16,12 +16,14 @@ from vtok_eval.registry import BACKBONES, GENERATORS, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.grammar import MATCH, Spec, parse_spec, without_parentheses
+from vtok_eval.specs.live_objects import live_reference
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import Answerer, CountingTokenizer, Generator, Tokenizer
 
 if TYPE_CHECKING:
     import torch
 
+    from vtok_eval.specs.live_objects import LiveObject
     from vtok_eval.tokenizers.backbones.base import Backbone
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
@@ -34,12 +36,14 @@ class BuildContext:
 
     device: where backbones and projections live. cache: where maps are kept; None computes every one.
     names: the suite's system names -> specs, so that `match:NAME` may name a system of the suite.
+    objects: what `vtok_eval.evaluate` was given in place of specs, by reference.
     Tokenizers built with one context share its backbones.
     """
 
     device: torch.device
     cache: FeatureCache | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, LiveObject] = field(default_factory=dict)
     _backbones: dict[str, Backbone] = field(default_factory=dict, repr=False, compare=False)
 
     def backbone(self, spec: str) -> Backbone:
@@ -92,6 +96,9 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
     """
+    live = live_reference(spec, context.objects)
+    if live is not None and isinstance(live.subject, Generator):
+        return live.subject
     if ":" not in spec and spec not in GENERATORS:
         raise SpecError(f"{spec!r} is no generator; write generator:FILE.py:Class or generator:module:Class")
     parsed = parse_spec(spec, known=GENERATORS, what="generator")
@@ -158,12 +165,19 @@ def _own_description(subject: object) -> Description:
 def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tokenizer:
     if text in pending:
         raise SpecError(f"tokenizers match each other in a circle: {' -> '.join((*pending, text))}")
+    live = live_reference(text, context.objects)
+    if live is not None:
+        return fitted(_checked(live.subject, text, text))
     spec = parse_spec(text)
     cls = load_user_class(spec.name) if spec.is_user_class else TOKENIZERS.resolve(spec.name)
     tokenizer = construct(cls, _arguments(cls, spec, context, (*pending, text)), what=text)
+    return fitted(_checked(tokenizer, text, spec.name))
+
+
+def _checked(tokenizer: object, text: str, name: str) -> Tokenizer:
     if not isinstance(tokenizer, Tokenizer):
-        raise SpecError(f"{text}: {spec.name} is no tokenizer; it needs a method encode(clips) -> Tokens")
-    return fitted(tokenizer)
+        raise SpecError(f"{text}: {name} is not a tokenizer; it needs a method encode(clips) -> Tokens")
+    return tokenizer
 
 
 def _arguments(
@@ -194,4 +208,6 @@ def _as_json(value: Any) -> Any:
         return value
     if isinstance(value, Tokenizer):
         return describe_tokenizer(value).identity()
-    return str(value)
+    text = str(value)
+    # An address says nothing; of an object passed in Python, its identity tells the content.
+    return f"{type(value).__module__}.{type(value).__qualname__}" if " at 0x" in text else text

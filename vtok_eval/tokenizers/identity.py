@@ -10,7 +10,7 @@ from typing import Protocol, cast, runtime_checkable
 from vtok_eval.systems import System
 from vtok_eval.tokenizers.reading import TokenFacts
 
-_DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256")
+_DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256", "objects")
 _OWN_CODE = "vtok_eval.tokenizers."
 
 
