@@ -1,22 +1,27 @@
-"""Writes a run's report: tables in three forms, pictures with their data, and one page."""
+"""Writes a run's report: tables in three forms, pictures with their data, one page; or draws one picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reports.merged_runs import gather_runs
 from reports.page.html import page
-from reports.plots.gallery import write_pictures
+from reports.plots.gallery import pictures_of, write_pictures
+from reports.plots.style import LIGHT
 from reports.tables.budget import budget_tables, needed_table
 from reports.tables.csv_text import csv_text
 from reports.tables.latex import latex
 from reports.tables.markdown import markdown
 from reports.tables.score_table import tidy
 from reports.tables.terminal import terminal
-from vtok_eval.errors import RunFolderError
+from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.store import RunFolder, write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,29 @@ def terminal_table(run_folder: Path | Sequence[Path], *, baseline: str | None = 
         RunFolderError, UnknownNameError: as `write_report`.
     """
     return terminal(gather_runs(_folders(run_folder), baseline=baseline))
+
+
+def figure(
+    run_folder: Path | Sequence[Path], title: str | None = None, *, benchmark: str | None = None
+) -> Figure:
+    """A picture of the report on white, as a figure of matplotlib.
+
+    title: the picture's title, or part of it; None for the first picture.
+    benchmark: only of this one, by its id.
+
+    Raises:
+        RunFolderError: as `write_report`; or the run has no numbers for a picture.
+        UnknownNameError: no picture has such a title.
+    """
+    report = gather_runs(_folders(run_folder))
+    chosen = [entry for entry in report.benchmarks if benchmark in (None, entry.info.id)]
+    pictures = {picture.title: picture for entry in chosen for picture in pictures_of(report, entry)}
+    if not pictures:
+        raise RunFolderError(f"{_folders(run_folder)[0]} has no numbers for a picture yet")
+    found = [name for name in pictures if title is None or title.lower() in name.lower()]
+    if not found:
+        raise UnknownNameError(what="picture", name=title or "", known=pictures)
+    return pictures[found[0]].draw(LIGHT)
 
 
 def _folders(run_folder: Path | Sequence[Path]) -> list[Path]:

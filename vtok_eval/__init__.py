@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vtok_eval.results.description import Caveat, Description
     from vtok_eval.results.records import Metric, Record, Score
     from vtok_eval.results.run_view import RunView, open_run
+    from vtok_eval.run.evaluation import evaluate
     from vtok_eval.systems import (
         Answerer,
         CountingTokenizer,
@@ -57,6 +58,7 @@ __all__ = [
     "TrainableTokenizer",
     "VtokEvalError",
     "__version__",
+    "evaluate",
     "open_run",
 ]
 
@@ -87,6 +89,7 @@ _MODULES = {
     "Tokens": "vtok_eval.data",
     "TrainableTokenizer": "vtok_eval.systems",
     "VtokEvalError": "vtok_eval.errors",
+    "evaluate": "vtok_eval.run.evaluation",
     "open_run": "vtok_eval.results.run_view",
 }
 

@@ -215,6 +215,7 @@ REPORTS = Registry(
     {
         "folder": "reports.write:write_report",
         "terminal": "reports.write:terminal_table",
+        "figure": "reports.write:figure",
     },
 )
 

@@ -1,20 +1,27 @@
-"""Reads a run folder for notebooks and scripts: its systems, benchmarks, scores and records."""
+"""Reads a run folder for notebooks and scripts: its scores, tests, samples, pictures and report."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtok_eval.errors import UnknownNameError
+from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.columns.job_columns import SampleSets
+from vtok_eval.results.columns.run_columns import RunRecords, read_records
 from vtok_eval.results.records import SCORE_NUMBERS
+from vtok_eval.results.statistics.checking import unsound_groups
+from vtok_eval.results.statistics.scores import compare_all
 from vtok_eval.results.store import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
-    from vtok_eval.results.records import Record, Score
+    from vtok_eval.results.records import Comparison, Record, Score
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,12 @@ class RecordedBenchmark:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run folder, read again at each call; nothing is written.
+    """A run folder to read; made by `open_run` and `evaluate`. Only `report` writes.
 
-    Made by `open_run`.
+    Example:
+        >>> run = open_run("runs/mini")  # doctest: +SKIP
+        >>> run.compare("vtok-mean", "frames-2")  # doctest: +SKIP
+        >>> run.plot("scores against tokens")  # doctest: +SKIP
     """
 
     folder: RunFolder
@@ -93,17 +103,106 @@ class RunView:
         """One row a system, benchmark and metric.
 
         Columns: system, benchmark, metric, unit, value, low, high, confidence, n, n_failed, n_clusters,
-        seeds, seed_deviation, headline, higher_is_better, label. value, low and high are in the metric's
-        unit; missing ones are NaN.
+        seeds, seed_deviation, tokens, headline, higher_is_better, label. value, low and high are in the
+        metric's unit; tokens is the mean number per clip. Missing ones are NaN.
 
         Raises:
             RunFolderError: the run has no scores yet.
         """
         import pandas as pd
 
-        return pd.DataFrame(
-            [_score_row(score) for score in self.folder.scores()], columns=list(_SCORE_COLUMNS)
-        )
+        tokens = self._records.tokens
+        rows = [
+            {**_score_row(score), "tokens": tokens.get((score.benchmark, score.system), math.nan)}
+            for score in self.folder.scores()
+        ]
+        return pd.DataFrame(rows, columns=list(_SCORE_COLUMNS))
+
+    def compare(self, a: str, b: str, *, benchmark: str | None = None) -> pd.DataFrame:
+        """The paired test of one system against another on every metric they share: a minus b.
+
+        p-values are corrected over the metrics of this pair, headline metrics by themselves. Where a
+        self-check found that the reader misses what the tokens hold, there is no p-value.
+
+        Args:
+            a: a system's name. b: the other's; the difference is a's value minus b's.
+            benchmark: only of this benchmark, by its id.
+
+        Returns:
+            One row a benchmark and metric: the fields of `Comparison`.
+
+        Raises:
+            UnknownNameError: the run has no such system or benchmark.
+            RunFolderError: no benchmark has finished results of both.
+        """
+        import pandas as pd
+
+        self._check_names(benchmark=benchmark, systems=(a, b))
+        found = [
+            comparison
+            for entry in self.benchmarks
+            if benchmark in (None, entry.id)
+            for comparison in self._compared(entry.id, a, b)
+        ]
+        if not found:
+            where = f"in {benchmark}" if benchmark else "in any benchmark"
+            raise RunFolderError(f"{self.path} has no finished results of both {a} and {b} {where}")
+        return pd.DataFrame([asdict(comparison) for comparison in found])
+
+    def _compared(self, benchmark: str, a: str, b: str) -> list[Comparison]:
+        jobs = self._records.jobs
+        both = {name: jobs[benchmark, name] for name in (a, b) if (benchmark, name) in jobs}
+        scores = [score for score in self.folder.scores() if score.benchmark == benchmark]
+        metrics = list({score.metric.name: score.metric for score in scores}.values())
+        if len(both) < 2 or a == b or not metrics:
+            return []
+        own = [check for check in self.folder.self_checks() if check.benchmark == benchmark]
+        return compare_all(both, b, metrics, unsound=unsound_groups(own))
+
+    @cached_property
+    def _records(self) -> RunRecords:
+        return read_records(self.folder, SampleSets())
+
+    def samples(self, benchmark: str, system: str | None = None) -> pd.DataFrame:
+        """One row a sample and system of a benchmark, failed ones included.
+
+        Columns: system, sample_id, cluster, status, reason, a column for each value (`value.correct`, with
+        `#N` for the Nth training seed from the second on), each output (`output.answer`), each cost
+        (`cost.tokens`) and each fact about the sample (`meta.question`).
+
+        Raises:
+            UnknownNameError: the run has no such benchmark or system.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_sample_row(record) for record in self.records(benchmark, system)])
+
+    def plot(self, title: str | None = None, *, benchmark: str | None = None) -> Figure:
+        """A picture of the report, as a figure of matplotlib: `run.plot("scores against tokens")`.
+
+        Args:
+            title: the picture's title, or part of it; None for the first one of the report.
+            benchmark: only of this benchmark, by its id.
+
+        Raises:
+            UnknownNameError: no picture has such a title; names those that the run has.
+        """
+        from vtok_eval.registry import REPORTS
+
+        self._check_names(benchmark=benchmark)
+        figure: Figure = REPORTS.resolve("figure")(self.path, title, benchmark=benchmark)
+        return figure
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the report (tables, pictures, page); returns the page's path.
+
+        Args:
+            out: the folder to write to; None for the folder `report` of the run.
+        """
+        from vtok_eval.registry import REPORTS
+
+        html: Path = REPORTS.resolve("folder")(self.path, None if out is None else Path(out)).html
+        return html
 
     def comparisons(self) -> pd.DataFrame:
         """One row a system compared with the baseline, by benchmark and metric: the fields of `Comparison`.
@@ -125,17 +224,21 @@ class RunView:
         Raises:
             UnknownNameError: the run has no such benchmark or system.
         """
-        for what, name, known in (
-            ("benchmark of this run", benchmark, [entry.id for entry in self.benchmarks]),
-            ("system of this run", system, [entry.name for entry in self.systems]),
-        ):
-            if name is not None and name not in known:
-                raise UnknownNameError(what=what, name=name, known=known)
+        self._check_names(benchmark=benchmark, systems=() if system is None else (system,))
         return [
             record
             for record in self.folder.raw_records()
             if benchmark in (None, record.benchmark) and system in (None, record.system)
         ]
+
+    def _check_names(self, *, benchmark: str | None, systems: Sequence[str] = ()) -> None:
+        known = [entry.id for entry in self.benchmarks]
+        if benchmark is not None and benchmark not in known:
+            raise UnknownNameError(what="benchmark of this run", name=benchmark, known=known)
+        names = [entry.name for entry in self.systems]
+        for system in systems:
+            if system not in names:
+                raise UnknownNameError(what="system of this run", name=system, known=names)
 
 
 def open_run(path: str | Path) -> RunView:
@@ -153,7 +256,7 @@ def open_run(path: str | Path) -> RunView:
 
 
 _SCORE_COLUMNS = (
-    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "headline", "higher_is_better", "label",
+    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens", "headline", "higher_is_better", "label",
 )  # fmt: skip
 
 
@@ -167,3 +270,18 @@ def _score_row(score: Score) -> dict[str, object]:
         "headline": metric.headline,
         "higher_is_better": metric.higher_is_better,
     }
+
+
+def _sample_row(record: Record) -> dict[str, object]:
+    row: dict[str, object] = {
+        "system": record.system,
+        "sample_id": record.sample_id,
+        "cluster": record.cluster,
+        "status": str(record.status),
+        "reason": record.reason,
+    }
+    for name, values in record.values.items():
+        replicates = values if isinstance(values, list | tuple) else [values]
+        row |= {f"value.{name}" if i == 0 else f"value.{name}#{i + 1}": v for i, v in enumerate(replicates)}
+    parts = (("output", record.outputs), ("cost", record.cost), ("meta", record.meta))
+    return row | {f"{part}.{name}": value for part, content in parts for name, value in content.items()}

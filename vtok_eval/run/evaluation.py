@@ -52,7 +52,7 @@ def evaluate(
     Args:
         systems: by name, each a spec string as `vtok-eval run --tokenizer` takes it (`frames-2`,
             `my_file.py:Mine`, `videos:FOLDER`) or an object that satisfies `Tokenizer`, `Generator` or
-            `Answerer`, or the `Path` of a folder of videos; or a sequence of specs, which are their own names.
+            `Answerer`, or the `Path` of a folder of videos; or a sequence of specs, their own names.
         benchmarks: names, with parts after a colon if any (`vbench:temporal_flickering`); None for all of the
             suite's.
         options: of the benchmarks that are named, as `--set` takes them.
@@ -211,11 +211,11 @@ def _in_evaluation_mode(subjects: Iterable[object]) -> Iterator[None]:
 
 @contextmanager
 def _same_random_state() -> Iterator[None]:
-    """The global generators of Python, numpy and torch afterwards as before, whatever systems draw from them."""
+    """The global generators of Python, numpy and torch are afterwards as they were before."""
     import numpy as np
     import torch
 
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  that of others
+    python_state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
             yield

@@ -33,7 +33,7 @@ class LiveObject:
 
     @property
     def reference(self) -> str:
-        """How a spec names it, without the prefix of its kind: its name and its identity, a hash cut short."""
+        """How a spec names it, without the prefix of its kind: its name and identity (a hash cut short)."""
         is_hash = len(self.identity) == 64
         return f"{LIVE}{self.name}@{self.identity[:12] if is_hash else self.identity}"
 

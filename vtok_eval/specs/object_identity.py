@@ -1,8 +1,8 @@
 """A hash of what a Python object is: its class's code, its weights, and its other attributes.
 
-It identifies objects that are passed to `vtok_eval.evaluate` in place of a spec. Two objects share a hash only
-if they run the same code on the same values; equal objects can have different hashes (after a comment in a
-module of theirs has changed, say), which costs a measurement and never gives a wrong one.
+It identifies objects that are passed to `vtok_eval.evaluate` in place of a spec. Two objects share a hash
+only if they run the same code on the same values. Equal objects can have different hashes, for example after
+another function of their module has changed; that costs a measurement and never gives a wrong one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _LIBRARIES = tuple(
     str(Path(path).resolve())
     for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
-_NOT_STATE = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__"})
+_NOT_STATE = frozenset(
+    {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__"}
+)
 
 
 def object_sha256(subject: object, *, what: str) -> str:
@@ -87,7 +89,8 @@ class _Reader:
             return
         self._seen[id(value)] = len(self._seen)
         self._kept.append(value)
-        if not (self._read_code(value, path) or self._read_plain(value, path) or self._read_torch(value, path)):
+        readers = (self._read_code, self._read_plain, self._read_torch)
+        if not any(read(value, path) for read in readers):
             self._read_object(value, path)
 
     def _read_code(self, value: object, path: str) -> bool:
