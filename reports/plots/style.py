@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -196,6 +198,18 @@ def write_label(figure: Figure, label: str, theme: Theme) -> None:
     )
 
 
+@contextmanager
+def _quiet_font_tools() -> Iterator[None]:
+    """Without the hundreds of lines that fontTools logs for a PDF if the user's program shows its messages."""
+    logger = logging.getLogger("fontTools")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
     """The figure as "png", "svg" or "pdf"; equal figures give equal bytes. The alt text goes with it."""
     import io
@@ -209,6 +223,7 @@ def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
     }[form]
     content = io.BytesIO()
     # Type 42: fonts that publishers take, and letters that can be searched.
-    with mpl.rc_context({"svg.hashsalt": "vtok-eval", "svg.fonttype": "path", "pdf.fonttype": 42}):
+    settings = {"svg.hashsalt": "vtok-eval", "svg.fonttype": "path", "pdf.fonttype": 42}
+    with mpl.rc_context(settings), _quiet_font_tools():
         figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata)
     return content.getvalue()

@@ -70,7 +70,7 @@ def log_scores(
         target.log(values, step=step)
     else:
         raise SpecError(
-            f"log_to: a {type(target).__qualname__} has neither add_scalar nor log; "
+            f"log_to: {type(target).__qualname__} has neither add_scalar nor log; "
             "pass 'tensorboard', 'wandb', a SummaryWriter or a run of wandb"
         )
     return values

@@ -190,7 +190,8 @@ class _Reader:
         self._read_attributes({n: v for n, v in vars(module).items() if n not in own}, path)
         hooks = [n for n, v in vars(module).items() if n.endswith("_hooks") and isinstance(v, Mapping) and v]
         for name in hooks:
-            self._read_plain(dict(vars(module)[name]), f"{path}.{name}")
+            # The keys count the hooks of the whole process.
+            self._read_plain(list(vars(module)[name].values()), f"{path}.{name}")
 
     def _read_object(self, value: object, path: str) -> None:
         """Any other object: its class and its attributes, or what pickle would keep of a library's object."""
