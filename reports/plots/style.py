@@ -200,7 +200,7 @@ def write_label(figure: Figure, label: str, theme: Theme) -> None:
 
 @contextmanager
 def _quiet_font_tools() -> Iterator[None]:
-    """Without the hundreds of lines that fontTools logs for a PDF if the user's program shows its messages."""
+    """Without the hundreds of lines that fontTools logs for a PDF, which a user's program may show."""
     logger = logging.getLogger("fontTools")
     before = logger.level
     logger.setLevel(logging.WARNING)

@@ -256,7 +256,8 @@ def open_run(path: str | Path) -> RunView:
 
 
 _SCORE_COLUMNS = (
-    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens", "headline", "higher_is_better", "label",
+    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens",
+    "headline", "higher_is_better", "label",
 )  # fmt: skip
 
 
