@@ -223,7 +223,9 @@ def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
     }[form]
     content = io.BytesIO()
     # Type 42: fonts that publishers take, and letters that can be searched.
-    settings = {"svg.hashsalt": "vtok-eval", "svg.fonttype": "path", "pdf.fonttype": 42}
-    with mpl.rc_context(settings), _quiet_font_tools():
+    with (
+        mpl.rc_context({"svg.hashsalt": "vtok-eval", "svg.fonttype": "path", "pdf.fonttype": 42}),
+        _quiet_font_tools(),
+    ):
         figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata)
     return content.getvalue()
