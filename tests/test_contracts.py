@@ -21,7 +21,7 @@ ALLOWED = {
     "vtok_eval": {"vtok_eval"},
     "benchmarks": {"benchmarks", "vtok_eval"},
     "tv_align": {"tv_align", "vtok_eval"},
-    "reports": {"reports", "vtok_eval.results", "vtok_eval.errors"},
+    "reports": {"reports", "vtok_eval.results", "vtok_eval.errors", "vtok_eval.version"},
 }
 """Reports read run folders only; errors are what any of them may raise."""
 CHEAP = (

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from vtok_eval.version import __version__
+
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark, ClipSource, Context, Evaluator, Outcome, Sample
     from vtok_eval.data import Clip, Clips, TokenKind, Tokens
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
         Tokenizer,
         TrainableTokenizer,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Accepts",

@@ -40,11 +40,11 @@ from reports.text.wording import (
     title_text,
     tokens_text,
 )
-from vtok_eval import __version__
 from vtok_eval.errors import RunFolderError, SubmissionError
 from vtok_eval.results.columns.job_columns import SampleSets
 from vtok_eval.results.records import Comparison, Metric
 from vtok_eval.results.statistics.pairs import TEST, Pair
+from vtok_eval.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -22,10 +22,10 @@ from reports.submission.schema import (
     ScoresDocument,
     SubmittedRun,
 )
-from vtok_eval import __version__
 from vtok_eval.errors import SubmissionError, VtokEvalError
 from vtok_eval.results.journal import check_record
 from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score
+from vtok_eval.version import __version__
 
 MAX_RECORDS = 400_000
 """About a gigabyte while they are verified."""

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from vtok_eval import __version__
 from vtok_eval.cli.check import check
 from vtok_eval.cli.doctor import doctor
 from vtok_eval.cli.exit_codes import EXIT_USAGE
@@ -20,6 +19,7 @@ from vtok_eval.cli.listing import list_
 from vtok_eval.cli.report import report
 from vtok_eval.cli.run import run
 from vtok_eval.errors import SpecError, VtokEvalError
+from vtok_eval.version import __version__
 
 app = typer.Typer(
     name="vtok-eval",

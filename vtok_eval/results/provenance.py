@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vtok_eval import __version__
+from vtok_eval.version import __version__
 
 PACKAGES = (
     "torch",
