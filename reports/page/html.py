@@ -107,7 +107,9 @@ def _inlined(written: WrittenPicture) -> dict[str, str]:
         "alt": written.picture.alt,
         "light": _data_uri(written.light),
         "dark": _data_uri(written.dark),
-        "data": written.picture.data.to_html(index=False, border=0, na_rep="", float_format="%.4g"),
+        "data": written.picture.data.to_html(  # type: ignore[call-overload]  # the stubs lack formats as text
+            index=False, border=0, na_rep="", float_format="%.4g"
+        ),
     }
 
 

@@ -151,7 +151,8 @@ def latex_table(grid: Grid, *, caption: str, label: str, column_format: str | No
         columns=pd.RangeIndex(len(grid.columns)),
     )
     styler = frame.style.hide(axis="index")
-    styler = styler.format_index([latex_text(column) for column in grid.columns].__getitem__, axis="columns")
+    titles = {place: latex_text(column) for place, column in enumerate(grid.columns)}
+    styler = styler.format_index(lambda place: titles[int(str(place))], axis="columns")
     styler = styler.apply(_styles, grid=grid, axis=None)
     styler = styler.set_table_styles(
         [

@@ -171,9 +171,9 @@ def check_codecs() -> Check:
     except ImportError as error:
         return Check("video codecs", State.MISSING, f"PyAV cannot be imported: {error}", "pip install av")
     absent = []
-    for codec, mode, use in (("h264", "r", "decode"), ("libx264", "w", "encode")):
+    for codec, use in (("h264", "decode"), ("libx264", "encode")):
         try:
-            av.Codec(codec, mode)
+            av.Codec(codec, "r" if use == "decode" else "w")
         except (ValueError, av.FFmpegError):
             absent.append(f"{use} H.264 ({codec})")
     if absent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import DataError, VtokEvalError
 from vtok_eval.files.delimited import read_delimited
@@ -209,7 +209,7 @@ def _parquet_rows(path: Path, *, error: type[VtokEvalError]) -> _Found:
     return _Found(tuple(read.column_names), [(None, _without_nan(row)) for row in rows])
 
 
-def _text_columns(field: pyarrow.Field) -> list[str]:
+def _text_columns(field: pyarrow.Field[Any]) -> list[str]:
     """The column's name, or those of its parts that are not binary; none for a binary column."""
     import pyarrow.types
 

@@ -66,6 +66,7 @@ def _check(clip: Clip, path: Path, *, crf: int, codec: str) -> None:
 def _write(clip: Clip, path: Path, *, crf: int, codec: str) -> None:
     import av
     from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+    from av.video.stream import VideoStream
 
     height, width = clip.frames.shape[2:]
     pixel_format = _pixel_format(height, width, crf=crf, codec=codec)
@@ -74,6 +75,7 @@ def _write(clip: Clip, path: Path, *, crf: int, codec: str) -> None:
     with av.open(f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
         rate = Fraction(clip.fps).limit_denominator(1001)
         stream = container.add_stream(codec, rate=rate, options={"crf": str(crf), "preset": "medium"})
+        assert isinstance(stream, VideoStream)  # as every codec of this module is one of video
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.thread_count = 1
         _tag_colours(stream.codec_context, rgb=codec == "libx264rgb")

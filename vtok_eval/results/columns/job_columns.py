@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    Texts = pa.Array[Any]  # of text: the stubs have several names for its scalars
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -82,7 +84,7 @@ class SampleSets:
     """Sample sets that occurred, each kept once: jobs of one benchmark share theirs."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[pa.Array, pa.Array, SampleSet]] = {}
+        self._last: dict[str, tuple[Texts, Texts, SampleSet]] = {}
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], SampleSet] = {}
 
     def of(self, ids: Sequence[str], clusters: Sequence[str]) -> SampleSet:
@@ -96,12 +98,13 @@ class SampleSets:
             self._known[key] = _sample_set(*key)
         return self._known[key]
 
-    def of_arrow(self, benchmark: str, ids: pa.Array, clusters: pa.Array) -> SampleSet:
+    def of_arrow(self, benchmark: str, ids: Texts, clusters: Texts) -> SampleSet:
         """The same from Arrow arrays; a benchmark's jobs mostly follow each other with equal ones."""
         last = self._last.get(benchmark)
         if last is not None and ids.equals(last[0]) and clusters.equals(last[1]):
             return last[2]
-        found = self.of(ids.to_pylist(), clusters.to_pylist())
+        # No id or cluster of a record is null.
+        found = self.of(*(cast("list[str]", texts.to_pylist()) for texts in (ids, clusters)))
         self._last[benchmark] = (ids, clusters, found)
         return found
 
@@ -144,7 +147,7 @@ def job_columns(records: Iterable[Record] | pd.DataFrame | JobColumns) -> JobCol
         return records
     if hasattr(records, "columns"):
         return from_records(_from_long_table(cast("pd.DataFrame", records)))
-    return from_records(cast("Iterable[Record]", records))
+    return from_records(records)
 
 
 def on_common_samples(jobs: Sequence[JobColumns]) -> list[JobColumns]:

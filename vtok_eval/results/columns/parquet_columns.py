@@ -18,6 +18,9 @@ from vtok_eval.results.records import TRAINING_SEEDS, Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from vtok_eval.results.columns.job_columns import Texts
 
 _COLUMNS = ["job", "system", "benchmark", "sample_id", "cluster", "status", "metric", "replicate", "value"]
 _TEXTS = [*_COLUMNS[:7]]
@@ -76,7 +79,7 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
                 if not table.num_rows:  # nothing could be run: then the columns have no dictionaries either
                     continue
                 # Equal texts are parsed once.
-                cost = table["cost"].combine_chunks()
+                cost = _dictionary(table, "cost")
                 found = pc.extract_regex(cost.dictionary, _TOKENS)
                 tokens = pc.cast(pc.struct_field(found, "tokens"), pa.float64())
                 table = table.set_column(2, "tokens", pc.take(tokens, cost.indices))
@@ -136,7 +139,7 @@ def count_samples(path: Path) -> dict[str, tuple[int, int]]:
         with pq.ParquetFile(path, read_dictionary=["job", "status"]) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=["job", "status"])
-                failed = pc.cast(pc.equal(table["status"], str(Status.FAILED)), pa.int64())
+                failed = pc.cast(pc.equal(table["status"], pa.scalar(str(Status.FAILED))), pa.int64())
                 table = table.set_column(1, "failed", failed)
                 summed = table.group_by("job").aggregate([("failed", "count"), ("failed", "sum")])
                 for row in summed.to_pylist():
@@ -186,14 +189,29 @@ def _failed_rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _pieces(file: Any) -> Iterator[tuple[str, pa.Table]]:
-    """Runs of rows of one job, in the file's order."""
+def _dictionary(table: pa.Table, column: str) -> pa.DictionaryArray[Any, Any]:
+    """A column with each of its texts kept once, also where it is read without them."""
     import pyarrow as pa
 
+    array = table[column].combine_chunks()
+    return array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
+
+
+def _texts(table: pa.Table, column: str, rows: NDArray[np.intp]) -> Texts:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chosen: pa.DictionaryArray[Any, Any] = pc.take(
+        _dictionary(table, column), pa.array(rows, type=pa.int64())
+    )
+    return chosen.dictionary_decode()
+
+
+def _pieces(file: pq.ParquetFile) -> Iterator[tuple[str, pa.Table]]:
+    """Runs of rows of one job, in the file's order."""
     for group in range(file.num_row_groups):
         table = file.read_row_group(group, columns=_COLUMNS)
-        jobs = table["job"].combine_chunks()
-        jobs = jobs if isinstance(jobs, pa.DictionaryArray) else jobs.dictionary_encode()
+        jobs = _dictionary(table, "job")
         codes = jobs.indices.to_numpy(zero_copy_only=False)
         starts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
         for start, stop in pairwise(starts):
@@ -227,7 +245,7 @@ def _columns(table: pa.Table, sets: SampleSets, failed_meta: FailedMeta) -> JobC
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    names = table["sample_id"].combine_chunks()
+    names = _dictionary(table, "sample_id")
     used = pc.unique(names).dictionary_decode()
     order = pc.sort_indices(used)
     ids = pc.take(used, order).cast(pa.string())
@@ -235,13 +253,11 @@ def _columns(table: pa.Table, sets: SampleSets, failed_meta: FailedMeta) -> JobC
     rows = rows[names.indices.to_numpy(zero_copy_only=False)].astype(np.intp)
     first = np.zeros(len(ids), dtype=np.intp)
     first[rows[::-1]] = np.arange(len(rows) - 1, -1, -1)
-    clusters = (
-        pc.take(table["cluster"].combine_chunks(), pa.array(first)).dictionary_decode().cast(pa.string())
-    )
-    status = pc.take(table["status"].combine_chunks(), pa.array(first)).dictionary_decode()
+    clusters = _texts(table, "cluster", first).cast(pa.string())
+    status = _texts(table, "status", first)
     benchmark, system = (str(table[name][0].as_py()) for name in ("benchmark", "system"))
     meta = failed_meta.get((benchmark, system), {})
-    failed = pc.equal(status, str(Status.FAILED)).to_numpy(zero_copy_only=False)
+    failed = pc.equal(status, pa.scalar(str(Status.FAILED))).to_numpy(zero_copy_only=False)
     return JobColumns(
         system=system,
         benchmark=benchmark,
@@ -253,9 +269,9 @@ def _columns(table: pa.Table, sets: SampleSets, failed_meta: FailedMeta) -> JobC
 
 
 def _values(table: pa.Table, rows: NDArray[np.intp], n_samples: int) -> dict[str, Floats]:
-    metrics = table["metric"].combine_chunks()
-    if len(metrics) == metrics.null_count:
+    if table["metric"].null_count == table.num_rows:
         return {}  # every sample failed; where that is so in the whole file, the column has no type
+    metrics = _dictionary(table, "metric")
     codes = metrics.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     replicate = (
         table["replicate"].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False).astype(np.intp)

@@ -285,7 +285,7 @@ def _tests(quantities: Sequence[Quantity], *, seed: int) -> list[PValues]:
 def _not_empty(records: JobRecords) -> JobColumns:
     if isinstance(records, JobColumns):
         return records
-    found = records if hasattr(records, "columns") else list(cast("Iterable[Record]", records))
+    found = records if hasattr(records, "columns") else list(records)
     if not len(cast("Sized", found)):
         raise ValueError("a comparison needs records of both systems")
     return job_columns(found)

@@ -135,10 +135,11 @@ def _fetch(name: str, published: Mapping[str, Any]) -> Path:
 
     path = Path(open_clip.download_pretrained(dict(published)))
     text = _text_config(name)
-    for repository in {text.get("hf_model_name"), text.get("hf_tokenizer_name")} - {None, ""}:
-        from huggingface_hub import snapshot_download
+    for repository in {text.get("hf_model_name"), text.get("hf_tokenizer_name")}:
+        if repository:
+            from huggingface_hub import snapshot_download
 
-        snapshot_download(repository, allow_patterns=_TEXT_FILES)
+            snapshot_download(repository, allow_patterns=_TEXT_FILES)
     return path
 
 

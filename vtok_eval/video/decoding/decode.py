@@ -277,7 +277,9 @@ def _orientation(path: Path, frame: VideoFrame) -> Orientation:
     if side_data is None:
         return Orientation()
     try:
-        return Orientation.from_display_matrix(bytes(side_data))
+        return Orientation.from_display_matrix(
+            bytes(side_data)  # type: ignore[call-overload]  # PyAV's stubs lack that it is a buffer
+        )
     except ValueError as error:
         raise VideoError(f"{path}: {error}") from error
 

@@ -9,6 +9,7 @@ from vtok_eval.video.decoding.opening import OpenedVideo
 
 if TYPE_CHECKING:
     from av import Packet
+    from av.video.stream import VideoStream
 
 
 def frames_lost_at_the_start(video: OpenedVideo, first_key_position: int) -> int | None:
@@ -20,7 +21,7 @@ def frames_lost_at_the_start(video: OpenedVideo, first_key_position: int) -> int
     video: freshly opened. first_key_position: of the first key frame, in packets.
     """
     first_key: int | None = None
-    read: list[Packet] = []
+    read: list[Packet[VideoStream]] = []
     early = False
     packets = (packet for packet in video.container.demux(video.stream) if packet.size)
     for position, packet in enumerate(packets):
@@ -36,7 +37,7 @@ def frames_lost_at_the_start(video: OpenedVideo, first_key_position: int) -> int
     return _lost(video, read, first_key) if early and first_key is not None else 0
 
 
-def _lost(video: OpenedVideo, read: list[Packet], first_key: int) -> int | None:
+def _lost(video: OpenedVideo, read: list[Packet[VideoStream]], first_key: int) -> int | None:
     shown = [packet.pts for packet in read if packet.pts is not None and not packet.is_discard]
     expected = {pts for pts in shown if pts < first_key}
     given: set[int] = set()

@@ -20,8 +20,9 @@ from vtok_eval.video.decoding.containers import (
 from vtok_eval.video.decoding.frame_store import DecodeLimits, check_frame_size
 
 if TYPE_CHECKING:
-    from av import CodecContext, Packet, VideoFrame
+    from av import Packet, VideoFrame
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 ONE_FRAME_PER_PACKET = frozenset(
@@ -61,8 +62,7 @@ def opened(path: Path, limits: DecodeLimits) -> Iterator[OpenedVideo]:
         "max_pixels": str(2 * limits.max_pixels_per_frame + 65536),
     }
     try:
-        # "file:" keeps FFmpeg from reading "cat: a film.mp4" as a protocol.
-        container = av.open(f"file:{path}", options=options, **_lenient_metadata())
+        container = _opened(path, options)
     except PermissionError as error:
         raise VideoError(f"{path}: no permission to read the file") from error
     except (av.FFmpegError, ValueError) as error:
@@ -95,7 +95,7 @@ class PacketCount:
     _first_key: int | None = None
     _has_key: bool = False
 
-    def enter(self, packet: Packet) -> None:
+    def enter(self, packet: Packet[VideoStream]) -> None:
         """Take note of a packet with data."""
         self.found += 1
         self.discarded += packet.is_discard
@@ -109,7 +109,7 @@ class PacketCount:
             self.end_s = max(self.end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
 
 
-def packets(video: OpenedVideo, count: PacketCount) -> Iterator[Packet]:
+def packets(video: OpenedVideo, count: PacketCount) -> Iterator[Packet[VideoStream]]:
     """The stream's packets, entered in `count`, and the check that the file holds those that it promises.
 
     Raises:
@@ -150,7 +150,7 @@ def frames(video: OpenedVideo, count: PacketCount) -> Iterator[VideoFrame]:
         check_promised_count(path, size.n_frames, bound)
 
 
-def shows_a_frame(packet: Packet) -> bool:
+def shows_a_frame(packet: Packet[VideoStream]) -> bool:
     """False for VP8's alternate reference frames, which are packets of their own (RFC 6386, section 9.1)."""
     return packet.stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
@@ -236,14 +236,18 @@ def _check_promised_time(
         )
 
 
-def _lenient_metadata() -> dict[str, str]:
-    """Titles that are not UTF-8 must not keep a video from being read; PyAV 19 needs no option for it."""
+def _opened(path: Path, options: dict[str, str]) -> InputContainer:
+    """The container. Titles that are not UTF-8 must not keep a video from being read."""
     import av
 
-    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    # "file:" keeps FFmpeg from reading "cat: a film.mp4" as a protocol.
+    url = f"file:{path}"
+    if int(av.__version__.split(".")[0]) >= 19:
+        return av.open(url, options=options)  # needs no option for titles
+    return av.open(url, options=options, metadata_errors="replace")
 
 
-def _check_header_size(path: Path, codec: CodecContext, limits: DecodeLimits) -> None:
+def _check_header_size(path: Path, codec: VideoCodecContext, limits: DecodeLimits) -> None:
     if codec.width == 0 or codec.height == 0:
         # FFmpeg, told of the limit, gives no size where the header's is far beyond it.
         raise VideoError(

@@ -18,6 +18,7 @@ from vtok_eval.video.decoding.opening import FrameSize, opened, shows_a_frame
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
+    from av.video.stream import VideoStream
 
     from vtok_eval.video.decoding.packet_index import PacketIndex
 
@@ -177,7 +178,7 @@ class _Walk:
             self._expect(packet)
         self._decoded.extend(packet.decode())
 
-    def _expect(self, packet: Packet) -> None:
+    def _expect(self, packet: Packet[VideoStream]) -> None:
         if packet.is_discard or not shows_a_frame(packet):
             return
         if packet.pts is None:
@@ -194,7 +195,7 @@ class _Walk:
         """Begin again at the start of the file."""
         self._stack.close()  # of the video opened before
         self._video = self._stack.enter_context(opened(self._path, self._limits))
-        self._packets: Iterator[Packet] = iter(self._video.container.demux(self._video.stream))
+        self._packets: Iterator[Packet[VideoStream]] = iter(self._video.container.demux(self._video.stream))
         self._stand(position=0, number=0, key_pts=None)
         self._to_lose = self._index.n_lost
 
