@@ -18,6 +18,7 @@ from reports.run_report import (
 )
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.records import Comparison, Metric, Score
+from vtok_eval.results.self_checks import SelfCheck
 
 if TYPE_CHECKING:
     from vtok_eval.results.columns.job_columns import JobColumns
@@ -67,7 +68,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
         not_run=tuple(entry for run in named for entry in run.not_run),
         unfinished=tuple(_unfinished(runs)),
         run=_provenance(runs),
-        self_checks=tuple(check for run in runs for check in run.self_checks),
+        self_checks=tuple(_checks(named)),
     )
 
 
@@ -150,6 +151,10 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
             for (benchmark, name), job in run.columns.items()
         },
         folders={(benchmark, new(name)): path for (benchmark, name), path in run.folders.items()},
+        self_checks=tuple(
+            replace(check, systems=tuple(new(system) for system in check.systems))
+            for check in run.self_checks
+        ),
         failed=tuple(replace(sample, system=new(sample.system)) for sample in run.failed),
         not_run=tuple(entry.changed(system=new(entry.system)) for entry in run.not_run),
     )
@@ -178,15 +183,19 @@ def _together(
     identifier: str, runs: Sequence[RunReport], systems: Sequence[RunSystem], baseline: str | None
 ) -> BenchmarkReport:
     """One benchmark over all runs: the scores as they are, everything that compares systems computed anew."""
+    from vtok_eval.results.soundness import marked_job, marked_score, unsound_groups
     from vtok_eval.results.statistics.scores import compare_all, mark_discriminating
 
+    # One protocol, one reader: what one run found of it holds for the systems of the others.
+    unsound = unsound_groups(check for run in runs for check in run.self_checks)
     measured = {found.system.name: found for run in runs for found in _measured(identifier, run)}
     metrics = _metrics(identifier, measured.values())
     controls = [system.name for system in systems if system.control]
     scores = mark_discriminating(
-        [score for found in measured.values() for score in found.scores], controls=controls
+        [marked_score(score, unsound) for found in measured.values() for score in found.scores],
+        controls=controls,
     )
-    jobs = {name: found.job for name, found in measured.items() if found.job is not None}
+    jobs = {name: marked_job(found.job, unsound) for name, found in measured.items() if found.job is not None}
     try:
         comparisons: list[Comparison] = compare_all(jobs, baseline, metrics) if baseline in jobs else []
         return make_benchmark_report(
@@ -249,6 +258,13 @@ def _unfinished(runs: Sequence[RunReport]) -> Iterator[str]:
         return
     for run in runs:
         yield from (f"{_folder_name(run)}: {reason}" for reason in run.unfinished)
+
+
+def _checks(runs: Sequence[RunReport]) -> Iterator[SelfCheck]:
+    """The self-checks of all runs; of several, each says which run made it."""
+    for run in runs:
+        said = f" (run {_folder_name(run)})" if len(runs) > 1 else ""
+        yield from (replace(check, detail=f"{check.detail}{said}") for check in run.self_checks)
 
 
 def _provenance(runs: Sequence[RunReport]) -> RunDocument:

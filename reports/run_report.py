@@ -12,7 +12,7 @@ from reports.run import Run, read_run
 from reports.run_document import NotRunEntry, RunBenchmark, RunDocument, RunSystem
 from reports.tables.best_systems import Podium, find_best, tested_pairs
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Comparison, Metric, NoTest, Score
+from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.self_checks import SelfCheck
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ class BenchmarkReport:
         """Whether the metric distinguishes any systems of the run."""
         cells = [cell for (_, name), cell in self.cells.items() if name == metric]
         return all(cell.score.discriminates for cell in cells)
+
+    def is_sound(self, metric: str) -> bool:
+        """Whether the reader of the metric passed the run's self-checks; where not, nothing is concluded."""
+        return all(cell.score.sound for (_, name), cell in self.cells.items() if name == metric)
 
     def contenders(self) -> tuple[RunSystem, ...]:
         """The systems that are not controls."""
@@ -274,11 +278,8 @@ def make_benchmark_report(
     against = {(entry.system, entry.metric): entry for entry in comparisons}
     contenders = [system.name for system in systems if not system.control and system.name in jobs]
     tested = {name: jobs[name] for name in contenders}
-    # Where a self-check found that the reader is not sound, nothing is called the best.
-    unsound = {entry.metric for entry in comparisons if entry.no_test is NoTest.NOT_SOUND}
-    sound = [metric for metric in metrics if metric.name not in unsound]
-    pairs = tested_pairs(tested, scores, metrics=sound, tokens=tokens)
-    podiums = find_best(pairs, scores, metrics=sound, contenders=contenders)
+    pairs = tested_pairs(tested, scores, metrics=metrics, tokens=tokens)
+    podiums = find_best(pairs, scores, metrics=metrics, contenders=contenders)
     none = Podium()
     return BenchmarkReport(
         info=info,

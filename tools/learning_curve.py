@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.scene_features import GROUPS, SceneFeatures, read_lines
+
 if TYPE_CHECKING:
-    from vtok_eval.probes.collection import Collection
     from vtok_eval.tokenizers.build import BuildContext
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +34,6 @@ SYSTEMS: Mapping[str, str] = {
 CLIPS = (400, 800, 1600, 3200)
 SEEDS = 3
 VALIDATION_CLIPS, TEST_CLIPS = 400, 800
-GROUPS = ("static", "temporal", "camera")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ class Point:
 
 def read_points(path: Path) -> list[Point]:
     """The points of a file, one line of JSON each."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [Point(**json.loads(line)) for line in lines if line.strip()]
+    return [Point(**line) for line in read_lines(path)]
 
 
 def measure(path: Path, *, sizes: Sequence[int], seeds: int) -> None:
@@ -88,81 +87,17 @@ def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildCont
     tokenizer = build_tokenizer(SYSTEMS[system], context)
     most = max(clips for clips, _ in wanted)
     counts = {"train": most, "validation": VALIDATION_CLIPS, "test": TEST_CLIPS}
-    features = {split: _features(tokenizer, split, n) for split, n in counts.items()}
+    features = SceneFeatures.of(tokenizer, counts)
     for clips, seed in wanted:
-        yield _trained(system, tokenizer, features, clips=clips, number=seed)
-
-
-def _features(tokenizer: object, split: str, n: int) -> Collection:
-    import torch
-
-    from benchmarks.understanding.scenes.benchmark import scene_sample
-    from vtok_eval.probes.collection import collect
-    from vtok_eval.run.runners.runner import Runner
-    from vtok_eval.scenes.dataset import SceneSet
-
-    runner = Runner(device=torch.device("cpu"), batch_size=16)
-    samples = [scene_sample(clip) for clip in SceneSet(0, split, n).clips()]
-    return collect(tokenizer, samples, runner, description=f"{split} clips")
-
-
-def _trained(
-    system: str, tokenizer: object, features: Mapping[str, Collection], *, clips: int, number: int
-) -> Point:
-    import torch
-
-    from benchmarks.understanding.scenes.options import ScenesOptions
-    from benchmarks.understanding.scenes.training import AttributeReading, answer_all, mean_scores
-    from vtok_eval.probes.preparation import probe_seed
-    from vtok_eval.probes.preprocessing import Preprocessing
-    from vtok_eval.probes.splits import Split
-    from vtok_eval.probes.training import measure_shape, train_reader
-    from vtok_eval.scenes.vocabulary import ATTRIBUTES
-
-    device, seed = torch.device("cpu"), probe_seed(0, number)
-    options = ScenesOptions(
-        train_clips=clips,
-        validation_clips=VALIDATION_CLIPS,
-        test_clips=TEST_CLIPS,
-        data_seed=0,
-        clip_size=64,
-        n_frames=16,
-        reader="probe",
-        probe_seeds=1,
-    )
-    recipe = options.recipe(n_frames=16)
-    table = features["train"].table.first(clips)
-    fitted = Preprocessing.of(table, max_channels=recipe.max_channels)
-    training = Split(fitted.apply(table), features["train"].labels[:clips])
-    validation, test = (
-        Split(fitted.apply(features[split].table), features[split].labels) for split in ("validation", "test")
-    )
-    task = AttributeReading(ATTRIBUTES)
-    shape = measure_shape(tokenizer, training.table, seed=seed, device=device)
-    trained = train_reader(
-        lambda: task.build(tokenizer, shape, recipe=recipe, seed=seed, device=device),
-        task.objective(training=training, validation=validation, device=device),
-        held_out=task.objective(training=validation, validation=validation, device=device),
-        preprocessing=fitted,
-        shape=shape,
-        recipe=recipe,
-        seed=seed,
-        device=device,
-        description=f"{system}, {clips} clips, probe {number}",
-    )
-    answers = answer_all(trained.reader, test.table, ATTRIBUTES, device=device)
-    scores = mean_scores(answers, test.labels, ATTRIBUTES)
-    means = {
-        group: _mean([scores[each.name] for each in ATTRIBUTES if each.group == group]) for group in GROUPS
-    }
-    return Point(
-        system=system,
-        clips=clips,
-        seed=number,
-        steps=trained.history["steps"],
-        validation_score=round(trained.history["chosen"]["validation_score"], 4),
-        **{group: round(100 * value, 2) for group, value in means.items()},
-    )
+        trained = features.trained(clips=clips, number=seed, name=system)
+        yield Point(
+            system=system,
+            clips=clips,
+            seed=seed,
+            steps=trained.steps,
+            validation_score=round(trained.validation_score, 4),
+            **features.percent(trained.reader, "test"),
+        )
 
 
 def points_table(points: Sequence[Point]) -> str:

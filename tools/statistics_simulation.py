@@ -1,6 +1,9 @@
 """Measures how often corrected comparisons err, and what they find, on made-up systems: docs/statistics.md.
 
-    python -m tools.statistics_simulation [--sets 1000] [--only NAME ...]
+    python -m tools.statistics_simulation FILE [--sets 1000] [--only NAME ...]
+
+FILE gets a line of JSON for each setting, and a file that has some is completed; `tools.readme_table` writes
+the table from the one in docs/results/. All settings take 10 to 20 minutes of one core.
 
 Each set of made-up data has systems that share their clips (a clip is hard or easy for all of them), clips of
 one to four samples, right-or-wrong values, and, where something is trained, seeds that move a whole system.
@@ -12,11 +15,13 @@ p-values that Holm's method corrects are those of the same tests.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +44,8 @@ class Scenario:
     seed_sd: standard deviation between the seeds of a system, on the latent scale where noise has 1.
     uneven: the seeds of every fourth system spread three times as much. likeness: share of the clips' latent
     variance that all systems have in common. better: share of the systems that differ from the baseline, by
-    `shift`. pairs: every two systems are compared, not each with the baseline.
+    `shift`. lead: of all systems on the latent scale; 1.6 makes nine answers in ten right, and differences
+    skewed. pairs: every two systems are compared, not each with the baseline.
     """
 
     name: str
@@ -52,11 +58,19 @@ class Scenario:
     likeness: float = 0.7
     better: float = 0.0
     shift: float = 0.0
+    lead: float = 0.0
     pairs: bool = False
+
+    @property
+    def compared(self) -> int:
+        """How many comparisons the family has."""
+        size = self.systems + 1
+        return size * (size - 1) // 2 if self.pairs else self.systems * self.metrics
 
 
 SCENARIOS = (
     Scenario("untrained, 48 clips", 48),
+    Scenario("untrained, 48 clips, nine answers in ten right", 48, lead=1.6),
     Scenario("untrained, 400 clips", 400),
     Scenario("untrained, 400 clips, systems unlike", 400, likeness=0.2),
     Scenario("untrained, 400 clips, a third better", 400, better=1 / 3, shift=0.25),
@@ -110,7 +124,7 @@ def made_up(scenario: Scenario, rng: np.random.Generator) -> tuple[list[JobColum
         values = {}
         for metric in range(scenario.metrics):
             own = np.sqrt(1 - scenario.likeness) * rng.normal(size=scenario.clips)[clusters]
-            latent = common[metric] + own + scenario.shift * differs[place]
+            latent = common[metric] + own + scenario.shift * differs[place] + scenario.lead
             noise = rng.normal(size=(len(clusters), replicates)) + rng.normal(size=(len(clusters), 1))
             seeds = spread * rng.normal(size=(1, replicates)) if scenario.seeds else 0.0
             values[f"m{metric}"] = (latent[:, None] + noise / 2 + seeds > 0).astype(np.float64)
@@ -170,40 +184,88 @@ def _pairs(
     return np.nan_to_num(np.array(alone), nan=1.0), np.array([pair.p_corrected for pair in found]), true
 
 
-def rows(scenarios: Sequence[Scenario], *, sets: int) -> Iterator[str]:
-    """The table of docs/statistics.md, line by line."""
-    yield "| setting | comparisons | sets | error, max-T | error, Holm | power, max-T | power, Holm |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
-    for scenario in scenarios:
-        started = time.perf_counter()
-        n_sets = sets // 4 if scenario.pairs else sets
-        found = [one_set(scenario, number) for number in range(n_sets)]
-        errors = [100 * np.mean([each.wrong[i] for each in found]) for i in range(2)]
-        right = [each.right for each in found if each.right is not None]
-        power = [f"{100 * np.mean([each[i] for each in right]):.1f}" if right else "" for i in range(2)]
-        size = scenario.systems + 1
-        compared = size * (size - 1) // 2 if scenario.pairs else scenario.systems * scenario.metrics
-        yield (
-            f"| {scenario.name} | {compared} | {n_sets:,} | {errors[0]:.1f} % | {errors[1]:.1f} % | "
-            f"{power[0]} | {power[1]} |"
+@dataclass(frozen=True)
+class Row:
+    """One setting's result. error, power: in percent, by max-T and by Holm; no power without a difference."""
+
+    setting: str
+    comparisons: int
+    sets: int
+    error: tuple[float, float]
+    power: tuple[float, float] | None
+
+
+def simulated(scenario: Scenario, *, sets: int) -> Row:
+    """Both corrections' error and power over so many sets."""
+    found = [one_set(scenario, number) for number in range(sets)]
+    errors = [round(100 * float(np.mean([each.wrong[i] for each in found])), 2) for i in range(2)]
+    right = [each.right for each in found if each.right is not None]
+    power = [round(100 * float(np.mean([each[i] for each in right])), 2) for i in range(2)] if right else None
+    return Row(
+        scenario.name,
+        scenario.compared,
+        sets,
+        (errors[0], errors[1]),
+        None if power is None else (power[0], power[1]),
+    )
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file, in its order."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    found = []
+    for line in filter(None, lines):
+        row = json.loads(line)
+        power = row["power"] and tuple(row["power"])
+        found.append(Row(**{**row, "error": tuple(row["error"]), "power": power}))
+    return found
+
+
+def rows_table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown, in the settings' order; ±: standard error of a simulated share.
+
+    Example:
+        >>> print(rows_table([Row("untrained, 48 clips", 36, 1000, (5.1, 3.0), None)]).splitlines()[-1])
+        | untrained, 48 clips | 36 | 1,000 | 5.1 ±0.7 | 3.0 ±0.5 |  |  |
+    """
+    order = [scenario.name for scenario in SCENARIOS]
+    lines = [
+        "| setting | comparisons | sets | error, max-T (%) | error, Holm (%) | power, max-T (%) "
+        "| power, Holm (%) |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in sorted(rows, key=lambda row: order.index(row.setting)):
+        errors = [f"{share:.1f} ±{_standard_error(share, row.sets):.1f}" for share in row.error]
+        power = [f"{share:.1f}" for share in row.power] if row.power else ["", ""]
+        lines.append(
+            f"| {' | '.join([row.setting, str(row.comparisons), f'{row.sets:,}', *errors, *power])} |"
         )
-        sys.stderr.write(f"{scenario.name}: {time.perf_counter() - started:.0f} s\n")
+    return "\n".join(lines) + "\n"
+
+
+def _standard_error(share: float, n: int) -> float:
+    """Of a share of n sets, both in percent; of none, as if half a set had been one."""
+    p = max(share / 100, 0.5 / n)
+    return 100 * float(np.sqrt(p * (1 - p) / n))
 
 
 def main() -> None:
-    """Print the table as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Simulate the settings that the file lacks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("file", type=Path, help="where the lines go, one for each setting")
     parser.add_argument("--sets", type=int, default=1_000, help="made-up sets per setting; boards: a quarter")
     parser.add_argument("--only", nargs="*", default=(), help="settings whose name contains one of these")
     options = parser.parse_args()
-    chosen = [
-        scenario
-        for scenario in SCENARIOS
-        if not options.only or any(part in scenario.name for part in options.only)
-    ]
-    for row in rows(chosen, sets=options.sets):
-        sys.stdout.write(row + "\n")
-        sys.stdout.flush()
+    done = {row.setting for row in read_rows(options.file)}
+    for scenario in SCENARIOS:
+        wanted = not options.only or any(part in scenario.name for part in options.only)
+        if scenario.name in done or not wanted:
+            continue
+        started = time.process_time()
+        row = simulated(scenario, sets=options.sets // 4 if scenario.pairs else options.sets)
+        with options.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
+        sys.stderr.write(f"{scenario.name}: {time.process_time() - started:.0f} s of processor time\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.exports.measured import MeasuredSystem, measured_system
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Record, Score
+from vtok_eval.results.records import NoTest, Record, Score
 
 
 def lm_eval_results(run: Path, system: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class _Task:
     def results(self) -> dict[str, Any]:
         """Values and standard errors; "N/A", as lm-eval has it, where there is none."""
         errors = _standard_errors(self._records(), self.scores)
-        row: dict[str, Any] = {"alias": f"{self.benchmark} ({self.found.label})"}
+        row: dict[str, Any] = {"alias": f"{self.benchmark} ({self.found.label}{self._doubts()})"}
         for score in self.scores:
             name = _key(score)
             row[f"{name},none"] = "N/A" if score.value is None else score.value
@@ -100,6 +100,7 @@ class _Task:
                         "confidence": score.confidence,
                         "method": score.method,
                         "n_failed": score.n_failed,
+                        "sound": score.sound,
                     }
                     for score in self.scores
                 },
@@ -114,6 +115,11 @@ class _Task:
         """Samples of the benchmark, and those that did not fail."""
         n = max(score.n for score in self.scores)
         return {"original": n, "effective": n - max(score.n_failed for score in self.scores)}
+
+    def _doubts(self) -> str:
+        """The groups of metrics in which the reader is not sound, for the alias; empty where it is."""
+        groups = dict.fromkeys(s.metric.group or s.metric.name for s in self.scores if not s.sound)
+        return f"; {NoTest.NOT_SOUND.value}: {', '.join(groups)}" if groups else ""
 
     def _records(self) -> list[Record]:
         for job in self.found.folder.jobs():

@@ -9,7 +9,7 @@ from typing import Any
 from reports.exports.measured import MeasuredSystem, measured_system
 from reports.text.wording import title_text
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Score
+from vtok_eval.results.records import NoTest, Score
 
 TASKS: Mapping[str, tuple[str, str]] = {
     "tokenizer": ("feature-extraction", "Video tokenization"),
@@ -25,7 +25,8 @@ def model_index(run: Path, system: str) -> str:
 
     Each benchmark is one result with its headline metrics (all, where none is marked as headline). Values
     are in the metrics' own units, fractions from 0 to 1. The run's label is part of the data set's name, so
-    that the hub shows it with every number; the interval, n and n_failed are among a metric's `args`.
+    that the hub shows it with every number; the interval, n and n_failed are among a metric's `args`, and
+    a note where a self-check found that the reader is not sound.
     Form: the hub's model card specification, as `huggingface_hub.EvalResult` reads it.
 
     Raises:
@@ -75,5 +76,6 @@ def _metric(score: Score) -> dict[str, Any]:
             "confidence": score.confidence,
             "n": score.n,
             "n_failed": score.n_failed,
+            **({} if score.sound else {"note": NoTest.NOT_SOUND.value}),
         },
     }

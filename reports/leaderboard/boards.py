@@ -73,6 +73,8 @@ class Board:
     pairs: the paired tests of contenders and controls on the headline metrics.
     silent: metrics that do not distinguish the systems and therefore rank none of them.
     untestable: metrics on which no test can distinguish two contenders; they rank none either.
+    unsound: of these, the ones where the contenders' readers are not sound (`Score.sound`). A system whose
+    reader is not sound has no rank there, also where others do.
     """
 
     key: str
@@ -89,6 +91,7 @@ class Board:
     pairs: tuple[Pair, ...]
     silent: frozenset[str]
     untestable: frozenset[str]
+    unsound: frozenset[str] = frozenset()
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -296,6 +299,7 @@ def _board(
         pairs=tuple(pairs),
         silent=silent,
         untestable=untestable,
+        unsound=frozenset(name for name in untestable if _in_doubt(entries, name)),
     )
 
 
@@ -342,6 +346,12 @@ def _untestable(
     return frozenset(metric.name for metric in headline_metrics(metrics)) - testable
 
 
+def _in_doubt(entries: Sequence[BoardEntry], metric: str) -> bool:
+    """Whether too few contenders are left for a test because readers are not sound."""
+    scores = [e.scores[metric] for e in entries if not e.control and not e.reasons and metric in e.scores]
+    return sum(score.sound for score in scores) < 2 <= len(scores)
+
+
 def _ranks(
     entries: Sequence[BoardEntry],
     metrics: Sequence[Metric],
@@ -351,7 +361,8 @@ def _ranks(
 ) -> dict[tuple[str, str], int]:
     """1 + the number of contenders that are better at `ALPHA` after the correction over the board.
 
-    A system that no other can be tested against, having one training seed, has no rank.
+    A system that no other can be tested against, having one training seed or a reader that is not sound, has
+    no rank.
     """
     better_end = {metric.name: metric.higher_is_better for metric in headline_metrics(metrics)}
     tested = {(key, pair.metric) for pair in pairs if pair.no_test is None for key in (pair.a, pair.b)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from reports.run import Run, read_run
+from reports.run import Run, marked, read_run
 from reports.strict_json import complaint
 from reports.submission.pack import SUFFIX
 from reports.submission.schema import Manifest, SubmittedRun, known_part
@@ -101,8 +101,9 @@ def _from_submission(path: Path, sets: SampleSets) -> BoardSource:
         comparisons=(),
         scored=True,
         records=records,
+        self_checks=verified.self_checks,
     )
-    return BoardSource(run, manifest=verified.manifest, sha256=verified.sha256)
+    return BoardSource(marked(run), manifest=verified.manifest, sha256=verified.sha256)
 
 
 def _from_folder(path: Path, sets: SampleSets) -> BoardSource:

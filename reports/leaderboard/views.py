@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -13,6 +13,7 @@ from reports.run_document import Session
 from reports.submission.text import visible
 from reports.text.wording import (
     MISSING,
+    NOT_SOUND_EXPLAINED,
     count_text,
     interval_text,
     percent,
@@ -21,7 +22,7 @@ from reports.text.wording import (
     unit_text,
     value_text,
 )
-from vtok_eval.results.records import Metric
+from vtok_eval.results.records import Metric, NoTest, Score
 from vtok_eval.results.statistics.pairs import Pair
 
 OWN_COMMANDS = frozenset({"vtok-eval", "vtok_eval", "cli.py", "__main__.py"})
@@ -45,6 +46,7 @@ def board_view(board: Board) -> dict[str, Any]:
         "machine": board.machine,
         "samples": board.n_samples,
         "ranked": len(board.contenders()),
+        "doubts": NOT_SOUND_EXPLAINED if any(not score.sound for score in _shown(board)) else "",
         "has_tokens": any(entry.tokens is not None for entry in board.entries),
         "metrics": [metric_view(board, metric) for metric in board.headline],
         "rows": [row_view(board, entry) for entry in ordered(board)],
@@ -63,12 +65,19 @@ def metric_view(board: Board, metric: Metric) -> dict[str, Any]:
     }
 
 
+def _shown(board: Board) -> Iterator[Score]:
+    """Every score of the board."""
+    return (score for entry in board.entries for score in entry.scores.values())
+
+
 def why_unranked(board: Board, metric: Metric) -> str:
     """Why a metric ranks no system; empty if it ranks them."""
     if metric.higher_is_better is None:
         return "neither end is better"
     if len(board.contenders()) < 2:
         return "fewer than two contenders"
+    if metric.name in board.unsound:
+        return f"{NoTest.NOT_SOUND.value}: a self-check found that the reader misses what the tokens hold"
     if metric.name in board.untestable:
         return "no paired test of it is possible: too few samples, or no values of single samples"
     if metric.name in board.silent:

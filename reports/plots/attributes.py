@@ -24,7 +24,7 @@ from reports.plots.style import (
 )
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
-from reports.text.wording import NOT_DISCRIMINATING, score_text, shown, tokens_text
+from reports.text.wording import NOT_DISCRIMINATING, NOT_SOUND, score_text, shown, tokens_text
 from vtok_eval.results.records import Metric
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _data(
             "high": cell.score.high,
             "chance": metric.chance,
             "discriminates": benchmark.discriminates(metric.name),
+            "sound": benchmark.is_sound(metric.name),
             "label": label,
         }
         for metric in metrics
@@ -195,6 +196,8 @@ def _signs(benchmark: BenchmarkReport, metrics: Sequence[Metric], systems: Seque
         signs.append(f"Dotted: {ceiling.name}.")
     if not all(benchmark.discriminates(metric.name) for metric in metrics):
         signs.append(f"{NOT_DISCRIMINATING} tells no systems apart in this run.")
+    if not all(benchmark.is_sound(metric.name) for metric in metrics):
+        signs.append(f"{NOT_SOUND} reader not sound here.")
     return " ".join(signs)
 
 
@@ -261,7 +264,9 @@ def _draw_ceiling(
 
 def _name(benchmark: BenchmarkReport, metric: Metric, width: int) -> str:
     """A metric's name in at most two lines, without its group's; where it is shortened, its mark stays."""
-    mark = "" if benchmark.discriminates(metric.name) else f"\N{NO-BREAK SPACE}{NOT_DISCRIMINATING}"
+    marks = "" if benchmark.discriminates(metric.name) else NOT_DISCRIMINATING
+    marks += "" if benchmark.is_sound(metric.name) else NOT_SOUND
+    mark = f"\N{NO-BREAK SPACE}{marks}" if marks else ""
     own = metric.title.removeprefix(f"{metric.group}: ")
     lines = textwrap.wrap(own[:1].upper() + own[1:], width=width - len(mark), max_lines=2, placeholder="…")
     return "\n".join(lines) + mark

@@ -70,8 +70,8 @@ def _points(benchmark: BenchmarkReport, metric: Metric) -> list[tuple[RunSystem,
 
 def _frontier(points: Sequence[tuple[RunSystem, float, Score]], metric: Metric) -> list[str]:
     """The contenders that no other reaches at fewer or as many tokens, cheapest first; none where the metric
-    has no better end."""
-    if metric.higher_is_better is None:
+    has no better end or its reader is not sound."""
+    if metric.higher_is_better is None or not all(score.sound for _, _, score in points):
         return []
     sign = 1 if metric.higher_is_better else -1
     best, found = -math.inf, []
@@ -152,6 +152,7 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     points = _points(benchmark, metric)
     styles = looks(benchmark.systems, theme)
     mark = "" if benchmark.discriminates(metric.name) else " (does not discriminate)"
+    mark += "" if benchmark.is_sound(metric.name) else " (reader not sound here)"
     dress(axes, theme, title=f"{title_text(metric)}{mark}")
     axes.set_xlabel("tokens per clip (log, equal ones side by side)")
     at = _places({system.name: tokens for system, tokens, _ in points})

@@ -8,6 +8,7 @@ from enum import StrEnum
 from reports.reproduce.claims import Claim, ClaimKind
 from reports.tables.best_systems import ALPHA
 from vtok_eval.results.description import Caveat
+from vtok_eval.results.records import NoTest
 
 PAPER_SETTING = "paper"
 """The `setting` of a run in which numbers have the size of the paper's."""
@@ -21,7 +22,7 @@ class Conclusion(StrEnum):
     SIGN = "agrees in sign"
     """The paired test shows a difference in the claimed direction; its size is not compared, or differs."""
     UNDECIDED = "no sign shown"
-    """Measured, but our interval holds 0, or the test does not show a difference."""
+    """Measured, but our interval holds 0, the test does not show a difference, or there is no test."""
     DISAGREES = "disagrees"
     """The difference has the other sign, or (in the paper's setting) our interval excludes the number."""
     NOT_MEASURED = "not measured"
@@ -37,7 +38,7 @@ class Measured:
 
     p: of a difference, corrected over its family; None without a test. expected: of a token count, what the
     claim predicts; of a token share, 1. setting: of the run. caveats: of the system, its baseline and the
-    benchmark.
+    benchmark. no_test: why a difference has no p. sound: whether the reader passed the run's self-checks.
     """
 
     value: float | None
@@ -47,12 +48,15 @@ class Measured:
     expected: float | None = None
     setting: str = ""
     caveats: tuple[str, ...] = ()
+    no_test: NoTest | None = None
+    sound: bool = True
 
 
 def judge(claim: Claim, measured: Measured | None) -> tuple[Conclusion, str]:
     """The verdict and its reason as text.
 
-    A model with random weights, or a stand-in, never agrees with anything. A re-creation and any setting but
+    A model with random weights, a stand-in, or a reader that failed the run's self-checks never agrees with
+    anything. A re-creation and any setting but
     the paper's can agree or disagree in sign, since the direction is what they share with the paper, but
     neither confirm nor refute a size.
     """
@@ -61,6 +65,8 @@ def judge(claim: Claim, measured: Measured | None) -> tuple[Conclusion, str]:
     untrue = [caveat for caveat in measured.caveats if caveat in _UNTRUE]
     if untrue:
         return Conclusion.NOT_MEASURED, f"{' and '.join(untrue)}: the number says nothing of the claim"
+    if not measured.sound:
+        return Conclusion.NOT_MEASURED, f"{NoTest.NOT_SOUND.value}: it misses what the tokens hold"
     if measured.value is None:
         return Conclusion.NOT_MEASURED, "the run has no value of it"
     if claim.kind in (ClaimKind.TOKEN_COUNT, ClaimKind.TOKEN_SHARE):
@@ -102,6 +108,8 @@ def _difference(claim: Claim, measured: Measured, *, same_setting: bool) -> tupl
         if (measured.value or 0.0) > 0:
             return Conclusion.SIGN, _of_size(claim, same_setting=same_setting)
         return Conclusion.DISAGREES, "the difference has the other sign"
+    if measured.no_test is not None:
+        return Conclusion.UNDECIDED, f"no test: {measured.no_test.value}"
     if same_setting and claim.published is not None:
         return Conclusion.DISAGREES, "the published number is outside our interval, which holds 0"
     return Conclusion.UNDECIDED, "the paired test shows no difference"

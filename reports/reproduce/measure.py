@@ -98,7 +98,14 @@ def _metric_rows(
     caveats = tuple(dict.fromkeys((*system.caveats, *benchmark.info.caveats)))
     if claim.kind is ClaimKind.LEVEL:
         score = cell.score
-        measured = Measured(score.value, score.low, score.high, setting=report.setting, caveats=caveats)
+        measured = Measured(
+            score.value,
+            score.low,
+            score.high,
+            setting=report.setting,
+            caveats=caveats,
+            sound=score.sound,
+        )
         where = _where(report, benchmark, system, metric=metric, n=score.n)
         yield _row(claim, measured, value_text(score), interval_text(score), where, system, report)
         return
@@ -115,6 +122,8 @@ def _metric_rows(
         p=comparison.p_corrected,
         setting=report.setting,
         caveats=tuple(dict.fromkeys((*caveats, *base.caveats))),
+        no_test=comparison.no_test,
+        sound=cell.score.sound,
     )
     value, _, interval = difference_text(comparison, metric).partition(" ")
     where = _where(report, benchmark, system, metric=metric, n=comparison.n, base=base)

@@ -30,7 +30,7 @@ HOW_TO_READ = (
     "No sign shown: measured, but no difference was shown. Disagrees: the difference has the other sign, or "
     "the paper's own setting gives another number.",
     "Not measured: no run has it, or what was measured (another setting's level, random weights, a stand-in) "
-    "can neither confirm nor refute it.",
+    "can neither confirm nor refute it, or a self-check of the run found that its reader is not sound there.",
 )
 
 

@@ -214,6 +214,7 @@ class ScoreEntry(Strict):
     method: LongText
     label: LongText
     discriminates: bool
+    sound: bool = True
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +25,7 @@ from reports.submission.schema import (
 from vtok_eval.errors import SubmissionError, VtokEvalError
 from vtok_eval.results.journal import check_record
 from vtok_eval.results.records import SCHEMA_VERSION, Comparison, Metric, Record, Score
+from vtok_eval.results.self_checks import SelfCheck
 from vtok_eval.version import __version__
 
 MAX_RECORDS = 400_000
@@ -40,7 +41,7 @@ TOLERANCE = 1e-9
 
 RESAMPLED = frozenset(
     {"low", "high", "p", "p_corrected", "correction", "no_test", "method", "test", "discriminates"}
-    | {"seeds", "baseline_seeds", "seed_deviation"}
+    | {"sound", "seeds", "baseline_seeds", "seed_deviation"}
 )
 """What another version of vtok-eval may compute in another way from the same records."""
 
@@ -53,7 +54,8 @@ class Verified:
 
     scores, comparisons: as computed here from the records, whatever the file claims; of a run of another
     version of vtok-eval, the claimed intervals and p-values need not be those of this one. records: by
-    benchmark and system. sha256: of the file.
+    benchmark and system. self_checks: the subset checks, made here anew from the declared relations of the
+    systems' tokens. sha256: of the file.
 
     What this shows: the file is whole, has the form, and its numbers are what the records give. What it
     cannot show: that the records are what the named system gave.
@@ -66,6 +68,7 @@ class Verified:
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     records: Mapping[tuple[str, str], Sequence[Record]]
+    self_checks: tuple[SelfCheck, ...] = ()
 
 
 def verify(file: Path) -> Verified:
@@ -91,11 +94,11 @@ def verify(file: Path) -> Verified:
         claimed = [entry.score() for entry in scores.scores]
         recomputed = _recompute(run, records, _metrics(claimed))
         unchecked = frozenset() if _made_by_this_version(run) else RESAMPLED
-        _check_equal("scores.json", claimed, recomputed[0], unchecked=unchecked)
+        _check_equal("scores.json", claimed, recomputed.scores, unchecked=unchecked)
         _check_equal(
             "comparisons.json",
             [entry.comparison() for entry in comparisons.comparisons],
-            recomputed[1],
+            recomputed.comparisons,
             unchecked=unchecked,
         )
     except SubmissionError as error:
@@ -105,9 +108,10 @@ def verify(file: Path) -> Verified:
         sha256=unpacked.sha256,
         manifest=manifest,
         run=run,
-        scores=tuple(recomputed[0]),
-        comparisons=tuple(recomputed[1]),
+        scores=tuple(recomputed.scores),
+        comparisons=tuple(recomputed.comparisons),
         records=records,
+        self_checks=tuple(recomputed.self_checks),
     )
 
 
@@ -238,11 +242,19 @@ def _metrics(scores: Sequence[Score]) -> dict[str, list[Metric]]:
     return {benchmark: list(metrics.values()) for benchmark, metrics in found.items()}
 
 
+class Recomputed(NamedTuple):
+    """What the records of a submission give."""
+
+    scores: list[Score]
+    comparisons: list[Comparison]
+    self_checks: list[SelfCheck]
+
+
 def _recompute(
     run: SubmittedRun,
     records: Mapping[tuple[str, str], Sequence[Record]],
     metrics: Mapping[str, Sequence[Metric]],
-) -> tuple[list[Score], list[Comparison]]:
+) -> Recomputed:
     """What the harness computes from these records, benchmark by benchmark."""
     cells = sum(len(rows) * len(metrics.get(benchmark, ())) for (benchmark, _), rows in records.items())
     if cells > MAX_CELLS:
@@ -251,28 +263,32 @@ def _recompute(
         )
     from vtok_eval.results.columns.job_columns import job_columns
     from vtok_eval.results.self_checks import relations_in
-    from vtok_eval.results.statistics.checking import subset_checks, unsound_groups
+    from vtok_eval.results.soundness import marked_job, unsound_groups
+    from vtok_eval.results.statistics.checking import subset_checks
     from vtok_eval.results.statistics.scores import compare_all, mark_discriminating, score_systems
 
     controls = tuple(entry.name for entry in run.systems if entry.control)
     relations = relations_in({"relations": [entry.model_dump() for entry in run.relations]})
     scores: list[Score] = []
     comparisons: list[Comparison] = []
+    checks: list[SelfCheck] = []
     try:
         for benchmark in dict.fromkeys(benchmark for benchmark, _ in records):
             measured = metrics.get(benchmark, [])
             by_system = {
                 system: rows for (name, system), rows in records.items() if name == benchmark and rows
             }
-            jobs = [job_columns(rows) for rows in by_system.values()]
-            scores += score_systems(jobs, measured, label=run.label)
-            if run.baseline is not None and run.baseline in by_system:
-                named = {job.system: job for job in jobs}
-                unsound = unsound_groups(subset_checks(named, measured, relations))
-                comparisons += compare_all(named, run.baseline, measured, unsound=unsound)
+            jobs = {system: job_columns(rows) for system, rows in by_system.items()}
+            own = subset_checks(jobs, measured, relations)
+            unsound = unsound_groups(own)
+            jobs = {system: marked_job(job, unsound) for system, job in jobs.items()}
+            scores += score_systems(list(jobs.values()), measured, label=run.label)
+            if run.baseline is not None and run.baseline in jobs:
+                comparisons += compare_all(jobs, run.baseline, measured)
+            checks += own
     except (ValueError, VtokEvalError) as error:
         raise SubmissionError(f"no scores can be computed from the records: {_short(error)}") from error
-    return mark_discriminating(scores, controls=controls), comparisons
+    return Recomputed(mark_discriminating(scores, controls=controls), comparisons, checks)
 
 
 Result = TypeVar("Result", Score, Comparison)

@@ -37,7 +37,7 @@ def find_best(
     p < ALPHA / (k - 1): the leader was picked by the same data, and Bonferroni's correction over those tests
     bounds the chance that a system which is not best is called best. Only then is the runner-up tested, which
     must beat each of the k - 2 behind it at p < ALPHA / (k - 2); with two systems there is no second best.
-    Metrics that do not discriminate have no best.
+    Metrics that do not discriminate, or whose reader is not sound, have no best.
 
     pairs: from `tested_pairs`. scores: of one benchmark.
     """
@@ -63,7 +63,7 @@ def tested_pairs(
     """The paired tests that `find_best` may ask for, of these systems and of those within any token budget.
 
     jobs: the contenders' columns, by system. metrics: all of the benchmark; those without a better end, and
-    those that do not discriminate, are not tested. tokens: per clip, where known.
+    those that rank no system (`Score.ranks`), are not tested. tokens: per clip, where known.
     """
     from vtok_eval.results.statistics.pairs import compare_pairs
 
@@ -82,11 +82,11 @@ def _leaders(ranking: Sequence[str], tokens: Mapping[str, float]) -> set[str]:
 
 
 def ranked(scores: Sequence[Score], metric: Metric, *, contenders: Collection[str]) -> list[str]:
-    """The contenders that have a value, best first; none where the metric has no better end, or does not
-    discriminate.
+    """The contenders that have a value, best first; none where the metric has no better end, or its scores
+    do not rank systems.
     """
     own = [score for score in scores if score.metric.name == metric.name]
-    if metric.higher_is_better is None or not all(score.discriminates for score in own):
+    if metric.higher_is_better is None or not all(score.ranks for score in own):
         return []
     valued = [(score.value, score.system) for score in own if score.value is not None]
     ordered = sorted(valued, key=lambda pair: pair[0], reverse=metric.higher_is_better)

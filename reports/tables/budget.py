@@ -259,7 +259,11 @@ def _priced(benchmark: BenchmarkReport) -> list[RunSystem]:
 
 
 def _rankable(benchmark: BenchmarkReport) -> list[Metric]:
-    return [metric for metric in benchmark.headline if metric.higher_is_better is not None]
+    return [
+        metric
+        for metric in benchmark.headline
+        if metric.higher_is_better is not None and benchmark.is_sound(metric.name)
+    ]
 
 
 def _needed(

@@ -50,6 +50,7 @@ _SPECIALS = {
     "▼": r"$\bigtriangledown$",
     "◆": r"$\diamond$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
 }
 
 

@@ -29,6 +29,7 @@ COLUMNS = (
     "chance",
     "higher_is_better",
     "discriminates",
+    "sound",
     "best",
     "second_best",
     "baseline",
@@ -91,7 +92,7 @@ def _row(
         "setting": report.setting,
         "label": report.label,
     }
-    for name in (*SCORE_NUMBERS, "discriminates", "method"):
+    for name in (*SCORE_NUMBERS, "discriminates", "sound", "method"):
         row[name] = getattr(score, name)
     if comparison is not None:
         row |= {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import PairedVerdict, difference_text, verdict
-from vtok_eval.results.records import Comparison, Metric
+from vtok_eval.results.records import Comparison, Metric, NoTest
 
 _SHOWN = (PairedVerdict.BETTER, PairedVerdict.WORSE)
 
@@ -59,6 +59,8 @@ def _pairs(
             cells = (first.cell(system.name, metric.name), second.cell(system.name, metric.name))
             own, other = (cell.comparison if cell else None for cell in cells)
             if own is None or other is None or other.difference is None:
+                continue
+            if other.no_test is NoTest.NOT_SOUND:
                 continue
             if verdict(own, metric) in _SHOWN:
                 yield metric, own, other

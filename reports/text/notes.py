@@ -11,6 +11,7 @@ from reports.text.wording import (
     LEAST_CLUSTERS,
     MARKS_EXPLAINED,
     NOT_DISCRIMINATING_EXPLAINED,
+    NOT_SOUND_EXPLAINED,
     SECOND_EXPLAINED,
     percent,
     testable,
@@ -69,6 +70,8 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield "No number is bold: on no metric do the paired tests support a best system."
     if not all(benchmark.discriminates(metric.name) for metric in benchmark.metrics):
         yield NOT_DISCRIMINATING_EXPLAINED
+    if not all(score.sound for score in scores):
+        yield NOT_SOUND_EXPLAINED
     if any(system.control for system in benchmark.systems):
         yield CONTROL_EXPLAINED
     if benchmark.info.caveats:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from reports.tables.best_systems import ALPHA
-from vtok_eval.results.records import Comparison, Metric, Score
+from vtok_eval.results.records import Comparison, Metric, NoTest, Score
 
 MISSING = "–"
 MINUS = "−"
@@ -26,6 +26,11 @@ SECOND_EXPLAINED = (
 NOT_DISCRIMINATING = "†"
 NOT_DISCRIMINATING_EXPLAINED = (
     "† does not discriminate in this run: no system reads it above chance, or all are at its ceiling."
+)
+NOT_SOUND = "‡"
+NOT_SOUND_EXPLAINED = (
+    f"{NOT_SOUND} {NoTest.NOT_SOUND.value}: a self-check found that the reader misses what the tokens hold. "
+    "These numbers support no claim: no test, no mark, no best system, no rank."
 )
 CONTROL_EXPLAINED = "(control): shows what a number is made of; not a contender."
 
@@ -80,10 +85,10 @@ def shown(value: float, metric: Metric) -> float:
 
 
 def value_text(score: Score | None) -> str:
-    """The value alone, e.g. "54.1"."""
+    """The value alone, e.g. "54.1", with the mark where the reader is not sound."""
     if score is None or score.value is None:
         return MISSING
-    return _number(shown(score.value, score.metric), _decimals(score))
+    return _number(shown(score.value, score.metric), _decimals(score)) + ("" if score.sound else NOT_SOUND)
 
 
 def interval_text(score: Score | None) -> str:

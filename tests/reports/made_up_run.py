@@ -9,6 +9,7 @@ import numpy as np
 
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import Metric, Record, Status
+from vtok_eval.results.self_checks import relations_in
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.scoring import score_run
 
@@ -250,11 +251,18 @@ def efficiency_records(system: str, *, spec: str, tokens: int) -> list[Record]:
 def finish(folder: RunFolder, *, label: str = LABEL, baseline: str | None = BASELINE) -> RunFolder:
     """Score the folder as the harness does."""
     controls = [name for name, (_, control, _, _) in SYSTEMS.items() if control]
-    scores, comparisons, _ = score_run(
-        folder, metrics=ALL_METRICS, label=label, baseline=baseline, controls=controls
+    relations = relations_in(folder.run())
+    scores, comparisons, checks = score_run(
+        folder,
+        metrics=ALL_METRICS,
+        label=label,
+        baseline=baseline,
+        controls=controls,
+        relations=relations,
     )
     folder.write_scores(scores)
     folder.write_comparisons(comparisons)
+    folder.write_self_checks(checks)
     return folder
 
 

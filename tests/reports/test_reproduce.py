@@ -18,6 +18,7 @@ from reports.reproduce.write import as_text, gather_rows, write_reproduce
 from tests.reports.made_up_run import run_json
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.registry import COMMANDS
+from vtok_eval.results.records import NoTest
 from vtok_eval.results.store import RunFolder
 
 BASICS = {"id": "x", "claim": "c", "published_text": "t", "place": "p", "benchmark": "b"}
@@ -56,6 +57,11 @@ def measured(value, low, high, p=0.001, *, setting="paper", **more):
         (WORDS, measured(0.03, 0.01, 0.05), Conclusion.SIGN),
         (WORDS, measured(0.01, -0.01, 0.05, p=0.3), Conclusion.UNDECIDED),
         (WORDS, measured(-0.02, -0.03, -0.01), Conclusion.DISAGREES),
+        # No test: nothing is said of the sign; a reader that is not sound says nothing at all.
+        (WORDS, measured(0.03, 0.01, 0.05, p=None, no_test=NoTest.ONE_SEED), Conclusion.UNDECIDED),
+        (GAIN, measured(0.005, -0.01, 0.02, p=None, no_test=NoTest.ONE_SEED), Conclusion.UNDECIDED),
+        (GAIN, measured(0.03, 0.01, 0.05, p=None, sound=False), Conclusion.NOT_MEASURED),
+        (LEVEL, measured(0.85, 0.84, 0.86, p=None, sound=False), Conclusion.NOT_MEASURED),
         (LEVEL, measured(0.85, 0.84, 0.86, p=None), Conclusion.WITHIN),
         (LEVEL, measured(0.83, 0.82, 0.84, p=None), Conclusion.DISAGREES),
         (LEVEL, measured(0.85, 0.84, 0.86, p=None, setting="embedded-default"), Conclusion.NOT_MEASURED),

@@ -131,6 +131,8 @@ class Score:
     method: how the interval was computed, in words.
     label: what must stand wherever the number is shown ("embedded default, not the paper's setting").
     discriminates: False where no system of the run reads the metric above chance or all are at its ceiling.
+    sound: False where a self-check of the run found that the benchmark's reader misses what the tokens hold
+        (`NoTest.NOT_SOUND`): the number supports no claim.
     """
 
     system: str
@@ -148,6 +150,12 @@ class Score:
     method: str = ""
     label: str = ""
     discriminates: bool = True
+    sound: bool = True
+
+    @property
+    def ranks(self) -> bool:
+        """Whether systems may be ordered by the metric, and one of them called the best."""
+        return self.discriminates and self.sound
 
 
 SCORE_NUMBERS = (

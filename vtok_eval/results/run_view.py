@@ -103,8 +103,8 @@ class RunView:
         """One row a system, benchmark and metric.
 
         Columns: system, benchmark, metric, unit, value, low, high, confidence, n, n_failed, n_clusters,
-        seeds, seed_deviation, tokens, headline, higher_is_better, label. value, low and high are in the
-        metric's unit; tokens is the mean number per clip. Missing ones are NaN.
+        seeds, seed_deviation, tokens, headline, higher_is_better, sound, label. value, low and high are in
+        the metric's unit; tokens is the mean number per clip. Missing ones are NaN.
 
         Raises:
             RunFolderError: the run has no scores yet.
@@ -257,7 +257,7 @@ def open_run(path: str | Path) -> RunView:
 
 _SCORE_COLUMNS = (
     "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens",
-    "headline", "higher_is_better", "label",
+    "headline", "higher_is_better", "sound", "label",
 )  # fmt: skip
 
 

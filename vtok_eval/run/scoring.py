@@ -11,12 +11,12 @@ from vtok_eval.errors import RunFolderError
 from vtok_eval.results.columns.job_columns import JobColumns, job_columns
 from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score
 from vtok_eval.results.self_checks import ConvergenceFacts, SelfCheck, TokenRelation
+from vtok_eval.results.soundness import marked_job, marked_score, unsound_groups
 from vtok_eval.results.statistics.checking import (
     convergence_check,
     photo_checks,
     same_token_checks,
     subset_checks,
-    unsound_groups,
 )
 from vtok_eval.results.statistics.scores import compare_all, mark_discriminating, score_systems
 from vtok_eval.results.store import folder_name
@@ -53,8 +53,8 @@ def score_run(
     metrics: by benchmark id. label: shown with every score. baseline: a system's name; a benchmark that did
     not run it has no comparisons. controls: systems that cannot show that a metric discriminates.
     deriving: benchmarks that compute further scores themselves, by id. relations: of the systems' tokens;
-    where a larger set of tokens reads less than one that it contains, comparisons on that group of metrics
-    have no p-value.
+    where a larger set of tokens reads less than one that it contains, scores of that group of metrics are not
+    `sound`, and their comparisons have no p-value.
     What the folder holds of benchmarks that are not in `metrics` stays as it is.
     """
     scores = [score for score in _kept_scores(folder) if score.benchmark not in metrics]
@@ -63,14 +63,17 @@ def score_run(
     for benchmark, measured in metrics.items():
         by_system = _records_by_system(folder, benchmark)
         jobs = {system: job_columns(records) for system, records in by_system.items()}
+        own = _self_checks(folder, benchmark, jobs, measured, relations)
+        unsound = unsound_groups(own)
+        jobs = {system: marked_job(job, unsound) for system, job in jobs.items()}
         of_jobs = iter(score_systems(list(jobs.values()), measured, label=label))
         for records in by_system.values():
             scores += islice(of_jobs, len(measured))
             if deriving and benchmark in deriving:
-                scores += deriving[benchmark].derived_scores(records, label=label)
-        own = _self_checks(folder, benchmark, jobs, measured, relations)
+                derived = deriving[benchmark].derived_scores(records, label=label)
+                scores += [marked_score(score, unsound) for score in derived]
         if baseline in jobs:
-            comparisons += compare_all(jobs, baseline, measured, unsound=unsound_groups(own))
+            comparisons += compare_all(jobs, baseline, measured)
             own += photo_checks(jobs, measured, baseline=baseline, photos=_photos(by_system))
         checks += own
     return RunScores(mark_discriminating(scores, controls=tuple(controls)), comparisons, checks)

@@ -242,6 +242,7 @@
       byId("silent").textContent = board.metrics
         .filter((known) => known.why_unranked)
         .map((known) => "† " + known.title + " ranks nobody: " + known.why_unranked + ".")
+        .concat(board.doubts || [])
         .join(" ");
       byId("to-compare").href =
         ROOT + "compare.html#" + new URLSearchParams([["board", board.id]].concat(rows.slice(0, 2).map((row, i) => ["ab"[i], row.id])));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,7 +68,8 @@ class JobColumns:
     values: measured metric -> `(N, R)`, a row of NaN where the metric does not apply, NaN at a row's end
     where it has fewer replicates than others. failed: `(N,)`. failed_meta: what the records of failed samples
     say under `meta`, by the sample's place. training_seeds: how many seeds trained what gave the values; 0
-    where nothing was trained, or an older version wrote the records.
+    where nothing was trained, or an older version wrote the records. unsound: groups of metrics in which a
+    self-check found that the benchmark's reader misses what the tokens hold (see `soundness`).
     """
 
     system: str
@@ -78,6 +79,7 @@ class JobColumns:
     values: Mapping[str, Floats]
     failed_meta: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     training_seeds: int = 0
+    unsound: frozenset[str] = frozenset()
 
 
 class SampleSets:
@@ -179,7 +181,7 @@ def _moved(job: JobColumns, union: SampleSet) -> JobColumns:
         values[name] = np.full((len(union), matrix.shape[1]), np.nan)
         values[name][rows] = matrix
     meta = {int(rows[i]): found for i, found in job.failed_meta.items()}
-    return JobColumns(job.system, job.benchmark, union, failed, values, meta, job.training_seeds)
+    return replace(job, samples=union, failed=failed, values=values, failed_meta=meta)
 
 
 def _check_one_job(records: Sequence[Record]) -> None:

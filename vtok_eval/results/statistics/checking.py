@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -26,12 +26,6 @@ SEED = 20260206
 
 MARGIN = 0.01
 """How much less than kernel ridge a probe may score: tokens that say nothing leave both at chance."""
-
-
-def unsound_groups(checks: Iterable[SelfCheck]) -> frozenset[str]:
-    """The metric groups, of one benchmark's checks, in which the reader misses what the tokens hold."""
-    violated = (c for c in checks if c.kind is CheckKind.SUBSET and c.outcome is CheckOutcome.VIOLATED)
-    return frozenset(check.group for check in violated)
 
 
 def subset_checks(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vtok_eval.results.columns.job_columns import Floats
 from vtok_eval.results.records import NoTest
-from vtok_eval.results.statistics.max_t import Block, family_p
+from vtok_eval.results.statistics.max_t import Block, alone_p, family_p
 from vtok_eval.results.statistics.quantities import Quantity
-from vtok_eval.results.statistics.resampling import resamples_for, sign_flip_p
+from vtok_eval.results.statistics.resampling import resamples_for
 from vtok_eval.results.statistics.sample_table import ClusterSums
 
 
@@ -31,8 +31,7 @@ class PValues:
 def quantity_p_values(family: Sequence[Quantity], *, seed: int) -> list[PValues]:
     """The p of each difference being 0, by itself and corrected over all of the family that can be tested."""
     tested = [i for i, quantity in enumerate(family) if quantity.no_test is None]
-    alone = _alone([family[i] for i in tested], seed=seed)
-    together = _together([family[i] for i in tested], seed=seed)
+    alone, together = _tests([family[i] for i in tested], seed=seed)
     found = [_not_tested(quantity.no_test) for quantity in family]
     for i, p, corrected in zip(tested, alone, together, strict=True):
         found[i] = PValues(float(p), float(max(p, corrected)), _test_text(family[i]))
@@ -49,37 +48,25 @@ def _sums(quantity: Quantity) -> ClusterSums:
     return quantity.sums
 
 
-def _alone(quantities: Sequence[Quantity], *, seed: int) -> Floats:
-    """The p of each, over its own clusters; those over equally many clusters share their draws."""
-    found = np.ones(len(quantities))
-    by_kind: dict[tuple[int, bool], list[int]] = {}
-    for i, quantity in enumerate(quantities):
-        by_kind.setdefault((_sums(quantity).n_clusters, bool(quantity.trained)), []).append(i)
-    for (n_clusters, trained), members in by_kind.items():
-        group = [quantities[i] for i in members]
-        block = _block(group, np.arange(n_clusters, dtype=np.intp))
-        if trained:
-            found[members] = family_p([block], n_clusters=n_clusters, seed=seed)[0]
-        else:
-            found[members] = sign_flip_p(block.parts, seed=seed)
-    return found
-
-
-def _together(quantities: Sequence[Quantity], *, seed: int) -> Floats:
-    """The p of each, corrected over all of them, with one draw of signs for the clusters of all."""
+def _tests(quantities: Sequence[Quantity], *, seed: int) -> tuple[Floats, Floats]:
+    """The p of each over its own clusters, and corrected over all, from one draw of signs for all."""
     names = sorted({name for quantity in quantities for name in _cluster_names(quantity)})
     place = {name: i for i, name in enumerate(names)}
     by_clusters: dict[bytes, tuple[NDArray[np.intp], list[int]]] = {}
     for i, quantity in enumerate(quantities):
         places = np.array([place[name] for name in _cluster_names(quantity)], dtype=np.intp)
         by_clusters.setdefault(places.tobytes(), (places, []))[1].append(i)
-    blocks, order = [], []
-    for places, members in by_clusters.values():
-        blocks.append(_block([quantities[i] for i in members], places))
-        order += members
-    corrected = np.empty(len(quantities))
-    corrected[order] = family_p(blocks, n_clusters=len(names), seed=seed)[1]
-    return corrected
+    members = [chosen for _, chosen in by_clusters.values()]
+    blocks = [_block([quantities[i] for i in chosen], places) for places, chosen in by_clusters.values()]
+    p, in_family = family_p(blocks, n_clusters=len(names), seed=seed)
+    alone, corrected = np.empty(len(quantities)), np.empty(len(quantities))
+    start = 0
+    for block, chosen in zip(blocks, members, strict=True):
+        own = slice(start, start + len(chosen))
+        start = own.stop
+        alone[chosen] = alone_p(block, p[own], seed=seed)
+        corrected[chosen] = in_family[own]
+    return alone, corrected
 
 
 def _cluster_names(quantity: Quantity) -> list[str]:

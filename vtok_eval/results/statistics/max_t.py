@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import cast
@@ -30,7 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtok_eval.results.columns.job_columns import Floats
-from vtok_eval.results.statistics.resampling import BATCH_CELLS, EXACT_CLUSTERS, resamples_for, signs
+from vtok_eval.results.statistics.pair_spreads import few_differing
+from vtok_eval.results.statistics.resampling import (
+    BATCH_CELLS,
+    EXACT_CLUSTERS,
+    resamples_for,
+    sign_flip_p,
+    signs,
+)
 from vtok_eval.results.statistics.seeds import SeedSpread
 
 
@@ -63,6 +70,12 @@ class Block:
         """`(..., P)` from `(..., S)`."""
         found = columns[..., self.left]
         return found if self.right is None else found - columns[..., self.right]
+
+    def drawn(self, batch: Floats) -> Floats:
+        """`(b, S)`: every column's sum under signs `(b, n_clusters)` of the family's clusters."""
+        whole = np.array_equal(self.places, np.arange(batch.shape[1]))
+        # Without a copy of the draws where the block has all of the clusters, which is the rule.
+        return cast(Floats, (batch if whole else batch[:, self.places]) @ self.parts)
 
     def squares(self) -> Floats:
         """`(P,)`: the sum of each comparison's squared parts, a few comparisons at a time."""
@@ -119,6 +132,41 @@ def family_p(blocks: Sequence[Block], *, n_clusters: int, seed: int) -> tuple[Fl
     return cast(Floats, alone / n_draws), corrected
 
 
+def alone_p(block: Block, in_family: Floats, *, seed: int) -> Floats:
+    """The p of each of a block's comparisons over the block's own clusters, whatever else its family holds.
+
+    All signs are enumerated for a comparison in which at most `EXACT_CLUSTERS` clusters differ and nothing
+    was trained.
+
+    in_family: `family_p`'s p of these comparisons by themselves. It is the result where the block has all of
+    the family's clusters, since the draws are the same. seed: of the draws.
+    """
+    n_clusters = len(block.parts)
+    every = np.arange(n_clusters, dtype=np.intp)
+    if np.array_equal(block.places, every):
+        p = in_family.copy()
+    else:
+        p = family_p([replace(block, places=every)], n_clusters=n_clusters, seed=seed)[0]
+    for k, apart in _few_apart(block):
+        p[k] = sign_flip_p(apart[:, None], seed=seed)[0]
+    return p
+
+
+def _few_apart(block: Block) -> Iterator[tuple[int, Floats]]:
+    """The untrained comparisons in which at most `EXACT_CLUSTERS` clusters differ, `(C,)` each."""
+    untrained = [k for k, sides in enumerate(block.seeds) if sides == (None, None)]
+    if block.right is None:
+        size = np.abs(block.parts)
+        few = (size > 1e-12 * size.max(axis=0, initial=0.0)).sum(axis=0) <= EXACT_CLUSTERS
+        yield from ((k, block.parts[:, block.left[k]]) for k in untrained if few[block.left[k]])
+        return
+    pairs = few_differing(block.parts, limit=EXACT_CLUSTERS)
+    for k in untrained:
+        left, right = int(block.left[k]), int(block.right[k])
+        if (left, right) in pairs:
+            yield k, block.parts[:, left] - block.parts[:, right]
+
+
 @dataclass(frozen=True, eq=False)
 class _Family:
     """The blocks' comparisons side by side.
@@ -168,7 +216,7 @@ class _Family:
 
     def statistics(self, batch: Floats, *, start: int, n_clusters: int, seed: int) -> Floats:
         """`(b, P)`: every comparison's statistic under the draws `start` and following."""
-        found = np.concatenate([b.values(batch[:, b.places] @ b.parts) for b in self.blocks], axis=1)
+        found = np.concatenate([b.values(b.drawn(batch)) for b in self.blocks], axis=1)
         if self.spreads:
             moved = np.zeros((len(batch), len(self.spreads) + 1))
             for i, spread in enumerate(self.spreads):

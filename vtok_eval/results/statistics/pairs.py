@@ -21,15 +21,10 @@ from numpy.typing import NDArray
 
 from vtok_eval.results.columns.job_columns import Floats, JobColumns, SampleSet, on_common_samples
 from vtok_eval.results.records import Metric, NoTest
-from vtok_eval.results.statistics.max_t import Block, family_p
+from vtok_eval.results.statistics.max_t import Block, alone_p, family_p
 from vtok_eval.results.statistics.pair_spreads import few_differing, half_widths
-from vtok_eval.results.statistics.quantities import Spreads, pair_key, seeds_behind, spreads_of, untestable
-from vtok_eval.results.statistics.resampling import (
-    EXACT_CLUSTERS,
-    RARE,
-    few_differences_interval,
-    sign_flip_p,
-)
+from vtok_eval.results.statistics.quantities import Spreads, pair_key, seeds_behind, spreads_of, why_untested
+from vtok_eval.results.statistics.resampling import RARE, few_differences_interval
 from vtok_eval.results.statistics.sample_table import ClusterSums, Material, cluster_sums, material
 from vtok_eval.results.statistics.scores import SEED
 
@@ -100,10 +95,18 @@ def compare_pairs(
 
 @dataclass(frozen=True)
 class TrainedSeeds:
-    """What was trained for the systems' values on one metric: seeds by system, and how much they move it."""
+    """What was trained for the systems' values on one metric: seeds by system, and how much they move it.
 
+    jobs: the systems' columns.
+    """
+
+    jobs: Mapping[str, JobColumns]
     seeds: Mapping[str, int]
     spreads: Spreads
+
+    def why_untested(self, metric: Metric, a: str, b: str) -> NoTest | None:
+        """Why there is no test of two systems' difference; None where there is one."""
+        return why_untested(metric, (self.jobs[a], self.jobs[b]), (self.seeds[a], self.seeds[b]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +126,8 @@ def _with_p(groups: Sequence[_Group], p: Floats, corrected: Floats) -> list[Pair
         pairs = list(group.pairs)
         own = slice(start, start + len(group.tested))
         start = own.stop
-        for i, alone, family in zip(group.tested, _own_p(group.block, p[own]), corrected[own], strict=True):
+        of_group = zip(group.tested, alone_p(group.block, p[own], seed=SEED), corrected[own], strict=True)
+        for i, alone, family in of_group:
             pairs[i] = replace(pairs[i], p=float(alone), p_corrected=float(max(alone, family)))
         found += pairs
     return found
@@ -140,7 +144,7 @@ def _one_metric(
     every = {name: material(job, metric, metrics) for name, job in jobs.items()}
     seeds = {name: seeds_behind(jobs[name], found.replicates) for name, found in every.items()}
     materials = {name: found.with_replicates(1) for name, found in every.items() if found.whole}
-    trained = TrainedSeeds(seeds, spreads_of(list(jobs.values()), metric, metrics))
+    trained = TrainedSeeds(jobs, seeds, spreads_of(list(jobs.values()), metric, metrics))
     groups: dict[tuple[int, bytes], list[str]] = {}
     for system, found in materials.items():
         groups.setdefault(found.pattern(), []).append(system)
@@ -196,7 +200,7 @@ def _group(
             low = high = None
         elif binary and (i, j) in rare and (rare[i, j] == 0 or not metric.mean_of):
             low, high = _few(sums[i], sums[j], materials[names[i]], materials[names[j]])
-        no_test = untestable(trained.seeds[names[i]], trained.seeds[names[j]])
+        no_test = trained.why_untested(metric, names[i], names[j])
         if no_test is None:
             tested.append(number)
         pairs.append(
@@ -229,27 +233,6 @@ def _group(
 def _places(sums: ClusterSums) -> NDArray[np.intp]:
     assert sums.places is not None
     return sums.places
-
-
-def _own_p(block: Block, in_family: Floats) -> Floats:
-    """The p of each pair over its own clusters, as `compare` has it.
-
-    in_family: the p from the draws for the clusters of the whole family; the same where the block has them
-    all and more than a few differ.
-    """
-    assert block.right is not None
-    n_clusters = len(block.parts)
-    p = in_family
-    if not np.array_equal(block.places, np.arange(n_clusters)):
-        own = replace(block, places=np.arange(n_clusters, dtype=np.intp))
-        p = family_p([own], n_clusters=n_clusters, seed=SEED)[0]
-    few = few_differing(block.parts, limit=EXACT_CLUSTERS)
-    p = p.copy()
-    for k, pair in enumerate(zip(block.left.tolist(), block.right.tolist(), strict=True)):
-        if pair in few and block.seeds[k] == (None, None):
-            apart = block.parts[:, pair[0]] - block.parts[:, pair[1]]
-            p[k] = sign_flip_p(apart[:, None], seed=SEED)[0] if few[pair] else 1.0
-    return p
 
 
 def _bounds(difference: float, half: float, metric: Metric) -> tuple[float, float]:

@@ -163,7 +163,7 @@ def difference_quantity(
         seeds=seeds,
         key=pair_key(metric.name, a.system, b.system),
         samples=a.samples,
-        no_test=NoTest.NOTHING_SHARED if not apart.whole else untestable(*seeds),
+        no_test=NoTest.NOTHING_SHARED if not apart.whole else why_untested(metric, (a, b), seeds),
         spreads=((spreads or {}).get(a.system), (spreads or {}).get(b.system)),
     )
 
@@ -185,6 +185,18 @@ def untestable(seeds_a: int, seeds_b: int) -> NoTest | None:
         'one training seed'
     """
     return NoTest.ONE_SEED if 1 in (seeds_a, seeds_b) else None
+
+
+def why_untested(
+    metric: Metric, jobs: tuple[JobColumns, JobColumns], seeds: tuple[int, int]
+) -> NoTest | None:
+    """Why there is no test of two jobs' difference on a metric; None where there is one.
+
+    seeds: training seeds behind each job's values.
+    """
+    if any(metric.group in job.unsound for job in jobs):
+        return NoTest.NOT_SOUND
+    return untestable(*seeds)
 
 
 def _missing(measured: Sequence[Metric], present: Bools) -> str:

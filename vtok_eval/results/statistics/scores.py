@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.columns.job_columns import JobColumns, job_columns
-from vtok_eval.results.records import Comparison, Metric, NoTest, Record, Score
+from vtok_eval.results.records import Comparison, Metric, Record, Score
 from vtok_eval.results.statistics.difference_tests import PValues, quantity_p_values
 from vtok_eval.results.statistics.quantities import (
     Quantity,
@@ -114,6 +114,7 @@ def score_systems(
             confidence=confidence,
             method=interval.method + quantity.note,
             label=label,
+            sound=quantity.metric.group not in job.unsound,
         )
         for (job, quantity), interval in zip(asked, intervals, strict=True)
     ]
@@ -151,7 +152,6 @@ def compare_all(
     metrics: Sequence[Metric],
     *,
     known: Sequence[Metric] = (),
-    unsound: Collection[str] = (),
     confidence: float = 0.95,
     seed: int = SEED,
 ) -> list[Comparison]:
@@ -160,8 +160,7 @@ def compare_all(
     p-values are corrected by step-down max-T (see `max_t`) in two families: all systems x all headline
     metrics (a run's claims), and all systems x the other metrics (which explain them).
 
-    unsound: groups of metrics in which a self-check found that the reader misses what the tokens hold; they
-    are compared without a p-value.
+    Where a job's columns say that the reader is not sound in a metric's group, the difference has no p-value.
 
     Raises:
         UnknownNameError: no such baseline.
@@ -173,7 +172,7 @@ def compare_all(
     base = _not_empty(by_system[baseline])
     others = [_not_empty(records) for system, records in by_system.items() if system != baseline]
     every = (*metrics, *known)
-    return _compared(others, base, tested, known=every, unsound=unsound, confidence=confidence, seed=seed)
+    return _compared(others, base, tested, known=every, confidence=confidence, seed=seed)
 
 
 def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence[str] = ()) -> bool:
@@ -224,7 +223,6 @@ def _compared(
     known: Sequence[Metric],
     confidence: float,
     seed: int,
-    unsound: Collection[str] = (),
 ) -> list[Comparison]:
     """Every job against the baseline on every metric, job by job, from the same resamples and flips."""
     _check_confidence(confidence)
@@ -239,7 +237,6 @@ def _compared(
         ]
     quantities = [quantity for _, quantity in asked]
     intervals = quantity_intervals(quantities, confidence=confidence, seed=seed, difference=True)
-    quantities = [_marked(quantity, unsound) for quantity in quantities]
     tests = _tests(quantities, seed=seed)
     return [
         Comparison(
@@ -263,13 +260,6 @@ def _compared(
         )
         for (job, _), quantity, interval, test in zip(asked, quantities, intervals, tests, strict=True)
     ]
-
-
-def _marked(quantity: Quantity, unsound: Collection[str]) -> Quantity:
-    """Without a test where the reader is not sound in the metric's group."""
-    if quantity.no_test is not None or quantity.metric.group not in unsound:
-        return quantity
-    return replace(quantity, no_test=NoTest.NOT_SOUND)
 
 
 def _tests(quantities: Sequence[Quantity], *, seed: int) -> list[PValues]:
