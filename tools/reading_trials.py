@@ -5,8 +5,8 @@
 trains one probe for each system and recipe on 2,000 clips, some 10 minutes of one core in all, and writes a
 line of JSON for each to FOLDER/reading_trials.jsonl: what it reads from the 400 validation clips after the
 last epoch, which is the rule of the suites. FOLDER/ridge.jsonl gets what kernel ridge reads from 800 test
-clips. Files that have some lines are completed. docs/results/ keeps both files, and `tools.readme_table` writes
-their tables.
+clips. Files that have some lines are completed. docs/results/ keeps both; `tools.readme_table` writes their
+tables.
 """
 
 from __future__ import annotations
