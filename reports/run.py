@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         raise RunFolderError(
             f"{folder.path / 'scores.json'} holds scores of another form: {error}"
         ) from error
-    run = Run(
+    return Run(
         name=folder.path.resolve().name,
         path=folder.path,
         document=document,
@@ -88,17 +88,6 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         decoded=decoded_in_words(folder),
         self_checks=tuple(folder.self_checks()),
     )
-    return marked(run)
-
-
-def marked(run: Run) -> Run:
-    """The run with its scores and columns marked where its self-checks found that a reader is not sound."""
-    from vtok_eval.results.soundness import marked_job, marked_score, unsound_groups
-
-    unsound = unsound_groups(run.self_checks)
-    jobs = {key: marked_job(job, unsound) for key, job in run.records.jobs.items()}
-    scores = tuple(marked_score(score, unsound) for score in run.scores)
-    return replace(run, scores=scores, records=replace(run.records, jobs=jobs))
 
 
 def read_document(folder: RunFolder) -> RunDocument:

@@ -10,7 +10,6 @@ from reports.run import read_document
 from reports.run_document import RunBenchmark, RunDocument, RunSystem
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.records import Score
-from vtok_eval.results.soundness import marked_score, unsound_groups
 from vtok_eval.results.store import RunFolder
 
 
@@ -42,8 +41,7 @@ def measured_system(run: Path, system: str) -> MeasuredSystem:
     systems = {entry.name: entry for entry in document.systems}
     if system not in systems:
         raise UnknownNameError(what="system", name=system, known=systems)
-    unsound = unsound_groups(folder.self_checks())
-    own = [marked_score(score, unsound) for score in folder.scores() if score.system == system]
+    own = [score for score in folder.scores() if score.system == system]
     if not own:
         raise RunFolderError(f"the run {folder.path} has no score of {system!r}")
     described = {entry.id: entry for entry in document.benchmarks}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from reports.run import Run, marked, read_run
+from reports.run import Run, read_run
 from reports.strict_json import complaint
 from reports.submission.pack import SUFFIX
 from reports.submission.schema import Manifest, SubmittedRun, known_part
@@ -17,6 +17,7 @@ from vtok_eval.errors import RunFolderError
 from vtok_eval.results.columns.job_columns import SampleSets, from_records
 from vtok_eval.results.columns.run_columns import RunRecords
 from vtok_eval.results.records import Record
+from vtok_eval.results.soundness import marked_job, unsound_groups
 from vtok_eval.results.store import RunFolder
 
 
@@ -86,10 +87,15 @@ def _from_submission(path: Path, sets: SampleSets) -> BoardSource:
     if not path.exists():
         raise RunFolderError(f"there is no run {path}")
     verified = verify(path)
+    unsound = unsound_groups(verified.self_checks)
     tokens = {key: _mean_tokens(records) for key, records in verified.records.items()}
     records = RunRecords(
         states=(),
-        jobs={key: from_records(records, sets) for key, records in verified.records.items() if records},
+        jobs={
+            key: marked_job(from_records(records, sets), unsound)
+            for key, records in verified.records.items()
+            if records
+        },
         tokens={key: count for key, count in tokens.items() if count is not None},
         failures=(),
     )
@@ -103,7 +109,7 @@ def _from_submission(path: Path, sets: SampleSets) -> BoardSource:
         records=records,
         self_checks=verified.self_checks,
     )
-    return BoardSource(marked(run), manifest=verified.manifest, sha256=verified.sha256)
+    return BoardSource(run, manifest=verified.manifest, sha256=verified.sha256)
 
 
 def _from_folder(path: Path, sets: SampleSets) -> BoardSource:

@@ -13,7 +13,6 @@ from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.columns.job_columns import SampleSets
 from vtok_eval.results.columns.run_columns import RunRecords, read_records
 from vtok_eval.results.records import SCORE_NUMBERS
-from vtok_eval.results.statistics.checking import unsound_groups
 from vtok_eval.results.statistics.scores import compare_all
 from vtok_eval.results.store import RunFolder
 
@@ -156,8 +155,7 @@ class RunView:
         metrics = list({score.metric.name: score.metric for score in scores}.values())
         if len(both) < 2 or a == b or not metrics:
             return []
-        own = [check for check in self.folder.self_checks() if check.benchmark == benchmark]
-        return compare_all(both, b, metrics, unsound=unsound_groups(own))
+        return compare_all(both, b, metrics)
 
     @cached_property
     def _records(self) -> RunRecords:

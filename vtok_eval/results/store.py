@@ -26,6 +26,7 @@ from vtok_eval.results.records import (
     Status,
 )
 from vtok_eval.results.self_checks import SelfCheck
+from vtok_eval.results.soundness import marked_score, unsound_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,12 +169,13 @@ class RunFolder:
         return self.path / "records.parquet"
 
     def scores(self) -> list[Score]:
-        """What `write_scores` wrote.
+        """What `write_scores` wrote, marked where a self-check found that the reader is not sound.
 
         Raises:
             RunFolderError: the run has no scores yet.
         """
-        return [score_of(entry) for entry in self._entries("scores")]
+        unsound = unsound_groups(self.self_checks())
+        return [marked_score(score_of(entry), unsound) for entry in self._entries("scores")]
 
     def write_scores(self, scores: Sequence[Score]) -> None:
         """Overwrite scores.json."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtok_eval.results.columns.job_columns import JobColumns, SampleSets, from_records
 from vtok_eval.results.columns.parquet_columns import (
@@ -14,6 +14,7 @@ from vtok_eval.results.columns.parquet_columns import (
     read_tokens,
     read_training_seeds,
 )
+from vtok_eval.results.soundness import marked_job, unsound_groups
 from vtok_eval.results.store import RunFolder
 
 
@@ -54,11 +55,18 @@ def read_records(folder: RunFolder, sets: SampleSets) -> RunRecords:
     """Read the records of a run, finished or not. tokens: the mean per clip, over the samples that state it.
 
     A folder without a journal (it was packed for others, say) is read from Parquet alone, and its jobs are
-    done. Parquet that the journal has gone past is not looked at.
+    done. Parquet that the journal has gone past is not looked at. Jobs carry the marks of the run's self-checks
+    (see `soundness`).
 
     Raises:
         RunFolderError: a file cannot be read.
     """
+    found = _read(folder, sets)
+    unsound = unsound_groups(folder.self_checks())
+    return replace(found, jobs={key: marked_job(job, unsound) for key, job in found.jobs.items()})
+
+
+def _read(folder: RunFolder, sets: SampleSets) -> RunRecords:
     if not (folder.path / "journal.sqlite").exists():
         return _from_parquet(folder, None, sets) if _exported(folder) else RunRecords((), {}, {}, ())
     states = _states(folder)
