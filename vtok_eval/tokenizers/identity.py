@@ -10,7 +10,7 @@ from typing import Protocol, cast, runtime_checkable
 from vtok_eval.systems import System
 from vtok_eval.tokenizers.reading import TokenFacts
 
-_DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256", "objects")
+_DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256")
 _OWN_CODE = "vtok_eval.tokenizers."
 
 
@@ -45,4 +45,6 @@ def tokens_key(system: System, *, n_frames: int) -> str:
         facts = cast("Mapping[str, object]", system.subject.token_facts(n_frames))
     else:
         facts = {name: system.description.get(name) for name in _DESCRIBED_BY}
+        if "objects" in system.description:
+            facts |= {"objects": system.description.get("objects")}  # of what was passed in Python, its hash
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

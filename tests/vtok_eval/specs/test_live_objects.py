@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from vtok_eval.errors import SpecError
+from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.live_objects import live_object, live_reference
-from vtok_eval.specs.systems import kind_of
+from vtok_eval.specs.systems import VideoMaking, build_system, kind_of
+from vtok_eval.tokenizers.build import BuildContext
+from vtok_eval.tokenizers.identity import tokens_key
 
 
 class Encodes:
@@ -55,3 +61,18 @@ def test_a_reference_of_another_process_is_refused():
     assert live_reference("frames-2", {}) is None
     with pytest.raises(SpecError, match="live:mine@v1 is an object of another Python process"):
         live_reference(live.spec, {})
+
+
+def test_objects_of_one_class_share_tokens_only_if_they_are_equal():
+    def key(scale: float) -> str:
+        subject = Encodes()
+        subject.scale = scale
+        live = live_object(subject, name="mine")
+        context = BuildContext(torch.device("cpu"), objects={live.reference: live})
+        system = build_system(
+            SystemEntry(name="mine", spec=live.spec), context, VideoMaking(Path("videos"), 0)
+        )
+        return tokens_key(system, n_frames=16)
+
+    assert key(1.0) == key(1.0)
+    assert key(1.0) != key(2.0)
