@@ -22,12 +22,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vtok_eval.benchmark import Outcome, Sample, System
+from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.results.journal import Journal
 from vtok_eval.run.lanes.driver import LaneReport, run_in_lanes
 from vtok_eval.run.lanes.local import LocalLanes
 from vtok_eval.run.lanes.messages import Message, Prepared, Results, Shard, ShardDone
 from vtok_eval.run.plan import PlannedJob
+from vtok_eval.systems import System, SystemKind
 
 WORKER = "tools.lanes_simulation:SleepingWorker"
 
@@ -155,7 +156,7 @@ def _jobs(simulation: Simulation) -> list[PlannedJob]:
     return [
         PlannedJob(
             f"benchmark-{number % 14}/system-{number}",
-            System(f"system-{number}", "stand-in", "tokenizer", None),
+            System(f"system-{number}", "stand-in", SystemKind.TOKENIZER, None),
             f"benchmark-{number % 14}",
             _Benchmark(),  # type: ignore[arg-type] # the driver asks it for nothing else
             [_sample(number, at) for at in range(per_job + (number < more))],

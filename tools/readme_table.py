@@ -251,10 +251,12 @@ def _require_shipped(report: RunReport) -> None:
         raise RunFolderError(f"{report.paths[0]} is of {report.name!r}, not of a shipped suite")
     suite = load_suite(report.name)
     run = report.run
-    shipped = {f"system {each.name}": (each.spec, each.optional) for each in suite.systems}
+    shipped: dict[str, tuple[object, bool]] = {
+        f"system {each.name}": (each.spec, each.optional) for each in suite.systems
+    }
     shipped |= {f"benchmark {each.id}": (_plain(each.options), each.optional) for each in suite.benchmarks}
     shipped |= {"limit": (None, False), "seed": (suite.seed, False)}
-    found = {f"system {each.name}": each.spec for each in run.systems}
+    found: dict[str, object] = {f"system {each.name}": each.spec for each in run.systems}
     found |= {f"benchmark {each.id}": each.options for each in run.benchmarks}
     found |= {"limit": run.limit, "seed": run.seed}
     different = [

@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vtok_eval import __version__
 from vtok_eval.results.records import Metric, Score
@@ -145,7 +146,7 @@ def _tell(what: str, size: Size, cost: Cost) -> None:
     )
 
 
-def _write_run(path: Path, system: str, right: np.ndarray, *, tokens: int) -> None:
+def _write_run(path: Path, system: str, right: NDArray[np.float64], *, tokens: int) -> None:
     """right: `(benchmarks, samples)`, 0 or 1."""
     import pyarrow.parquet as pq
 
@@ -171,43 +172,46 @@ def _write_run(path: Path, system: str, right: np.ndarray, *, tokens: int) -> No
         pq.write_table(_table(content), path / f"{name}.parquet")
 
 
-def _identity(system: str, names: Sequence[str], n_samples: int) -> dict[str, pa.Array]:
+def _identity(system: str, names: Sequence[str], n_samples: int) -> dict[str, pa.Array[Any]]:
     import pyarrow as pa
 
     n_rows = len(names) * n_samples
     place = np.repeat(np.arange(len(names), dtype=np.int32), n_samples)
     sample = np.tile(np.arange(n_samples, dtype=np.int32), len(names))
     ids = [f"clip-{i:06d}" for i in range(n_samples)]
-    dictionary = pa.DictionaryArray.from_arrays
+
+    def dictionary(places: NDArray[np.int32], texts: list[str]) -> pa.Array[Any]:
+        return pa.DictionaryArray.from_arrays(places, pa.array(texts))
+
     return {
-        "job": dictionary(pa.array(place), pa.array([f"{name}/{system}" for name in names])),
+        "job": dictionary(place, [f"{name}/{system}" for name in names]),
         "system": _repeated([system], n_rows),
-        "benchmark": dictionary(pa.array(place), pa.array(list(names))),
-        "sample_id": dictionary(pa.array(sample), pa.array(ids)),
-        "cluster": dictionary(pa.array(sample), pa.array(ids)),
+        "benchmark": dictionary(place, list(names)),
+        "sample_id": dictionary(sample, ids),
+        "cluster": dictionary(sample, ids),
         "status": _repeated(["ok"], n_rows),
         "reason": pa.nulls(n_rows, pa.string()),
     }
 
 
-def _repeated(values: Sequence[str], n_rows: int) -> pa.Array:
+def _repeated(values: Sequence[str], n_rows: int) -> pa.Array[Any]:
     import pyarrow as pa
 
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, dtype=np.int32)), pa.array(list(values)))
+    return pa.DictionaryArray.from_arrays(np.zeros(n_rows, dtype=np.int32), pa.array(list(values)))
 
 
-def _table(columns: dict[str, pa.Array]) -> pa.Table:
+def _table(columns: Mapping[str, object]) -> pa.Table:
     """Plain text columns, as pandas writes them."""
     import pyarrow as pa
 
-    plain = {
+    plain: dict[str, Any] = {
         name: column.cast(pa.string()) if isinstance(column, pa.DictionaryArray) else column
         for name, column in columns.items()
     }
     return pa.table(plain)
 
 
-def _score(system: str, benchmark: str, row: np.ndarray) -> Score:
+def _score(system: str, benchmark: str, row: NDArray[np.float64]) -> Score:
     value = float(row.mean())
     half = 1.96 * float(np.sqrt(value * (1 - value) / len(row)))
     return Score(

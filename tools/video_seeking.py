@@ -20,6 +20,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from vtok_eval.video.decoding import packet_index
 from vtok_eval.video.decoding.decode import count_frames, decode
@@ -49,24 +50,27 @@ def write_long(part: Path, path: Path, *, minutes: int) -> None:
         stream = old.streams.video[0]
         packets = [packet for packet in old.demux(stream) if packet.size]
         copy = new.add_stream_from_template(stream)
+        assert stream.time_base is not None
         length = round(Fraction(_PART_S) / stream.time_base)
         for i in range(minutes):
             for packet in packets:
                 again = av.Packet(bytes(packet))
+                assert packet.pts is not None  # FFmpeg has just written the part
+                assert packet.dts is not None
                 again.pts, again.dts = packet.pts + i * length, packet.dts + i * length
                 again.time_base, again.is_keyframe = packet.time_base, packet.is_keyframe
                 again.stream = copy
                 new.mux(again)
 
 
-def sampled(path: Path, n_wanted: int) -> np.ndarray:
+def sampled(path: Path, n_wanted: int) -> NDArray[np.uint8]:
     """Evenly spaced frames by this package, uint8 `(n, H, W, 3)`; nothing is known of the file before."""
     packet_index._packet_index.cache_clear()
     numbers = np.linspace(0, count_frames(path) - 1, n_wanted, dtype=int).tolist()
     return decode(path, indices=numbers).frames.permute(0, 2, 3, 1).numpy()
 
 
-def bare(path: Path, times: list[int]) -> np.ndarray:
+def bare(path: Path, times: list[int]) -> NDArray[np.uint8]:
     """The frames at these presentation times by seeking alone."""
     found = []
     with av.open(str(path)) as container:
@@ -83,7 +87,7 @@ def bare(path: Path, times: list[int]) -> np.ndarray:
 def times_of(path: Path, n_wanted: int) -> list[int]:
     """Presentation times of evenly spaced frames, from all packets."""
     with av.open(str(path)) as container:
-        times = sorted(each.pts for each in container.demux(video=0) if each.size)
+        times = sorted(each.pts for each in container.demux(video=0) if each.size and each.pts is not None)
     return [times[i] for i in np.linspace(0, len(times) - 1, n_wanted, dtype=int)]
 
 

@@ -266,6 +266,6 @@ def test_verdicts_that_break_the_protocol() -> None:
     with pytest.raises(ValueError, match="1 verdicts for 2"):
         check_verdicts([Verdict("yes")], n_questions=2)
     with pytest.raises(ValueError, match="'maybe'"):
-        check_verdicts([Verdict("maybe")], n_questions=1)  # type: ignore[arg-type]
+        check_verdicts([Verdict("maybe")], n_questions=1)
     with pytest.raises(ValueError, match=r"probability 1\.5"):
         check_verdicts([Verdict("yes", probability=1.5)], n_questions=1)

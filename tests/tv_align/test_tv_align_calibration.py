@@ -49,14 +49,14 @@ class Scripted:
     concurrency = 3
 
     def judge(self, clip: Clip, questions: Sequence[str]) -> list[Verdict]:
-        return [Verdict(question.split()[-1]) for question in questions]  # type: ignore[arg-type]
+        return [Verdict(question.split()[-1]) for question in questions]
 
     def describe(self) -> Description:
         return Description()
 
 
 def item(number: int, *asked: tuple[str, str], category: str = "action", broken: bool = False) -> ControlItem:
-    return ControlItem(f"i{number}", category, Blank(broken=broken), asked)  # type: ignore[arg-type]
+    return ControlItem(f"i{number}", category, Blank(broken=broken), asked)
 
 
 def row(se: tuple[int, int], sp: tuple[int, int], *, category: str = "action") -> CategoryRow:
@@ -160,7 +160,7 @@ def test_training_seeds_are_averaged_and_widen_the_corrected_interval() -> None:
     assert found.judged == pytest.approx(plain.judged)
     assert found.judged == pytest.approx(7 / 11)
     assert found.corrected == pytest.approx(plain.corrected)
-    assert found.high - found.low > plain.high - plain.low  # type: ignore[operator]
+    assert found.high - found.low > plain.high - plain.low
     fewer = several[0].outputs["other_seeds"][:1]
     two = replace(several[0], outputs={**several[0].outputs, "other_seeds": fewer})
     with pytest.raises(ValueError, match="with 2 and with 3 training seeds"):
@@ -192,7 +192,7 @@ def test_interval_covers_the_truth() -> None:
         _, score = corrected_scores(records, Calibration("j", "set", (rates,)))
         assert score.corrected is not None
         values.append(score.corrected)
-        covered += bool(score.low <= truth <= score.high)  # type: ignore[operator]
+        covered += bool(score.low <= truth <= score.high)
     # 95 % of 60 is 57; below 51 would be 3.5 standard deviations off.
     assert covered >= 51
     assert np.mean(values) == pytest.approx(truth, abs=0.03)
@@ -230,7 +230,7 @@ def test_a_control_set_of_ones_own(tmp_path: Path) -> None:
     path.write_text("path,category,question,truth\na.mp4,action,Is it?,yes\na.mp4,action,Is it not?,no\n")
     (only,) = read_control_set(path)
     assert only.questions == (("Is it?", "yes"), ("Is it not?", "no"))
-    assert only.clip.path == tmp_path / "a.mp4"  # type: ignore[attr-defined]
+    assert only.clip.path == tmp_path / "a.mp4"
     for text, words in (
         ("path,category,question\n", "no column truth"),
         ("path,category,question,truth\na,action,Q?,maybe\n", "line 2: truth must be yes or no"),

@@ -55,7 +55,7 @@ class TestOpenSuite:
     ) -> None:
         judge = AlwaysYes()
         for prompt in open_suite.prompts:
-            verdicts = judge.judge(None, [question.text for question in prompt.questions])  # type: ignore[arg-type]
+            verdicts = judge.judge(None, [question.text for question in prompt.questions])
             found = values(prompt, verdicts)
             assert found[QUESTIONS] == (0.5,)
             assert found[PROMPTS] == (0.0,)

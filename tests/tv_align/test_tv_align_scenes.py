@@ -258,7 +258,7 @@ class TestAskable:
     def test_a_claim_is_as_often_true_as_false(self) -> None:
         """In training the false ones of a group weigh as much as its true one; here over all scenes."""
         true: Counter[tuple[str, ...]] = Counter()
-        false: Counter[tuple[str, ...]] = Counter()
+        false: dict[tuple[str, ...], float] = defaultdict(float)
         for index in range(3000):
             for groups in askable(SceneClip(10, "train", index).scene).values():
                 for group in groups:

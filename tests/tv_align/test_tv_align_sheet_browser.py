@@ -101,7 +101,7 @@ class Rater:
 def test_two_raters_work_by_keys_and_are_read_back(browser: Any, sheet: RatingSheet, tmp_path: Path) -> None:
     key = json.loads(sheet.key.read_text())["items"]
     # The order of the page is not that of the key.
-    shown = json.loads(re.search(r"const SHEET = (.*);\n", sheet.page.read_text()).group(1))  # type: ignore[union-attr]
+    shown = json.loads(re.search(r"const SHEET = (.*);\n", sheet.page.read_text()).group(1))
     order = [item["key"] for item in shown["items"]]
     right = [key[name]["expected"] for name in order]
     n = len(order)

@@ -150,7 +150,7 @@ def test_the_sheet_has_each_clip_above_what_its_tokens_show(code: Path, tmp_path
     _, kept = run(tmp_path, ("all", f"{code}:Lossless"), ("moody", f"{code}:Moody"))
     (sheet,) = (kept.path / "artifacts").glob("*all*/reconstructions/sheet.json")
     rows = json.loads(sheet.read_text())["rows"]
-    shown = [s for s in TVAlignShow(per_level=1).samples(None) if s.meta["level"] == "basic"]  # type: ignore[arg-type]
+    shown = [s for s in TVAlignShow(per_level=1).samples(None) if s.meta["level"] == "basic"]
     shown = [s for s in shown if s.meta["category"] in ("counting", "direction", "camera", "action")]
     assert [(row["clip"], row["title"]) for row in rows] == [
         (CATEGORIES[sample.meta["category"]], what) for sample in shown for what in ("original", "all")
@@ -229,7 +229,7 @@ def test_a_category_in_which_the_judge_is_near_chance_is_not_shown(tmp_path: Pat
     names = {metric.name for metric in benchmark.metrics()}
     assert "question_accuracy:camera" not in names
     assert "question_accuracy:action" in names
-    samples = benchmark.samples(None)  # type: ignore[arg-type]
+    samples = benchmark.samples(None)
     assert len(samples) == 14
     assert {sample.meta["category"] for sample in samples}.isdisjoint({"camera"})
     assert "camera: no score" in " ".join(benchmark.describe()["notes"])

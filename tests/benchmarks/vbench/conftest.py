@@ -141,13 +141,13 @@ def _shrink_tag2text(patch: pytest.MonkeyPatch, module: ModuleType, *, n_words: 
         found.update(next(widths))
         return found
 
-    class FewTags(whole):  # type: ignore[misc, valid-type]
+    class FewTags(whole):  # type: ignore[valid-type]
         def __init__(self, **options: object) -> None:
             super().__init__(**options)
             self.num_class = 32
             self.label_embed = nn.Embedding(32, 768)
             self.fc = module.GroupWiseLinear(32, 768)
-            self.tag_array = self.tag_array[:32]
+            self.tag_array: object = self.tag_array[:32]
 
     vision = {"image_res": 384, "vision_width": 128, "window_size": 12, "embed_dim": 16}
     patch.setattr(module, "read_json", lambda _: {**vision, "depths": [1] * 4, "num_heads": [1, 2, 4, 8]})

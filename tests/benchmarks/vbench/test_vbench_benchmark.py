@@ -212,7 +212,7 @@ def test_a_dimension_that_no_prompt_informs_is_not_run(tmp_path: Path) -> None:
 )
 def test_numbers_out_of_range_are_named(options: dict[str, object]) -> None:
     with pytest.raises(SpecError, match=f"vbench: {next(iter(options))} must be"):
-        VBench(**options)  # type: ignore[arg-type]
+        VBench(**options)
 
 
 def test_the_filter_needs_what_it_filters_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,7 @@ def test_grit_itself_scores_as_the_package_has_it(
         assert expected, "random weights that see nothing"
         assert networks.grit(task).run_caption_tensor(frame)[0] == expected
     seen = networks.grit("ObjectDet").run_caption_tensor(first_frame(clips[1]))[0][0][2][0]
-    monkeypatch.setitem(INFORMATION, "object_class", {"object": seen})  # type: ignore[call-overload]
+    monkeypatch.setitem(INFORMATION, "object_class", {"object": seen})
     with contextlib.chdir(tmp_path):
         shares = package_scores("object_class", clips[1:2], tmp_path, options)
     assert next(iter(shares.values())) > 0

@@ -147,9 +147,9 @@ def test_the_packages_prompts() -> None:
 
 def test_two_files_of_one_name_in_two_folders(tmp_path):
     """Without prompts and with different ones; their samples' ids are their paths in the folder."""
-    for folder in ("day", "night"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "clip.mp4").write_bytes(b"x")
+    for name in ("day", "night"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clip.mp4").write_bytes(b"x")
     for table in (
         "path\nday/clip.mp4\nnight/clip.mp4\n",
         "path,prompt,index\nday/clip.mp4,a,0\nnight/clip.mp4,b,0\n",

@@ -162,7 +162,7 @@ def test_the_packages_class_keeps_the_same_videos(
             for parameter in model.update_block.flow_head.conv2.parameters():
                 parameter.data.mul_(factor)
         for path in videos:
-            evaluator.scorers["temporal_flickering"]._known.clear()  # type: ignore[attr-defined]
+            evaluator.scorers["temporal_flickering"]._known.clear()
             (scores,) = evaluator.score([Video(path, ("temporal_flickering",), Request("x"))])
             assert not scores.failures
             assert bool(scores.results) == theirs.infer(str(path))

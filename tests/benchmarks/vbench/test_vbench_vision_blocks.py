@@ -21,7 +21,7 @@ def seeded() -> None:
         pytest.skip("this torch has no packed linear layers")
 
 
-def _blocks():  # type: ignore[no-untyped-def]
+def _blocks():
     from benchmarks.vbench.networks import vision_blocks
 
     return vision_blocks
@@ -88,12 +88,12 @@ def test_a_block_is_what_it_says(activation: str, first_only: bool) -> None:
     torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=1e-5)
 
 
-def _by_definition(x, norms, layers, heads, scale, activation):  # type: ignore[no-untyped-def]
-    def linear(name, y):  # type: ignore[no-untyped-def]
+def _by_definition(x, norms, layers, heads, scale, activation):
+    def linear(name, y):
         weight, bias = layers[name]
         return y @ weight.double().T + bias.double()
 
-    def norm(y):  # type: ignore[no-untyped-def]
+    def norm(y):
         return (y - y.mean(-1, keepdim=True)) / (y.var(-1, keepdim=True, unbiased=False) + 1e-5).sqrt()
 
     queries, keys, values = linear("qkv", norm(x)).chunk(3, dim=-1)

@@ -30,7 +30,7 @@ def test_any_order_in_any_batches_gives_the_references_vote(
     pairs: list[bool], at_once: int, random: object
 ) -> None:
     shuffled = list(pairs)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     vote = Vote.of(len(pairs) + 1)
     while vote.outcome is None:
         taken = min(at_once, vote.undecided_for)
@@ -97,7 +97,7 @@ def test_features_are_computed_once_while_they_fit() -> None:
 
     frames = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 8, 8)
     counting = Counting()
-    encoded = FlowLengths(counting, frames)  # type: ignore[arg-type]
+    encoded = FlowLengths(counting, frames)
     for numbers in ([3, 1], [1, 2], [3]):
         features, context = encoded._encoded(numbers)
         assert features.flatten().tolist() == numbers

@@ -19,8 +19,8 @@ from vtok_eval.results.store import RECORD_COLUMNS
 def test_columns_of_a_run_are_those_of_its_records(finished):
     sets = SampleSets()
     meta = read_failed_meta(finished.path / "samples.parquet")
-    found = read_parquet(finished.path / "records.parquet", sets, failed_meta=meta)
-    jobs = {(job.benchmark, job.system): job for job in found}
+    read = read_parquet(finished.path / "records.parquet", sets, failed_meta=meta)
+    jobs = {(job.benchmark, job.system): job for job in read}
     assert len(jobs) == len(finished.jobs()) == 5
     for entry in finished.jobs():
         expected = from_records(finished.raw_records(entry.id), sets)

@@ -201,7 +201,7 @@ class TestDefects:
         import pyarrow
         import pyarrow.parquet
 
-        table = pyarrow.table([[1], [2]], names=["id", "id"])
+        table = pyarrow.table([pyarrow.array([1]), pyarrow.array([2])], names=["id", "id"])
         pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
         with pytest.raises(DataError, match="the column 'id' is there twice"):
             read_table(tmp_path / "a.parquet")

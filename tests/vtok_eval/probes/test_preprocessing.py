@@ -41,8 +41,8 @@ def test_a_wide_group_is_reduced_as_scikit_learns_pca_does():
     reference = PCA(n_components=6, svd_solver="full").fit(tokens)
     expected = tokens @ reference.components_.T
     expected = expected / np.sqrt((expected**2).mean())
-    found = fitted.apply(table).groups[1]
-    found = found.values[found.mask].float().numpy()
+    group = fitted.apply(table).groups[1]
+    found = group.values[group.mask].float().numpy()
     signs = np.sign((found * expected).sum(axis=0))
     assert np.allclose(found, expected * signs, atol=0.02)
     assert np.isclose((found**2).mean(), 1.0, atol=0.01)

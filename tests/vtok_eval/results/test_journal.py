@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def ok(sample: str, value: float = 1.0, **fields: object) -> Record:
     values = {"direction": (value, 0.25)}
-    return Record(JOB.id, "vtok", "scenes", sample, f"clip {sample}", Status.OK, values=values, **fields)  # type: ignore[arg-type]
+    return Record(JOB.id, "vtok", "scenes", sample, f"clip {sample}", Status.OK, values=values, **fields)
 
 
 def failed(sample: str) -> Record:

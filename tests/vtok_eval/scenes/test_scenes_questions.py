@@ -93,7 +93,7 @@ def test_answers_are_in_every_place_as_often(by_scene: list[tuple[SceneQuestion,
 
 def test_given_the_options_each_is_as_often_right(by_scene: list[tuple[SceneQuestion, ...]]) -> None:
     """Each option is right as often as its appearances give by chance, for each kind of question."""
-    shown: dict[str, Counter[str]] = defaultdict(Counter)
+    shown: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     right: dict[str, Counter[str]] = defaultdict(Counter)
     for item in (q for group in by_scene for q in group):
         right[item.attribute][item.options[item.answer]] += 1

@@ -74,7 +74,7 @@ def test_refuses_in_one_line(text: str, complaint: str) -> None:
 
 def test_options_cannot_be_changed_afterwards() -> None:
     with pytest.raises(TypeError):
-        parse_spec("vtok:grid=2").options["grid"] = "4"  # type: ignore[index]
+        parse_spec("vtok:grid=2").options["grid"] = "4"
 
 
 def test_an_unknown_name_gets_the_nearest_even_where_its_options_cannot_be_read() -> None:

@@ -255,9 +255,9 @@ def test_what_does_not_count_is_said(tmp_path):
 
 
 def test_what_a_manifest_leaves_out_is_said(tmp_path):
-    for folder in ("one", "two", "three"):
-        (tmp_path / folder).mkdir()
-        touch(tmp_path / folder, "clip.mp4")
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        touch(tmp_path / name, "clip.mp4")
     touch(tmp_path, "other.mp4", "manifest.csv")
     (tmp_path / "manifest.csv").write_text("path,prompt,seed,Index\none/clip.mp4,x,1,0\ntwo/clip.mp4,y,2,0\n")
     folder = VideoFolder(tmp_path)

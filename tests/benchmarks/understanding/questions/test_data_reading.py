@@ -241,9 +241,9 @@ class TestArchives:
     def test_no_name_leads_out_of_the_cache(self, tmp_path):
         path = tmp_path / "evil.zip"
         names = ("../../outside.mp4", "/etc/outside.mp4", "..\\outside.mp4", "good.mp4")
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(path, "w") as evil:
             for name in names:
-                archive.writestr(name, b"data")
+                evil.writestr(name, b"data")
         archive = Archive(path, tmp_path / "cache")
         archive.extract(archive.members)
         written = [file for file in tmp_path.rglob("*") if file.is_file() and file != path]

@@ -19,7 +19,7 @@ from vtok_eval.run.runners.runner import Runner
 from vtok_eval.systems import System
 from vtok_eval.video.clip_cache import ClipCache
 
-BERT = {
+BERT: dict[str, Any] = {
     "model_type": "bert",
     "hidden_act": "gelu",
     "hidden_size": 16,

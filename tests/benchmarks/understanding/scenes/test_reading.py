@@ -81,7 +81,7 @@ def test_no_tokens_means_chance(fakes, evaluated):
 
 
 def test_tokens_without_the_labels_mean_chance(fakes, evaluated):
-    class Noise(fakes.Planted):
+    class Noise(fakes.Planted):  # type: ignore[name-defined]
         def encode(self, clips):
             tokens = super().encode(clips)
             tokens.values[:, 2] = 0
@@ -162,7 +162,7 @@ def test_nothing_is_shared_where_anything_differs(fakes, make_context, change):
     one = make_context(folder="run/one")
     training.prepare(fakes.system(fakes.Planted(), "one"), one)
 
-    class Shifted(fakes.Planted):
+    class Shifted(fakes.Planted):  # type: ignore[name-defined]
         def encode(self, clips):
             tokens = super().encode(clips)
             tokens.values[:, 0, 0] += 0.5
@@ -409,7 +409,7 @@ def test_a_frozen_projection_is_left_alone(fakes, make_context):
 
 
 def test_what_a_false_mask_covers_changes_nothing(fakes, make_context):
-    class Padded(fakes.Planted):
+    class Padded(fakes.Planted):  # type: ignore[name-defined]
         garbage = 0.0
 
         def encode(self, clips):

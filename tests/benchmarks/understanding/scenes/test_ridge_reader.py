@@ -62,7 +62,7 @@ def test_it_is_deterministic_and_company_changes_nothing(fakes, make_context):
 def test_more_tokens_that_say_nothing_of_an_attribute_leave_its_reading_as_it_is(fakes, make_context):
     """Kernels look at kinds apart: what the key frame shows is read alike with and without residuals."""
 
-    class Fewer(fakes.Planted):
+    class Fewer(fakes.Planted):  # type: ignore[name-defined]
         def encode(self, clips):
             tokens = super().encode(clips)
             rest = slice(2, 3)  # the token of kind motion that holds the labels

@@ -58,5 +58,5 @@ def run_and_be_killed(out: Path, *, n_records: int) -> None:
         if sum(n for n, _ in journal.counts().values()) >= n_records:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Journal.add = add_and_die
+    Journal.add = add_and_die  # type: ignore[assignment]
     run(suite("MeanColourTokenizer", "Moody", n=25), out, "cpu", "cpu", batch_size=4)

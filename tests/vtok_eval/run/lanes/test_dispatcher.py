@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -20,7 +21,7 @@ def jobs(n_jobs: int = 3, n_samples: int = 100, *, parallel: bool = True) -> lis
     ]
 
 
-def run(lanes: ScriptedLanes, work: list[LaneJob]) -> tuple[dict[str, str | None], list[object]]:
+def run(lanes: ScriptedLanes, work: list[LaneJob]) -> tuple[dict[str, str | None], Sequence[object]]:
     """Every sample's failure (None where it went well), and all events."""
     events = list(Dispatcher(lanes, work).run())
     results = [pair for event in events if isinstance(event, Results) for pair in event.results]

@@ -218,7 +218,7 @@ def test_cover_picture_is_not_the_video(make_video, tmp_path):
         sound = container.add_stream("aac", rate=8000)
         cover = container.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 16, 16, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic.value
+        cover.disposition = av.stream.Disposition.attached_pic.value  # type: ignore[assignment]
         picture = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
         container.mux(cover.encode(picture.reformat(format="yuvj420p")))
         container.mux(cover.encode(None))

@@ -106,7 +106,7 @@ def test_frames_of_an_open_gop_before_its_key_frame(tmp_path):
     numbers = {pts: number for number, pts in enumerate(sorted(packet.pts for packet in packets))}
     early, key = [], 0
     for packet in packets:
-        key = packet.pts if packet.is_keyframe else key
+        key = (packet.pts or 0) if packet.is_keyframe else key
         early += [numbers[packet.pts]] if packet.pts < key else []
     assert early
     whole = ffmpeg_frames(path)
