@@ -93,7 +93,7 @@ def test_a_run_by_itself(unsound):
     assert set(frame[frame.group == "camera"].sound) == {True}
     assert set(open_run(unsound).scores().query("metric == 'static'").sound) == {False}
     of_pair = open_run(unsound).compare("frames-4", "frames-2").set_index("metric")
-    assert of_pair.no_test["static"] is NoTest.NOT_SOUND
+    assert of_pair.no_test["static"] == NoTest.NOT_SOUND
     assert of_pair.p["temporal"] < 0.05
 
 

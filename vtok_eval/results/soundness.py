@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from vtok_eval.results.columns.job_columns import JobColumns
 from vtok_eval.results.records import Score
 from vtok_eval.results.self_checks import CheckKind, CheckOutcome, SelfCheck
+
+if TYPE_CHECKING:
+    from vtok_eval.results.columns.job_columns import JobColumns
 
 Unsound = Mapping[str, frozenset[str]]
 """By benchmark id, the groups of metrics in which the reader is not sound; no key where it is in all."""
