@@ -161,9 +161,44 @@ class TestFromClipsToOutcomes:
         assert first == again == anew
 
 
+class TestRidge:
+    def test_planted_facts_are_read_and_others_are_not(self, context: Callable[..., Context]) -> None:
+        benchmark = TVAlignRead(**{**SMALL, "train_clips": 200, "per_level": 10}, reader="ridge")
+        made = context()
+        found = outcomes(benchmark, Planted(benchmark), made)
+        assert mean(found, "question_accuracy:camera") > 0.9
+        assert mean(found, "question_accuracy:manner") > 0.75
+        for category in ("attribute", "spatial"):
+            assert 0.3 < mean(found, f"question_accuracy:{category}") < 0.7
+        assert all(outcome.training_seeds == 0 for outcome in found.values())
+        facts = json.loads((made.artifacts / "training.json").read_text())
+        assert (facts["seeds"], facts["steps"], facts["recipe"]) == ([], 0, None)
+        assert 0.6 < facts["ridge_validation_score"] < 0.95
+
+    def test_without_tokens_half_of_the_questions_are_right(self, context: Callable[..., Context]) -> None:
+        benchmark = TVAlignRead(**{**SMALL, "train_clips": 32, "per_level": 12}, reader="ridge")
+        found = outcomes(benchmark, NoTokens(), context())
+        assert abs(mean(found, "question_accuracy") - 0.5) < 0.085
+
+    def test_it_is_deterministic_and_company_changes_nothing(self, context: Callable[..., Context]) -> None:
+        first = outcomes(TVAlignRead(**SMALL, reader="ridge"), MeanColours(), context())
+        again = outcomes(
+            TVAlignRead(**SMALL, reader="ridge"), MeanColours(), context(batch_size=3, folder="b")
+        )
+        assert first == again
+
+    def test_it_says_what_it_is(self) -> None:
+        about = TVAlignRead(**SMALL, reader="ridge").describe()
+        assert about["reader"] == "ridge"
+        assert "kernel ridge regression" in about["notes"][0]
+        assert not any("seed" in note for note in about["notes"])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"reader": "ridge", "probe_seeds": 2}, "reader ridge has one solution: leave out probe_seeds"),
+        ({"reader": "svm"}, "option reader: .*'probe' or 'ridge'"),
         ({"train_clips": 0}, "tv-align-read: option train_clips: .*greater than or equal to 1.*given: 0"),
         ({"optimizer": "sgd"}, "option optimizer: .*'muon' or 'adamw'"),
         ({"width": 30, "heads": 4}, r"width \(30\) must be a multiple of heads \(4\)"),

@@ -84,7 +84,7 @@ def words_of(fact: Fact) -> QuestionWords:
     if isinstance(fact, Happens) and fact.kind is None:
         claimed_places = ("event",)
     asked, claimed = [name], [name]
-    for place in _filled(fact):
+    for place in places_of(fact):
         (claimed if place.name in claimed_places else asked).extend(_at(name, place))
     return QuestionWords(tuple(asked), tuple(claimed))
 
@@ -98,36 +98,42 @@ def telling_words(true: Sequence[Fact], false: Sequence[Fact]) -> Counter[str]:
     difference: Counter[str] = Counter()
     for facts, sign in ((true, 1), (false, -1)):
         for fact in facts:
-            for place in _filled(fact):
+            for place in places_of(fact):
                 if not place.of_a_kind:
                     difference[_at(type(fact).__name__, place)[0]] += sign
     return Counter({word: count for word, count in difference.items() if count})
 
 
-class _Place(NamedTuple):
-    """A word of a fact, and its place. words: a key of `_WORDS`. of_a_kind: part of a `ShapeKind`."""
+class Place(NamedTuple):
+    """A word of a fact, and its place. words: what kind of word. of_a_kind: part of a `ShapeKind`."""
 
     name: str
     words: str
     word: str
     of_a_kind: bool = False
 
+    @property
+    def choices(self) -> Sequence[str]:
+        """All words that can be at this place."""
+        return _WORDS[self.words]
 
-def _at(fact: str, place: _Place) -> tuple[str, str]:
+
+def _at(fact: str, place: Place) -> tuple[str, str]:
     return f"{fact}.{place.name}={place.word}", f"{place.words}={place.word}"
 
 
-def _filled(fact: Fact) -> list[_Place]:
-    found: list[_Place] = []
+def places_of(fact: Fact) -> list[Place]:
+    """The places of a fact in the order of its fields, with their words."""
+    found: list[Place] = []
     for field in fields(fact):
         value = getattr(fact, field.name)
         if isinstance(value, ShapeKind):
-            found.append(_Place(f"{field.name}.colour", "colour", value.colour, of_a_kind=True))
-            found.append(_Place(f"{field.name}.shape", "shape", value.shape, of_a_kind=True))
+            found.append(Place(f"{field.name}.colour", "colour", value.colour, of_a_kind=True))
+            found.append(Place(f"{field.name}.shape", "shape", value.shape, of_a_kind=True))
         elif value is None:
-            found.append(_Place(field.name, "open", "any"))
+            found.append(Place(field.name, "open", "any"))
         else:
-            found.append(_Place(field.name, _words_at(type(fact).__name__, field.name), str(value)))
+            found.append(Place(field.name, _words_at(type(fact).__name__, field.name), str(value)))
     return found
 
 
@@ -148,7 +154,7 @@ def _vocabulary() -> Iterator[str]:
                 places.append((field.name, "open"))
             for place, words in places:
                 for word in _WORDS[words]:
-                    yield from _at(fact.__name__, _Place(place, words, word))
+                    yield from _at(fact.__name__, Place(place, words, word))
 
 
 VOCABULARY: tuple[str, ...] = tuple(dict.fromkeys(_vocabulary()))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import Count, Seed, TrainingOptions
@@ -17,6 +17,7 @@ class SceneProbeOptions(TrainingOptions):
 
     train_clips, validation_clips: scenes rendered to train the probe with, and to make its choices with.
     data_seed: of the scenes, apart from the run's seed. clip_size: side in pixels; n_frames: frames per clip.
+    reader: "probe", or "ridge" for kernel ridge regression, which takes none of the probe's options.
     probe_seeds: how many probes are trained, each with its own weights and data order.
 
     Example:
@@ -30,7 +31,14 @@ class SceneProbeOptions(TrainingOptions):
     data_seed: Seed = 0
     clip_size: Annotated[int, Field(ge=16, strict=True)] = 64
     n_frames: Annotated[int, Field(ge=2, strict=True)] = 16
+    reader: Literal["probe", "ridge"] = "probe"
     probe_seeds: Count = 1
+
+    @model_validator(mode="after")
+    def _ridge_has_no_seeds(self) -> Self:
+        if self.reader == "ridge" and self.probe_seeds > 1:
+            raise ValueError("reader ridge has one solution: leave out probe_seeds")
+        return self
 
     def scene_sets(self, counts: Mapping[str, int], *, benchmark: str) -> dict[str, SceneSet]:
         """So many scenes of each split.

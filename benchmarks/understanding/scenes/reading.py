@@ -16,9 +16,8 @@ from vtok_eval.probes.clip_reading import ClipReading
 from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.preparation import ReaderTraining
 from vtok_eval.probes.preprocessing import Preprocessing
-from vtok_eval.probes.splits import Collected
+from vtok_eval.probes.ridge_preparation import fit_ridge
 from vtok_eval.probes.training import Recipe, TrainedReader
-from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.scenes.vocabulary import Attribute
 from vtok_eval.systems import System, Tokenizer
 
@@ -103,23 +102,15 @@ class RidgeTraining:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
             RunFolderError: the artifacts cannot be written.
         """
-        collected = Collected.of(
+        reader, preprocessing = fit_ridge(
+            lambda *splits: RidgeReader.fit(self.attributes, *splits),
             system,
             context,
             training=self.training,
             validation=self.validation,
             max_channels=self.max_channels,
         )
-        reader = RidgeReader.fit(self.attributes, *collected.splits)
-        facts = training_facts(
-            system.name,
-            recipe=None,
-            collected=collected,
-            histories=(),
-            ridge_validation_score=reader.validation_score,
-        )
-        write_facts(context.artifacts, facts)
-        return RidgeEvaluator(system.subject, reader, collected.preprocessing)
+        return RidgeEvaluator(system.subject, reader, preprocessing)
 
 
 @dataclass(frozen=True)

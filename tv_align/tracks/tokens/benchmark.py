@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tv_align.prompts.schema import CATEGORIES, PromptSuite
+from tv_align.prompts.schema import CATEGORIES, Prompt, PromptSuite
 from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.tracks.scores import metrics
 from tv_align.tracks.tokens.options import ReadOptions
@@ -26,8 +26,9 @@ class TVAlignRead:
 
     No decoder and no judge: each question is put as words of a closed vocabulary to an attentive probe, which
     says yes or no. The probe, its training questions, clips and steps are the same for every tokenizer; a
-    tokenizer's own projection is trained with it. The learning rate is chosen on the validation split. Splits
-    share no photo. The options are explained in `ReadOptions`.
+    tokenizer's own projection is trained with it. Splits share no photo. `reader=ridge` answers the same
+    questions by kernel ridge regression, which has one solution and no seed: a second opinion. The options:
+    `ReadOptions`.
     """
 
     name = "tv-align-read"
@@ -64,7 +65,7 @@ class TVAlignRead:
         return scenes_suite(per_level=self.options.per_level)
 
     def prepare(self, system: System, context: Context) -> Evaluator:
-        """Train the system's probes, or take from the job's artifacts those already trained.
+        """Train the system's probes, or take from the job's artifacts those already trained; or fit ridge.
 
         Raises:
             TokenizerError: the tokenizer fails on every clip, or breaks the protocol as a whole.
@@ -74,6 +75,8 @@ class TVAlignRead:
         from tv_align.tracks.tokens.reading import QuestionReading
         from vtok_eval.probes.preparation import ReaderTraining
 
+        if self.options.reader == "ridge":
+            return self._fitted_ridge(system, context)
         training = ReaderTraining(
             task=QuestionReading(self._questions["train"], self._questions["validation"]),
             recipe=self.options.recipe(n_frames=self.options.n_frames),
@@ -85,9 +88,36 @@ class TVAlignRead:
         return ReadEvaluator(
             tokenizer=system.subject,
             readers=training.prepare(system, context),
-            prompts={prompt.id: prompt for prompt in self._suite.prompts},
+            prompts=self._prompts,
             device=context.device,
         )
+
+    def _fitted_ridge(self, system: System, context: Context) -> Evaluator:
+        from tv_align.tracks.tokens.evaluator import RidgeReadEvaluator
+        from tv_align.tracks.tokens.questions import drawn_questions
+        from tv_align.tracks.tokens.ridge import QuestionRidge
+        from vtok_eval.probes.ridge_preparation import fit_ridge
+
+        asked = {
+            split: [
+                drawn_questions(clip.scene, per_fact=self.options.questions_per_fact)
+                for clip in scenes.clips()
+            ]
+            for split, scenes in self._sets.items()
+        }
+        reader, preprocessing = fit_ridge(
+            lambda *splits: QuestionRidge.fit(*splits, asked=asked),
+            system,
+            context,
+            training=self._numbered["train"],
+            validation=self._numbered["validation"],
+            max_channels=self.options.max_channels,
+        )
+        return RidgeReadEvaluator(system.subject, reader, preprocessing, self._prompts)
+
+    @property
+    def _prompts(self) -> Mapping[str, Prompt]:
+        return {prompt.id: prompt for prompt in self._suite.prompts}
 
     @cached_property
     def _numbered(self) -> Mapping[str, Sequence[Sample]]:
@@ -115,12 +145,14 @@ class TVAlignRead:
         """Options, prompts and data with their hashes, the protocol, notes for the report."""
         options = self.options
         suite = self._suite
+        ridge = options.reader == "ridge"
+        answers = "kernel ridge regression" if ridge else "an attentive probe"
         notes = (
-            f"prompts: {suite.name} version {suite.version}, an open re-creation of TV-Align; no judge: a "
-            "probe on the frozen tokens answers, trained on questions of the same vocabulary about "
+            f"prompts: {suite.name} version {suite.version}, an open re-creation of TV-Align; no judge: "
+            f"{answers} on the frozen tokens answers, trained on questions of the same vocabulary about "
             f"{options.train_clips} other clips over other photos, alike for all tokenizers",
             "measures how easily the answers are read at a fixed training budget, not whether they are there",
-            *options.seed_notes,
+            *(() if ridge else options.seed_notes),
         )
         n_clips = options.train_clips + options.validation_clips + len(self._samples)
         facts = {
@@ -133,7 +165,8 @@ class TVAlignRead:
             },
             "training": self._training_facts(),
             "protocol": "TV-Align as re-created here, track read: yes-or-no questions, half of them "
-            "counterfactual, answered by an attentive probe on frozen tokens",
+            f"counterfactual, answered by {answers} on the frozen tokens",
+            "reader": options.reader,
             "source": "after arXiv 2602.04202, whose prompts and judge are not released; "
             "probe after V-JEPA (arXiv 2404.08471)",
         }
@@ -143,7 +176,11 @@ class TVAlignRead:
             data=self._fingerprints(),
             facts=facts,
             notes=notes,
-            cost=(options.training_cost(n_clips),),
+            cost=(
+                f"{options.encoding_cost(n_clips)}, one kernel ridge per system"
+                if ridge
+                else options.training_cost(n_clips),
+            ),
         )
 
     def _training_facts(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Asks a tokenizer's trained probes the questions of the prompts that its clips show."""
+"""Asks a tokenizer's readers (probes or kernel ridge) the questions of the prompts that its clips show."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import torch
 from tv_align.judges.judge import Verdict
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.scores import values, verdicts_as_json
-from tv_align.tracks.tokens.questions import bags_of_words
+from tv_align.tracks.tokens.questions import bags_of_words, facts_in
+from tv_align.tracks.tokens.ridge import QuestionRidge
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.probes.clip_reading import ClipReading
 from vtok_eval.probes.features import ClipFeatures, build_table
+from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.training import TrainedReader
 from vtok_eval.systems import Tokenizer
 
@@ -61,3 +63,33 @@ class ReadEvaluator(ClipReading):
             Verdict("yes" if logit > 0 else "no", probability=float(logit.sigmoid()))
             for logit in logits.double().cpu()
         ]
+
+
+@dataclass(frozen=True)
+class RidgeReadEvaluator(ClipReading):
+    """Asks a fitted kernel ridge the questions of one clip at a time.
+
+    prompts: by id, which a sample's `target["prompt_id"]` names.
+    """
+
+    tokenizer: Tokenizer
+    reader: QuestionRidge
+    preprocessing: Preprocessing
+    prompts: Mapping[str, Prompt]
+
+    @property
+    def input_widths(self) -> tuple[int, ...]:
+        """Channels of each group of features in training."""
+        return self.preprocessing.input_widths
+
+    def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
+        """One value for each score; a ridge says yes or no, without a probability."""
+        prompt = self.prompts[sample.target["prompt_id"]]
+        table = self.preprocessing.apply(build_table([features], [sample.id]))
+        facts = facts_in([question.text for question in prompt.questions])
+        verdicts = [Verdict("yes" if yes else "no") for yes in self.reader.yes(table, facts)]
+        return Outcome(
+            values=values(prompt, verdicts),
+            outputs={"verdicts": verdicts_as_json(prompt, verdicts)},
+            cost={"tokens": float(features.n_tokens)},
+        )

@@ -27,12 +27,23 @@ def bags_of_words(questions: Sequence[str]) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: a question in other words than `tv_align.scenes.fact_questions.ask` uses.
     """
-    facts = [read(question) for question in questions]
-    for fact, question in zip(facts, questions, strict=True):
+    words = [words_of(fact) for fact in facts_in(questions)]
+    return _bags([each.asked for each in words]), _bags([each.claimed for each in words])
+
+
+def facts_in(questions: Sequence[str]) -> list[Fact]:
+    """The facts that questions ask for, in order.
+
+    Raises:
+        ValueError: a question in other words than `tv_align.scenes.fact_questions.ask` uses.
+    """
+    found = []
+    for question in questions:
+        fact = read(question)
         if fact is None:
             raise ValueError(f"{question!r} is not in the scenes' vocabulary")
-    words = [words_of(fact) for fact in facts if fact is not None]
-    return _bags([each.asked for each in words]), _bags([each.claimed for each in words])
+        found.append(fact)
+    return found
 
 
 def drawn_questions(scene: Scene, *, per_fact: int) -> list[tuple[str, Askable]]:
