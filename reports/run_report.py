@@ -83,6 +83,11 @@ class BenchmarkReport:
         """Whether the reader of the metric passed the run's self-checks; where not, nothing is concluded."""
         return all(cell.score.sound for (_, name), cell in self.cells.items() if name == metric)
 
+    def reservations(self, metric: str) -> tuple[str, ...]:
+        """Why the metric's values must not be taken as they are, for any of the systems."""
+        cells = [cell for (_, name), cell in self.cells.items() if name == metric]
+        return tuple(dict.fromkeys(cell.score.reservation for cell in cells if cell.score.reservation))
+
     def contenders(self) -> tuple[RunSystem, ...]:
         """The systems that are not controls."""
         return tuple(system for system in self.systems if not system.control)

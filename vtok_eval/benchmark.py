@@ -59,6 +59,7 @@ class Outcome:
 
     `error` is set if only this sample failed and its batch did not; the sample is recorded as failed.
     failed_at: the metrics that failed, if known; `values` may then hold the others.
+    infinite: metrics whose value is infinite for the sample; `values` cannot hold them.
     training_seeds: number of training seeds behind the values; each metric then has one value per seed. 0 if
     nothing was trained for the run.
     """
@@ -68,6 +69,7 @@ class Outcome:
     cost: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     failed_at: tuple[str, ...] = ()
+    infinite: tuple[str, ...] = ()
     training_seeds: int = 0
 
 

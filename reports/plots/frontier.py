@@ -23,7 +23,7 @@ from reports.plots.style import (
 )
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
-from reports.text.wording import score_text, shown, title_text, tokens_text
+from reports.text.wording import RESERVED, score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     styles = looks(benchmark.systems, theme)
     mark = "" if benchmark.discriminates(metric.name) else " (does not discriminate)"
     mark += "" if benchmark.is_sound(metric.name) else " (reader not sound here)"
-    dress(axes, theme, title=f"{title_text(metric)}{mark}")
+    reserved = f" {RESERVED}" if benchmark.reservations(metric.name) else ""
+    dress(axes, theme, title=f"{title_text(metric)}{mark}{reserved}")
     axes.set_xlabel("tokens per clip (log, equal ones side by side)")
     at = _places({system.name: tokens for system, tokens, _ in points})
     _scale_x(axes, [tokens for _, tokens, _ in points], theme)

@@ -215,6 +215,8 @@ class ScoreEntry(Strict):
     label: LongText
     discriminates: bool
     sound: bool = True
+    n_infinite: Count = 0
+    reservation: Literal[""] = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from reports.run_report import BenchmarkReport, Cell
 from reports.text.wording import (
     MISSING,
     NOT_DISCRIMINATING,
+    RESERVED,
     corrected_p_text,
     count_text,
     difference_text,
@@ -132,9 +133,10 @@ def details_grid(benchmark: BenchmarkReport) -> Grid:
 
 
 def heading(benchmark: BenchmarkReport, metric: Metric) -> str:
-    """A metric's column heading: title, unit, and the mark where it does not discriminate."""
+    """A metric's column heading: title, unit, and marks: does not discriminate, has a reservation."""
     mark = "" if benchmark.discriminates(metric.name) else f" {NOT_DISCRIMINATING}"
-    return f"{title_text(metric)}{mark}"
+    reserved = f" {RESERVED}" if benchmark.reservations(metric.name) else ""
+    return f"{title_text(metric)}{mark}{reserved}"
 
 
 def system_text(system: RunSystem, *, baseline: str | None) -> str:

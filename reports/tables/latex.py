@@ -51,6 +51,8 @@ _SPECIALS = {
     "◆": r"$\diamond$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "∞": r"$\infty$",
+    "§": r"\S{}",
 }
 
 

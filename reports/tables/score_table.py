@@ -30,6 +30,8 @@ COLUMNS = (
     "higher_is_better",
     "discriminates",
     "sound",
+    "n_infinite",
+    "reservation",
     "best",
     "second_best",
     "baseline",
@@ -92,7 +94,7 @@ def _row(
         "setting": report.setting,
         "label": report.label,
     }
-    for name in (*SCORE_NUMBERS, "discriminates", "sound", "method"):
+    for name in (*SCORE_NUMBERS, "discriminates", "sound", "n_infinite", "reservation", "method"):
         row[name] = getattr(score, name)
     if comparison is not None:
         row |= {

@@ -8,10 +8,12 @@ from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import (
     BEST_EXPLAINED,
     CONTROL_EXPLAINED,
+    INFINITE_EXPLAINED,
     LEAST_CLUSTERS,
     MARKS_EXPLAINED,
     NOT_DISCRIMINATING_EXPLAINED,
     NOT_SOUND_EXPLAINED,
+    RESERVED,
     SECOND_EXPLAINED,
     percent,
     testable,
@@ -72,6 +74,11 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield NOT_DISCRIMINATING_EXPLAINED
     if not all(score.sound for score in scores):
         yield NOT_SOUND_EXPLAINED
+    if any(score.n_infinite for score in scores):
+        yield INFINITE_EXPLAINED
+    for metric in benchmark.metrics:
+        for reservation in benchmark.reservations(metric.name):
+            yield f"{RESERVED} {metric.title}: {reservation}."
     if any(system.control for system in benchmark.systems):
         yield CONTROL_EXPLAINED
     if benchmark.info.caveats:

@@ -11,6 +11,7 @@ from vtok_eval.results.records import Comparison, Metric, NoTest, Score
 
 MISSING = "–"
 MINUS = "−"
+INFINITE = "∞"
 
 MARKS_EXPLAINED = (
     "▲ better, ▼ worse than the baseline: corrected p of the paired test below "
@@ -31,6 +32,11 @@ NOT_SOUND = "‡"
 NOT_SOUND_EXPLAINED = (
     f"{NOT_SOUND} {NoTest.NOT_SOUND.value}: a self-check found that the reader misses what the tokens hold. "
     "These numbers support no claim: no test, no mark, no best system, no rank."
+)
+RESERVED = "§"
+INFINITE_EXPLAINED = (
+    f"(n {INFINITE}): so many samples have an infinite value, since they came back unchanged; "
+    "they are not in the mean."
 )
 CONTROL_EXPLAINED = "(control): shows what a number is made of; not a contender."
 
@@ -85,9 +91,9 @@ def shown(value: float, metric: Metric) -> float:
 
 
 def value_text(score: Score | None) -> str:
-    """The value alone, e.g. "54.1", with the mark where the reader is not sound."""
+    """The value alone, e.g. "54.1", with the mark where the reader is not sound; infinite where all values are."""
     if score is None or score.value is None:
-        return MISSING
+        return INFINITE if score is not None and score.n_infinite else MISSING
     return _number(shown(score.value, score.metric), _decimals(score)) + ("" if score.sound else NOT_SOUND)
 
 
@@ -102,8 +108,9 @@ def interval_text(score: Score | None) -> str:
 
 
 def score_text(score: Score | None) -> str:
-    """Value and interval, e.g. "54.1 [51.9, 56.3]"."""
-    return f"{value_text(score)} {interval_text(score)}".strip()
+    """Value and interval, e.g. "54.1 [51.9, 56.3]", and how many infinite values are not in it: "(3 ∞)"."""
+    left_out = "" if score is None or not score.n_infinite else f"({score.n_infinite:,} {INFINITE})"
+    return " ".join(text for text in (value_text(score), interval_text(score), left_out) if text)
 
 
 def difference_text(comparison: Comparison, metric: Metric, *, interval: bool = True) -> str:

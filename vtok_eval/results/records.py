@@ -22,6 +22,11 @@ TRAINING_SEEDS = "training_seeds"
 """Key in a record's meta: how many seeds trained what gave the values; absent where nothing was trained."""
 
 
+INFINITE = "infinite"
+"""Key in a record's meta: metrics, separated by ";", whose value is infinite for the sample (PSNR of a clip
+that came back unchanged); its values do not hold them."""
+
+
 PHOTO = "photo"
 """Key in a record's meta: the photo behind a rendered clip, for checks on each photo by itself."""
 
@@ -130,6 +135,8 @@ class Score:
     low, high: the interval at `confidence`; both None where n is too small for one.
     method: how the interval was computed, in words.
     label: what must stand wherever the number is shown ("embedded default, not the paper's setting").
+    n_infinite: samples whose value is infinite; they are not in the mean, nor in `n`.
+    reservation: why the value must not be taken as it is, such as too few clips for it; empty for none.
     discriminates: False where no system of the run reads the metric above chance or all are at its ceiling.
     sound: False where a self-check of the run found that the benchmark's reader misses what the tokens hold
         (`NoTest.NOT_SOUND`): the number supports no claim.
@@ -151,6 +158,8 @@ class Score:
     label: str = ""
     discriminates: bool = True
     sound: bool = True
+    n_infinite: int = 0
+    reservation: str = ""
 
     @property
     def ranks(self) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import NoResult
 from vtok_eval.results.journal import check_record
-from vtok_eval.results.records import FAILED_AT, TRAINING_SEEDS, Record, Status
+from vtok_eval.results.records import FAILED_AT, INFINITE, TRAINING_SEEDS, Record, Status
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Outcome, Sample
@@ -34,6 +34,8 @@ def unchecked_record(job: PlannedJob, sample: Sample, result: Outcome | NoResult
         meta[TRAINING_SEEDS] = result.training_seeds
     if result.failed_at:
         meta[FAILED_AT] = ";".join(result.failed_at)
+    if result.infinite:
+        meta[INFINITE] = ";".join(result.infinite)
     return Record(
         job=job.id,
         system=job.system.name,

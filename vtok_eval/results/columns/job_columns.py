@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.records import TRAINING_SEEDS, Record, Status
+from vtok_eval.results.records import INFINITE, TRAINING_SEEDS, Record, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,8 @@ class JobColumns:
     where it has fewer replicates than others. failed: `(N,)`. failed_meta: what the records of failed samples
     say under `meta`, by the sample's place. training_seeds: how many seeds trained what gave the values; 0
     where nothing was trained, or an older version wrote the records. unsound: groups of metrics in which a
-    self-check found that the benchmark's reader misses what the tokens hold (see `soundness`).
+    self-check found that the benchmark's reader misses what the tokens hold (see `soundness`). infinite: for
+    each metric how many samples have an infinite value, which `values` cannot hold; known from records only.
     """
 
     system: str
@@ -80,6 +82,7 @@ class JobColumns:
     failed_meta: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     training_seeds: int = 0
     unsound: frozenset[str] = frozenset()
+    infinite: Mapping[str, int] = field(default_factory=dict)
 
 
 class SampleSets:
@@ -130,6 +133,12 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
         values={name: _matrix(ordered, name) for name in names},
         failed_meta={i: record.meta for i, record in enumerate(ordered) if record.status is Status.FAILED},
         training_seeds=max((seeds_in(record.meta) for record in ordered), default=0),
+        infinite=Counter(
+            name
+            for record in ordered
+            if INFINITE in record.meta
+            for name in str(record.meta[INFINITE]).split(";")
+        ),
     )
 
 

@@ -115,6 +115,7 @@ def score_systems(
             method=interval.method + quantity.note,
             label=label,
             sound=quantity.metric.group not in job.unsound,
+            n_infinite=job.infinite.get(quantity.metric.name, 0),
         )
         for (job, quantity), interval in zip(asked, intervals, strict=True)
     ]

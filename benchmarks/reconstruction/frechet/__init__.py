@@ -1,0 +1,1 @@
+"""Frechet distances between the features of clips and those of their reconstructions."""

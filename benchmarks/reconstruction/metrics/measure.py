@@ -1,0 +1,54 @@
+"""What a metric is here: it takes a clip and its reconstruction chunk by chunk, then gives its values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vtok_eval.data import ClipForm
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one metric found in one clip.
+
+    values: by metric name; PSNR is infinite for a clip that came back unchanged. features: by name of the
+    network, features of the clip and of its reconstruction, float32 `(D,)` each.
+    outputs: what else is kept, as JSON can hold it.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    features: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    outputs: Mapping[str, object] = field(default_factory=dict)
+
+
+class Pass(Protocol):
+    """One metric's way through one clip."""
+
+    def add(self, original: Tensor, decoded: Tensor) -> None:
+        """Take the next frames, uint8 `(n, 3, H, W)` each."""
+        ...
+
+    def finish(self) -> Measured:
+        """What was found, after the last frames."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; called in any case, also where the clip failed before its end."""
+        ...
+
+
+class Measure(Protocol):
+    """A metric with its models loaded."""
+
+    def why_not(self, form: ClipForm) -> str | None:
+        """Why clips of this form cannot be measured, such as "needs 176 px"; None where they can."""
+        ...
+
+    def begin(self, form: ClipForm) -> Pass:
+        """Begin a clip."""
+        ...
