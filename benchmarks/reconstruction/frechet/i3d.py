@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import MissingDependencyError
 from vtok_eval.files.cache_folder import cache_path
 
@@ -107,12 +107,12 @@ class I3DPass:
             self._originals.append(self._network.fitted(original[:room]))
             self._decoded.append(self._network.fitted(decoded[:room]))
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """The features of both."""
         import torch
 
         features = tuple(self._network.of(torch.cat(frames)) for frames in (self._originals, self._decoded))
-        return Measured(features={NAME: (features[0], features[1])})
+        return Measurement(features={NAME: (features[0], features[1])})
 
     def close(self) -> None:
         """Release the frames."""

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import MissingDependencyError
 from vtok_eval.files.hashing import sha256_file
 
@@ -75,12 +75,12 @@ class TransNetPass:
         self._originals.append(_small(original))
         self._decoded.append(_small(decoded))
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """The features of both."""
         import torch
 
         features = tuple(self._network.of(torch.cat(frames)) for frames in (self._originals, self._decoded))
-        return Measured(features={NAME: (features[0], features[1])})
+        return Measurement(features={NAME: (features[0], features[1])})
 
     def close(self) -> None:
         """Release the frames."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +71,7 @@ class ChangesPass:
         self._of_difference += _total(changes[1] - changes[0])
         self._n_in_time += changes[0].numel()
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """The measures that apply to the clip."""
         values = {}
         if self._n_in_time:
@@ -82,7 +82,7 @@ class ChangesPass:
             values["motion_kept"] = self._in_time[1] / self._in_time[0]
         if self._in_space[0]:
             values["detail_kept"] = self._in_space[1] / self._in_space[0]
-        return Measured(values)
+        return Measurement(values)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import MissingDependencyError, UnknownNameError
 from vtok_eval.files.hashing import sha256_file
 
@@ -116,9 +116,9 @@ class LpipsPass:
             pair = [frame[None].to(self._device).float() / 127.5 - 1 for frame in (first, second)]
             self._frames.append(float(self._model(*pair)))
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """The mean over frames."""
-        return Measured({"lpips": math.fsum(self._frames) / len(self._frames)})
+        return Measurement({"lpips": math.fsum(self._frames) / len(self._frames)})
 
     def close(self) -> None:
         """Nothing is held."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What one metric found in one clip.
 
     values: by metric name; PSNR is infinite for a clip that came back unchanged. features: by name of the
@@ -26,14 +26,14 @@ class Measured:
     outputs: Mapping[str, object] = field(default_factory=dict)
 
 
-class Pass(Protocol):
+class MeasurePass(Protocol):
     """One metric's way through one clip."""
 
     def add(self, original: Tensor, decoded: Tensor) -> None:
         """Take the next frames, uint8 `(n, 3, H, W)` each."""
         ...
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """What was found, after the last frames."""
         ...
 
@@ -49,6 +49,6 @@ class Measure(Protocol):
         """Why clips of this form cannot be measured, such as "needs 176 px"; None where they can."""
         ...
 
-    def begin(self, form: ClipForm) -> Pass:
+    def begin(self, form: ClipForm) -> MeasurePass:
         """Begin a clip."""
         ...

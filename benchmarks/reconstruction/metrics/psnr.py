@@ -6,7 +6,7 @@ import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,26 +74,26 @@ class PsnrPass:
         self._squares += sum(squares)
         self._n_values += original.numel()
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """The clip's PSNR in dB; for the mean over frames also how many of them came back unchanged."""
         match self._convention:
             case PsnrConvention.FRAMES:
                 return self._mean_of_changed()
             case PsnrConvention.FRAMES_PLUS_EPSILON:
-                return Measured({"psnr": math.fsum(self._frames) / len(self._frames)})
+                return Measurement({"psnr": math.fsum(self._frames) / len(self._frames)})
             case PsnrConvention.CLIP:
-                return Measured({"psnr": psnr_of(self._squares / self._n_values)})
+                return Measurement({"psnr": psnr_of(self._squares / self._n_values)})
         root = math.sqrt(self._squares / self._n_values)
-        return Measured({"psnr": 20 * math.log10(PEAK / (root + TOKENBENCH_EPSILON))})
+        return Measurement({"psnr": 20 * math.log10(PEAK / (root + TOKENBENCH_EPSILON))})
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _mean_of_changed(self) -> Measured:
+    def _mean_of_changed(self) -> Measurement:
         changed = [each for each in self._frames if math.isfinite(each)]
         unchanged = len(self._frames) - len(changed)
         value = math.fsum(changed) / len(changed) if changed else math.inf
-        return Measured({"psnr": value}, outputs={"unchanged_frames": unchanged} if unchanged else {})
+        return Measurement({"psnr": value}, outputs={"unchanged_frames": unchanged} if unchanged else {})
 
 
 def psnr_of(mean_squared_error: float) -> float:

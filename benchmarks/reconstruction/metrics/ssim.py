@@ -6,7 +6,7 @@ import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,9 +89,9 @@ class FrameMeans:
         """Take the next frames, uint8 `(n, 3, H, W)` each."""
         self._frames += self._function(original, decoded)
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """The mean over all frames."""
-        return Measured({self._name: math.fsum(self._frames) / len(self._frames)})
+        return Measurement({self._name: math.fsum(self._frames) / len(self._frames)})
 
     def close(self) -> None:
         """Nothing is held."""

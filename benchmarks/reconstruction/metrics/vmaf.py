@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING
 
-from benchmarks.reconstruction.metrics.measure import Measured
+from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class VmafPass:
         for queue, frames in zip(self._queues, (decoded, original), strict=True):
             queue.put(frames.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes())
 
-    def finish(self) -> Measured:
+    def finish(self) -> Measurement:
         """VMAF, mean over frames.
 
         Raises:
@@ -104,7 +104,7 @@ class VmafPass:
             words = self._said.decode(errors="replace").strip().splitlines()
             raise VideoError(f"VMAF: FFmpeg ended with {code}: {words[-1] if words else 'no message'}")
         found = json.loads(self._log.read_text(encoding="utf-8"))
-        return Measured({"vmaf": float(found["pooled_metrics"]["vmaf"]["mean"])})
+        return Measurement({"vmaf": float(found["pooled_metrics"]["vmaf"]["mean"])})
 
     def close(self) -> None:
         """End FFmpeg if it still runs, and remove the pipes."""

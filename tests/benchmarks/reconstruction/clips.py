@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.reconstruction.metrics.chunks import ChunkedPair, frames_per_chunk
-from benchmarks.reconstruction.metrics.measure import Measure, Measured
+from benchmarks.reconstruction.metrics.measure import Measure, Measurement
 from vtok_eval.data import ClipForm
 
 
@@ -35,7 +35,9 @@ def form_of(frames: Tensor) -> ClipForm:
     return ClipForm(len(frames), *frames.shape[-2:], fps=25.0)
 
 
-def measured(measure: Measure, original: Tensor, decoded: Tensor, *, pieces: int | None = None) -> Measured:
+def measured(
+    measure: Measure, original: Tensor, decoded: Tensor, *, pieces: int | None = None
+) -> Measurement:
     """What the metric finds; `pieces`: frames handed over at once (None: all)."""
     one = measure.begin(form_of(original))
     pair = ChunkedPair(length=frames_per_chunk(*original.shape[-2:]))
