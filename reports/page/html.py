@@ -14,6 +14,7 @@ from reports.run_document import Session
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
 from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
+from reports.tables.photos import PHOTOS_EXPLAINED, photos_grid
 from reports.text.headline import headline, how_to_read
 from reports.text.notes import status_notes, table_notes
 
@@ -25,13 +26,15 @@ MOST_FAILURES = 200
 class Part:
     """A benchmark's part of the page.
 
-    budget: tables at equal budget, with titles and notes. scope: what ran and what did not, with the reason.
+    budget: tables at equal budget, with titles and notes. photos: the differences by test photo, None where
+    they were not looked at. scope: what ran and what did not, with the reason.
     """
 
     identifier: str
     title: str
     comparison: Grid
     details: Grid | None
+    photos: Grid | None
     table_notes: Sequence[str]
     budget: Sequence[tuple[str, Grid, Sequence[str]]]
     pictures: Sequence[Mapping[str, str]]
@@ -64,6 +67,7 @@ def page(
         systems=[(system, _pretty(system.description)) for system in report.systems],
         described=[(info, _pretty({**info.options, **info.description})) for info in report.described],
         row_kinds=RowKind,
+        photos_explained=PHOTOS_EXPLAINED,
     )
 
 
@@ -80,6 +84,7 @@ def _part(
         title=benchmark.info.title,
         comparison=comparison_grid(benchmark, baseline=report.baseline),
         details=details_grid(benchmark) if in_long_table else None,
+        photos=photos_grid(report, benchmark),
         table_notes=table_notes(benchmark, baseline=report.baseline),
         budget=budget[benchmark.info.id].grids(benchmark) if benchmark.info.id in budget else [],
         pictures=[_inlined(written) for written in pictures if written.benchmark == benchmark.info.id],

@@ -126,6 +126,17 @@ def difference_text(comparison: Comparison, metric: Metric, *, interval: bool = 
     return f"{text} [{_signed(shown(low, metric), decimals)}, {_signed(shown(high, metric), decimals)}]"
 
 
+def signed_text(difference: float, metric: Metric) -> str:
+    """A difference alone, with its sign, e.g. "+23.0" points of a fraction.
+
+    Example:
+        >>> signed_text(-0.1234, Metric("hit", "Hit"))
+        '−12.3'
+    """
+    value = shown(difference, metric)
+    return _signed(value, _decimals_of([value], metric))
+
+
 def difference_unit(metric: Metric) -> str:
     """What a difference is counted in: percentage points for fractions."""
     return "points" if metric.unit == "fraction" else metric.unit

@@ -153,6 +153,12 @@ class TestFromClipsToOutcomes:
             assert outcome.cost["tokens"] == 3
             json.dumps(outcome.outputs)
 
+    def test_each_sample_names_its_photo(self) -> None:
+        samples = TVAlignRead(**SMALL).samples(system(NoTokens()))
+        assert {sample.meta["photo"] for sample in samples} == {
+            item.scene.backdrop.photo for item in scene_prompts(per_level=2)
+        }
+
     def test_the_same_from_disk_and_in_other_batches(self, context: Callable[..., Context]) -> None:
         benchmark = TVAlignRead(**SMALL)
         first = outcomes(benchmark, MeanColours(), context())

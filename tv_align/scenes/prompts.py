@@ -13,6 +13,7 @@ from tv_align.prompts.suite import suite_of
 from tv_align.scenes.drafts import DRAFTS, Draft
 from tv_align.scenes.words import telling_words
 from vtok_eval.benchmark import Sample
+from vtok_eval.results.records import PHOTO
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.photos import SPLITS
 from vtok_eval.scenes.scene import Scene, stream
@@ -140,6 +141,7 @@ def reference_samples(*, per_level: int, size: int, n_frames: int) -> list[Sampl
                 "category": item.category,
                 "level": item.entry.level,
                 "n_frames": n_frames,
+                PHOTO: item.scene.backdrop.photo,
             },
         )
         for item in drawn
