@@ -55,6 +55,8 @@ NOTES = (
     "FlopCounterMode), for one clip.",
     "Peak memory is what encoding one clip needs beyond weights and input: by torch's allocator on CUDA, by "
     "following live tensors on a CPU (scratch memory inside an operation is not seen).",
+    "A tokenizer in another environment (exec:) is timed in its own process, without what moves clips and "
+    "tokens; its FLOPs and memory are given where torch there can tell them.",
     "Repeats run one after the other, but systems run one job after another: whatever else the machine does "
     "meanwhile falls on one of them. Read small differences in latency as none, and compare latencies only "
     "within one run on an otherwise idle machine.",
@@ -176,9 +178,9 @@ class Efficiency:
 
 @dataclass(frozen=True)
 class _Fixed:
-    """What does not vary between repeats of one length; `memory_mib` is None where it cannot be measured."""
+    """What does not vary between repeats of one length; None where it cannot be measured."""
 
-    gflop: float
+    gflop: float | None
     memory_mib: float | None
 
 
@@ -234,10 +236,11 @@ class EfficiencyEvaluator:
         latency = statistics.median(single.seconds)
         measured = {
             "tokens": tokens,
-            "gflop": fixed.gflop,
             "latency_ms": 1e3 * latency,
             "throughput_fps": options.batch_size * n_frames / statistics.median(many.seconds),
         }
+        if fixed.gflop is not None:
+            measured["gflop"] = fixed.gflop
         if fixed.memory_mib is not None:
             measured["memory_mib"] = fixed.memory_mib
         return Outcome(
@@ -263,7 +266,10 @@ class EfficiencyEvaluator:
             self._tokenizer.encode(one)
             if len(batch) > 1:
                 self._tokenizer.encode(batch)
-        return _Fixed(gflop=flops / 1e9, memory_mib=None if n_bytes is None else n_bytes / MIB)
+        return _Fixed(
+            gflop=None if flops is None else flops / 1e9,
+            memory_mib=None if n_bytes is None else n_bytes / MIB,
+        )
 
 
 def _check_whole(option: str, value: object, *, least: int) -> None:

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from vtok_eval.data import Clips, Tokens, check_tokens
+from vtok_eval.environments.watch import watch_calls
 from vtok_eval.systems import Tokenizer
 
 MIB = 2**20
@@ -35,7 +36,8 @@ def time_encode(tokenizer: Tokenizer, clips: Clips, *, passes: int, device: torc
     """Encode the clips `passes` times, the device idle before and after each.
 
     The time is wall clock from the call until the device has finished, so on an accelerator it holds the
-    launching of kernels too, which is what a caller waits for.
+    launching of kernels too, which is what a caller waits for. A tokenizer in another environment is timed in
+    its own process: what moves clips there and tokens back is left out.
 
     Raises:
         TokenizerError: the tokens break the protocol.
@@ -46,34 +48,52 @@ def time_encode(tokenizer: Tokenizer, clips: Clips, *, passes: int, device: torc
     for _ in range(passes):
         tokens = None  # release the last pass's tokens first: they must not occupy memory now
         _finish(device)
-        start = time.perf_counter()
-        tokens = tokenizer.encode(clips)
-        _finish(device)
-        seconds.append(time.perf_counter() - start)
+        with watch_calls() as elsewhere:
+            start = time.perf_counter()
+            tokens = tokenizer.encode(clips)
+            _finish(device)
+            seconds.append(time.perf_counter() - start - elsewhere.moving_s)
     if tokens is None:
         raise ValueError(f"passes must be at least 1, not {passes}")
     check_tokens(tokens, n_clips=len(clips))
     return Timed(tuple(seconds), tokens)
 
 
-def count_flops(encode: Callable[[], Any]) -> int:
+def count_flops(encode: Callable[[], Any]) -> int | None:
     """Floating-point operations of a call, a multiplication and an addition counting as two.
 
     Counted by torch's `FlopCounterMode`: matrix products, convolutions and attention; what is elementwise is
     not counted, nor what runs outside torch. Fused attention layers, which the counter does not know and
-    would take for nothing, are switched off while it counts.
+    would take for nothing, are switched off while it counts. What runs in another environment is counted
+    there; None where that has no such counter.
     """
-    with _without_fused_attention_layers(), FlopCounterMode(display=False) as counter:
+    with (
+        watch_calls("flop") as elsewhere,
+        _without_fused_attention_layers(),
+        FlopCounterMode(display=False) as counter,
+    ):
         encode()
-    return int(counter.get_total_flops())
+    counted = [call.flop for call in elsewhere.calls]
+    if None in counted:
+        return None
+    return int(counter.get_total_flops()) + sum(flop for flop in counted if flop is not None)
 
 
 def peak_memory(encode: Callable[[], Any], *, device: torch.device) -> int | None:
     """Bytes that a call needs at its peak beyond what was in use before it: no weights, no input clips.
 
     CUDA: torch's allocator (`max_memory_allocated`). CPU: see `PeakTensorMemory`. Other devices: None, for
-    torch offers no peak there.
+    torch offers no peak there, nor of what runs in another environment on a CPU.
     """
+    with watch_calls("peak_bytes") as elsewhere:
+        here = _peak_memory_here(encode, device=device)
+    peaks = [call.peak_bytes for call in elsewhere.calls]
+    if None in peaks:
+        return None
+    return max((peak for peak in peaks if peak is not None), default=here)
+
+
+def _peak_memory_here(encode: Callable[[], Any], *, device: torch.device) -> int | None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)

@@ -12,6 +12,7 @@ from vtok_eval.checks.contract_search import find_contract
 from vtok_eval.checks.findings import CheckReport, CheckStatus, Finding
 from vtok_eval.checks.trial import Trial, attempt, encode
 from vtok_eval.data import Clip, Clips, Tokens
+from vtok_eval.environments.watch import watch_calls
 from vtok_eval.inputs.fitted import fitted, unfitted
 from vtok_eval.systems import DecodingTokenizer
 
@@ -222,9 +223,10 @@ class _Check:
     def _measure_seconds(self) -> None:
         seconds = []
         for _ in range(3):
-            started = time.perf_counter()
-            encode(self.tokenizer, self._only(0))
-            seconds.append(time.perf_counter() - started)
+            with watch_calls() as elsewhere:
+                started = time.perf_counter()
+                encode(self.tokenizer, self._only(0))
+                seconds.append(time.perf_counter() - started - elsewhere.moving_s)
         self.measured["encode, seconds per clip"] = statistics.median(seconds)
 
 

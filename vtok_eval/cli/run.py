@@ -190,6 +190,7 @@ def _tokenizers(texts: Sequence[str], *, reconstruct: Path | None) -> list[Syste
 
 def _answerer(text: str) -> SystemEntry:
     """An answerer; a user's class, `FILE.py:Class`, gets the prefix that says what it is."""
+    from vtok_eval.environments.spec import is_exec
     from vtok_eval.registry import ANSWERERS
     from vtok_eval.specs.grammar import parse_spec, split_name
 
@@ -197,7 +198,8 @@ def _answerer(text: str) -> SystemEntry:
     head = spec.partition(":")[0]
     if head in ANSWERERS or head == "answerer":
         return _entry(text)
-    parse_spec(spec, known=ANSWERERS, what="answerer")
+    if not is_exec(spec):
+        parse_spec(spec, known=ANSWERERS, what="answerer")
     return _entry(text, prefix="answerer:")
 
 

@@ -105,6 +105,7 @@ class Harness:
             self.settings,
             device=self.device,
             cache=self.cache,
+            out=out,
             objects={live.reference: live for live in self.objects},
         )
         making = VideoMaking((out or Path("runs") / self.suite.name) / "videos", self.seed)
@@ -166,9 +167,11 @@ class Harness:
         self, folder: RunFolder, journal: Journal, pending: Sequence[PlannedJob], session: dict[str, Any]
     ) -> tuple[int, list[NotRun]]:
         """Have the jobs done by worker processes; returns new samples and what cannot be run."""
+        from vtok_eval.environments.client import release_all
         from vtok_eval.run.lanes.driver import LaneReport, run_in_lanes
         from vtok_eval.run.lanes.starting import open_lanes
 
+        release_all()  # the lanes have workers of their own
         report = LaneReport()
         lanes = open_lanes(self.suite, self.settings, pending, out=folder.path, cache=self.cache)
         try:

@@ -56,17 +56,20 @@ def build_context(
     *,
     device: torch.device,
     cache: Path,
+    out: Path | None = None,
     objects: Mapping[str, LiveObject] = MappingProxyType({}),
 ) -> BuildContext:
     """What the suite's systems are built with.
 
-    cache: the user's cache folder. objects: what was passed in Python in place of specs, by reference.
+    cache: the user's cache folder. out: the run folder. objects: what was passed in Python in place of specs, by reference.
     """
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
     features = FeatureCache(cache / "features", max_bytes=settings.feature_cache_bytes)
-    return BuildContext(device=device, cache=features, names=suite.specs_by_name(), objects=objects)
+    return BuildContext(
+        device=device, cache=features, names=suite.specs_by_name(), objects=objects, run_folder=out
+    )
 
 
 def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Path) -> ReadyJob:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from vtok_eval.environments.spec import is_exec
+from vtok_eval.environments.systems import exec_answerer
 from vtok_eval.errors import SpecError
 from vtok_eval.registry import ANSWERERS
 from vtok_eval.results.description import Describes, Description
@@ -75,7 +77,8 @@ def build_system(entry: NamedSpec, context: BuildContext, making: VideoMaking) -
 
     That is a tokenizer or an answerer by its spec, `videos:FOLDER`, `reconstructed:TOKENIZER@FOLDER`,
     `generator:FILE.py:Class`, `answerer:FILE.py:Class`, or `originals`: a benchmark's own clips as they are,
-    the ceiling of what is reconstructed from tokens of them.
+    the ceiling of what is reconstructed from tokens of them. In place of `FILE.py:Class`,
+    `exec:PYTHON@FILE.py:Class` names a class in another Python environment.
 
     Raises:
         SpecError, UnknownNameError: the spec cannot be read or names nothing.
@@ -134,6 +137,9 @@ def _build_own_answerer(entry: NamedSpec, context: BuildContext) -> System:
     from vtok_eval.tokenizers.build import describe_tokenizer
 
     text = entry.spec.removeprefix(_ANSWERER)
+    if is_exec(text):
+        remote = exec_answerer(text, context.device, context.run_folder)
+        return System(entry.name, entry.spec, SystemKind.ANSWERER, remote, remote.describe())
     if text.partition(":")[0] in ANSWERERS:
         raise SpecError(f"{entry.spec!r}: write {text!r}, or answerer:FILE.py:Class for a class of your own")
     live = live_reference(text, context.objects)

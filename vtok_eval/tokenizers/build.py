@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtok_eval.environments.spec import is_exec
+from vtok_eval.environments.systems import ExecSystem, exec_generator, exec_tokenizer
 from vtok_eval.errors import SpecError
 from vtok_eval.files.hashing import sha256_file
 from vtok_eval.inputs.fitted import FittedTokenizer, fitted
@@ -37,6 +39,7 @@ class BuildContext:
     device: where backbones and projections live. cache: where maps are kept; None computes every one.
     names: the suite's system names -> specs, so that `match:NAME` may name a system of the suite.
     objects: what `vtok_eval.evaluate` was given in place of specs, by reference.
+    run_folder: where what workers of `exec:` print is kept, once there is a run; None keeps nothing of it.
     Tokenizers built with one context share its backbones.
     """
 
@@ -44,6 +47,7 @@ class BuildContext:
     cache: FeatureCache | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, LiveObject] = field(default_factory=dict)
+    run_folder: Path | None = None
     _backbones: dict[str, Backbone] = field(default_factory=dict, repr=False, compare=False)
 
     def backbone(self, spec: str) -> Backbone:
@@ -91,7 +95,9 @@ def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
 
 
 def build_generator(spec: str, context: BuildContext) -> Generator:
-    """Build a user's generator, `FILE.py:Class` or `package.module:Class`; options are as for tokenizers.
+    """Build a user's generator, `FILE.py:Class`, `package.module:Class` or `exec:PYTHON@FILE.py:Class`.
+
+    Options are as for tokenizers.
 
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
@@ -99,6 +105,8 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     live = live_reference(spec, context.objects)
     if live is not None and isinstance(live.subject, Generator):
         return live.subject
+    if is_exec(spec):
+        return exec_generator(spec, context.device, context.run_folder)
     if ":" not in spec and spec not in GENERATORS:
         raise SpecError(f"{spec!r} is no generator; write generator:FILE.py:Class or generator:module:Class")
     parsed = parse_spec(spec, known=GENERATORS, what="generator")
@@ -128,6 +136,8 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
     if isinstance(tokenizer, FittedTokenizer):
         contract = {"accepts": tokenizer.accepts.text()}
         return describe_tokenizer(tokenizer.inner).with_facts(contract)
+    if isinstance(tokenizer, ExecSystem):
+        return tokenizer.describe()
     cls = type(tokenizer)
     own = _own_description(tokenizer)
     facts: dict[str, object] = {"class": f"{cls.__module__}:{cls.__qualname__}"}
@@ -168,6 +178,8 @@ def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tok
     live = live_reference(text, context.objects)
     if live is not None:
         return fitted(_checked(live.subject, text, text))
+    if is_exec(text):
+        return fitted(exec_tokenizer(text, context.device, context.run_folder))
     spec = parse_spec(text)
     cls = load_user_class(spec.name) if spec.is_user_class else TOKENIZERS.resolve(spec.name)
     tokenizer = construct(cls, _arguments(cls, spec, context, (*pending, text)), what=text)

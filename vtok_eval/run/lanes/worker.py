@@ -138,7 +138,9 @@ class JobWorker:
         release_unused()
         setup = self._setup
         entry = next(entry for entry in setup.suite.systems if entry.name == name)
-        context = build_context(setup.suite, setup.settings, device=self._device, cache=self._cache)
+        context = build_context(
+            setup.suite, setup.settings, device=self._device, cache=self._cache, out=setup.out
+        )
         system = build_system(entry, context, VideoMaking(setup.out / "videos", self._seed))
         if fingerprint(system) != setup.systems.get(name, fingerprint(system)):
             raise RunFolderError(
