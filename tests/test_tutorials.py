@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 
+import numpy
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +56,8 @@ def follow(command: str, folder: Path) -> str:
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
         "VTOK_EVAL_CACHE": str(folder / "cache"),
         "COLUMNS": "200",
+        # `python3` in a page is this one.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     done = subprocess.run(
         [*start[words[0]], *words[1:]],
@@ -94,6 +99,25 @@ def test_examples(tmp_path):
     named = " ".join(commands)
     assert all(path.name in named for path in (ROOT / "examples").glob("*.py"))
     assert (tmp_path / "runs/videos/report/report.html").is_file()
+
+
+@ONCE
+@pytest.mark.slow
+def test_a_model_in_another_environment(tmp_path):
+    """The environment is made as the page says, but gets its numpy from here instead of from the network."""
+    page = (ROOT / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    section = page.partition("## A model in another environment")[2].partition("\n## ")[0]
+    (tmp_path / "page.md").write_text(re.sub("^    ", "", section, flags=re.MULTILINE))
+    make, install_numpy, *commands = write_files(tmp_path / "page.md", tmp_path)
+    assert make == "python3 -m venv .venv-model"
+    venv.create(tmp_path / ".venv-model", symlinks=True, with_pip=False)
+    assert install_numpy == ".venv-model/bin/pip install numpy"
+    (packages,) = (tmp_path / ".venv-model").glob("lib/python*/site-packages")
+    (packages / "numpy.pth").write_text(str(Path(numpy.__file__).parents[1]))
+    printed = [follow(command, tmp_path) for command in commands]
+    assert "the protocol is kept" in printed[0]
+    (system,) = json.loads((tmp_path / "runs/mine/run.json").read_text())["systems"]
+    assert system["description"]["environment"]["numpy"] == numpy.__version__
 
 
 @pytest.mark.parametrize("name", ["mean_colour_tokenizer:MeanColour", "block_vae:BlockVAE"])

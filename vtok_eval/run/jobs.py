@@ -61,7 +61,8 @@ def build_context(
 ) -> BuildContext:
     """What the suite's systems are built with.
 
-    cache: the user's cache folder. out: the run folder. objects: what was passed in Python in place of specs, by reference.
+    cache: the user's cache folder. out: the run folder. objects: what was passed in Python in place of specs,
+    by reference.
     """
     from vtok_eval.tokenizers.build import BuildContext
     from vtok_eval.tokenizers.feature_cache import FeatureCache

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .stand_ins import PER_TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from .messages import Content
 
 
@@ -28,7 +30,7 @@ def _answer(result: Any) -> tuple[Content, dict[str, Any]]:
     return {"plain": result if isinstance(result, str) else [float(score) for score in result]}, {}
 
 
-RESULTS = {
+RESULTS: Mapping[str, Callable[[Any], tuple[Content, dict[str, Any]]]] = {
     "encode": _tokens,
     "decode": lambda result: _clips("decode", result),
     "generate": lambda result: _clips("generate", result),
