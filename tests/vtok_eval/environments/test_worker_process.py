@@ -114,10 +114,9 @@ class TestStandIns:
         values, frame = torch.arange(12.0).reshape(2, 3, 2), torch.tensor([3, 4, 5])
         real = data.Tokens.of(values, frame=frame, kind=data.TokenKind.MOTION)
         real = data.Tokens.concatenate([real, data.Tokens.of(values)])
-        if kind == "numpy":
-            values, frame = values.numpy(), frame.numpy()
-        made = stand_ins.Tokens.of(values, frame=frame, kind=stand_ins.TokenKind.MOTION)
-        made = stand_ins.Tokens.concatenate([made, stand_ins.Tokens.of(values)])
+        given = [part.numpy() if kind == "numpy" else part for part in (values, frame)]
+        made = stand_ins.Tokens.of(given[0], frame=given[1], kind=stand_ins.TokenKind.MOTION)
+        made = stand_ins.Tokens.concatenate([made, stand_ins.Tokens.of(given[0])])
         for name in ("values", "mask", "kind", "frame"):
             theirs = getattr(made, name)
             assert isinstance(theirs, np.ndarray if kind == "numpy" else torch.Tensor)
