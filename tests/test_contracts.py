@@ -42,6 +42,8 @@ CHEAP = (
     "reports",
     "tv_align",
 )
+STAND_INS = "vtok_eval.environments.worker.stand_ins"
+"""Its classes are called as the real ones, which a user's file imports by name where vtok-eval is not there."""
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "open_clip", "timm", "sklearn", "skimage", "vbench")
 
 
@@ -133,6 +135,8 @@ class TestArrows:
     def test_a_public_class_has_a_name_of_its_own(self):
         homes: dict[str, list[str]] = {}
         for module, path in MODULES.items():
+            if module == STAND_INS:
+                continue
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     homes.setdefault(node.name, []).append(module)
