@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Measured:
+class CallMeter:
     """What a call costs inside this process, under `numbers`: `seconds`, and what was asked for besides.
 
     flop: floating-point operations, counted by torch; peak_bytes: of torch's CUDA allocator. What cannot be
@@ -27,7 +27,7 @@ class Measured:
         self._counter: Any = None
         self._fused = False
 
-    def __enter__(self) -> Measured:
+    def __enter__(self) -> CallMeter:
         if "flop" in self._what and self._torch is not None:
             with contextlib.suppress(ImportError):  # torch before 2.1: not among the numbers
                 from torch.utils.flop_counter import FlopCounterMode

@@ -14,7 +14,7 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .measured import Measured
+from .measured import CallMeter
 from .messages import to_array, to_tensor
 from .results import RESULTS
 from .stand_ins import Accepts, Clip, Clips, Description, Tokens, VtokEvalError, provide_stand_ins
@@ -198,8 +198,8 @@ class Served:
         with torch.inference_mode(bool(request.get("inference", True))):
             yield
 
-    def _measured(self, request: Content) -> Measured:
-        return Measured(request.get("measure", ()), uses_torch=self.uses_torch, device=self.device)
+    def _measured(self, request: Content) -> CallMeter:
+        return CallMeter(request.get("measure", ()), uses_torch=self.uses_torch, device=self.device)
 
     def reason(self, error: BaseException) -> str:
         """An error in one line, with the place in the user's files where it was raised."""
