@@ -291,7 +291,9 @@ class TestObjective:
         scenes = [SceneClip(3, "train", index).scene for index in range(n)]
         table = QuestionTable.of(scenes, per_fact=1)
         empty = Tokens.of(torch.zeros(1, 0, 1, dtype=torch.float16))
-        features = build_table([ClipFeatures((empty,))] * n, [str(row) for row in range(n)])
+        features = build_table(
+            [ClipFeatures((empty,), (None,), bits=0.0)] * n, [str(row) for row in range(n)]
+        )
         split = Split(features, [{"row": row} for row in range(n)])
         reading = QuestionReading(table, table)
         return table, reading.objective(training=split, validation=split, device=torch.device("cpu"))

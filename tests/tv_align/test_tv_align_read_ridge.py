@@ -105,7 +105,7 @@ def planted_split():
                     ("direction", Askable(SetsOut(kind, "left"), (SetsOut(kind, "right"),))),
                 ]
             )
-        clips = [ClipFeatures((Tokens.of(row[None].half()),)) for row in values]
+        clips = [ClipFeatures((Tokens.of(row[None].half()),), (None,), bits=0.0) for row in values]
         rows[split] = Split(build_table(clips, [str(i) for i in range(n)]), [{"row": i} for i in range(n)])
         questions[split] = drawn
     return rows["train"], rows["validation"], questions

@@ -79,4 +79,6 @@ class CheckReport:
 def _number_text(value: float | str) -> str:
     if isinstance(value, str):
         return value
-    return f"{value:,.0f}" if value.is_integer() else f"{value:.3g}"
+    if value.is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if value >= 1000 else f"{value:.3g}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vtok_eval.checks.contract_search import find_contract
 from vtok_eval.checks.findings import CheckReport, CheckStatus, Finding
 from vtok_eval.checks.trial import Trial, attempt, encode
+from vtok_eval.codes import describe_sizes
 from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.environments.watch import watch_calls
 from vtok_eval.inputs.fitted import fitted, unfitted
@@ -60,7 +62,7 @@ class _Check:
         yield self._same("gives equal results twice in a row", first.value, self._only(0))
         yield from self._batch(first.value)
         yield self._no_state(first.value)
-        yield self._lengths()
+        yield from self._lengths(first.value)
         yield self._plain_pictures()
         yield self._half_precision(first.value)
         if isinstance(self.tokenizer, DecodingTokenizer):
@@ -105,7 +107,7 @@ class _Check:
         return Finding(
             name,
             CheckStatus.BROKEN,
-            f"values differ by up to {difference:.3g} of their standard deviation",
+            _difference_text(before, difference),
             fix or "self.model.eval()  # no dropout; seed any noise from a fixed generator",
         )
 
@@ -118,7 +120,7 @@ class _Check:
             )
             return
         difference = _largest_difference(first, _clip(batch.value, 0, first.values.shape[1]))
-        detail = f"values differ by up to {difference:.2g} of their standard deviation" if difference else ""
+        detail = _difference_text(first, difference) if difference else ""
         if difference > BATCH_TOLERANCE:
             fix = "compute nothing over the batch dimension (no batch statistics, no sorting across clips)"
             yield Finding(name, CheckStatus.BROKEN, detail, fix)
@@ -138,21 +140,26 @@ class _Check:
             fix="clear what encode stores on self before each call (a causal VAE's feature cache, say)",
         )
 
-    def _lengths(self) -> Finding:
+    def _lengths(self, first: Tokens) -> Iterator[Finding]:
         name = "takes odd and even lengths"
         n_frames = self.clips.n_frames
         lengths = sorted({1, 2, 3, n_frames - 1, n_frames} - {0})
         failed: dict[int, str] = {}
+        forms: dict[int, str] = {}
         for length in lengths:
             part = Clips(frames=self.clips.frames[[0], :length], fps=self.clips.fps[[0]])
             trial = encode(self.tokenizer, part)
             if trial.value is None:
                 failed[length] = trial.error
+            else:
+                forms[length] = _form_text(trial.value)
+        yield _one_form(forms, expected=_form_text(first))
         if not failed:
-            return Finding(name, CheckStatus.OK, ", ".join(map(str, lengths)) + " frames")
+            yield Finding(name, CheckStatus.OK, ", ".join(map(str, lengths)) + " frames")
+            return
         contract = find_contract(unfitted(self.tokenizer), self.clips)
         length, error = next(iter(failed.items()))
-        return Finding(
+        yield Finding(
             name,
             CheckStatus.BROKEN,
             f"{', '.join(map(str, failed))} of {', '.join(map(str, lengths))} frames fail; {length}: {error}",
@@ -213,11 +220,18 @@ class _Check:
         self.measured["reconstruction PSNR, dB"] = ", ".join(f"{value:.2f}" for value in psnr)
 
     def _measure_tokens(self, tokens: Tokens) -> None:
-        count = int(tokens.count()[0])
-        bits = tokens.values.element_size() * 8 * tokens.values.shape[2]
-        self.measured["tokens per clip"] = float(count)
+        self.measured["tokens per clip"] = float(tokens.count()[0])
+        self.measured["bits per clip"] = float(tokens.bits()[0])
+        if tokens.coded is not None:
+            self.measured["code book"] = describe_sizes(tokens.coded.sizes)
+            self.measured["bits per token"] = tokens.bits_per_token
+            self.measured["codes read through"] = (
+                f"the tokenizer's embedding, {tokens.values.shape[2]} channels"
+                if tokens.coded.embedding
+                else "vectors that a probe learns"
+            )
+            return
         self.measured["width"] = float(tokens.values.shape[2])
-        self.measured["bits per clip"] = float(count * bits)
         self.measured["precision"] = str(tokens.values.dtype).removeprefix("torch.")
 
     def _measure_seconds(self) -> None:
@@ -257,16 +271,31 @@ def _psnr(given: Tensor, decoded: Tensor) -> float:
 
 
 def _clip(tokens: Tokens, index: int, length: int) -> Tokens:
-    def part(tensor: Tensor) -> Tensor:
-        return tensor[[index], :length]
+    return tokens.map(lambda tensor: tensor[[index], :length])
 
-    return Tokens(part(tokens.values), part(tokens.mask), part(tokens.kind), part(tokens.frame))
+
+def _difference_text(tokens: Tokens, difference: float) -> str:
+    if math.isinf(difference):
+        return "tokens differ in number, kind, frame or width"
+    if tokens.coded is not None:
+        return f"{100 * difference:.3g} % of the codes differ"
+    return f"values differ by up to {difference:.3g} of their standard deviation"
 
 
 def _largest_difference(first: Tokens, second: Tokens) -> float:
-    """Of the values, as a share of their deviation; infinite where tokens differ in number or place."""
+    """Of the values, as a share of their deviation; of codes, the share that differ.
+
+    Infinite where tokens differ in number or place, or in their code books.
+    """
     places = ((first.mask, second.mask), (first.kind, second.kind), (first.frame, second.frame))
     if any(a.shape != b.shape or not bool((a == b).all()) for a, b in places):
+        return float("inf")
+    if first.coded is not None and second.coded is not None:
+        if first.coded.sizes != second.coded.sizes:
+            return float("inf")
+        apart = first.coded.stacked[first.mask] != second.coded.stacked[second.mask]
+        return float(apart.double().mean()) if apart.numel() else 0.0
+    if (first.coded is None) != (second.coded is None):
         return float("inf")
     ours, theirs = first.values[first.mask].double(), second.values[second.mask].double()
     if ours.shape != theirs.shape:
@@ -277,6 +306,30 @@ def _largest_difference(first: Tokens, second: Tokens) -> float:
     return float((ours - theirs).abs().max()) / max(spread, 1e-12)
 
 
+def _form_text(tokens: Tokens) -> str:
+    """What must be the same for every clip: the code books, or the width of the values."""
+    if tokens.coded is not None:
+        return f"codes of {describe_sizes(tokens.coded.sizes)} entries"
+    return f"values of width {tokens.values.shape[2]}"
+
+
+def _one_form(forms: Mapping[int, str], *, expected: str) -> Finding:
+    """forms: by frames of the clip."""
+    name = "gives every clip tokens of one width, or codes of the same code books"
+    other = next(((length, form) for length, form in forms.items() if form != expected), None)
+    if other is None:
+        return Finding(name, CheckStatus.OK, expected)
+    return Finding(
+        name,
+        CheckStatus.BROKEN,
+        f"{other[1]} for a clip of {other[0]} frames, {expected} for the first",
+        "use one latent width, and all quantisers with one codebook_size each, whatever the clip",
+    )
+
+
 def _shape_text(tokens: Tokens) -> str:
+    if tokens.coded is not None:
+        length, device = tokens.mask.shape[1], tokens.mask.device
+        return f"{length} codes of {describe_sizes(tokens.coded.sizes)} entries on {device}"
     shape = " x ".join(map(str, tokens.values.shape[1:]))
     return f"{shape} values of {str(tokens.values.dtype).removeprefix('torch.')} on {tokens.values.device}"

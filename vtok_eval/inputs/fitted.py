@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, cast
 
 from vtok_eval.data import Clips, Tokens, check_tokens
@@ -176,31 +177,21 @@ def _split(tokens: Tokens, encoded: EncodedAs) -> list[Tokens]:
     if shape is not None:
         shape = (shape[0] // len(lengths), *shape[1:])
 
-    def parts(tensor: Tensor) -> Sequence[Tensor]:
-        result: Sequence[Tensor] = tensor.split(lengths, dim=1)
-        return result
-
-    fields = zip(
-        parts(tokens.values), parts(tokens.mask), parts(tokens.kind), parts(encoded.frame), strict=True
-    )
-    return [Tokens(*field, latent_shape=shape) for field in fields]
+    as_made = replace(tokens, frame=encoded.frame)
+    starts = accumulate(lengths, initial=0)
+    windows = [as_made.part(start, start + length) for start, length in zip(starts, lengths, strict=False)]
+    return [replace(window, latent_shape=shape) for window in windows]
 
 
 def _stack(clips: Sequence[Tokens]) -> Tokens:
     """Tokens of single clips as one batch, the shorter ones padded under a false mask."""
-    import torch
     from torch.nn.functional import pad
 
     longest = max(clip.values.shape[1] for clip in clips)
 
-    def stacked(name: str) -> Tensor:
-        rows = []
-        for clip in clips:
-            tensor: Tensor = getattr(clip, name)
-            missing = longest - tensor.shape[1]
-            rows.append(pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, missing)))
-        return torch.cat(rows)
+    def padded(tensor: Tensor) -> Tensor:
+        filled: Tensor = pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, longest - tensor.shape[1]))
+        return filled
 
-    frame = stacked("frame")
-    apart = EncodedAs(fit=None, frame=frame, window_lengths=())
-    return Tokens(stacked("values"), stacked("mask"), stacked("kind"), frame, encoded_as=apart)
+    batch = Tokens.batch([clip.map(padded) for clip in clips])
+    return replace(batch, encoded_as=EncodedAs(fit=None, frame=batch.frame, window_lengths=()))

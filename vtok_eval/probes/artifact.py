@@ -17,12 +17,14 @@ from torch import Tensor
 
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.features import Statistics
+from vtok_eval.probes.known_codes import KnownCodes
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.training import ReaderShape
 
 log = logging.getLogger(__name__)
 
 _WEIGHTS, _MEANS, _DEVIATIONS, _DIRECTIONS = "weights.", "means.", "deviations.", "directions."
+_KNOWN_CODES = "known_codes."
 
 
 def save_reader(
@@ -50,12 +52,16 @@ def save_reader(
     tensors |= {f"{_DEVIATIONS}{index}": std for index, std in enumerate(statistics.deviations)}
     reduced = enumerate(preprocessing.directions)
     tensors |= {f"{_DIRECTIONS}{index}": matrix for index, matrix in reduced if matrix is not None}
+    for index, known in enumerate(preprocessing.known_codes):
+        tables = enumerate(known.codes) if known is not None else ()
+        tensors |= {f"{_KNOWN_CODES}{index}.{quantiser}": codes for quantiser, codes in tables}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {
         "fingerprint": fingerprint,
         "training": training,
         "digest": digest_of(tensors),
         "shape": json.dumps(asdict(shape)),
+        "books": json.dumps(preprocessing.books),
         "history": json.dumps(history),
     }
     write_bytes(path, save(tensors, metadata=metadata))
@@ -122,13 +128,27 @@ def _read(path: Path) -> tuple[dict[str, str], KeptReader] | None:
     weights = {name.removeprefix(_WEIGHTS): t for name, t in tensors.items() if name.startswith(_WEIGHTS)}
     statistics = Statistics(means=numbered(tensors, _MEANS), deviations=numbered(tensors, _DEVIATIONS))
     directions = tuple(tensors.get(f"{_DIRECTIONS}{index}") for index in range(len(statistics.means)))
-    shape = json.loads(metadata["shape"])
+    # A file of an earlier version has no books: it is of values.
+    no_books = [()] * len(statistics.means)
+    books = tuple(tuple(sizes) for sizes in json.loads(metadata.get("books", json.dumps(no_books))))
+    known = tuple(_known_codes(tensors, group, len(sizes)) for group, sizes in enumerate(books))
+    shape: dict[str, Any] = json.loads(metadata["shape"])
     return metadata, KeptReader(
         weights=weights,
-        preprocessing=Preprocessing(statistics, directions),
-        shape=ReaderShape(**{**shape, "group_widths": tuple(shape["group_widths"])}),
+        preprocessing=Preprocessing(statistics, directions, books, known),
+        shape=ReaderShape(
+            token_width=shape["token_width"],
+            n_slots=shape["n_slots"],
+            group_widths=tuple(shape["group_widths"]),
+            vocabulary=tuple(shape.get("vocabulary", ())),
+        ),
         history=json.loads(metadata["history"]),
     )
+
+
+def _known_codes(tensors: Mapping[str, Tensor], group: int, n_quantisers: int) -> KnownCodes | None:
+    codes = numbered(tensors, f"{_KNOWN_CODES}{group}.")
+    return KnownCodes(codes) if n_quantisers and len(codes) == n_quantisers else None
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> str:

@@ -12,29 +12,41 @@ from torch.nn import functional
 from vtok_eval.data import Tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import N_KINDS
+from vtok_eval.probes.known_codes import CodeEmbedding
 
 
 class TokenAttention(nn.Module):
     """Queries attend to a clip's tokens: the part that all probes share.
 
-    A token enters as a linear map of its values plus learned embeddings of its kind, of its frame's time and
-    of its slot within the frame, refined by a token-wise residual block. A learned null token is always added
-    to the tokens, so that a clip without tokens has something to attend to. After the attentive probe of
+    A token enters as a linear map of its values, or as the sum of learned vectors of its codes, plus learned
+    embeddings of its kind, of its frame's time and of its slot within the frame, refined by a token-wise
+    residual block. A learned null token is always added to the tokens, so that a clip without tokens has
+    something to attend to. After the attentive probe of
     V-JEPA (arXiv 2404.08471), with several queries and without its self-attention.
     """
 
     def __init__(
-        self, *, token_width: int, n_slots: int, n_frames: int, width: int, heads: int, n_queries: int
+        self,
+        *,
+        token_width: int,
+        n_slots: int,
+        n_frames: int,
+        width: int,
+        heads: int,
+        n_queries: int,
+        vocabulary: Sequence[int] = (),
     ) -> None:
         """Draw the weights from torch's default generator.
 
-        token_width: D of the tokens that are read. n_slots: slots with an embedding of their own; later ones
-        share the last. width: a multiple of `heads`. n_queries: learned queries; 0 where they come from
-        elsewhere.
+        token_width: D of the tokens that are read. vocabulary: of tokens read as codes, the rows of each
+        quantiser's table (see `KnownCodes`); empty where values are read. n_slots: slots with an embedding of
+        their own; later ones share the last. width: a multiple of `heads`. n_queries: learned queries; 0
+        where they come from elsewhere.
         """
         super().__init__()
         self.n_slots, self.n_frames, self.heads = max(n_slots, 1), n_frames, heads
-        self.embed_values = nn.Linear(token_width, width)
+        self.embed_values = None if vocabulary else nn.Linear(token_width, width)
+        self.embed_codes = CodeEmbedding(vocabulary, width) if vocabulary else None
         self.embed_place = nn.Linear(N_KINDS + n_frames + self.n_slots, width, bias=False)
         self.refine = ResidualBlock(width, hidden=width)
         self.null_token = nn.Parameter(torch.randn(1, 1, width))
@@ -52,6 +64,8 @@ class TokenAttention(nn.Module):
         They are never decayed, and Muon, which is for the matrices between them, leaves them to AdamW.
         """
         yield from self.embed_place.parameters()
+        if self.embed_codes is not None:
+            yield from self.embed_codes.parameters()
         yield self.null_token
         if self.queries is not None:
             yield self.queries
@@ -63,11 +77,21 @@ class TokenAttention(nn.Module):
         for every clip, or `(B, Q, width)`.
         """
         place = self._place_features(tokens, slot)
-        embedded = self.refine(self.embed_values(tokens.values) + self.embed_place(place))
+        embedded = self.refine(self._content(tokens) + self.embed_place(place))
         null = self.null_token.expand(len(tokens), 1, -1)
         embedded = self.token_norm(torch.cat([null, embedded], dim=1))
         present = functional.pad(tokens.mask, (1, 0), value=True)
         return self._attend(embedded, present, queries)
+
+    def _content(self, tokens: Tokens) -> Tensor:
+        """Vectors of the tokens themselves, `(B, L, width)`."""
+        if self.embed_codes is not None:
+            assert tokens.coded is not None
+            content: Tensor = self.embed_codes(tokens.coded)
+            return content
+        assert self.embed_values is not None
+        linear: Tensor = self.embed_values(tokens.values)
+        return linear
 
     def _place_features(self, tokens: Tokens, slot: Tensor) -> Tensor:
         """One-hot kind, frame and slot, `(B, L, P)`: their linear map is a sum of three embeddings.
@@ -106,6 +130,7 @@ class AttentiveProbe(TokenAttention):
         n_frames: int,
         width: int = 128,
         heads: int = 8,
+        vocabulary: Sequence[int] = (),
     ) -> None:
         """Draw the weights from torch's default generator.
 
@@ -118,6 +143,7 @@ class AttentiveProbe(TokenAttention):
             width=width,
             heads=heads,
             n_queries=len(n_classes),
+            vocabulary=vocabulary,
         )
         self.classifiers = nn.ModuleDict({name: nn.Linear(width, n) for name, n in n_classes.items()})
 

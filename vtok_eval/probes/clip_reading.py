@@ -7,26 +7,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Outcome, Sample, Unread
-from vtok_eval.probes.features import ClipFeatures, extract_features, require_widths
+from vtok_eval.probes.features import ClipFeatures, extract_features
 from vtok_eval.tokenizers.stored_clips import stored_clips
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clips
+    from vtok_eval.probes.preprocessing import Preprocessing
     from vtok_eval.systems import Tokenizer
 
 
 class ClipReading(ABC):
     """Reads each clip of a batch by itself, so that the other clips do not change its outcome.
 
-    A subclass gives the tokenizer, the widths of its features in training, and `outcome`.
+    A subclass gives the tokenizer, the preprocessing that was fitted to its training clips, and `outcome`.
     """
 
     tokenizer: Tokenizer
 
     @property
     @abstractmethod
-    def input_widths(self) -> tuple[int, ...]:
-        """Channels of each group of features in training."""
+    def fitted(self) -> Preprocessing:
+        """The preprocessing that was fitted to the training clips."""
 
     @abstractmethod
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
@@ -42,11 +43,11 @@ class ClipReading(ABC):
 
         Raises:
             ValueError: no clips.
-            TokenizerError: the tokens break the protocol or are of another width than in training.
+            TokenizerError: the tokens break the protocol, or have another width or other code books than in
+                training.
         """
         if clips is None:
             raise ValueError("reading tokens needs clips")
         features = extract_features(self.tokenizer, clips)
-        names = [sample.id for sample in samples]
-        require_widths(features, names, expected=self.input_widths, like="in training")
+        self.fitted.require_same_form(features, [sample.id for sample in samples])
         return [self.outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]

@@ -34,7 +34,8 @@ class Collection:
         """SHA-256 (hex) of the features and of the ids of clips without features."""
         digest = hashlib.sha256(repr(sorted(self.failures)).encode())
         for group in self.table.groups:
-            for part in (group.values, group.mask, group.kind, group.frame):
+            codes = () if group.coded is None else (group.indices,)
+            for part in (group.values, group.mask, group.kind, group.frame, *codes):
                 digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
                 digest.update(part.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -44,7 +45,8 @@ def collect(tokenizer: Any, samples: Sequence[Sample], runner: ClipRunner, *, de
     """Extract the features of all samples.
 
     Raises:
-        TokenizerError: the tokenizer fails on every clip, or its tokens change width between clips.
+        TokenizerError: the tokenizer fails on every clip, or its tokens change width or code books between
+            clips.
     """
     features: dict[str, ClipFeatures] = {}
     failures: dict[str, str] = {}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vtok_eval.codes import Codes, describe_sizes
 from vtok_eval.data import Clips, TokenKind, Tokens, check_tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.systems import TrainableTokenizer
@@ -19,15 +20,24 @@ _CHUNK_CLIPS = 256
 _MOST_DEVIATIONS = 1000.0
 """Standardised values end here, far beyond any honest one: half precision must not overflow."""
 
+Books = tuple[tuple[int, ...], ...]
+"""For each group of tokens the sizes of its code books, () where its tokens are values."""
+
 
 @dataclass(frozen=True)
 class ClipFeatures:
     """One clip's groups of tokens, on the CPU.
 
-    groups: each with a batch of one, values float16, zero under a false mask, no padding at the end.
+    groups: each with a batch of one, values float16, zero under a false mask, no padding at the end. A group
+        is `coded` where a probe learns its codes' vectors; codes with an embedding of the tokenizer's own
+        are read as values.
+    codes: the codes of each group, int64 `(1, L_g, Q)`, however they are read; None for values.
+    bits: of the tokens of all groups, at the precision in which the tokenizer gave them.
     """
 
     groups: tuple[Tokens, ...]
+    codes: tuple[Codes | None, ...]
+    bits: float
 
     @property
     def n_tokens(self) -> int:
@@ -39,39 +49,38 @@ class ClipFeatures:
         """The width D of each group."""
         return tuple(int(group.values.shape[2]) for group in self.groups)
 
+    @property
+    def books(self) -> Books:
+        """The code books of each group."""
+        return tuple(() if codes is None else codes.sizes for codes in self.codes)
+
 
 @dataclass(frozen=True)
 class FeatureTable:
     """The features of many clips of one tokenizer.
 
-    groups: as the tokenizer gives them, each `(N, L_g, D_g)` float16, clips with fewer tokens padded.
+    groups: as the tokenizer gives them, each `(N, L_g, D_g)` float16, clips with fewer tokens padded; `coded`
+        as in `ClipFeatures`.
+    books: the code books of each group.
     slot: `(N, L)` int64 over the groups joined: a token's place among those of its frame and kind.
     """
 
     groups: tuple[Tokens, ...]
     slot: Tensor
+    books: Books = ()
 
     def __len__(self) -> int:
         return int(self.slot.shape[0])
 
     def first(self, n: int) -> FeatureTable:
         """The first `n` clips."""
-        groups = tuple(
-            Tokens(group.values[:n], group.mask[:n], group.kind[:n], group.frame[:n]) for group in self.groups
-        )
-        return FeatureTable(groups=groups, slot=self.slot[:n])
+        groups = tuple(group.map(lambda tensor: tensor[:n]) for group in self.groups)
+        return replace(self, groups=groups, slot=self.slot[:n])
 
     def select(self, index: Tensor, *, device: torch.device) -> tuple[tuple[Tokens, ...], Tensor]:
         """The groups of the clips `index` `(B,)` in float32, and their slots, on `device`."""
-        groups = tuple(
-            Tokens(
-                values=group.values[index].to(device).float(),
-                mask=group.mask[index].to(device),
-                kind=group.kind[index].to(device),
-                frame=group.frame[index].to(device),
-            )
-            for group in self.groups
-        )
+        chosen = (group.map(lambda tensor: tensor[index].to(device)) for group in self.groups)
+        groups = tuple(replace(group, values=group.values.float()) for group in chosen)
         return groups, self.slot[index].to(device)
 
 
@@ -85,8 +94,9 @@ def extract_features(tokenizer: Any, clips: Clips) -> list[ClipFeatures]:
             values that half precision cannot.
     """
     groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
-    groups = tuple(_to_half(group, clips) for group in groups)
-    return [ClipFeatures(tuple(_one_clip(group, index) for group in groups)) for index in range(len(clips))]
+    halves = [_to_half(group, clips) for group in groups]
+    bits = sum((group.bits().cpu() for group in groups), start=torch.zeros(len(clips), dtype=torch.float64))
+    return [_one_clip(halves, bits, index) for index in range(len(clips))]
 
 
 def is_trained_with_probe(tokenizer: Any) -> bool:
@@ -100,23 +110,35 @@ def build_table(features: Sequence[ClipFeatures], names: Sequence[str]) -> Featu
     names: what to call each clip in an error.
 
     Raises:
-        TokenizerError: the clips' groups differ in number or width.
+        TokenizerError: the clips' groups differ in number, width or code books.
     """
-    require_widths(features, names, expected=features[0].widths, like=f"in {names[0]}")
-    n_groups = len(features[0].groups)
-    groups = tuple(_stack([clip.groups[index] for clip in features]) for index in range(n_groups))
-    return FeatureTable(groups=groups, slot=slots_of(groups))
+    first = features[0]
+    require_widths(features, names, expected=first.widths, books=first.books, like=f"in {names[0]}")
+    groups = tuple(_stack([clip.groups[index] for clip in features]) for index in range(len(first.groups)))
+    return FeatureTable(groups=groups, slot=slots_of(groups), books=first.books)
 
 
 def require_widths(
-    features: Sequence[ClipFeatures], names: Sequence[str], *, expected: tuple[int, ...], like: str
+    features: Sequence[ClipFeatures],
+    names: Sequence[str],
+    *,
+    expected: tuple[int, ...],
+    like: str,
+    books: Books | None = None,
 ) -> None:
-    """Refuse clips whose groups differ in number or width from `expected`.
+    """Refuse clips whose groups differ in number or width from `expected`, or in code books from `books`.
+
+    books: left out, code books are not compared.
 
     Raises:
-        TokenizerError: naming the first such clip; `like` says where the expected widths were seen.
+        TokenizerError: naming the first such clip; `like` says where the expected ones were seen.
     """
     for clip, name in zip(features, names, strict=True):
+        if books is not None and clip.books != books:
+            raise TokenizerError(
+                f"code books must be the same for every clip: {_describe_books(clip.books)} in {name}, "
+                f"{_describe_books(books)} {like}"
+            )
         if clip.widths != expected:
             raise TokenizerError(
                 f"token width must be the same for every clip: {_describe_widths(clip.widths)} in {name}, "
@@ -161,18 +183,25 @@ class Statistics:
         return replace(table, groups=tuple(_standardise(*group) for group in groups))
 
 
-def _to_half(group: Tokens, clips: Clips) -> Tokens:
+def _to_half(group: Tokens, clips: Clips) -> tuple[Tokens, Codes | None]:
+    """The group as readers take it, on the CPU, and its codes."""
     check_tokens(group, n_clips=len(clips))
     _require_places(group, n_frames=clips.n_frames)
     values = torch.where(group.mask[:, :, None], group.values, torch.zeros_like(group.values)).half()
     if not bool(values.isfinite().all()):
         raise TokenizerError("token values beyond 65504 do not fit half precision; scale them down")
-    return Tokens(
+    codes = group.coded
+    if codes is not None:
+        # Kept without the tables: a tokenizer may make them anew for every batch.
+        codes = Codes((codes.stacked * group.mask[:, :, None]).cpu(), codes.sizes)
+    tokens = Tokens(
         values=values.cpu(),
         mask=group.mask.cpu(),
         kind=group.kind.long().cpu(),
         frame=group.frame.long().cpu(),
+        coded=None if group.coded is not None and group.coded.embedding else codes,
     )
+    return tokens, codes
 
 
 def _require_places(group: Tokens, *, n_frames: int) -> None:
@@ -183,29 +212,40 @@ def _require_places(group: Tokens, *, n_frames: int) -> None:
         raise TokenizerError(f"token kind must be one of {', '.join(f'{k} ({k.name})' for k in TokenKind)}")
 
 
-def _one_clip(group: Tokens, index: int) -> Tokens:
-    """The clip's own tokens, without the padding that other clips in the batch caused."""
-    present = group.mask[index].nonzero()
-    length = int(present[-1]) + 1 if len(present) else 0
-    mask = group.mask[index : index + 1, :length]
-    return Tokens(
-        values=group.values[index : index + 1, :length].clone(),
-        mask=mask.clone(),
-        kind=group.kind[index : index + 1, :length] * mask,
-        frame=group.frame[index : index + 1, :length] * mask,
-    )
+def _one_clip(groups: Sequence[tuple[Tokens, Codes | None]], bits: Tensor, index: int) -> ClipFeatures:
+    """A clip's own tokens, without the padding that other clips in the batch caused."""
+    own: list[Tokens] = []
+    codes: list[Codes | None] = []
+    for group, coded in groups:
+        present = group.mask[index].nonzero()
+        length = int(present[-1]) + 1 if len(present) else 0
+
+        def cut(tensor: Tensor, length: int = length) -> Tensor:
+            return tensor[index : index + 1, :length].clone()
+
+        clip = group.map(cut)
+        own.append(replace(clip, kind=clip.kind * clip.mask, frame=clip.frame * clip.mask))
+        codes.append(None if coded is None else coded.map(cut))
+    return ClipFeatures(tuple(own), tuple(codes), bits=float(bits[index]))
 
 
 def _stack(clips: Sequence[Tokens]) -> Tokens:
     lengths = [clip.mask.shape[1] for clip in clips]
-    size = (len(clips), max(lengths))
-    values = torch.zeros(*size, clips[0].values.shape[2], dtype=torch.float16)
-    mask = torch.zeros(size, dtype=torch.bool)
-    kind, frame = torch.zeros(size, dtype=torch.int64), torch.zeros(size, dtype=torch.int64)
-    for row, (clip, length) in enumerate(zip(clips, lengths, strict=True)):
-        values[row, :length], mask[row, :length] = clip.values[0], clip.mask[0]
-        kind[row, :length], frame[row, :length] = clip.kind[0], clip.frame[0]
-    return Tokens(values=values, mask=mask, kind=kind, frame=frame)
+
+    def stacked(parts: Sequence[Tensor]) -> Tensor:
+        table = parts[0].new_zeros(len(parts), max(lengths), *parts[0].shape[2:])
+        for row, (part, length) in enumerate(zip(parts, lengths, strict=True)):
+            table[row, :length] = part[0]
+        return table
+
+    first = clips[0].coded
+    return Tokens(
+        values=stacked([clip.values for clip in clips]),
+        mask=stacked([clip.mask for clip in clips]),
+        kind=stacked([clip.kind for clip in clips]),
+        frame=stacked([clip.frame for clip in clips]),
+        coded=None if first is None else Codes(stacked([clip.indices for clip in clips]), first.sizes),
+    )
 
 
 def _moments(group: Tokens) -> tuple[Tensor, Tensor]:
@@ -242,6 +282,10 @@ def _standardise(group: Tokens, mean: Tensor, deviation: Tensor) -> Tokens:
         scaled = (group.values[part].float() - mean[kind]) / deviation[kind]
         values[part] = (scaled * group.mask[part, :, None]).clamp(-_MOST_DEVIATIONS, _MOST_DEVIATIONS).half()
     return replace(group, values=values)
+
+
+def _describe_books(books: Books) -> str:
+    return "; ".join(describe_sizes(sizes) if sizes else "none" for sizes in books) or "no groups"
 
 
 def _describe_widths(widths: tuple[int, ...]) -> str:

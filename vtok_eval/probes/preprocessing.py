@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from vtok_eval.data import Tokens
-from vtok_eval.probes.features import FeatureTable, Statistics
+from vtok_eval.probes.features import Books, ClipFeatures, FeatureTable, Statistics, require_widths
+from vtok_eval.probes.known_codes import KnownCodes
 
 _MOST_TOKENS = 16_384
 """Tokens of the training split that a PCA is fitted to at most, evenly spread over its clips."""
@@ -21,11 +22,14 @@ class Preprocessing:
     """Frozen maps of groups of features, fitted to the training split and applied to all clips alike.
 
     statistics: of each channel. directions: of each group, `(C, D_g)` float32 where its width D_g is reduced
-    to C channels, None where it is left as it is.
+    to C channels, None where it is left as it is. books: the code books of each group. known_codes: of each
+    group the codes that a probe learns vectors of; None where it reads values, empty where no group is codes.
     """
 
     statistics: Statistics
     directions: tuple[Tensor | None, ...]
+    books: Books = ()
+    known_codes: tuple[KnownCodes | None, ...] = ()
 
     @classmethod
     def of(cls, table: FeatureTable, *, max_channels: int | None = None) -> Preprocessing:
@@ -36,10 +40,12 @@ class Preprocessing:
         their mean variance is 1 and their proportions stay.
         """
         statistics = Statistics.of(table)
-        if max_channels is None or all(group.values.shape[2] <= max_channels for group in table.groups):
-            return cls(statistics, (None,) * len(table.groups))
-        groups = statistics.standardise(table).groups
-        return cls(statistics, tuple(_directions(group, max_channels) for group in groups))
+        known_codes = tuple(KnownCodes.of(group) for group in table.groups)
+        directions: tuple[Tensor | None, ...] = (None,) * len(table.groups)
+        if max_channels is not None and any(group.values.shape[2] > max_channels for group in table.groups):
+            groups = statistics.standardise(table).groups
+            directions = tuple(_directions(group, max_channels) for group in groups)
+        return cls(statistics, directions, table.books, known_codes)
 
     @property
     def input_widths(self) -> tuple[int, ...]:
@@ -52,11 +58,22 @@ class Preprocessing:
         pairs = zip(self.input_widths, self.directions, strict=True)
         return tuple(width if matrix is None else int(matrix.shape[0]) for width, matrix in pairs)
 
+    def require_same_form(self, features: Sequence[ClipFeatures], names: Sequence[str]) -> None:
+        """Refuse clips whose groups differ in number, width or code books from the training clips'.
+
+        Raises:
+            TokenizerError: naming the first such clip.
+        """
+        require_widths(features, names, expected=self.input_widths, books=self.books, like="in training")
+
     def apply(self, table: FeatureTable) -> FeatureTable:
-        """The table standardised and reduced, in float16."""
+        """The table standardised and reduced, in float16; codes to be learned as the probe's rows."""
         table = self.statistics.standardise(table)
         pairs = zip(table.groups, self.directions, strict=True)
         groups = tuple(group if matrix is None else _reduced(group, matrix) for group, matrix in pairs)
+        if self.known_codes:
+            known_codes = zip(groups, self.known_codes, strict=True)
+            groups = tuple(group if known is None else known.apply(group) for group, known in known_codes)
         return replace(table, groups=groups)
 
 

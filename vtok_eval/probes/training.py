@@ -58,11 +58,13 @@ class ReaderShape:
     """What must be known to build an untrained `TokenReader`.
 
     n_slots: embeddings for places in a frame. group_widths: channels of each group of features, reduced.
+    vocabulary: of tokens read as codes, the rows of each quantiser's table; empty where values are read.
     """
 
     token_width: int
     n_slots: int
     group_widths: tuple[int, ...]
+    vocabulary: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,12 @@ def measure_shape(tokenizer: Any, table: FeatureTable, *, seed: int, device: tor
     with torch.no_grad():
         tokens = project(new_projection(tokenizer, seed=seed, widths=widths).to(device), groups)
     n_slots = int(table.slot.max()) + 1 if table.slot.numel() else 1
-    return ReaderShape(token_width=tokens.values.shape[2], n_slots=n_slots, group_widths=widths)
+    return ReaderShape(
+        token_width=tokens.values.shape[2],
+        n_slots=n_slots,
+        group_widths=widths,
+        vocabulary=() if tokens.coded is None else tokens.coded.sizes,
+    )
 
 
 @contextmanager

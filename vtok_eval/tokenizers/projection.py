@@ -34,7 +34,7 @@ class LinearProjection(nn.Module):
     def forward(self, groups: Sequence[Tokens]) -> Tokens:
         """The groups, projected and joined along the token axis."""
         projected = [
-            replace(group, values=self._project(linear, group.values))
+            replace(group, values=self._project(linear, group.values), coded=None)
             for linear, group in zip(self.maps, groups, strict=True)
         ]
         return Tokens.concatenate(projected)

@@ -64,9 +64,9 @@ class ReadingEvaluator(ClipReading):
     device: torch.device
 
     @property
-    def input_widths(self) -> tuple[int, ...]:
-        """Channels of each group of features in training."""
-        return self.readers[0].preprocessing.input_widths
+    def fitted(self) -> Preprocessing:
+        """Of the first reader; all were fitted to the same training clips."""
+        return self.readers[0].preprocessing
 
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """For each attribute that applies, one score per probe."""
@@ -122,9 +122,9 @@ class RidgeEvaluator(ClipReading):
     preprocessing: Preprocessing
 
     @property
-    def input_widths(self) -> tuple[int, ...]:
-        """Channels of each group of features in training."""
-        return self.preprocessing.input_widths
+    def fitted(self) -> Preprocessing:
+        """The preprocessing that was fitted to the training clips."""
+        return self.preprocessing
 
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """For each attribute that applies, one score."""

@@ -42,6 +42,7 @@ class AttributeReading:
         probe = AttentiveProbe(
             n_classes={attribute.name: len(attribute.labels) for attribute in self.attributes},
             token_width=shape.token_width,
+            vocabulary=shape.vocabulary,
             n_slots=shape.n_slots,
             n_frames=recipe.n_frames,
             width=recipe.width,

@@ -119,6 +119,39 @@ class FloatDecoder(Sound):
         return Clips(frames=clips.frames.float() / 127.5 - 1, fps=clips.fps)
 
 
+class Coded(Sound):
+    """The mean colours as codes, with one quantiser per channel."""
+
+    n_quantisers = 3
+
+    def encode(self, clips):
+        levels = (super().encode(clips).values * 255).round().long()[..., : self.n_quantisers]
+        return Tokens.codes(levels, codebook_size=256, latent_shape=(clips.n_frames, 1, 1))
+
+    def decode(self, tokens):
+        frames = tokens.indices.to(torch.uint8)[..., None, None]
+        fps = torch.full((len(tokens),), 8.0, dtype=torch.float64)
+        return Clips(frames=frames.expand(-1, -1, -1, self.size, self.size), fps=fps)
+
+
+class ChangingQuantisers(Coded):
+    def encode(self, clips):
+        self.n_quantisers = 3 if clips.n_frames > 4 else 2
+        return super().encode(clips)
+
+
+class RandomCodes(Coded):
+    def encode(self, clips):
+        codes = super().encode(clips).indices.clone()
+        codes[:, 0, 0] = torch.randint(0, 2**8, (len(codes),))
+        return Tokens.codes(codes, codebook_size=256)
+
+
+class OutOfRange(Coded):
+    def encode(self, clips):
+        return Tokens.codes(super().encode(clips).indices + 200, codebook_size=256)
+
+
 class Hopeless:
     def encode(self, clips):
         raise RuntimeError("weights are not loaded")

@@ -74,6 +74,32 @@ def test_a_broken_promise_is_named_with_the_line_that_mends_it(tokenizer, promis
     assert fix in found[promise][1]
 
 
+def test_codes_keep_every_promise_and_are_measured_as_codes():
+    report = check_tokenizer(faulty.Coded(), clips(), spec="coded")
+    assert [finding.name for finding in report.findings if finding.status is not CheckStatus.OK] == []
+    assert report.measured["bits per clip"] == 16 * 3 * 8
+    assert report.measured["bits per token"] == 24
+    assert report.measured["code book"] == "3 x 256"
+    assert "16 codes of 3 x 256 entries" in report.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "promise", "detail"),
+    [
+        (
+            faulty.ChangingQuantisers(),
+            "gives every clip tokens of one width, or codes of the same code books",
+            "codes of 2 x 256 entries for a clip of 1 frames, codes of 3 x 256 entries for the first",
+        ),
+        (faulty.RandomCodes(), "gives equal results twice in a row", "2.08 % of the codes differ"),
+        (faulty.OutOfRange(), "encodes a clip", "codes of quantiser 0 must be 0 to 255"),
+    ],
+)
+def test_a_broken_promise_about_codes_is_named(tokenizer, promise, detail):
+    torch.manual_seed(0)  # RandomCodes draws from the default generator
+    assert detail in broken(tokenizer)[promise][0]
+
+
 def test_a_contract_makes_a_causal_tokenizer_sound():
     assert broken(faulty.Contracted()) == {}
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtok_eval.data import Clips, TokenKind, Tokens
+from vtok_eval.data import Clips, TokenKind, Tokens, check_tokens
 from vtok_eval.errors import SpecError, TokenizerError
 from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.inputs.fitted import fitted, unfitted
@@ -153,6 +153,40 @@ def test_tokens_name_the_given_frames_and_decode_gives_the_given_clip():
     assert torch.equal(back.frames, clips.frames)
     assert back.fps.tolist() == [8.0, 8.0]
     assert tokenizer.token_count(16) == 20
+
+
+class Quantised(Coder):
+    """The pixels as codes: one quantiser for each of them."""
+
+    def encode(self, clips):
+        tokens = super().encode(clips)
+        return Tokens.codes(
+            tokens.values.long(), codebook_size=256, frame=tokens.frame, latent_shape=tokens.latent_shape
+        )
+
+    def decode(self, tokens):
+        assert tokens.coded is not None
+        pixels = Tokens.of(tokens.indices.float(), latent_shape=tokens.latent_shape)
+        return super().decode(pixels)
+
+
+def test_codes_of_windows_are_joined_and_decoded_window_by_window():
+    clips = clips_of(frames=7, height=6, width=8)
+    tokenizer = fitted(Quantised(Accepts(frames=5, size="4k")))
+    tokens = tokenizer.encode(clips)
+    assert tokens.indices.shape == (2, 10, 3 * 8 * 8)
+    assert tokens.bits().tolist() == [10 * 3 * 8 * 8 * 8.0] * 2
+    assert torch.equal(tokenizer.decode(tokens).frames, clips.frames)
+
+
+def test_codes_at_several_rates_share_a_batch():
+    clips = clips_of(frames=8, height=4, width=4)
+    clips = Clips(frames=clips.frames, fps=torch.tensor([8.0, 4.0], dtype=torch.float64))
+    tokens = fitted(Quantised(Accepts(fps=4))).encode(clips)
+    check_tokens(tokens, n_clips=2)
+    assert tokens.bits().tolist() == [4 * 48 * 8.0, 8 * 48 * 8.0]
+    alone = fitted(Quantised(Accepts(fps=4))).encode(Clips(frames=clips.frames[:1], fps=clips.fps[:1]))
+    assert torch.equal(tokens.indices[:1, :4], alone.indices)
 
 
 def test_clips_at_several_rates_share_a_batch():

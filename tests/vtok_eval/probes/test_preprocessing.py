@@ -18,7 +18,7 @@ def table_of(n_clips=60, widths=(5, 20), seed=0, length=3):
         first = Tokens.of(torch.randn(1, length, widths[0], generator=generator).half())
         values = torch.randn(1, 1 + number % length, widths[1], generator=generator) @ mixing.T
         second = Tokens.of(values.half(), kind=TokenKind.MOTION)
-        clips.append(ClipFeatures((first, second)))
+        clips.append(ClipFeatures((first, second), (None, None), bits=0.0))
     return build_table(clips, [str(number) for number in range(n_clips)])
 
 
@@ -74,7 +74,11 @@ def test_it_is_fitted_to_training_clips_and_only_applied_to_others():
 
 
 def test_groups_without_tokens_or_variance_stay_finite():
-    empty = build_table([ClipFeatures((Tokens.of(torch.zeros(1, 0, 9).half()),))] * 3, ["a", "b", "c"])
+    empty = build_table(
+        [ClipFeatures((Tokens.of(torch.zeros(1, 0, 9).half()),), (None,), bits=0.0)] * 3, ["a", "b", "c"]
+    )
     assert Preprocessing.of(empty, max_channels=4).widths == (4,)
-    constant = build_table([ClipFeatures((Tokens.of(torch.ones(1, 2, 9).half()),))] * 3, ["a", "b", "c"])
+    constant = build_table(
+        [ClipFeatures((Tokens.of(torch.ones(1, 2, 9).half()),), (None,), bits=0.0)] * 3, ["a", "b", "c"]
+    )
     assert Preprocessing.of(constant, max_channels=4).apply(constant).groups[0].values.isfinite().all()

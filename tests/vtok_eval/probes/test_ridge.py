@@ -14,7 +14,9 @@ def clip(*groups):
         tuple(
             Tokens.of(torch.tensor([values]).half(), frame=torch.tensor(frames), kind=kind)
             for values, frames, kind in groups
-        )
+        ),
+        (None,) * len(groups),
+        bits=0.0,
     )
 
 
@@ -69,7 +71,7 @@ def test_there_is_a_kernel_for_each_selection_of_sources():
 
 
 def test_without_tokens_all_clips_are_equal():
-    empty = table_of(*[ClipFeatures((Tokens.of(torch.zeros(1, 0, 3).half()),))] * 4)
+    empty = table_of(*[ClipFeatures((Tokens.of(torch.zeros(1, 0, 3).half()),), (None,), bits=0.0)] * 4)
     vectors = ClipVectors.of(empty)
     (kernel,) = kernels_for(vectors.squared_distances(vectors))
     assert kernel == Kernel((), ())

@@ -34,9 +34,9 @@ class ReadEvaluator(ClipReading):
     device: torch.device
 
     @property
-    def input_widths(self) -> tuple[int, ...]:
-        """Channels of each group of features in training."""
-        return self.readers[0].preprocessing.input_widths
+    def fitted(self) -> Preprocessing:
+        """Of the first reader; all were fitted to the same training clips."""
+        return self.readers[0].preprocessing
 
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """For each score one value per probe; the first probe's verdicts are kept."""
@@ -78,9 +78,9 @@ class RidgeReadEvaluator(ClipReading):
     prompts: Mapping[str, Prompt]
 
     @property
-    def input_widths(self) -> tuple[int, ...]:
-        """Channels of each group of features in training."""
-        return self.preprocessing.input_widths
+    def fitted(self) -> Preprocessing:
+        """The preprocessing that was fitted to the training clips."""
+        return self.preprocessing
 
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """One value for each score; a ridge says yes or no, without a probability."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -24,9 +24,20 @@ class QuestionProbe(TokenAttention):
     """
 
     def __init__(
-        self, *, n_words: int, token_width: int, n_slots: int, n_frames: int, width: int, heads: int
+        self,
+        *,
+        n_words: int,
+        token_width: int,
+        n_slots: int,
+        n_frames: int,
+        width: int,
+        heads: int,
+        vocabulary: Sequence[int] = (),
     ) -> None:
-        """Draw the weights from torch's default generator. n_words: of the vocabulary."""
+        """Draw the weights from torch's default generator.
+
+        n_words: words of questions. The rest: as `TokenAttention`.
+        """
         super().__init__(
             token_width=token_width,
             n_slots=n_slots,
@@ -34,6 +45,7 @@ class QuestionProbe(TokenAttention):
             width=width,
             heads=heads,
             n_queries=0,
+            vocabulary=vocabulary,
         )
         # Products with bags of words, not look-ups: their gradient is deterministic on every device.
         self.embed_asked = nn.Linear(n_words, width, bias=False)

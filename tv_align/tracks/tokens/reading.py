@@ -39,6 +39,7 @@ class QuestionReading:
         probe = QuestionProbe(
             n_words=len(VOCABULARY),
             token_width=shape.token_width,
+            vocabulary=shape.vocabulary,
             n_slots=shape.n_slots,
             n_frames=recipe.n_frames,
             width=recipe.width,

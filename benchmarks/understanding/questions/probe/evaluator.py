@@ -23,7 +23,6 @@ from vtok_eval.probes.features import (
     FeatureTable,
     build_table,
     extract_features,
-    require_widths,
 )
 from vtok_eval.probes.training import TrainedReader
 
@@ -83,8 +82,7 @@ class ProbeEvaluator:
         index = torch.tensor(rows, device=clips.frames.device)
         chosen = Clips(frames=clips.frames[index], fps=clips.fps[index.to(clips.fps.device)])
         features = extract_features(self.tokenizer, chosen)
-        widths = self.readers[0].preprocessing.input_widths
-        require_widths(features, [keys[row] for row in rows], expected=widths, like="in training")
+        self.readers[0].preprocessing.require_same_form(features, [keys[row] for row in rows])
         for row, found in zip(rows, features, strict=True):
             self._kept[keys[row]] = found
 

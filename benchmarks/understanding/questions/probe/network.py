@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +23,20 @@ class ChoiceProbe(TokenAttention):
     """
 
     def __init__(
-        self, *, text_width: int, token_width: int, n_slots: int, n_frames: int, width: int, heads: int
+        self,
+        *,
+        text_width: int,
+        token_width: int,
+        n_slots: int,
+        n_frames: int,
+        width: int,
+        heads: int,
+        vocabulary: Sequence[int] = (),
     ) -> None:
-        """Draw the weights from torch's default generator. text_width: of the sentences' vectors."""
+        """Draw the weights from torch's default generator.
+
+        text_width: of the sentences' vectors. The rest: as `TokenAttention`.
+        """
         super().__init__(
             token_width=token_width,
             n_slots=n_slots,
@@ -32,6 +44,7 @@ class ChoiceProbe(TokenAttention):
             width=width,
             heads=heads,
             n_queries=0,
+            vocabulary=vocabulary,
         )
         self.embed_question = nn.Linear(text_width, width)
         self.embed_option = nn.Linear(text_width, width, bias=False)

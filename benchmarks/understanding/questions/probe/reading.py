@@ -118,6 +118,7 @@ class ChoiceReading:
         probe = ChoiceProbe(
             text_width=self.sentences.width,
             token_width=shape.token_width,
+            vocabulary=shape.vocabulary,
             n_slots=shape.n_slots,
             n_frames=recipe.n_frames,
             width=recipe.width,
