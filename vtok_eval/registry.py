@@ -141,12 +141,14 @@ TOKENIZERS = Registry(
         "frames": "vtok_eval.tokenizers.frames:FrameSampling",
         "keyframe": "vtok_eval.tokenizers.vtok:KeyFrame",
         "blind": "vtok_eval.tokenizers.controls:Blind",
+        "codec": "vtok_eval.tokenizers.codec:VideoCodec",
     },
     {
         "vtok": "one key frame's grid plus one residual token per later frame (arXiv 2602.04202)",
         "frames": "K sampled frames x grid tokens: frames-K, or frames:budget=match:NAME",
         "keyframe": "control: VTok's key frame alone, no motion tokens",
         "blind": "control: no tokens at all; what can be guessed without the clip",
+        "codec": "codec:libx264:crf=28 (libx265, libsvtav1): bits of a video codec, for reconstruction",
     },
 )
 

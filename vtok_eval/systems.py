@@ -89,6 +89,8 @@ class SystemKind(StrEnum):
     """What a system is to a benchmark, which says in `accepts` which kinds it can evaluate."""
 
     TOKENIZER = "tokenizer"
+    CODEC = "codec"
+    """A video codec: encodes and decodes as a tokenizer does, but costs bits only, since it has no tokens."""
     GENERATOR = "generator"
     ANSWERER = "answerer"
     VIDEOS = "videos"

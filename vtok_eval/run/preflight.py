@@ -26,8 +26,8 @@ CLIPS_TRIED = 4
 def check_input(job: PlannedJob, samples: Sequence[Sample], runner: Runner) -> tuple[str, ...]:
     """Encode one clip of each shape, then two as a batch, before the first sample counts.
 
-    Systems that are not tokenizers, and samples without clips, are not tried. A clip that cannot be loaded is
-    left to its own sample.
+    Systems that are neither tokenizers nor codecs, and samples without clips, are not tried. A clip that
+    cannot be loaded is left to its own sample.
 
     Returns:
         What is done to the clips so that they meet the tokenizer's contract, one text for each shape.
@@ -35,7 +35,7 @@ def check_input(job: PlannedJob, samples: Sequence[Sample], runner: Runner) -> t
     Raises:
         UnfitInputError: the tokenizer takes none of them; names the contract that it seems to need.
     """
-    if job.system.kind is not SystemKind.TOKENIZER:
+    if job.system.kind not in (SystemKind.TOKENIZER, SystemKind.CODEC):
         return ()
     clips = _clips_of_each_shape(samples, runner)
     failures = [_failure(job.system.subject, clip, runner) for clip in clips]

@@ -13,6 +13,9 @@ from vtok_eval.registry import TOKENIZERS
 MATCH = "match:"
 """Before a spec or a system's name, as an option's value: "what that tokenizer has"."""
 
+LEADING: Mapping[str, str] = {"codec": "codec"}
+"""Tokenizers whose first option is written without its name and ends at a colon, and that option."""
+
 _FRAMES_COUNT = re.compile(r"frames-(.*)")
 _OPTION_NAME = re.compile(r"[A-Za-z_]\w*")
 _OPTION = re.compile(r"[A-Za-z_]\w*\s*=")
@@ -45,8 +48,8 @@ def parse_spec(
 ) -> Spec:
     """Take a spec string apart: `NAME`, `NAME:option=value,...`, `FILE.py:Class:option=value,...`.
 
-    `frames-4` means `frames:count=4`. A value that holds commas is written in parentheses:
-    `frames:budget=match:(vtok:stride=1,pool=grid)`.
+    `frames-4` means `frames:count=4`, and `codec:libx264:crf=28` means `codec:codec=libx264,crf=28`. A value
+    that holds commas is written in parentheses: `frames:budget=match:(vtok:stride=1,pool=grid)`.
 
     Args:
         text: the spec string.
@@ -73,6 +76,8 @@ def parse_spec(
     match = _FRAMES_COUNT.fullmatch(head) if "frames" in known else None
     if head not in known and match is None:
         raise UnknownNameError(what=what, name=head, known=known)
+    if known is TOKENIZERS and head in LEADING:
+        subject, rest = LEADING[head], _as_first_option(rest)
     options = dict(parse_options(rest, spec=text, subject=subject))
     if head not in known and match is not None:
         if "count" in options:
@@ -136,6 +141,12 @@ def without_parentheses(text: str) -> str:
         if depth == 0 and position < len(text) - 1:
             return text
     return text[1:-1]
+
+
+def _as_first_option(rest: str) -> str:
+    """`libx264:crf=28` as `libx264,crf=28`."""
+    first, colon, options = rest.partition(":")
+    return f"{first},{options}" if colon and options and not _OPTION.match(first) else rest.rstrip(":")
 
 
 def _names_user_class(head: str, rest: str) -> bool:

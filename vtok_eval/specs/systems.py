@@ -30,6 +30,7 @@ _RECONSTRUCTED = "reconstructed:"
 _GENERATOR = "generator:"
 _ANSWERER = "answerer:"
 _ORIGINALS = "originals"
+_CODEC = "codec"
 
 
 class NamedSpec(Protocol):
@@ -67,6 +68,8 @@ def kind_of(spec: str) -> SystemKind:
         return SystemKind.GENERATOR
     if spec == _ORIGINALS:
         return SystemKind.ORIGINALS
+    if spec.partition(":")[0] == _CODEC:
+        return SystemKind.CODEC
     if spec.startswith(_ANSWERER) or spec.partition(":")[0] in ANSWERERS:
         return SystemKind.ANSWERER
     return SystemKind.TOKENIZER
@@ -75,10 +78,10 @@ def kind_of(spec: str) -> SystemKind:
 def build_system(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> System:
     """Build what a suite's entry names.
 
-    That is a tokenizer or an answerer by its spec, `videos:FOLDER`, `reconstructed:TOKENIZER@FOLDER`,
-    `generator:FILE.py:Class`, `answerer:FILE.py:Class`, or `originals`: a benchmark's own clips as they are,
-    the ceiling of what is reconstructed from tokens of them. In place of `FILE.py:Class`,
-    `exec:PYTHON@FILE.py:Class` names a class in another Python environment.
+    That is a tokenizer, a codec or an answerer by its spec, `videos:FOLDER`,
+    `reconstructed:TOKENIZER@FOLDER`, `generator:FILE.py:Class`, `answerer:FILE.py:Class`, or `originals`: a
+    benchmark's own clips as they are, the ceiling of what is reconstructed from tokens of them. In place of
+    `FILE.py:Class`, `exec:PYTHON@FILE.py:Class` names a class in another Python environment.
 
     Raises:
         SpecError, UnknownNameError: the spec cannot be read or names nothing.
@@ -117,7 +120,7 @@ def _build(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> Syst
     matched = {name: spec for name, spec in context.names.items() if f"match:{name}" in entry.spec}
     if matched:
         description = description.with_facts({"names": matched})
-    return System(entry.name, entry.spec, SystemKind.TOKENIZER, tokenizer, description)
+    return System(entry.name, entry.spec, kind_of(entry.spec), tokenizer, description)
 
 
 def _build_answerer(entry: NamedSpec, context: BuildContext) -> System:

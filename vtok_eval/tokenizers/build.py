@@ -17,7 +17,7 @@ from vtok_eval.inputs.fitted import FittedTokenizer, fitted
 from vtok_eval.registry import BACKBONES, GENERATORS, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.binding import bind, construct
-from vtok_eval.specs.grammar import MATCH, Spec, parse_spec, without_parentheses
+from vtok_eval.specs.grammar import LEADING, MATCH, Spec, parse_spec, without_parentheses
 from vtok_eval.specs.live_objects import live_reference
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import Answerer, CountingTokenizer, Generator, Tokenizer
@@ -201,6 +201,7 @@ def _arguments(
         cls,
         spec.options,
         what=spec.name,
+        subject=LEADING.get(spec.name, ""),
         given=given,
         read={"backbone": lambda text: context.backbone(text or DEFAULT_BACKBONE)},
         prefixes={MATCH: lambda text: _matched(text, context, pending)},

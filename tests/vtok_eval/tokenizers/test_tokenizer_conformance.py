@@ -29,7 +29,8 @@ every_tokenizer = pytest.mark.parametrize("spec", SPECS)
 
 
 def test_every_registered_tokenizer_is_here() -> None:
-    assert {spec.split(":")[0].split("-")[0] for spec in SPECS} >= set(TOKENIZERS)
+    # A codec has no tokens; its own tests say what it keeps.
+    assert {spec.split(":")[0].removesuffix("-2") for spec in SPECS} >= set(TOKENIZERS) - {"codec"}
 
 
 @every_tokenizer
