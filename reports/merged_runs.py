@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from vtok_eval.results.columns.job_columns import JobColumns
 
 
-def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunReport:
+def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions: bool = False) -> RunReport:
     """One run as it is, or several merged; `baseline` replaces the (first) run's baseline.
+
+    versions: with the earlier versions that the folders hold, beside what took their place.
 
     A system in several runs is listed once for each, with the run's folder after its name.
 
@@ -36,13 +38,13 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None) -> RunRep
     """
     if not paths:
         raise RunFolderError("no run folder is named")
-    if len(paths) == 1 and baseline is None:
+    if len(paths) == 1 and baseline is None and not versions:
         return gather(paths[0])
     from vtok_eval.results.columns.job_columns import SampleSets
 
     _refuse_equal_names(paths)
     sets = SampleSets()
-    runs = [gather(path, rank=False, sets=sets) for path in paths]
+    runs = [gather(path, rank=False, sets=sets, versions=versions) for path in paths]
     for other in runs[1:]:
         _refuse_unlike(runs[0], other)
     named = _named_apart(runs)

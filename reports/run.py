@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,12 +53,19 @@ class Run:
         return bool(sessions) and sessions[-1].finished is None
 
 
-def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool = False) -> Run:
+def read_run(
+    path: Path,
+    sets: SampleSets | None = None,
+    *,
+    require_scores: bool = False,
+    versions: bool = False,
+) -> Run:
     """Read the run folder at `path`, finished or not.
 
     Args:
         sets: sample sets of runs that were read before, so that equal ones are kept once.
         require_scores: refuse a run that is not scored yet.
+        versions: with its earlier versions (`mine@d631`).
 
     Raises:
         RunFolderError: there is no run, a file of it cannot be read, or it lacks scores that are required.
@@ -77,7 +84,7 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         raise RunFolderError(
             f"{folder.path / 'scores.json'} holds scores of another form: {error}"
         ) from error
-    return Run(
+    run = Run(
         name=folder.path.resolve().name,
         path=folder.path,
         document=document,
@@ -87,6 +94,43 @@ def read_run(path: Path, sets: SampleSets | None = None, *, require_scores: bool
         records=read_records(folder, sets or SampleSets()),
         decoded=decoded_in_words(folder),
         self_checks=tuple(folder.self_checks()),
+    )
+    return run if versions else without_versions(run)
+
+
+def without_versions(run: Run) -> Run:
+    """The run without its earlier versions (`mine@d631`), as reports show it unless they are asked for."""
+    document = run.document
+    systems = {system.name for system in document.systems if system.version_of}
+    benchmarks = {benchmark.id for benchmark in document.benchmarks if benchmark.version_of}
+    if not systems and not benchmarks:
+        return run
+
+    def current(benchmark: str, system: str) -> bool:
+        return benchmark not in benchmarks and system not in systems
+
+    return replace(
+        run,
+        document=document.changed(
+            systems=[system for system in document.systems if not system.version_of],
+            benchmarks=[benchmark for benchmark in document.benchmarks if not benchmark.version_of],
+        ),
+        scores=tuple(score for score in run.scores if current(score.benchmark, score.system)),
+        comparisons=tuple(entry for entry in run.comparisons if current(entry.benchmark, entry.system)),
+        records=_current_records(run.records, current),
+        decoded={key: text for key, text in run.decoded.items() if current(*key)},
+        self_checks=tuple(check for check in run.self_checks if check.benchmark not in benchmarks),
+    )
+
+
+def _current_records(records: RunRecords, current: Callable[[str, str], bool]) -> RunRecords:
+    from vtok_eval.results.columns.run_columns import RunRecords
+
+    return RunRecords(
+        states=tuple(state for state in records.states if current(state.benchmark, state.system)),
+        jobs={key: job for key, job in records.jobs.items() if current(*key)},
+        tokens={key: mean for key, mean in records.tokens.items() if current(*key)},
+        failures=tuple(entry for entry in records.failures if current(entry.benchmark, entry.system)),
     )
 
 

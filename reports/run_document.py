@@ -26,6 +26,7 @@ class RunSystem(RunPart):
     """A system of a run.
 
     control: it is not a contender, and can be neither the best nor what the headline is about.
+    version_of: the name that an earlier version had. identity: what made its numbers, by parts.
 
     Example:
         >>> RunSystem(name="mine", spec="vtok:random=1").title
@@ -36,7 +37,9 @@ class RunSystem(RunPart):
     spec: str = ""
     control: bool = False
     kind: str = ""
+    version_of: str = ""
     description: dict[str, Any] = Field(default_factory=dict)
+    identity: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -50,13 +53,25 @@ class RunSystem(RunPart):
 
 
 class RunBenchmark(RunPart):
-    """A benchmark of a run. `id` and `name` differ where a suite gives the benchmark its own id."""
+    """A benchmark of a run. `id` and `name` differ where a suite gives the benchmark its own id.
+
+    version_of: the id that an earlier version had. seed, limit, threads: of the run that measured it; none
+    where an earlier release wrote them for the whole run. identity: everything but the system that its
+    numbers depend on, by parts; two runs with equal "settings" can be compared, and settings_sha256 is that
+    part's digest.
+    """
 
     id: str
     name: str
     version: str = ""
+    version_of: str = ""
+    seed: int | None = None
+    limit: int | float | None = None
+    threads: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     description: dict[str, Any] = Field(default_factory=dict)
+    identity: dict[str, Any] = Field(default_factory=dict)
+    settings_sha256: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,7 +152,7 @@ class RunDocument(RunPart):
     description: str = ""
     baseline: str | None = None
     seed: int | None = None
-    limit: int | None = None
+    limit: int | float | None = None
     threads: int | None = None
     systems: Sequence[RunSystem] = ()
     benchmarks: Sequence[RunBenchmark] = ()

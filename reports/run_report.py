@@ -157,15 +157,18 @@ class RunReport:
         return next((found for found in self.benchmarks if found.info.id == identifier), None)
 
 
-def gather(path: Path, *, rank: bool = True, sets: SampleSets | None = None) -> RunReport:
+def gather(
+    path: Path, *, rank: bool = True, sets: SampleSets | None = None, versions: bool = False
+) -> RunReport:
     """Read the run folder at `path`, finished or not; without `rank` no cell is called the best.
 
-    sets: sample sets that runs read before have, so that equal ones are kept once.
+    sets: sample sets that runs read before have, so that equal ones are kept once. versions: with earlier
+    versions of systems and benchmarks, which is for `gather_runs`: nothing compares them with the others yet.
 
     Raises:
         RunFolderError: there is no run, or a file of it cannot be read.
     """
-    run = read_run(path, sets)
+    run = read_run(path, sets, versions=versions)
     scores, document = run.scores, run.document
     states = run.records.states
     described = tuple(_benchmarks(document, scores))
@@ -327,12 +330,14 @@ def _never_entered(jobs: Sequence[JobState], run: RunDocument) -> Iterator[str]:
     run.json does not hold which kinds a benchmark accepts: that a system belongs to a benchmark is concluded
     from another system of its kind that was entered there.
     """
-    kinds = {system.name: system.kind for system in run.systems}
+    kinds = {system.name: system.kind for system in run.systems if not system.version_of}
     entered = {(job.benchmark, job.system) for job in jobs}
     excused = {(entry.benchmark, entry.system) for entry in run.not_run}
     accepted = Counter((job.benchmark, kinds.get(job.system)) for job in jobs)
     begun = {job.benchmark for job in jobs}
     for benchmark in run.benchmarks:
+        if benchmark.version_of:
+            continue
         if benchmark.id not in begun and not any(name == benchmark.id for name, _ in excused):
             yield f"benchmark {benchmark.id} has not begun"
         for system, kind in kinds.items():

@@ -41,12 +41,17 @@ class ReportPaths:
 
 
 def write_report(
-    run_folder: Path | Sequence[Path], out: Path | None = None, *, baseline: str | None = None
+    run_folder: Path | Sequence[Path],
+    out: Path | None = None,
+    *,
+    baseline: str | None = None,
+    versions: bool = False,
 ) -> ReportPaths:
     """Write the report of one run, finished or not, or of several as one.
 
     out: default: the run's report folder; that of several must be named.
     baseline: another system than the (first) run's to compare the others with.
+    versions: with the earlier versions of systems and benchmarks that the folders hold.
 
     Raises:
         RunFolderError: there is no run, a file of it cannot be read, several cannot share one table, no
@@ -54,7 +59,7 @@ def write_report(
         UnknownNameError: there is no such baseline.
     """
     folders = _folders(run_folder)
-    report = gather_runs(folders, baseline=baseline)
+    report = gather_runs(folders, baseline=baseline, versions=versions)
     if out is None and len(folders) > 1:
         raise RunFolderError("a report of several runs belongs to none of them: name its folder with --out")
     folder = RunFolder(folders[0]).report() if out is None else _made(Path(out))
@@ -82,13 +87,15 @@ def write_report(
     return paths
 
 
-def terminal_table(run_folder: Path | Sequence[Path], *, baseline: str | None = None) -> str:
+def terminal_table(
+    run_folder: Path | Sequence[Path], *, baseline: str | None = None, versions: bool = False
+) -> str:
     """The finding and the comparison tables of one run or several, as text of at most 100 columns.
 
     Raises:
         RunFolderError, UnknownNameError: as `write_report`.
     """
-    return terminal(gather_runs(_folders(run_folder), baseline=baseline))
+    return terminal(gather_runs(_folders(run_folder), baseline=baseline, versions=versions))
 
 
 def figure(

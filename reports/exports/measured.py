@@ -41,7 +41,8 @@ def measured_system(run: Path, system: str) -> MeasuredSystem:
     systems = {entry.name: entry for entry in document.systems}
     if system not in systems:
         raise UnknownNameError(what="system", name=system, known=systems)
-    own = [score for score in folder.scores() if score.system == system]
+    earlier = {entry.id for entry in document.benchmarks if entry.version_of}
+    own = [score for score in folder.scores() if score.system == system and score.benchmark not in earlier]
     if not own:
         raise RunFolderError(f"the run {folder.path} has no score of {system!r}")
     described = {entry.id: entry for entry in document.benchmarks}

@@ -15,6 +15,7 @@ from reports.strict_json import complaint
 from reports.submission.archive import MANIFEST, RECORDS, write_archive
 from reports.submission.schema import FORM, FORM_VERSION, Manifest
 from vtok_eval.errors import RunFolderError, SubmissionError
+from vtok_eval.results.identity import VERSION_OF, version_names
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import SCHEMA_VERSION, Record
 from vtok_eval.results.store import RunFolder, write_atomically
@@ -37,8 +38,9 @@ def submit(
     can carry views, triggers and damaged pages into a library of C code that runs when it is opened. Not as
     Parquet either: its pages are compressed by themselves, so that a small file can hold any number of rows
     and nothing outside the reader can count what it unpacks to.
-    Left out: what the benchmarks kept (artifacts), the report, and the path of the folder that the run was
-    started in, which says nothing about the numbers and may name a person.
+    Left out: what the benchmarks kept (artifacts), the report, earlier versions of what has changed since,
+    and the path of the folder that the run was started in, which says nothing about the numbers and may name
+    a person.
 
     out: default NAME.vtok-run.zip next to the run folder. links: (title, http or https address) of pages
     about the systems. The same run gives the same bytes with one version of zlib.
@@ -53,24 +55,34 @@ def submit(
     run = Path(run)
     out = run.with_name(run.resolve().name + SUFFIX) if out is None else Path(out)
     folder = RunFolder.open(run)
-    jobs = folder.jobs()
+    whole = folder.run()
+    earlier = version_names(whole, "systems") | version_names(whole, "benchmarks")
+    jobs = [job for job in folder.jobs() if not {job.system, job.benchmark} & earlier]
     _check_finished(folder, jobs)
     files = {
-        "run.json": _json(_without_folders(folder.run())),
+        "run.json": _json(_without_folders(_without_versions(whole))),
         "scores.json": _json(
             {
                 "schema_version": SCHEMA_VERSION,
                 # Nobody could compute a derived one again from the records.
-                "scores": [asdict(score) for score in folder.scores() if not score.metric.derived],
+                "scores": [
+                    asdict(score)
+                    for score in folder.scores()
+                    if not score.metric.derived and not {score.system, score.benchmark} & earlier
+                ],
             }
         ),
         "comparisons.json": _json(
             {
                 "schema_version": SCHEMA_VERSION,
-                "comparisons": [asdict(comparison) for comparison in folder.comparisons()],
+                "comparisons": [
+                    asdict(comparison)
+                    for comparison in folder.comparisons()
+                    if not {comparison.system, comparison.benchmark} & earlier
+                ],
             }
         ),
-        RECORDS: b"".join(_line(record) for record in folder.raw_records()),
+        RECORDS: b"".join(_line(record) for job in jobs for record in folder.raw_records(job.id)),
     }
     manifest = {
         "form": FORM,
@@ -114,6 +126,14 @@ def _check_finished(folder: RunFolder, jobs: Sequence[Job]) -> None:
         )
     folder.scores()
     folder.comparisons()
+
+
+def _without_versions(run: Mapping[str, Any]) -> dict[str, Any]:
+    current = {
+        kind: [entry for entry in run.get(kind, ()) if not entry.get(VERSION_OF)]
+        for kind in ("systems", "benchmarks")
+    }
+    return {**run, **current}
 
 
 def _without_folders(run: Mapping[str, Any]) -> dict[str, Any]:

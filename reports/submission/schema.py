@@ -91,7 +91,9 @@ class SubmittedSystem(RunSystem):
     name: Name
     spec: LongText = ""
     kind: ShortText = ""
+    version_of: ShortText = ""
     description: DescriptionJson = Field(default_factory=dict)
+    identity: DescriptionJson = Field(default_factory=dict)
 
 
 class SubmittedBenchmark(RunBenchmark):
@@ -102,7 +104,10 @@ class SubmittedBenchmark(RunBenchmark):
     id: Name
     name: Name
     version: ShortText = ""
+    version_of: ShortText = ""
     description: DescriptionJson = Field(default_factory=dict)
+    identity: DescriptionJson = Field(default_factory=dict)
+    settings_sha256: ShortText = ""
 
 
 class SubmittedRelation(RunRelation):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 from tv_align.judges.judge import Judge, JudgeError, Verdict, check_verdicts
 from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError, VtokEvalError, one_line
-from vtok_eval.files.hashing import sha256_file
 from vtok_eval.results.description import Description
 from vtok_eval.specs.binding import bind, construct
+from vtok_eval.specs.content import class_facts
 from vtok_eval.specs.grammar import Spec
 from vtok_eval.specs.user_code import load_user_class
 
@@ -46,16 +44,13 @@ class OwnJudge:
         return verdicts
 
     def describe(self) -> Description:
-        """What the object says of itself, its class, and the SHA-256 of the file with its code."""
+        """What the object says of itself, its class, and the SHA-256 of the files with its code."""
         cls = type(self._judge)
         try:
             own = Description.of(self._judge.describe() if hasattr(self._judge, "describe") else {})
         except ValueError as error:
             raise SpecError(f"judge {self.name}: {error}") from error
-        source = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        if source is not None:
-            own = own.with_facts({"source_sha256": sha256_file(Path(source))})
-        return Description(facts={"class": cls.__qualname__}) | own
+        return Description(facts={"class": cls.__qualname__}) | own.with_facts(class_facts(cls))
 
 
 def build_own(spec: Spec, *, known: Collection[str]) -> Judge:

@@ -18,10 +18,14 @@ def report(
     baseline: Annotated[
         str | None, typer.Option(help="The system that the others are compared with; default: the run's.")
     ] = None,
+    versions: Annotated[
+        bool,
+        typer.Option("--versions", help="Also show the earlier versions (mine@d631) that the folder keeps."),
+    ] = False,
 ) -> None:
     """Write the tables, plots and page of a run again, or of several runs side by side."""
     from vtok_eval.registry import REPORTS
 
-    paths = REPORTS.resolve("folder")(run_folders, out, baseline=baseline)
-    typer.echo(REPORTS.resolve("terminal")(run_folders, baseline=baseline))
+    paths = REPORTS.resolve("folder")(run_folders, out, baseline=baseline, versions=versions)
+    typer.echo(REPORTS.resolve("terminal")(run_folders, baseline=baseline, versions=versions))
     typer.echo(f"report: {paths.html}")

@@ -238,7 +238,7 @@ def _finish(harness: Harness, out: Path) -> None:
 
     summary = harness.run(out)
     paths = REPORTS.resolve("folder")(summary.folder, None)
-    if summary.new_samples:
+    if summary.new_samples or summary.changes:
         typer.echo(REPORTS.resolve("terminal")(summary.folder))
     elif summary.not_run or summary.optional_not_run:
         typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")

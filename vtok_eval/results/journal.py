@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,6 +193,39 @@ class Journal:
                 "UPDATE jobs SET rowid = ? WHERE id = ?",
                 [(highest + place, job) for place, job in enumerate(ordered, start=1)],
             )
+
+    def rename_jobs(self, system: Callable[[str], str], benchmark: Callable[[str], str]) -> None:
+        """Give systems and benchmarks other names, in one transaction; a job's id follows from them.
+
+        system, benchmark: from a name to the name from now on.
+
+        Raises:
+            ValueError: a job of the new name is there already.
+        """
+        renamed = [
+            (
+                f"{benchmark(job.benchmark)}/{system(job.system)}",
+                system(job.system),
+                benchmark(job.benchmark),
+                job,
+            )
+            for job in self.jobs()
+        ]
+        changed = [entry for entry in renamed if entry[0] != entry[3].id]
+        if not changed:
+            return
+        try:
+            with self._transaction():
+                # Records refer to their job: until both are renamed, they do not match.
+                self._connection.execute("PRAGMA defer_foreign_keys = ON")
+                for new, new_system, new_benchmark, job in changed:
+                    self._connection.execute(
+                        "UPDATE jobs SET id = ?, system = ?, benchmark = ? WHERE id = ?",
+                        (new, new_system, new_benchmark, job.id),
+                    )
+                    self._connection.execute("UPDATE records SET job = ? WHERE job = ?", (new, job.id))
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"a job of {self.path} cannot be renamed: {error}") from error
 
     def finished(self, job: str) -> set[str]:
         """Ids of the job's samples that have a record, ok or failed."""

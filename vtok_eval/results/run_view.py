@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.columns.job_columns import SampleSets
 from vtok_eval.results.columns.run_columns import RunRecords, read_records
+from vtok_eval.results.identity import version_names
 from vtok_eval.results.records import SCORE_NUMBERS
 from vtok_eval.results.statistics.scores import compare_all
 from vtok_eval.results.store import RunFolder
@@ -52,6 +53,8 @@ class RecordedBenchmark:
 class RunView:
     """A run folder to read; made by `open_run` and `evaluate`. Only `report` writes.
 
+    versions: with the earlier versions of systems and benchmarks, such as mine@d631.
+
     Example:
         >>> run = open_run("runs/mini")  # doctest: +SKIP
         >>> run.compare("vtok-mean", "frames-2")  # doctest: +SKIP
@@ -59,6 +62,7 @@ class RunView:
     """
 
     folder: RunFolder
+    versions: bool = False
 
     @property
     def path(self) -> Path:
@@ -73,6 +77,7 @@ class RunView:
     @property
     def systems(self) -> tuple[RecordedSystem, ...]:
         """The systems, in the run's order."""
+        hidden = self._hidden()
         return tuple(
             RecordedSystem(
                 name=entry["name"],
@@ -82,11 +87,13 @@ class RunView:
                 description=entry.get("description") or {},
             )
             for entry in self.info.get("systems", ())
+            if entry["name"] not in hidden
         )
 
     @property
     def benchmarks(self) -> tuple[RecordedBenchmark, ...]:
         """The benchmarks, in the run's order."""
+        hidden = self._hidden()
         return tuple(
             RecordedBenchmark(
                 id=entry.get("id") or entry["name"],
@@ -96,6 +103,7 @@ class RunView:
                 description=entry.get("description") or {},
             )
             for entry in self.info.get("benchmarks", ())
+            if (entry.get("id") or entry["name"]) not in hidden
         )
 
     def scores(self) -> pd.DataFrame:
@@ -110,10 +118,11 @@ class RunView:
         """
         import pandas as pd
 
-        tokens = self._records.tokens
+        hidden, tokens = self._hidden(), self._records.tokens
         rows = [
             {**_score_row(score), "tokens": tokens.get((score.benchmark, score.system), math.nan)}
             for score in self.folder.scores()
+            if not hidden & {score.system, score.benchmark}
         ]
         return pd.DataFrame(rows, columns=list(_SCORE_COLUMNS))
 
@@ -210,7 +219,14 @@ class RunView:
         """
         import pandas as pd
 
-        return pd.DataFrame([asdict(comparison) for comparison in self.folder.comparisons()])
+        hidden = self._hidden()
+        return pd.DataFrame(
+            [
+                asdict(comparison)
+                for comparison in self.folder.comparisons()
+                if not hidden & {comparison.system, comparison.benchmark}
+            ]
+        )
 
     def records(self, benchmark: str | None = None, system: str | None = None) -> Sequence[Record]:
         """One record for each sample that was evaluated, failed ones included, in the journal's order.
@@ -223,10 +239,12 @@ class RunView:
             UnknownNameError: the run has no such benchmark or system.
         """
         self._check_names(benchmark=benchmark, systems=() if system is None else (system,))
+        hidden = self._hidden()
         return [
             record
             for record in self.folder.raw_records()
             if benchmark in (None, record.benchmark) and system in (None, record.system)
+            if not hidden & {record.system, record.benchmark}
         ]
 
     def _check_names(self, *, benchmark: str | None, systems: Sequence[str] = ()) -> None:
@@ -238,9 +256,18 @@ class RunView:
             if system not in names:
                 raise UnknownNameError(what="system of this run", name=system, known=names)
 
+    def _hidden(self) -> frozenset[str]:
+        """Names of the systems and benchmarks that are not shown."""
+        if self.versions:
+            return frozenset()
+        run = self.info
+        return version_names(run, "systems") | version_names(run, "benchmarks")
 
-def open_run(path: str | Path) -> RunView:
+
+def open_run(path: str | Path, *, versions: bool = False) -> RunView:
     """A run folder to read: its systems, benchmarks, scores and records.
+
+    versions: with the earlier versions (mine@d631) of what was changed and measured again.
 
     Raises:
         RunFolderError: no run folder at this path, or one that a later release wrote.
@@ -250,7 +277,7 @@ def open_run(path: str | Path) -> RunView:
         >>> run = vtok_eval.open_run("runs/mini")  # doctest: +SKIP
         >>> run.scores().query("headline and benchmark == 'understanding-scenes'")  # doctest: +SKIP
     """
-    return RunView(RunFolder.open(Path(path)))
+    return RunView(RunFolder.open(Path(path)), versions=versions)
 
 
 _SCORE_COLUMNS = (

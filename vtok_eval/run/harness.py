@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from vtok_eval.benchmark import DerivesScores
 from vtok_eval.errors import CANNOT_RUN
-from vtok_eval.results.description import Caveat, Description
+from vtok_eval.results.identity import version_names
 from vtok_eval.results.journal import Job, Journal
 from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import Record, Status
-from vtok_eval.results.self_checks import TokenRelation, relations_in
+from vtok_eval.results.self_checks import relations_in
 from vtok_eval.results.store import RunFolder
-from vtok_eval.run.identity import check_same_run, merged_entries
+from vtok_eval.run.document import merged_document, run_document
 from vtok_eval.run.jobs import build_context, make_runner, prepare
 from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
 from vtok_eval.run.preflight import kept_fits
 from vtok_eval.run.recording import record_of
 from vtok_eval.run.scoring import score_run
 from vtok_eval.run.settings import RunSettings
+from vtok_eval.run.versions import take_up
 from vtok_eval.specs.systems import VideoMaking
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class RunSummary:
 
     new_samples: evaluated by this call; 0 means that there was nothing to do. n_done: jobs of the plan that
     are done, now or before. not_run: what this machine cannot run. optional_not_run: the same, for what the
-    suite marks as optional.
+    suite marks as optional. changes: what was measured again, or set aside, since it changed; a line each.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class RunSummary:
     failed: tuple[Record, ...] = ()
     not_run: tuple[NotRun, ...] = ()
     optional_not_run: tuple[NotRun, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -114,30 +116,40 @@ class Harness:
     def run(self, out: Path) -> RunSummary:
         """Do what is missing in the run folder `out`, score everything, save.
 
+        What has changed since it was measured is measured again; its earlier version stays (`versions`).
+
         Raises:
-            RunFolderError: the folder cannot be written, another process writes to it, or it belongs to a run
-                with other settings.
+            RunFolderError: the folder cannot be read or written, or another process writes to it.
             VtokEvalError: an entry of the suite is wrong.
         """
         plan = self.plan(out)
-        folder = self._open(out, plan)
-        new_samples = 0
+        document = run_document(self.suite, self.settings, plan)
+        folder = RunFolder.open(out) if RunFolder.exists(out) else RunFolder.create(out, document)
         with folder.journal() as journal:
+            changes = take_up(folder, journal, document, measurable=_measurable(plan))
+            for line in changes:
+                log.warning("%s", line)
+            run = merged_document(
+                folder.run(), document, measurable=_measurable(plan), held=bool(journal.jobs())
+            )
             # What cannot be run here may have been run before, elsewhere.
             done = {job.id for job in journal.jobs() if job.state == "done"}
             not_run = [entry for entry in plan.not_run if entry.job not in done]
             pending = [job for job in plan.jobs if self._is_pending(journal, job)]
-            if not pending and (folder.path / "scores.json").exists():
+            if not pending and not changes and _is_scored(folder, journal, plan):
+                folder.write_run(run)
                 return self._summary(folder, plan, journal, new_samples=0, not_run=not_run)
             _say_what_it_takes(pending)
-            session = self._begin_session(folder, plan)
+            session = self._begin_session(folder, run)
             run_jobs = self._run_in_lanes if self.settings.in_lanes else self._run_here
             new_samples, cannot_run = run_jobs(folder, journal, pending, session)
             not_run += cannot_run
             journal.order_jobs([job.id for job in plan.jobs])
             self._score(folder, plan)
             self._end_session(folder, plan, session, not_run)
-            return self._summary(folder, plan, journal, new_samples=new_samples, not_run=not_run)
+            return self._summary(
+                folder, plan, journal, new_samples=new_samples, not_run=not_run, changes=changes
+            )
 
     def _run_here(
         self, folder: RunFolder, journal: Journal, pending: Sequence[PlannedJob], session: dict[str, Any]
@@ -210,100 +222,31 @@ class Harness:
         return len(remaining)
 
     def _score(self, folder: RunFolder, plan: Plan) -> None:
-        benchmarks = _measurable(plan)
+        benchmarks, run = _measurable(plan), folder.run()
         found = score_run(
             folder,
             metrics={name: benchmark.metrics() for name, benchmark in benchmarks.items()},
-            label=self.suite.label,
-            baseline=self.suite.baseline,
-            controls={entry.name for entry in self.suite.systems if entry.control},
+            label=run["label"],
+            baseline=run["baseline"],
+            controls={entry["name"] for entry in run["systems"] if entry.get("control")},
+            versions=version_names(run, "systems"),
             deriving={
                 name: benchmark
                 for name, benchmark in benchmarks.items()
                 if isinstance(benchmark, DerivesScores)
             },
-            relations=relations_in(folder.run()),
+            relations=relations_in(run),
         )
         folder.write_scores(found.scores)
         folder.write_comparisons(found.comparisons)
         folder.write_self_checks(found.self_checks)
         folder.export_records()
 
-    def _open(self, out: Path, plan: Plan) -> RunFolder:
-        if not RunFolder.exists(out):
-            return RunFolder.create(out, self._run_json(plan, sessions=[]))
-        folder = RunFolder.open(out)
-        check_same_run(folder, self._run_json(plan, sessions=[]), measurable=_measurable(plan))
-        return folder
-
-    def _run_json(self, plan: Plan, *, sessions: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "name": self.suite.name,
-            "label": self.suite.label,
-            "setting": self.suite.setting,
-            "description": self.suite.description,
-            "baseline": self.suite.baseline,
-            "seed": self.seed,
-            "limit": self.settings.limit,
-            "threads": self.settings.threads,
-            "systems": [
-                {
-                    "name": entry.name,
-                    "spec": entry.spec,
-                    "control": entry.control,
-                    "kind": plan.systems[entry.name].kind,
-                    "description": plan.systems[entry.name].description.to_json(),
-                }
-                for entry in self.suite.systems
-                if entry.name in plan.systems
-            ],
-            "benchmarks": [
-                {
-                    "id": entry.id,
-                    "name": entry.name,
-                    "options": entry.options,
-                    "version": plan.benchmarks[entry.id].version,
-                    "description": self._description_of(plan.benchmarks[entry.id]).to_json(),
-                }
-                for entry in self.suite.benchmarks
-                if entry.id in plan.benchmarks
-            ],
-            "relations": [asdict(relation) for relation in self._relations(plan)],
-            "not_run": [],
-            "sessions": sessions,
-        }
-
-    def _relations(self, plan: Plan) -> list[TokenRelation]:
-        """What the suite declares of its systems' tokens, and what the tokenizers themselves say."""
-        from vtok_eval.tokenizers.relations import token_relations
-
-        declared = {entry.name: entry.contains for entry in self.suite.systems if entry.contains}
-        return token_relations(plan.systems, declared)
-
-    def _description_of(self, benchmark: Benchmark) -> Description:
-        """What a benchmark says about itself; with a limit its numbers are those of a smoke test."""
-        own = described(benchmark)
-        limited = self.settings.limit is not None
-        return own | Description(caveats=(Caveat.SMOKE_TEST,)) if limited else own
-
-    def _begin_session(self, folder: RunFolder, plan: Plan) -> dict[str, Any]:
-        """Enter this process into run.json, next to what the folder already holds of other systems."""
-        before = folder.run()
+    def _begin_session(self, folder: RunFolder, run: dict[str, Any]) -> dict[str, Any]:
+        """Enter this process into run.json."""
         session = provenance(command=self.settings.command, seed=self.seed, device=str(self.device))
         session["jobs"] = {}
-        run = self._run_json(plan, sessions=[*before["sessions"], session])
-        run["not_run"] = before["not_run"]
-        run["input_fits"] = before.get("input_fits", {})
-        # Of systems that this process does not run, only the folder knows.
-        run["relations"] = [asdict(r) for r in dict.fromkeys((*relations_in(before), *relations_in(run)))]
-        held = folder.jobs()
-        run["systems"] = merged_entries(
-            before["systems"], run["systems"], key="name", held={job.system for job in held}
-        )
-        run["benchmarks"] = merged_entries(
-            before["benchmarks"], run["benchmarks"], key="id", held={job.benchmark for job in held}
-        )
-        folder.write_run(run)
+        folder.write_run({**run, "sessions": [*run["sessions"], session]})
         return session
 
     def _end_session(
@@ -322,19 +265,46 @@ class Harness:
         folder.write_run(run)
 
     def _summary(
-        self, folder: RunFolder, plan: Plan, journal: Journal, *, new_samples: int, not_run: Sequence[NotRun]
+        self,
+        folder: RunFolder,
+        plan: Plan,
+        journal: Journal,
+        *,
+        new_samples: int,
+        not_run: Sequence[NotRun],
+        changes: Sequence[str] = (),
     ) -> RunSummary:
-        failed = tuple(record for record in journal.records() if record.status is Status.FAILED)
         planned = {job.id for job in plan.jobs}
+        run = folder.run()
+        systems, benchmarks = version_names(run, "systems"), version_names(run, "benchmarks")
+        failed = tuple(
+            record
+            for record in journal.records()
+            if record.status is Status.FAILED
+            and record.system not in systems
+            and record.benchmark not in benchmarks
+        )
         n_done = sum(job.state == "done" for job in journal.jobs() if job.id in planned)
         optional = [e for e in not_run if self.suite.is_optional(benchmark=e.benchmark, system=e.system)]
         required = [entry for entry in not_run if entry not in optional]
-        return RunSummary(folder.path, new_samples, n_done, failed, tuple(required), tuple(optional))
+        return RunSummary(
+            folder.path, new_samples, n_done, failed, tuple(required), tuple(optional), tuple(changes)
+        )
 
 
 def _measurable(plan: Plan) -> Mapping[str, Benchmark]:
     """The benchmarks that have anything to measure on this machine, by id."""
     return {name: benchmark for name, benchmark in plan.benchmarks.items() if benchmark.metrics()}
+
+
+def _is_scored(folder: RunFolder, journal: Journal, plan: Plan) -> bool:
+    """Whether every job that is done and can be scored here has a score."""
+    if not (folder.path / "scores.json").exists():
+        return False
+    scored = {(score.benchmark, score.system) for score in folder.scores()}
+    done = {(job.benchmark, job.system) for job in journal.jobs() if job.state == "done" and job.n_samples}
+    measurable = _measurable(plan)
+    return all(pair in scored for pair in done if pair[0] in measurable)
 
 
 def _say_what_it_takes(pending: Sequence[PlannedJob]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +46,7 @@ def score_run(
     label: str,
     baseline: str | None,
     controls: Collection[str] = (),
+    versions: Collection[str] = (),
     deriving: Mapping[str, DerivesScores] | None = None,
     relations: Sequence[TokenRelation] = (),
 ) -> RunScores:
@@ -52,31 +54,53 @@ def score_run(
 
     metrics: by benchmark id. label: shown with every score. baseline: a system's name; a benchmark that did
     not run it has no comparisons. controls: systems that cannot show that a metric discriminates.
+    versions: systems that are earlier versions of others: they are scored, and nothing else.
     deriving: benchmarks that compute further scores themselves, by id. relations: of the systems' tokens;
     where a larger set of tokens reads less than one that it contains, scores of that group of metrics are not
     `sound`, and their comparisons have no p-value.
     What the folder holds of benchmarks that are not in `metrics` stays as it is.
     """
-    scores = [score for score in _kept_scores(folder) if score.benchmark not in metrics]
+    kept = [score for score in _kept_scores(folder) if score.benchmark not in metrics]
+    scores = [replace(score, label=label) for score in kept]
+    of_versions: list[Score] = []
     comparisons = [kept for kept in _kept_comparisons(folder) if kept.benchmark not in metrics]
     checks = [kept for kept in folder.self_checks() if kept.benchmark not in metrics]
     for benchmark, measured in metrics.items():
-        by_system = _records_by_system(folder, benchmark)
+        every = _records_by_system(folder, benchmark)
+        by_system = {system: records for system, records in every.items() if system not in versions}
         jobs = {system: job_columns(records) for system, records in by_system.items()}
         own = _self_checks(folder, benchmark, jobs, measured, relations)
         unsound = unsound_groups(own)
         jobs = {system: marked_job(job, unsound) for system, job in jobs.items()}
-        of_jobs = iter(score_systems(list(jobs.values()), measured, label=label))
-        for records in by_system.values():
-            scores += islice(of_jobs, len(measured))
-            if deriving and benchmark in deriving:
-                derived = deriving[benchmark].derived_scores(records, label=label)
-                scores += [marked_score(score, unsound) for score in derived]
+        one = deriving.get(benchmark) if deriving else None
+        scores += _scores(by_system, jobs, measured, label=label, deriving=one, unsound=unsound)
+        earlier = {system: records for system, records in every.items() if system in versions}
+        columns = {system: marked_job(job_columns(records), unsound) for system, records in earlier.items()}
+        of_versions += _scores(earlier, columns, measured, label=label, deriving=one, unsound=unsound)
         if baseline in jobs:
             comparisons += compare_all(jobs, baseline, measured)
             own += photo_checks(jobs, measured, baseline=baseline, photos=_photos(by_system))
         checks += own
-    return RunScores(mark_discriminating(scores, controls=tuple(controls)), comparisons, checks)
+    marked = mark_discriminating(scores, controls=tuple(controls))
+    return RunScores([*marked, *of_versions], comparisons, checks)
+
+
+def _scores(
+    by_system: Mapping[str, Sequence[Record]],
+    jobs: Mapping[str, JobColumns],
+    metrics: Sequence[Metric],
+    *,
+    label: str,
+    deriving: DerivesScores | None,
+    unsound: Mapping[str, frozenset[str]],
+) -> Iterator[Score]:
+    """The scores of one benchmark's jobs, job by job."""
+    of_jobs = iter(score_systems(list(jobs.values()), metrics, label=label))
+    for records in by_system.values():
+        yield from islice(of_jobs, len(metrics))
+        if deriving is not None:
+            derived = deriving.derived_scores(records, label=label)
+            yield from (marked_score(score, unsound) for score in derived)
 
 
 def _self_checks(

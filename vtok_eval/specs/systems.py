@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,8 +15,10 @@ from vtok_eval.errors import SpecError
 from vtok_eval.registry import ANSWERERS
 from vtok_eval.results.description import Describes, Description
 from vtok_eval.specs.binding import bind, construct
-from vtok_eval.specs.grammar import parse_spec
+from vtok_eval.specs.content import content_of
+from vtok_eval.specs.grammar import MATCH, parse_spec
 from vtok_eval.specs.live_objects import live_reference
+from vtok_eval.specs.seeding import seeded_globally
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import Answerer, DecodingTokenizer, System, SystemKind
 
@@ -88,11 +91,28 @@ def build_system(entry: NamedSpec, context: BuildContext, making: VideoMaking) -
         MissingDependencyError: it needs a package or weights that are not there.
         VideoError: the folder of videos is missing or empty.
     """
-    system = _build(entry, context, making)
+    system = _with_content(_build(entry, context, making), context)
     objects = {ref: live.identity for ref, live in context.objects.items() if ref in entry.spec}
     if not objects:
         return system
     return replace(system, description=system.description.with_facts({"objects": objects}))
+
+
+def _with_content(system: System, context: BuildContext) -> System:
+    """The system, its description with the hashes of what its spec refers to: sources, weights."""
+    spec = system.spec
+    if spec.startswith(_VIDEOS):
+        return system  # the folder is the subject itself
+    if spec.startswith(_RECONSTRUCTED):
+        spec = spec.removeprefix(_RECONSTRUCTED).rpartition("@")[0]
+    named = [other for name, other in context.names.items() if f"{MATCH}{name}" in spec]
+    facts = content_of([spec, *named]).facts()
+    known = system.description.facts
+    for part in facts.keys() & known.keys():
+        before, found = known[part], facts[part]
+        if isinstance(before, Mapping) and isinstance(found, Mapping):
+            facts[part] = {**before, **found}
+    return replace(system, description=system.description.with_facts(facts)) if facts else system
 
 
 def _build(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> System:
@@ -117,7 +137,7 @@ def _build(entry: NamedSpec, context: BuildContext, making: VideoMaking) -> Syst
     tokenizer = build_tokenizer(entry.spec, context)
     description = describe_tokenizer(tokenizer)
     # A spec that matches a system of the suite by name can be built again only with that name's spec.
-    matched = {name: spec for name, spec in context.names.items() if f"match:{name}" in entry.spec}
+    matched = {name: spec for name, spec in context.names.items() if f"{MATCH}{name}" in entry.spec}
     if matched:
         description = description.with_facts({"names": matched})
     return System(entry.name, entry.spec, kind_of(entry.spec), tokenizer, description)
@@ -152,7 +172,8 @@ def _build_own_answerer(entry: NamedSpec, context: BuildContext) -> System:
     spec = parse_spec(text, known=ANSWERERS, what="answerer")
     cls = load_user_class(spec.name, method="answer", what="answerer", known=ANSWERERS)
     arguments = bind(cls, spec.options, what=spec.name, given={"device": context.device})
-    answerer = construct(cls, arguments, what=entry.spec)
+    with seeded_globally():
+        answerer = construct(cls, arguments, what=entry.spec)
     if not isinstance(answerer, Answerer):
         raise SpecError(f"{spec.name} is not an answerer; it needs a method answer(clip, question, options)")
     return System(entry.name, entry.spec, SystemKind.ANSWERER, answerer, describe_tokenizer(answerer))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.environments.spec import is_exec
 from vtok_eval.environments.systems import ExecSystem, exec_generator, exec_tokenizer
 from vtok_eval.errors import SpecError
-from vtok_eval.files.hashing import sha256_file
+from vtok_eval.files.content_hash import content_sha256
 from vtok_eval.inputs.fitted import FittedTokenizer, fitted
 from vtok_eval.registry import BACKBONES, GENERATORS, TOKENIZERS
 from vtok_eval.results.description import Describes, Description, joined_caveats
 from vtok_eval.specs.binding import bind, construct
+from vtok_eval.specs.content import class_facts, class_name
 from vtok_eval.specs.grammar import LEADING, MATCH, Spec, parse_spec, without_parentheses
 from vtok_eval.specs.live_objects import live_reference
+from vtok_eval.specs.seeding import seeded_globally
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import Answerer, CountingTokenizer, Generator, Tokenizer
+from vtok_eval.tokenizers.state import state_facts
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +116,9 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
         cls = load_user_class(parsed.name, method="generate", what="generator", known=GENERATORS)
     else:
         cls = GENERATORS.resolve(parsed.name)
-    generator = construct(cls, _arguments(cls, parsed, context, ()), what=spec)
+    arguments = _arguments(cls, parsed, context, ())
+    with seeded_globally():
+        generator = construct(cls, arguments, what=spec)
     if not isinstance(generator, Generator):
         raise SpecError(
             f"{spec}: {parsed.name} is no generator; it needs a method generate(prompts, seeds) -> Clips"
@@ -126,7 +130,8 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
     """What provenance keeps of a user's own tokenizer, generator or answerer.
 
     class; options: the constructor's parameters that the object keeps as attributes; backbone: its
-    description with the weights' hash; sampling_rule; checkpoint_sha256; source_sha256 of a user's file.
+    description with the weights' hash; sampling_rule; checkpoint_sha256; of a user's class source_sha256 of
+    its file, the hashes of its sources, and state_sha256 of the weights that it holds.
     caveats: its backbone's and those of its own `describe() -> Description`, where it has that method; what
     else this says goes into the description too.
 
@@ -140,7 +145,7 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
         return tokenizer.describe()
     cls = type(tokenizer)
     own = _own_description(tokenizer)
-    facts: dict[str, object] = {"class": f"{cls.__module__}:{cls.__qualname__}"}
+    facts: dict[str, object] = {"class": class_name(cls)}
     options: dict[str, object] = {}
     caveats = own.caveats
     for name in inspect.signature(cls).parameters:
@@ -153,12 +158,12 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
             options[name] = _as_json(value)
     checkpoint = getattr(tokenizer, "checkpoint", None)
     if isinstance(checkpoint, str | Path) and Path(checkpoint).is_file():
-        facts["checkpoint_sha256"] = sha256_file(Path(checkpoint))
+        facts["checkpoint_sha256"] = content_sha256(Path(checkpoint))
     if isinstance(tokenizer, Tokenizer):
         facts["sampling_rule"] = str(getattr(tokenizer, "sampling_rule", "not declared"))
-    source = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if source is not None and not cls.__module__.startswith("vtok_eval.tokenizers."):
-        facts["source_sha256"] = sha256_file(Path(source))
+    if not cls.__module__.startswith("vtok_eval.tokenizers."):
+        facts |= class_facts(cls)
+        facts |= state_facts(tokenizer)
     return own | Description(caveats=caveats, options=options, facts=facts)
 
 
@@ -182,7 +187,9 @@ def _build(text: str, context: BuildContext, *, pending: tuple[str, ...]) -> Tok
         return fitted(exec_tokenizer(text, context.device, context.run_folder))
     spec = parse_spec(text)
     cls = load_user_class(spec.name) if spec.is_user_class else TOKENIZERS.resolve(spec.name)
-    tokenizer = construct(cls, _arguments(cls, spec, context, (*pending, text)), what=text)
+    arguments = _arguments(cls, spec, context, (*pending, text))
+    with seeded_globally():
+        tokenizer = construct(cls, arguments, what=text)
     return fitted(_checked(tokenizer, text, spec.name))
 
 

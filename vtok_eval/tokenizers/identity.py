@@ -10,7 +10,10 @@ from typing import Protocol, cast, runtime_checkable
 from vtok_eval.systems import System
 from vtok_eval.tokenizers.reading import TokenFacts
 
-_DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256")
+_DESCRIBED_BY = (
+    *("class", "options", "backbone", "checkpoint_sha256", "source_sha256"),
+    *("sources", "files", "state_sha256"),
+)
 _OWN_CODE = "vtok_eval.tokenizers."
 
 
@@ -28,7 +31,7 @@ def tokens_key(system: System, *, n_frames: int) -> str:
 
     `frames-1` and `keyframe` share one, since both are the cells of the first frame. Only this package's own
     classes are trusted to say what their tokens depend on; a user's class, whatever its bases, is identified
-    by its class, options, backbone, weights and source file.
+    by its class, options, backbone, weights and source files.
 
     Example:
         >>> from vtok_eval.results.description import Description

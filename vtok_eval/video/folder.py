@@ -105,11 +105,15 @@ class VideoFolder:
         )
         return found.with_columns(columns)
 
+    def manifests(self) -> tuple[Path, ...]:
+        """The tables called `manifest` in the folder; none, or one where it can be read."""
+        return tuple(sorted(file for file in self.path.iterdir() if file.name.lower() in MANIFESTS))
+
     def _manifest(self) -> TableFile | None:
         if not self.path.is_dir():
             what = "is a file, not a folder of videos" if self.path.exists() else "no such folder of videos"
             raise VideoError(f"{self.path}: {what}")
-        manifests = sorted(file for file in self.path.iterdir() if file.name.lower() in MANIFESTS)
+        manifests = self.manifests()
         if len(manifests) > 1:
             names = " and ".join(file.name for file in manifests)
             raise VideoError(f"{self.path}: has {names}; keep one")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
+from vtok_eval.files.content_hash import content_sha256
 from vtok_eval.video.decoding.containers import check_file
 from vtok_eval.video.decoding.decode import count_frames_to_sample, decode, probe
 from vtok_eval.video.decoding.frame_store import DEFAULT_LIMITS, DecodeLimits
@@ -57,6 +56,11 @@ class VideoFile:
                 raise SpecError(f"{name} must be at least 1, not {value}")
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What it is read from."""
+        return (self.path,)
+
+    @property
     def key(self) -> str:
         """Names the content: the file's SHA-256, how frames are sampled and how they are resized.
 
@@ -96,20 +100,16 @@ class VideoFile:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex; read again only when its size, time of change or inode differs.
+    """SHA-256 of the file's bytes, in hex; read again only when its size, times or inode differ.
 
     Raises:
-        VideoError: missing, a directory or empty.
+        VideoError: missing, a directory, empty or unreadable.
     """
     check_file(path)
-    status = path.stat()
-    return _content_hash(path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-@lru_cache(maxsize=65536)
-def _content_hash(path: Path, size: int, changed_ns: int, inode: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        return content_sha256(path)
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def resize_short_side(frames: Tensor, short_side: int, *, chunk: int = 32) -> Tensor:

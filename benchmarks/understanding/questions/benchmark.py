@@ -162,6 +162,16 @@ class QuestionAnswering:
             peer=self._compat is not None,
         )
 
+    def more_sources(self, system: System) -> list[ClipSource]:
+        """Clips that no sample has but a result depends on: of pairs of questions, and of training."""
+        found: list[ClipSource] = []
+        if self.description.is_paired and self._shows_clips(system):
+            found += self._loaded.sources.values()
+        if system.kind is SystemKind.TOKENIZER:
+            data = self._tokenizer_path.data
+            found += [sample.clip for sample in (*data.training, *data.validation) if sample.clip is not None]
+        return list(dict.fromkeys(found))
+
     def describe(self) -> Description:
         """Options, prompts, the data's hash, source and licence, and notes for the report."""
         description = self.description

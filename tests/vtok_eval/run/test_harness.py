@@ -1,4 +1,4 @@
-"""The harness: plan, run, resume after SIGKILL, failures counted, unlike measurements never mixed."""
+"""The harness: plan, run, resume after SIGKILL, failures counted."""
 
 import json
 import os
@@ -200,35 +200,6 @@ def test_a_limited_run_is_marked_as_a_smoke_test(tmp_path):
     )
     assert limited["description"]["caveats"] == ["smoke test"]
     assert whole["description"]["caveats"] == []
-
-
-@pytest.mark.parametrize(
-    ("options", "settings", "named"),
-    [
-        ({}, {"seed": 7}, "seed is 0 there, 7 here"),
-        ({}, {"limit": 3}, "limit is None there, 3 here"),
-        ({"n": 5}, {}, "benchmark 'mean-colour': options: n is None there, 5 here"),
-    ],
-)
-def test_a_folder_holds_to_its_settings(tmp_path, options, settings, named):
-    run(suite(), tmp_path / "run")
-    with pytest.raises(RunFolderError) as caught:
-        run(suite(**options), tmp_path / "run", **settings)
-    assert named in str(caught.value)
-    assert len(str(caught.value)) < 400
-
-
-def test_a_folder_holds_to_its_label(tmp_path):
-    run(suite(), tmp_path / "run")
-    with pytest.raises(RunFolderError, match="label is 'a test' there, 'another' here"):
-        run(suite().model_copy(update={"label": "another"}), tmp_path / "run")
-
-
-def test_a_changed_system_of_the_same_name_is_refused(tmp_path):
-    run(suite(), tmp_path / "run")
-    changed = SystemEntry(spec=f"{MODULE}:Moody", name="MeanColourTokenizer")
-    with pytest.raises(RunFolderError, match="MeanColourTokenizer"):
-        run(suite().model_copy(update={"systems": (changed,)}), tmp_path / "run")
 
 
 def test_a_wrong_suite_fails_before_anything_is_written(tmp_path):

@@ -38,6 +38,11 @@ class FrameFolder:
     limits: DecodeLimits = DEFAULT_LIMITS
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What it is read from."""
+        return self.pictures
+
+    @property
     def key(self) -> str:
         """Names the content: the chosen pictures' bytes and what is done to them.
 

@@ -64,6 +64,11 @@ class ArchivedVideo:
     frame_rate: float | None = None
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What it is read from."""
+        return (self.archive.path,)
+
+    @property
     def key(self) -> str:
         """As that of the file, or the pictures, taken out.
 
