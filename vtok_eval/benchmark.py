@@ -20,7 +20,14 @@ Result = TypeVar("Result")
 
 
 class ClipSource(Protocol):
-    """Where a clip comes from: a file, a rendering recipe. Cheap to hold; `load` does the work."""
+    """Where a clip comes from: a file, a rendering recipe. Cheap to hold; `load` does the work.
+
+    Example:
+        >>> from vtok_eval.scenes.dataset import SceneClip
+        >>> source = SceneClip(seed=0, split="test", index=0, size=32, n_frames=4)
+        >>> source.key, source.load().frames.shape
+        ('scenes-v.../seed=0/test/0/32x4', torch.Size([4, 3, 32, 32]))
+    """
 
     @property
     def key(self) -> str:
@@ -44,6 +51,10 @@ class Sample:
     cluster: what intervals resample by; the clip's id where several samples share a clip.
     clip: None for a benchmark that opens files itself.
     target: the truth, as JSON can hold it. meta: what tables group by.
+
+    Example:
+        >>> Sample("clip-1/colour", cluster="clip-1", target={"colour": "red"}, meta={"level": "basic"}).target
+        {'colour': 'red'}
     """
 
     id: str
@@ -62,6 +73,12 @@ class Outcome:
     infinite: metrics whose value is infinite for the sample; `values` cannot hold them.
     training_seeds: number of training seeds behind the values; each metric then has one value per seed. 0 if
     nothing was trained for the run.
+
+    Example:
+        >>> Outcome(values={"accuracy": (1.0, 0.0)}, cost={"tokens": 31.0}, training_seeds=2).values["accuracy"]
+        (1.0, 0.0)
+        >>> Outcome(error="the video has no frame").error
+        'the video has no frame'
     """
 
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -80,6 +97,17 @@ class Evaluator(Protocol):
     clips (see `Runner.map`).
     An evaluator that waits for a server has an attribute `concurrency`: how many samples it takes at once,
     each on its own thread. Other evaluators get batches.
+
+    Example:
+        >>> class Brightness:
+        ...     def evaluate(self, samples, clips):
+        ...         means = clips.frames.double().mean(dim=(1, 2, 3, 4)) / 255
+        ...         return [Outcome(values={"brightness": (float(mean),)}) for mean in means]
+        >>> import torch
+        >>> from vtok_eval.data import Clip, Clips
+        >>> clips = Clips.stack([Clip(torch.full((2, 3, 4, 4), 51, dtype=torch.uint8), fps=4.0)])
+        >>> Brightness().evaluate([Sample("a", cluster="a")], clips)[0].values
+        {'brightness': (0.2,)}
     """
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Outcome]:
@@ -92,7 +120,12 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True)
 class NoResult:
-    """Why a sample has no result: one line."""
+    """Why a sample has no result: one line.
+
+    Example:
+        >>> NoResult("clip.mp4: is empty").reason
+        'clip.mp4: is empty'
+    """
 
     reason: str
 
@@ -105,6 +138,15 @@ class ClipRunner(Protocol):
     """Loads clips and runs functions over them in batches, with retries; see `run.runners.runner.Runner`.
 
     device: where clips are handed over. batch_size: samples handed over at once, at most.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.run.runners.runner import Runner
+        >>> runner = Runner(device=torch.device("cpu"), batch_size=8)
+        >>> samples = [Sample(name, cluster=name) for name in ("a", "b")]
+        >>> found = runner.map(samples, lambda batch, clips: [each.id.upper() for each in batch], description="upper")
+        >>> [result for _, result in found]
+        ['A', 'B']
     """
 
     @property
@@ -144,6 +186,13 @@ class Context:
     seed: of the run; derive every generator from it.
     artifacts: the job's own folder, made; what it writes there must be written atomically.
     cache: the user's cache folder, shared by all runs.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.run.runners.runner import Runner
+        >>> cpu = torch.device("cpu")
+        >>> Context(Runner(device=cpu), cpu, seed=0, artifacts=Path("artifacts"), cache=Path("cache")).seed
+        0
     """
 
     runner: ClipRunner
@@ -155,7 +204,14 @@ class Context:
 
 @runtime_checkable
 class DerivesScores(Protocol):
-    """A benchmark with scores that are not means over its samples; see `Metric.derived`."""
+    """A benchmark with scores that are not means over its samples; see `Metric.derived`.
+
+    Example:
+        >>> class Calibrated:
+        ...     def derived_scores(self, records, *, label): ...
+        >>> isinstance(Calibrated(), DerivesScores)
+        True
+    """
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
         """Those of one job, from its records; a pure function of them and of the benchmark's options."""
@@ -169,6 +225,14 @@ class Benchmark(Protocol):
     their list in a class attribute `parts_option`; the command line then takes `NAME:part,part`.
     If its options or data rule out a kind of system, a mapping `why_not` says why.
     A benchmark that measures cost sets `parallel = False`: its jobs then run alone, on one device.
+
+    Example:
+        The smallest whole one is in docs/add_a_benchmark.md. The shipped ones are built by name:
+
+        >>> from vtok_eval.registry import BENCHMARKS
+        >>> scenes = BENCHMARKS.resolve("understanding-scenes")(test_clips=3)
+        >>> [metric.name for metric in scenes.metrics() if metric.headline]
+        ['static', 'temporal', 'camera']
     """
 
     name: str

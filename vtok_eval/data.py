@@ -28,6 +28,12 @@ class Clip:
 
     key: names the content, as `ClipSource.key` does; None where that is not known. Only `with_key` sets it,
     so that a clip which is made of another one's changed frames never has its key.
+
+    Example:
+        >>> import torch
+        >>> clip = Clip(torch.zeros(16, 3, 64, 64, dtype=torch.uint8), fps=4.0)
+        >>> len(clip.frames) / clip.fps  # seconds
+        4.0
     """
 
     frames: Tensor
@@ -43,7 +49,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipForm:
-    """What is known of a clip without its pixels: frames, height and width in pixels, frames per second."""
+    """What is known of a clip without its pixels: frames, height and width in pixels, frames per second.
+
+    Example:
+        >>> ClipForm(n_frames=16, height=64, width=64, fps=4.0).n_frames
+        16
+    """
 
     n_frames: int
     height: int
@@ -118,7 +129,12 @@ class Clips:
 
 
 class TokenKind(IntEnum):
-    """What a token represents."""
+    """What a token represents.
+
+    Example:
+        >>> [kind.name for kind in TokenKind]
+        ['SPATIAL', 'MOTION']
+    """
 
     SPATIAL = 0
     """Part of one frame's picture: a key frame's or a sampled frame's grid cell."""
@@ -322,6 +338,14 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
 
     Raises:
         TokenizerError: naming what is wrong and, for a value that is not finite, in which clips of the batch.
+
+    Example:
+        >>> import torch
+        >>> every = torch.ones(2, 5, dtype=torch.bool)
+        >>> tokens = Tokens(torch.zeros(2, 5, 8), every, kind=every.long(), frame=torch.zeros(2, 5).long())
+        >>> check_tokens(tokens, n_clips=3)
+        Traceback (most recent call last):
+        vtok_eval.errors.TokenizerError: token values must be (3, L, D), not (2, 5, 8)
     """
     values, mask = tokens.values, tokens.mask
     if values.ndim != 3 or values.shape[0] != n_clips:

@@ -34,11 +34,25 @@ def one_line(error: BaseException) -> str:
 
 
 class VtokEvalError(Exception):
-    """Base of every error that a user can cause and fix."""
+    """Base of every error that a user can cause and fix.
+
+    Example:
+        >>> try:
+        ...     raise SuiteError("mini.yaml, line 3: unknown key 'sytems'")
+        ... except VtokEvalError as error:
+        ...     print(error)
+        mini.yaml, line 3: unknown key 'sytems'
+    """
 
 
 class UnknownNameError(VtokEvalError):
-    """A tokenizer, benchmark, suite, option or key that does not exist."""
+    """A tokenizer, benchmark, suite, option or key that does not exist.
+
+    Example:
+        >>> raise UnknownNameError(what="suite", name="mimi", known=["full", "mini"])
+        Traceback (most recent call last):
+        vtok_eval.errors.UnknownNameError: unknown suite 'mimi'; did you mean 'mini'?
+    """
 
     def __init__(self, *, what: str, name: str, known: Iterable[str]) -> None:
         """Say that there is no `what` called `name`, and which known name comes nearest."""

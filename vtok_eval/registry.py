@@ -53,6 +53,11 @@ class Registry:
 
     built_in: names of this program, each with its target. summaries: a line about each of them. catalogue:
     further names, from data files.
+
+    Example:
+        >>> tones = Registry("tone", {"low": "math:floor", "high": "math:ceil"})
+        >>> sorted(tones), tones.resolve("low")(2.5)
+        (['high', 'low'], 2)
     """
 
     kind: str

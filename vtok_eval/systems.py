@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Turns clips into tokens. This is the only method that a tokenizer must have."""
+    """Turns clips into tokens. This is the only method that a tokenizer must have.
+
+    Example:
+        >>> class Mine:
+        ...     def encode(self, clips: Clips) -> Tokens: ...
+        >>> isinstance(Mine(), Tokenizer), isinstance(object(), Tokenizer)
+        (True, False)
+    """
 
     def encode(self, clips: Clips) -> Tokens:
         """Tokens of each clip; a clip's tokens must not depend on the other clips of the batch."""
@@ -32,6 +39,15 @@ class TrainableTokenizer(Tokenizer, Protocol):
 
     `encode(clips)` equals `new_projection(seed=0)(features(clips))`. Where `trainable` is false (a checkpoint
     was given) the projection is frozen and readers use `encode`.
+
+    Example:
+        >>> class Projected:
+        ...     trainable = True
+        ...     def encode(self, clips: Clips) -> Tokens: ...
+        ...     def features(self, clips: Clips) -> tuple[Tokens, ...]: ...
+        ...     def new_projection(self, *, seed: int) -> torch.nn.Module: ...
+        >>> isinstance(Projected(), TrainableTokenizer)
+        True
     """
 
     trainable: bool
@@ -51,7 +67,16 @@ class TrainableTokenizer(Tokenizer, Protocol):
 
 @runtime_checkable
 class CountingTokenizer(Tokenizer, Protocol):
-    """A tokenizer that can tell how many tokens a clip will cost before it encodes one."""
+    """A tokenizer that can tell how many tokens a clip will cost before it encodes one.
+
+    Example:
+        >>> class FourPerFrame:
+        ...     def encode(self, clips: Clips) -> Tokens: ...
+        ...     def token_count(self, n_frames: int) -> int:
+        ...         return 4 * n_frames
+        >>> isinstance(FourPerFrame(), CountingTokenizer), FourPerFrame().token_count(16)
+        (True, 64)
+    """
 
     def token_count(self, n_frames: int) -> int:
         """Tokens for a clip of `n_frames` frames."""
@@ -60,7 +85,15 @@ class CountingTokenizer(Tokenizer, Protocol):
 
 @runtime_checkable
 class DecodingTokenizer(Tokenizer, Protocol):
-    """A tokenizer that can turn its tokens back into clips."""
+    """A tokenizer that can turn its tokens back into clips.
+
+    Example:
+        >>> class Autoencoder:
+        ...     def encode(self, clips: Clips) -> Tokens: ...
+        ...     def decode(self, tokens: Tokens) -> Clips: ...
+        >>> isinstance(Autoencoder(), DecodingTokenizer)
+        True
+    """
 
     def decode(self, tokens: Tokens) -> Clips:
         """Clips of the tokens' frames."""
@@ -69,7 +102,18 @@ class DecodingTokenizer(Tokenizer, Protocol):
 
 @runtime_checkable
 class Generator(Protocol):
-    """Makes clips from text."""
+    """Makes clips from text.
+
+    Example:
+        >>> import torch
+        >>> class Noise:
+        ...     def generate(self, prompts, seeds):
+        ...         drawn = [torch.Generator().manual_seed(seed) for seed in seeds]
+        ...         frames = [torch.randint(256, (8, 3, 32, 32), generator=each) for each in drawn]
+        ...         return Clips(torch.stack(frames).to(torch.uint8), torch.full((len(seeds),), 4.0, dtype=torch.float64))
+        >>> isinstance(Noise(), Generator), Noise().generate(["a red ball"], [0]).n_frames
+        (True, 8)
+    """
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Clips:
         """One clip for each prompt and seed; the same pair always gives the same clip."""
@@ -78,7 +122,15 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Answerer(Protocol):
-    """Answers questions about a clip."""
+    """Answers questions about a clip.
+
+    Example:
+        >>> class AlwaysFirst:
+        ...     def answer(self, clip, question, options):
+        ...         return options[0]
+        >>> isinstance(AlwaysFirst(), Answerer), AlwaysFirst().answer(None, "Which way?", ["left", "right"])
+        (True, 'left')
+    """
 
     def answer(self, clip: Clip | None, question: str, options: Sequence[str]) -> str | Sequence[float]:
         """The answer's text, or one score per option. clip: None in a blind run, which shows none."""
@@ -86,7 +138,12 @@ class Answerer(Protocol):
 
 
 class SystemKind(StrEnum):
-    """What a system is to a benchmark, which says in `accepts` which kinds it can evaluate."""
+    """What a system is to a benchmark, which says in `accepts` which kinds it can evaluate.
+
+    Example:
+        >>> SystemKind("videos") is SystemKind.VIDEOS
+        True
+    """
 
     TOKENIZER = "tokenizer"
     CODEC = "codec"

@@ -24,6 +24,10 @@ class Verdict:
     reply: "unsure" where the judge does not know; it agrees with neither expected answer.
     probability: of "yes", 0 to 1; None where the judge gives none.
     cost: seconds, requests, tokens, dollars and the like. raw: what the judge gave, as JSON can hold it.
+
+    Example:
+        >>> Verdict("yes", probability=0.9).reply
+        'yes'
     """
 
     reply: Reply
@@ -39,6 +43,16 @@ class Judge(Protocol):
     concurrency: how many clips it may be asked about at once, from as many threads; 1 for one at a time.
     A judge that asks a server or people has an attribute `calibrated_by_runs` that is False: a run then does
     not calibrate it by asking about 400 rendered clips.
+
+    Example:
+        >>> class AlwaysYes:
+        ...     name, concurrency = "always-yes", 1
+        ...     def judge(self, clip, questions):
+        ...         return [Verdict("yes") for _ in questions]
+        ...     def describe(self):
+        ...         return Description()
+        >>> [verdict.reply for verdict in AlwaysYes().judge(None, ["Is it red?", "Is it blue?"])]
+        ['yes', 'yes']
     """
 
     name: str
@@ -66,6 +80,12 @@ def check_verdicts(verdicts: Sequence[Verdict], *, n_questions: int) -> None:
 
     Raises:
         ValueError: another number of verdicts, an unknown reply, or a probability outside 0 to 1.
+
+    Example:
+        >>> check_verdicts([Verdict("yes")], n_questions=1)
+        >>> check_verdicts([Verdict("yes")], n_questions=2)
+        Traceback (most recent call last):
+        ValueError: the judge gave 1 verdicts for 2 questions
     """
     if len(verdicts) != n_questions:
         raise ValueError(f"the judge gave {len(verdicts)} verdicts for {n_questions} questions")

@@ -41,6 +41,11 @@ class PromptEntry(_Strict):
     given.
     questions: question -> expected answer; at least one of each, and as many "no" as "yes", so that a judge
     that always agrees is right in half of them and about no prompt.
+
+    Example:
+        >>> questions = {"Is the ball red?": "yes", "Is the ball blue?": "no"}
+        >>> PromptEntry(id="ball", text="a red ball", level="basic", questions=questions).id
+        'ball'
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
@@ -95,7 +100,12 @@ class PromptFile(_Strict):
 
 @dataclass(frozen=True)
 class Question:
-    """One question about a clip. id: unique in the suite. answer: what it is if the clip shows its prompt."""
+    """One question about a clip. id: unique in the suite. answer: what it is if the clip shows its prompt.
+
+    Example:
+        >>> Question("ball-red-1", "Is the ball red?", answer="yes").answer
+        'yes'
+    """
 
     id: str
     text: str
@@ -104,7 +114,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt as benchmarks use it; the questions' order says nothing about their answers."""
+    """A prompt as benchmarks use it; the questions' order says nothing about their answers.
+
+    Example:
+        >>> asked = (Question("ball-1", "Is the ball red?", "yes"), Question("ball-2", "Is the ball blue?", "no"))
+        >>> len(Prompt("ball", "a red ball", "attribute", "basic", asked).questions)
+        2
+    """
 
     id: str
     text: str

@@ -27,6 +27,10 @@ class AnswerRequest:
     options: the options' texts in the order of the prompt; empty for an open-ended question.
     labels: how the prompt calls the options, one each; made by `option_labels` where they are not given.
     text: the question alone, without options and instructions; empty where it is not known.
+
+    Example:
+        >>> AnswerRequest(None, "Which way does it move?", options=("left", "right")).labels
+        ('A', 'B')
     """
 
     clip: Clip | None
@@ -74,6 +78,15 @@ class BatchAnswerer(Answerer, Protocol):
 
     Requests whose `clip` is the same object share the work on that clip. An answer must not depend on which
     requests are in the batch.
+
+    Example:
+        >>> class AlwaysFirst:
+        ...     def answer(self, clip, question, options):
+        ...         return options[0]
+        ...     def answer_batch(self, requests):
+        ...         return [Answer(text=request.options[0]) for request in requests]
+        >>> isinstance(AlwaysFirst(), BatchAnswerer)
+        True
     """
 
     def answer_batch(self, requests: Sequence[AnswerRequest]) -> Sequence[Answer]:
@@ -86,6 +99,10 @@ def option_labels(options: Sequence[str]) -> tuple[str, ...]:
 
     Raises:
         AnswererError: more than 26 options.
+
+    Example:
+        >>> option_labels(["left", "right"]), option_labels(["yes", "no"])
+        (('A', 'B'), ('yes', 'no'))
     """
     if sorted(option.strip().lower() for option in options) == ["no", "yes"]:
         return tuple(option.strip() for option in options)
@@ -95,7 +112,12 @@ def option_labels(options: Sequence[str]) -> tuple[str, ...]:
 
 
 def by_clip(requests: Sequence[AnswerRequest]) -> Iterator[tuple[Clip | None, list[int]]]:
-    """The positions of the requests of each clip, clips (told apart by identity) in order of appearance."""
+    """The positions of the requests of each clip, clips (told apart by identity) in order of appearance.
+
+    Example:
+        >>> [(clip, rows) for clip, rows in by_clip([AnswerRequest(None, "Why?"), AnswerRequest(None, "When?")])]
+        [(None, [0, 1])]
+    """
     groups: dict[int, tuple[Clip | None, list[int]]] = {}
     for position, request in enumerate(requests):
         groups.setdefault(id(request.clip), (request.clip, []))[1].append(position)

@@ -9,7 +9,12 @@ from typing import Protocol, runtime_checkable
 
 
 class Caveat(StrEnum):
-    """What a reader must know wherever a name's numbers are shown; the value is the text that is shown."""
+    """What a reader must know wherever a name's numbers are shown; the value is the text that is shown.
+
+    Example:
+        >>> str(Caveat.RANDOM_WEIGHTS)
+        'random weights'
+    """
 
     RANDOM_WEIGHTS = "random weights"
     STAND_IN = "stand-in"
@@ -125,7 +130,15 @@ class Description(Mapping[str, object]):
 
 @runtime_checkable
 class Describes(Protocol):
-    """Something that can say what it is: its own caveats, options and facts."""
+    """Something that can say what it is: its own caveats, options and facts.
+
+    Example:
+        >>> class Mine:
+        ...     def describe(self) -> Description:
+        ...         return Description(options={"grid": 4})
+        >>> Mine().describe().options
+        {'grid': 4}
+    """
 
     def describe(self) -> Description:
         """What provenance keeps of it."""
@@ -133,7 +146,12 @@ class Describes(Protocol):
 
 
 def joined_caveats(*several: Iterable[Caveat]) -> tuple[Caveat, ...]:
-    """The caveats of all parts, without duplicates, in the order of `Caveat`."""
+    """The caveats of all parts, without duplicates, in the order of `Caveat`.
+
+    Example:
+        >>> [str(caveat) for caveat in joined_caveats([Caveat.STAND_IN], [Caveat.RANDOM_WEIGHTS, Caveat.STAND_IN])]
+        ['random weights', 'stand-in']
+    """
     found = {caveat for caveats in several for caveat in caveats}
     return tuple(caveat for caveat in Caveat if caveat in found)
 

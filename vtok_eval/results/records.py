@@ -32,7 +32,12 @@ PHOTO = "photo"
 
 
 class Status(StrEnum):
-    """How a sample ended."""
+    """How a sample ended.
+
+    Example:
+        >>> Status("failed") is Status.FAILED
+        True
+    """
 
     OK = "ok"
     FAILED = "failed"
@@ -52,6 +57,11 @@ class Record:
     outputs: what the system gave, as JSON can hold it, enough to compute the values again.
     cost: tokens, seconds and the like; never part of a score of quality.
     meta: what a table groups by (category, clip length, duration).
+
+    Example:
+        >>> record = Record("b/vtok", "vtok", "b", "clip-1", cluster="clip-1", status=Status.FAILED, reason="is empty")
+        >>> record.values
+        {}
     """
 
     job: str
@@ -88,6 +98,12 @@ class Metric:
         what it failed at (`FAILED_AT`) is charged to that alone.
     derived: whether the benchmark computes the score itself, from the records and something that they do not
         hold (a judge's calibration): no sample has a value of it, and a submission leaves it out.
+
+    Example:
+        >>> Metric("hit", "Hit rate", chance=0.25, headline=True).bounded
+        True
+        >>> Metric("total", "Total", mean_of=("quality", "semantic"), weights=(0.8, 0.2)).bounded
+        False
     """
 
     name: str
@@ -140,6 +156,12 @@ class Score:
     discriminates: False where no system of the run reads the metric above chance or all are at its ceiling.
     sound: False where a self-check of the run found that the benchmark's reader misses what the tokens hold
         (`NoTest.NOT_SOUND`): the number supports no claim.
+
+    Example:
+        >>> hit = Metric("hit", "Hit rate", chance=0.25)
+        >>> score = Score("vtok", "b", hit, 0.61, 0.58, 0.64, n=400, n_failed=0, n_clusters=400)
+        >>> [getattr(score, name) for name in SCORE_NUMBERS[:4]]
+        [0.61, 0.58, 0.64, 0.95]
     """
 
     system: str
@@ -182,7 +204,12 @@ SCORE_NUMBERS = (
 
 
 class NoTest(StrEnum):
-    """Why a comparison has no p-value; the value is the reason in words."""
+    """Why a comparison has no p-value; the value is the reason in words.
+
+    Example:
+        >>> str(NoTest.ONE_SEED)
+        'one training seed'
+    """
 
     NOTHING_SHARED = "no shared sample"
     ONE_SEED = "one training seed"
@@ -192,7 +219,12 @@ class NoTest(StrEnum):
 
 
 class Correction(StrEnum):
-    """How p-values were corrected over their family."""
+    """How p-values were corrected over their family.
+
+    Example:
+        >>> Correction("max-T") is Correction.MAX_T
+        True
+    """
 
     MAX_T = "max-T"
     """Step-down max-T over joint sign flips; see `vtok_eval.results.statistics.max_t`."""

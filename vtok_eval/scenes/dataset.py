@@ -24,7 +24,13 @@ DEFAULT_FPS = 4.0
 
 @dataclass(frozen=True)
 class SceneClip:
-    """One clip that is rendered when it is loaded (a `ClipSource`); `size` in pixels, `fps` in hertz."""
+    """One clip that is rendered when it is loaded (a `ClipSource`); `size` in pixels, `fps` in hertz.
+
+    Example:
+        >>> clip = SceneClip(seed=0, split="test", index=0, size=32, n_frames=4)
+        >>> clip.form.n_frames, tuple(clip.load().frames.shape)
+        (4, (4, 3, 32, 32))
+    """
 
     seed: int
     split: str
@@ -70,6 +76,10 @@ class SceneSet:
     Raises:
         UnknownNameError: no such split.
         ValueError: a negative seed or n, or a size or length that cannot be rendered.
+
+    Example:
+        >>> [clip.index for clip in SceneSet(0, "test", 3).clips()]
+        [0, 1, 2]
     """
 
     seed: int
