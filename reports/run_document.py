@@ -130,7 +130,7 @@ class Session(RunPart):
     git: GitState | None = None
     packages: dict[str, str | None] = Field(default_factory=dict)
     python: str | None = None
-    machine: dict[str, Any] | None = None
+    machine: dict[str, object] | None = None
     torch: dict[str, Any] | None = None
     threads: dict[str, str | None] = Field(default_factory=dict)
     command: list[str] = Field(default_factory=list)
@@ -140,7 +140,7 @@ class Session(RunPart):
     started: str | None = None
     finished: str | None = None
     jobs: dict[str, float] = Field(default_factory=dict)
-    lanes: list[dict[str, Any]] = Field(default_factory=list)
+    lanes: list[dict[str, object]] = Field(default_factory=list)
 
 
 class RunDocument(RunPart):

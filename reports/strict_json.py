@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pydantic import ValidationError
 
 
-def parse(text: bytes) -> Any:
+def parse(text: bytes) -> object:
     """Parse UTF-8 JSON.
 
     Raises:
@@ -29,7 +29,7 @@ def complaint(error: ValidationError) -> str:
     return ascii(f"{place}: {message}")[1:-1]
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("an object has a key twice")

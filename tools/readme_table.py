@@ -273,7 +273,7 @@ def _require_shipped(report: RunReport) -> None:
         )
 
 
-def _plain(options: Mapping[str, Any]) -> object:
+def _plain(options: Mapping[str, object]) -> object:
     """Options as JSON gives them back."""
     return json.loads(json.dumps(options))
 

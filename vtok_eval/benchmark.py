@@ -53,7 +53,7 @@ class Sample:
     target: the truth, as JSON can hold it. meta: what tables group by.
 
     Example:
-        >>> Sample("clip-1/colour", cluster="clip-1", target={"colour": "red"}, meta={"level": "basic"}).target
+        >>> Sample("clip-1/colour", cluster="clip-1", target={"colour": "red"}).target
         {'colour': 'red'}
     """
 
@@ -75,7 +75,7 @@ class Outcome:
     nothing was trained for the run.
 
     Example:
-        >>> Outcome(values={"accuracy": (1.0, 0.0)}, cost={"tokens": 31.0}, training_seeds=2).values["accuracy"]
+        >>> Outcome(values={"accuracy": (1.0, 0.0)}, training_seeds=2).values["accuracy"]
         (1.0, 0.0)
         >>> Outcome(error="the video has no frame").error
         'the video has no frame'
@@ -144,8 +144,9 @@ class ClipRunner(Protocol):
         >>> from vtok_eval.run.runners.runner import Runner
         >>> runner = Runner(device=torch.device("cpu"), batch_size=8)
         >>> samples = [Sample(name, cluster=name) for name in ("a", "b")]
-        >>> found = runner.map(samples, lambda batch, clips: [each.id.upper() for each in batch], description="upper")
-        >>> [result for _, result in found]
+        >>> def upper(batch, clips):
+        ...     return [sample.id.upper() for sample in batch]
+        >>> [result for _, result in runner.map(samples, upper, description="upper")]
         ['A', 'B']
     """
 

@@ -110,7 +110,8 @@ class Generator(Protocol):
         ...     def generate(self, prompts, seeds):
         ...         drawn = [torch.Generator().manual_seed(seed) for seed in seeds]
         ...         frames = [torch.randint(256, (8, 3, 32, 32), generator=each) for each in drawn]
-        ...         return Clips(torch.stack(frames).to(torch.uint8), torch.full((len(seeds),), 4.0, dtype=torch.float64))
+        ...         fps = torch.full((len(seeds),), 4.0, dtype=torch.float64)
+        ...         return Clips(torch.stack(frames).to(torch.uint8), fps)
         >>> isinstance(Noise(), Generator), Noise().generate(["a red ball"], [0]).n_frames
         (True, 8)
     """

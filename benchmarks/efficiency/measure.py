@@ -59,7 +59,7 @@ def time_encode(tokenizer: Tokenizer, clips: Clips, *, passes: int, device: torc
     return Timed(tuple(seconds), tokens)
 
 
-def count_flops(encode: Callable[[], Any]) -> int | None:
+def count_flops(encode: Callable[[], object]) -> int | None:
     """Floating-point operations of a call, a multiplication and an addition counting as two.
 
     Counted by torch's `FlopCounterMode`: matrix products, convolutions and attention; what is elementwise is
@@ -79,7 +79,7 @@ def count_flops(encode: Callable[[], Any]) -> int | None:
     return int(counter.get_total_flops()) + sum(flop for flop in counted if flop is not None)
 
 
-def peak_memory(encode: Callable[[], Any], *, device: torch.device) -> int | None:
+def peak_memory(encode: Callable[[], object], *, device: torch.device) -> int | None:
     """Bytes that a call needs at its peak beyond what was in use before it: no weights, no input clips.
 
     CUDA: torch's allocator (`max_memory_allocated`). CPU: see `PeakTensorMemory`. Other devices: None, for
@@ -149,7 +149,7 @@ class PeakTensorMemory(TorchDispatchMode):
         self.peak = max(self.peak, self.live)
 
 
-def _tensors(tree: Any) -> Iterator[torch.Tensor]:
+def _tensors(tree: object) -> Iterator[torch.Tensor]:
     for leaf in tree_leaves(tree):
         if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided:
             yield leaf

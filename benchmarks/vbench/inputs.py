@@ -41,7 +41,7 @@ class Inputs:
 
     mode: str
     prompts: Path | None = None
-    information: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    information: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     per_prompt: int = VIDEOS_PER_PROMPT
     filtered: bool = False
     forgiving: bool = False
@@ -112,7 +112,7 @@ def _name(expected: ExpectedVideo, subject: Any) -> str:
     return name
 
 
-def _sample(expected: ExpectedVideo, subject: Any) -> Sample:
+def _sample(expected: ExpectedVideo, subject: object) -> Sample:
     original = None
     if expected.entry is not None and isinstance(subject, ReconstructedVideos):
         original = str(subject.original(expected.entry))

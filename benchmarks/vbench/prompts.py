@@ -6,7 +6,6 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from benchmarks.vbench.dimensions import Dimension, dimension
 from vtok_eval.errors import MissingDependencyError, SpecError, VtokEvalError
@@ -27,7 +26,7 @@ class VBenchPrompt:
 
     text: str
     dimensions: tuple[str, ...]
-    information: Mapping[str, Any] = field(default_factory=dict)
+    information: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def read_prompts(path: Path) -> list[VBenchPrompt]:
         VtokEvalError: it cannot be read or has another form; names the entry.
         UnknownNameError: a dimension that does not exist.
     """
-    entries: Any = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
+    entries: object = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
     if not isinstance(entries, list):
         raise VtokEvalError(f"{path}: must be a list of prompts in the form of {INFO_FILE}")
     merged: dict[str, VBenchPrompt] = {}
@@ -88,7 +87,7 @@ def read_prompts(path: Path) -> list[VBenchPrompt]:
     return list(merged.values())
 
 
-def read_information(path: Path) -> dict[str, dict[str, Any]]:
+def read_information(path: Path) -> dict[str, dict[str, object]]:
     """Read the structured information of a user's prompts: `{prompt: {dimension: {...}}}`.
 
     The entry of a dimension has the form of `auxiliary_info` in VBench_full_info.json.
@@ -96,13 +95,13 @@ def read_information(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         VtokEvalError: it cannot be read or has another form.
     """
-    content: Any = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
+    content: object = parse_json(read_text(path, error=VtokEvalError), where=str(path), error=VtokEvalError)
     if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
         raise VtokEvalError(f"{path}: must be an object {{prompt: {{dimension: {{...}}}}}}")
     return content
 
 
-def asked_for(information: Mapping[str, Any], name: str, key: str | None = None, *, prompt: str) -> Any:
+def asked_for(information: Mapping[str, object], name: str, key: str | None = None, *, prompt: str) -> object:
     """What a prompt's structured information says under a dimension and its key.
 
     VBench's list nests it one to three deep ({"scene": {"scene": {"scene": "alley"}}}); any depth will do.
@@ -110,7 +109,7 @@ def asked_for(information: Mapping[str, Any], name: str, key: str | None = None,
     Raises:
         SpecError: it says nothing there.
     """
-    found: Any = information
+    found: object = information
     while isinstance(found, Mapping) and (name in found or key in found):
         found = found[name] if name in found else found[key]
     if found is information or not found or (key is not None and isinstance(found, Mapping)):
@@ -195,7 +194,7 @@ def standard(
 def custom(
     entries: Sequence[VideoEntry],
     chosen: Sequence[Dimension],
-    information: Mapping[str, Mapping[str, Any]],
+    information: Mapping[str, Mapping[str, object]],
     *,
     forgiving: bool = False,
 ) -> list[ExpectedVideo]:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.vbench.dimensions import dimension
 from vtok_eval.errors import VtokEvalError
@@ -65,7 +64,7 @@ def write_results(path: Path, results: Mapping[str, DimensionResult]) -> None:
     part.replace(path)
 
 
-def _read_dimension(path: Path, name: str, entry: Any) -> DimensionResult:
+def _read_dimension(path: Path, name: str, entry: object) -> DimensionResult:
     if not isinstance(entry, Sequence) or len(entry) != 2 or not isinstance(entry[1], list):
         raise VtokEvalError(f"{path}: {name} must be [score, [videos]]")
     scale = PER_VIDEO_SCALE.get(name, 1.0)
@@ -78,7 +77,7 @@ def _read_dimension(path: Path, name: str, entry: Any) -> DimensionResult:
     return DimensionResult(score=_number(path, name, entry[0]), videos=videos)
 
 
-def _number(path: Path, place: str, value: Any) -> float:
+def _number(path: Path, place: str, value: object) -> float:
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise VtokEvalError(f"{path}: {place}: {value!r} is not a score")
     return float(value)

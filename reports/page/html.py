@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reports.plots.gallery import WrittenPicture
 from reports.run_document import Session
@@ -93,7 +92,7 @@ def _part(
     )
 
 
-def _scope(description: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _scope(description: Mapping[str, object]) -> list[tuple[str, str]]:
     """What a benchmark of several dimensions ran, and why it did not run the others."""
     dimensions = description.get("dimensions")
     if not isinstance(dimensions, Mapping):
@@ -128,5 +127,5 @@ def _session(session: Session) -> dict[str, str]:
     return {"command": " ".join(session.command), "rest": _pretty(rest)}
 
 
-def _pretty(content: Mapping[str, Any]) -> str:
+def _pretty(content: Mapping[str, object]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, default=str) if content else ""

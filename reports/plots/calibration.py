@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports.plots.style import (
     COLUMN_WIDTH,
@@ -78,7 +78,7 @@ def calibration(report: RunReport, benchmark: BenchmarkReport) -> Picture | None
     )
 
 
-def _rates(rows: Any) -> list[JudgeRate]:
+def _rates(rows: object) -> list[JudgeRate]:
     """Sensitivity and specificity of each category that has control questions of the kind."""
     found = []
     for row in rows if isinstance(rows, list) else ():

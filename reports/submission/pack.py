@@ -156,7 +156,7 @@ def _line(record: Record) -> bytes:
     return json.dumps(content, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
+def _json(content: Mapping[str, object]) -> bytes:
     return json.dumps(content, allow_nan=False, indent=1).encode() + b"\n"
 
 

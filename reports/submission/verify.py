@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -330,7 +330,7 @@ def _by_key(name: str, entries: Sequence[Result]) -> dict[tuple[str, ...], Resul
     return found
 
 
-def _agree(claimed: Any, expected: Any) -> bool:
+def _agree(claimed: object, expected: object) -> bool:
     if isinstance(claimed, float) and isinstance(expected, int | float):
         return math.isclose(claimed, expected, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return bool(claimed == expected)

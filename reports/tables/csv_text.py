@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -11,7 +11,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a formula may begin with; the last four are what spreadsheets of East Asian locales also read."""
 
 
-def safe_cell(value: Any) -> Any:
+def safe_cell(value: object) -> object:
     """A text that a spreadsheet would run as a formula, with an apostrophe in front; all else as it is."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, Cell, RunReport
@@ -73,9 +73,9 @@ def _chosen(benchmark: BenchmarkReport, *, headline_only: bool) -> Sequence[Metr
 
 def _row(
     report: RunReport, benchmark: BenchmarkReport, system: RunSystem, metric: Metric, cell: Cell
-) -> dict[str, Any]:
+) -> dict[str, object]:
     score, comparison = cell.score, cell.comparison
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "benchmark": benchmark.info.id,
         "system": system.name,
         "spec": system.spec,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.description import Caveat
@@ -14,7 +13,7 @@ _OLDER_RANDOM_WEIGHTS = re.compile(r"random weights( \(seed -?\d+\))?")
 _OLDER_RE_CREATION = "TV-Align as re-created here"
 
 
-def caveats(description: Mapping[str, Any], *, spec: str = "") -> tuple[str, ...]:
+def caveats(description: Mapping[str, object], *, spec: str = "") -> tuple[str, ...]:
     """The caveats that a description of run.json states in its field `caveats`; prose is never searched.
 
     description: of a system or a benchmark. spec: of a system; it counts only where the description comes
@@ -42,7 +41,7 @@ def with_caveats(name: str, found: tuple[str, ...]) -> str:
     return f"{name} ({', '.join(found)})" if found else name
 
 
-def _of_older_run(description: Mapping[str, Any], spec: str) -> Iterator[str]:
+def _of_older_run(description: Mapping[str, object], spec: str) -> Iterator[str]:
     """The caveats of a description from the previous release, which stated them in fixed forms only.
 
     Random weights: the whole value of an entry `weights` or `projection`, an entry `random_weights: true`, or

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tv_align.judges.judge import Reply, Verdict
 from vtok_eval.data import Clip
@@ -82,7 +82,7 @@ class EndpointJudge:
         return self._asked.describe().with_facts({"instruction": INSTRUCTION, "version": 1})
 
 
-def _question(parts: Sequence[Mapping[str, Any]], text: str) -> ChatRequest:
+def _question(parts: Sequence[Mapping[str, object]], text: str) -> ChatRequest:
     asked = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
     return ChatRequest([system_message(INSTRUCTION), asked], YES_NO)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from vtok_eval.data import Clip
 from vtok_eval.errors import VtokEvalError
@@ -33,7 +33,7 @@ class Verdict:
     reply: Reply
     probability: float | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
-    raw: Any = None
+    raw: object = None
 
 
 class Judge(Protocol):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -50,7 +49,7 @@ def load_prompts(source: str) -> PromptSuite:
     )
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The JSON schema of a prompt file."""
     return PromptFile.model_json_schema()
 

@@ -117,7 +117,7 @@ class Prompt:
     """A prompt as benchmarks use it; the questions' order says nothing about their answers.
 
     Example:
-        >>> asked = (Question("ball-1", "Is the ball red?", "yes"), Question("ball-2", "Is the ball blue?", "no"))
+        >>> asked = (Question("1", "Is the ball red?", "yes"), Question("2", "Is the ball blue?", "no"))
         >>> len(Prompt("ball", "a red ball", "attribute", "basic", asked).questions)
         2
     """

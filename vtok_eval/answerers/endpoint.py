@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from vtok_eval.answerers.request import Answer, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, ShownFrames, show
@@ -171,5 +171,5 @@ def _endpoint(
     return EndpointAnswerer(client, rule=rule, frame_format=frame_format)
 
 
-def _message(parts: Sequence[Mapping[str, Any]], text: str) -> Message:
+def _message(parts: Sequence[Mapping[str, object]], text: str) -> Message:
     return {"role": "user", "content": [*parts, {"type": "text", "text": text}]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vtok_eval.errors import VtokEvalError
 from vtok_eval.systems import Answerer
@@ -63,7 +63,7 @@ class Answer:
     scores: tuple[float, ...] | None = None
     is_cut: bool | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
-    raw: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, object] = field(default_factory=dict)
 
     def value(self) -> str | tuple[float, ...]:
         """What `Answerer.answer` gives: the scores where there are some, else the text."""
@@ -115,7 +115,7 @@ def by_clip(requests: Sequence[AnswerRequest]) -> Iterator[tuple[Clip | None, li
     """The positions of the requests of each clip, clips (told apart by identity) in order of appearance.
 
     Example:
-        >>> [(clip, rows) for clip, rows in by_clip([AnswerRequest(None, "Why?"), AnswerRequest(None, "When?")])]
+        >>> list(by_clip([AnswerRequest(None, "Why?"), AnswerRequest(None, "When?")]))
         [(None, [0, 1])]
     """
     groups: dict[int, tuple[Clip | None, list[int]]] = {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +27,7 @@ class TokenDecoder(nn.Module):
 
 
 def build_network(
-    tokenizer: Any, shape: DecoderShape, layout: TokenLayout, *, seed: int, device: torch.device
+    tokenizer: object, shape: DecoderShape, layout: TokenLayout, *, seed: int, device: torch.device
 ) -> TokenDecoder:
     """An untrained network, drawn from `seed` alone."""
     with torch.random.fork_rng(devices=[]):

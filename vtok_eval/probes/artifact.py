@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -33,7 +32,7 @@ def save_reader(
     weights: Mapping[str, Tensor],
     preprocessing: Preprocessing,
     shape: ReaderShape,
-    history: Mapping[str, Any],
+    history: Mapping[str, object],
     fingerprint: str,
     training: str,
 ) -> None:
@@ -74,7 +73,7 @@ class KeptReader:
     weights: dict[str, Tensor]
     preprocessing: Preprocessing
     shape: ReaderShape
-    history: dict[str, Any]
+    history: dict[str, object]
 
 
 def load_reader(path: Path, *, fingerprint: str) -> KeptReader | None:
@@ -151,7 +150,7 @@ def _known_codes(tensors: Mapping[str, Tensor], group: int, n_quantisers: int) -
     return KnownCodes(codes) if n_quantisers and len(codes) == n_quantisers else None
 
 
-def fingerprint_of(facts: Mapping[str, Any]) -> str:
+def fingerprint_of(facts: Mapping[str, object]) -> str:
     """SHA-256 (hex) of facts as JSON; values that JSON cannot hold are replaced by their `str`."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 

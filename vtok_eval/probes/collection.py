@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from vtok_eval.benchmark import ClipRunner, NoResult, Sample
 from vtok_eval.data import Clips
@@ -26,7 +25,7 @@ class Collection:
     """
 
     table: FeatureTable
-    labels: Sequence[Mapping[str, Any]]
+    labels: Sequence[Mapping[str, object]]
     failures: Mapping[str, str]
 
     @cached_property
@@ -41,7 +40,9 @@ class Collection:
         return digest.hexdigest()
 
 
-def collect(tokenizer: Any, samples: Sequence[Sample], runner: ClipRunner, *, description: str) -> Collection:
+def collect(
+    tokenizer: object, samples: Sequence[Sample], runner: ClipRunner, *, description: str
+) -> Collection:
     """Extract the features of all samples.
 
     Raises:

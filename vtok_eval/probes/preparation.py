@@ -38,7 +38,7 @@ class ReadingTask(Protocol):
     """What is read from tokens, and by which probe."""
 
     def build(
-        self, tokenizer: Any, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
+        self, tokenizer: object, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
     ) -> TokenReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
         ...
@@ -64,7 +64,7 @@ class ReaderTraining:
     n_probes: int
     training: Sequence[Sample]
     validation: Sequence[Sample]
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
 
     def prepare(self, system: System, context: Context) -> tuple[TrainedReader, ...]:
         """One trained reader per probe seed; those that an earlier process finished are taken from disk.

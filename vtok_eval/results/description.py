@@ -149,7 +149,8 @@ def joined_caveats(*several: Iterable[Caveat]) -> tuple[Caveat, ...]:
     """The caveats of all parts, without duplicates, in the order of `Caveat`.
 
     Example:
-        >>> [str(caveat) for caveat in joined_caveats([Caveat.STAND_IN], [Caveat.RANDOM_WEIGHTS, Caveat.STAND_IN])]
+        >>> both = joined_caveats([Caveat.STAND_IN], [Caveat.RANDOM_WEIGHTS, Caveat.STAND_IN])
+        >>> [str(caveat) for caveat in both]
         ['random weights', 'stand-in']
     """
     found = {caveat for caveats in several for caveat in caveats}

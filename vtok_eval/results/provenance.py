@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from vtok_eval.version import __version__
 
@@ -44,7 +43,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 CODE = Path(__file__).resolve().parents[2]
 
 
-def provenance(*, command: Sequence[str], seed: int, device: str | None = None) -> dict[str, Any]:
+def provenance(*, command: Sequence[str], seed: int, device: str | None = None) -> dict[str, object]:
     """What run.json keeps about a run that starts now, as JSON can hold it.
 
     command: the command line, word by word. device: as the run uses it ("cpu", "cuda:0").
@@ -69,12 +68,12 @@ def provenance(*, command: Sequence[str], seed: int, device: str | None = None) 
     }
 
 
-def finish(record: Mapping[str, Any]) -> dict[str, Any]:
+def finish(record: Mapping[str, object]) -> dict[str, object]:
     """The same provenance with `finished` set to now."""
     return {**record, "finished": _now()}
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, object]:
     """Platform, processor, cores this process may use, and memory in bytes."""
     import psutil
 
@@ -86,7 +85,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
+def git_state(folder: Path) -> dict[str, object] | None:
     """Revision of the checkout that `folder` is the root of, and whether files differ from it ("dirty").
 
     None if `folder` is not a checkout's root (a package installed inside another repository is not that
@@ -135,7 +134,7 @@ def _processor() -> str | None:
     return platform.processor() or None
 
 
-def _torch_state() -> dict[str, Any] | None:
+def _torch_state() -> dict[str, object] | None:
     torch = sys.modules.get("torch")
     if torch is None:
         return None

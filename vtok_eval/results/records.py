@@ -59,7 +59,7 @@ class Record:
     meta: what a table groups by (category, clip length, duration).
 
     Example:
-        >>> record = Record("b/vtok", "vtok", "b", "clip-1", cluster="clip-1", status=Status.FAILED, reason="is empty")
+        >>> record = Record("b/vtok", "vtok", "b", "clip-1", "clip-1", Status.FAILED, reason="is empty")
         >>> record.values
         {}
     """

@@ -65,7 +65,7 @@ class BenchmarkEntry(_Entry):
     name: str
     id: str = ""
     optional: bool = False
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

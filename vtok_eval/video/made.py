@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vtok_eval.data import Clip, Clips, check_tokens
 from vtok_eval.errors import GenerationError
@@ -198,7 +198,7 @@ class MadeVideo:
         return self.file.load()
 
 
-def how_made(video: Path) -> Mapping[str, Any]:
+def how_made(video: Path) -> Mapping[str, object]:
     """The note next to a made video: prompt, index and seed; or original, tokens and `ShapeChange`.
 
     Empty for a video that was not made for a run.
@@ -227,7 +227,7 @@ def _alone(clips: Clips) -> Clip:
     return Clip(clips.frames[0].cpu(), float(clips.fps[0]))
 
 
-def _write(clip: Clip, path: Path, note: Mapping[str, Any], *, lossless: bool = False) -> None:
+def _write(clip: Clip, path: Path, note: Mapping[str, object], *, lossless: bool = False) -> None:
     """The note first: a video that is there has its note."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path.with_suffix(".json"), {**note, "n_frames": len(clip.frames)})

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from benchmarks.understanding.questions.catalogue import find_description
 from benchmarks.understanding.questions.data.folder import data_folder
@@ -86,7 +86,7 @@ class QuestionAnswering:
         train: str | None = None,
         leakage: Leakage = "refuse",
         text: str = "minilm",
-        probe: Mapping[str, Any] | None = None,
+        probe: Mapping[str, object] | None = None,
     ) -> None:
         self.description = find_description(description)
         self.name = self.description.name
@@ -385,7 +385,7 @@ def _amount(n_bytes: int) -> str:
     return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MiB"
 
 
-def _meta(question: VideoQuestion) -> dict[str, Any]:
+def _meta(question: VideoQuestion) -> dict[str, object]:
     return {**question.meta, "video": question.video}
 
 

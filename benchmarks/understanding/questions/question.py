@@ -42,7 +42,7 @@ class VideoQuestion:
     leads: tuple[str, ...] = ()
     answer: int | None = None
     free_answer: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, object] = field(default_factory=dict)
     instruction: str = ""
     shows_options: bool = True
     pair: str = ""
@@ -133,7 +133,7 @@ def _question(description: BenchmarkDescription, table: Table, row: DataRow) -> 
     )
 
 
-def _value(row: DataRow, columns: Sequence[str]) -> Any:
+def _value(row: DataRow, columns: Sequence[str]) -> object:
     for name in columns:
         if name in row.columns:
             return row.columns[name]
@@ -146,14 +146,14 @@ def _whole(value: Any) -> str:
     return str(int(value) if is_whole else value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value as JSON can hold it and tables can group by it."""
     if isinstance(value, list | tuple):
         return ";".join(str(item) for item in value)
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def _plain_video(value: Any) -> Any:
+def _plain_video(value: object) -> object:
     """A clip's name; the `datasets` library keeps a video as an object with its path."""
     return value.get("path") if isinstance(value, Mapping) else value
 
@@ -266,7 +266,7 @@ def _answer(
     return position, None
 
 
-def _position(kind: str, value: Any, options: Sequence[str], labels: Sequence[str]) -> int | None:
+def _position(kind: str, value: object, options: Sequence[str], labels: Sequence[str]) -> int | None:
     text = str(value).strip()
     if kind == "index":
         match = re.fullmatch(r"([0-9]+)(\.0+)?", text)  # 3.0: pandas, where other cells are empty

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -34,7 +33,7 @@ class ProbeTraining:
     n_probes: int
     training: Sequence[Sample]
     validation: Sequence[Sample]
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
 
     def prepare(self, system: System, context: Context) -> ReadingEvaluator:
         """An evaluator with the readers that `ReaderTraining.prepare` trains or finds on disk.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -110,7 +109,7 @@ def _logits(attribute: Attribute, predicted: Tensor, mean: Tensor) -> Tensor:
 
 
 def _score(
-    attribute: Attribute, predicted: Tensor, mean: Tensor, labels: Sequence[Mapping[str, Any]]
+    attribute: Attribute, predicted: Tensor, mean: Tensor, labels: Sequence[Mapping[str, object]]
 ) -> float:
     """The mean score over the clips that the attribute applies to; 0 where it applies to none."""
     answers = answers_of({attribute.name: _logits(attribute, predicted, mean)}, (attribute,))

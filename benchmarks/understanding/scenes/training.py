@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,7 +35,7 @@ class AttributeReading:
     attributes: tuple[Attribute, ...]
 
     def build(
-        self, tokenizer: Any, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
+        self, tokenizer: object, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
     ) -> TokenReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
         probe = AttentiveProbe(
@@ -80,7 +79,7 @@ class AttributeObjective:
         groups, slot = self.training.table.select(index, device=self.device)
         return loss_of(reader(groups, slot), self.targets.select(index, device=self.device))
 
-    def validate(self, reader: TokenReader) -> tuple[float, Mapping[str, Any]]:
+    def validate(self, reader: TokenReader) -> tuple[float, Mapping[str, object]]:
         """The mean over attributes of the score above chance, and each attribute's score."""
         answers = answer_all(reader, self.validation.table, self.attributes, device=self.device)
         scores = mean_scores(answers, self.validation.labels, self.attributes)
@@ -101,7 +100,7 @@ def answer_all(
 
 def mean_scores(
     answers: Sequence[Mapping[str, Answer]],
-    labels: Sequence[Mapping[str, Any]],
+    labels: Sequence[Mapping[str, object]],
     attributes: Sequence[Attribute],
 ) -> dict[str, float]:
     """Each attribute's mean score over the clips that it applies to; none, no key."""

@@ -8,7 +8,7 @@ is tested with another detector in its place; GRiT itself has been run by hand w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.vbench.frames.picked_frames import PickedFrames, length_of
 from benchmarks.vbench.package import vbench_module
@@ -160,7 +160,7 @@ def _reduced(frames: NDArray[np.uint8]) -> tuple[int, int] | None:
     return int(scale * height), int(scale * width)
 
 
-def _floats(frames: NDArray[np.uint8]) -> Any:
+def _floats(frames: NDArray[np.uint8]) -> object:
     """Float32 `(16, H, W, 3)` on the CPU, large ones reduced by torchvision with its own defaults."""
     import torch
     from torchvision.transforms import Resize

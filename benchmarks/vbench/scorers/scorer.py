@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vtok_eval.errors import VideoError
 
@@ -49,7 +49,7 @@ class Request:
     """
 
     prompt: str
-    information: Mapping[str, Any] = field(default_factory=dict)
+    information: Mapping[str, object] = field(default_factory=dict)
     earlier: tuple[Path, ...] = ()
 
 

@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tv_align.judges.clip.statements import caption_of, hard_negatives
 from tv_align.judges.judge import Verdict
@@ -74,7 +73,7 @@ class ClipJudge:
 def _verdict(
     index: int, rival: int | None, captions: Sequence[str], logits: Sequence[float], cost: Mapping[str, float]
 ) -> Verdict:
-    raw: dict[str, Any] = {"caption": captions[index], "logit": logits[index]}
+    raw: dict[str, object] = {"caption": captions[index], "logit": logits[index]}
     if rival is None:
         return Verdict("unsure", cost=cost, raw={**raw, "unsure": _ALONE})
     raw |= {"hard_negative": captions[rival], "hard_negative_logit": logits[rival]}

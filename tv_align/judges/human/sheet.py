@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.videos.matching import match_videos
@@ -80,8 +80,8 @@ def write_sheet(videos: Sequence[SheetVideo], folder: Path, *, seed: int) -> Rat
     rng.shuffle(order)
     unreadable: dict[str, str] = {}
     embedded: list[str] = []
-    items: list[dict[str, Any]] = []
-    key: dict[str, dict[str, Any]] = {}
+    items: list[dict[str, object]] = []
+    key: dict[str, dict[str, object]] = {}
     for video in order:
         try:
             fingerprint = clip_fingerprint(VideoFile(video.path, max_frames=2).load().frames)
@@ -167,7 +167,7 @@ def _check_size(embedded: Sequence[str]) -> None:
         )
 
 
-def _page(content: dict[str, Any]) -> str:
+def _page(content: dict[str, object]) -> str:
     template = (resources.files("tv_align.judges.human") / "sheet.html").read_text(encoding="utf-8")
     # "<" is not allowed in a script: "</script>" would end it.
     data = json.dumps(content, ensure_ascii=True).replace("<", "\\u003c")

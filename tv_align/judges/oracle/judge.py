@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tv_align.judges.judge import Verdict
 from tv_align.judges.oracle.observe import SIDE, observe_pixels
@@ -32,7 +32,7 @@ class Oracle:
     concurrency = 1
 
     def __init__(self) -> None:
-        self._measured: OrderedDict[bytes, tuple[Observation, Mapping[str, Any]]] = OrderedDict()
+        self._measured: OrderedDict[bytes, tuple[Observation, Mapping[str, object]]] = OrderedDict()
 
     def judge(self, clip: Clip, questions: Sequence[str]) -> Sequence[Verdict]:
         """One verdict per question.
@@ -56,7 +56,7 @@ class Oracle:
             )
         return verdicts
 
-    def _observed(self, frames: Tensor) -> tuple[Observation, Mapping[str, Any]]:
+    def _observed(self, frames: Tensor) -> tuple[Observation, Mapping[str, object]]:
         """What is measured on frames; the same pixels are measured once while they are remembered."""
         key = hashlib.sha256(str(tuple(frames.shape)).encode())
         key.update(frames.cpu().contiguous().numpy().data)
@@ -77,7 +77,7 @@ class Oracle:
         return Description(facts={"measured_at_pixels": SIDE, "version": 3})
 
 
-def _as_json(seen: Observation) -> dict[str, Any]:
+def _as_json(seen: Observation) -> dict[str, object]:
     return {
         "shapes": [_shape(item) for item in seen.shapes],
         "mover": seen.mover,
@@ -88,7 +88,7 @@ def _as_json(seen: Observation) -> dict[str, Any]:
     }
 
 
-def _shape(item: SeenShape) -> dict[str, Any]:
+def _shape(item: SeenShape) -> dict[str, object]:
     first, last = item.places[0], item.places[-1]
     return {
         "what": f"{item.colour} {item.shape}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ _MOVES_FROM = 1.7
 _MASK_MARGIN = 2.0
 
 
-def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, Any]]:
+def observe_pixels(frames: Tensor) -> tuple[Observation, dict[str, object]]:
     """What frames uint8 `(T, 3, H, W)` show, and the measurements behind it as JSON can hold them.
 
     Raises:

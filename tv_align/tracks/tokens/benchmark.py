@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tv_align.prompts.schema import CATEGORIES, Prompt, PromptSuite
 from tv_align.scenes.prompts import reference_samples, scenes_suite
@@ -183,7 +183,7 @@ class TVAlignRead:
             ),
         )
 
-    def _training_facts(self) -> Mapping[str, Any]:
+    def _training_facts(self) -> Mapping[str, object]:
         """What the training questions depend on besides the clips."""
         return {"questions_per_fact": self.options.questions_per_fact, "questions_version": 1}
 

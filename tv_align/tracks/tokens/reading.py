@@ -33,7 +33,7 @@ class QuestionReading:
     validation: QuestionTable
 
     def build(
-        self, tokenizer: Any, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
+        self, tokenizer: object, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
     ) -> QuestionReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
         probe = QuestionProbe(

@@ -79,7 +79,7 @@ class JobColumns:
     samples: SampleSet
     failed: Bools
     values: Mapping[str, Floats]
-    failed_meta: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    failed_meta: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
     training_seeds: int = 0
     unsound: frozenset[str] = frozenset()
     infinite: Mapping[str, int] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
     )
 
 
-def seeds_in(meta: Mapping[str, Any]) -> int:
+def seeds_in(meta: Mapping[str, object]) -> int:
     """How many training seeds a record's meta states; 0 where it states none, or no count."""
     found = meta.get(TRAINING_SEEDS, 0)
     return found if type(found) is int and found > 0 else 0

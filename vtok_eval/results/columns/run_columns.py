@@ -55,8 +55,8 @@ def read_records(folder: RunFolder, sets: SampleSets) -> RunRecords:
     """Read the records of a run, finished or not. tokens: the mean per clip, over the samples that state it.
 
     A folder without a journal (it was packed for others, say) is read from Parquet alone, and its jobs are
-    done. Parquet that the journal has gone past is not looked at. Jobs carry the marks of the run's
-    self-checks (see `soundness`).
+    done. Parquet files older than the journal are not read. Jobs have the marks of the run's self-checks
+    (see `soundness`).
 
     Raises:
         RunFolderError: a file cannot be read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.understanding.questions.answering.grading import Grade, grade
 from benchmarks.understanding.questions.answering.prompts import render_prompt, rotated
@@ -128,7 +128,7 @@ class QuestionEvaluator:
 
     def _outcome(self, question: VideoQuestion, asked: Sequence[_Asked]) -> Outcome:
         grades = [self._grade(each) for each in asked]
-        outputs: dict[str, Any] = {
+        outputs: dict[str, object] = {
             "answer": _raw(asked[0].answer),
             "read": grades[0].read,
             "expected": _expected(question),
@@ -187,7 +187,7 @@ def _as_answer(value: str | Sequence[float]) -> Answer:
     return Answer(text=value) if isinstance(value, str) else Answer(scores=tuple(value))
 
 
-def _raw(answer: Answer) -> Any:
+def _raw(answer: Answer) -> object:
     value = answer.value()
     return value if isinstance(value, str) else list(value)
 

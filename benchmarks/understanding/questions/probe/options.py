@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -27,7 +27,7 @@ class ProbeOptions(TrainingOptions):
     vocabulary: Count = 1000
 
 
-def check_probe_options(options: Mapping[str, Any] | None, *, benchmark: str) -> ProbeOptions:
+def check_probe_options(options: Mapping[str, object] | None, *, benchmark: str) -> ProbeOptions:
     """The options as a checked whole; defaults for what is not given.
 
     Raises:

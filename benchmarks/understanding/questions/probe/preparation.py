@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.understanding.questions.data.video_library import Sampling
 from benchmarks.understanding.questions.probe.training_data import (
@@ -75,7 +75,7 @@ class TokenizerPath:
         questions = [each for members in self.data.questions.values() for each in members]
         return Vocabulary.of(questions, size=self.options.vocabulary)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """What provenance keeps of the training, as JSON can hold it."""
         data = self.data
         free = [question for question in self.tested if question.free_answer is not None]
@@ -131,7 +131,7 @@ class TokenizerPath:
         *,
         metric_set: MetricSet,
         questions: Mapping[str, Sequence[VideoQuestion]],
-        facts: Mapping[str, Any],
+        facts: Mapping[str, object],
     ) -> ProbeEvaluator:
         """Train the system's probes, or take from the job's artifacts those already trained.
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks.understanding.questions.data.leakage import shared_clips
 from benchmarks.understanding.questions.data.tables import (
@@ -241,7 +241,7 @@ def _question(row: DataRow) -> VideoQuestion:
 
 
 def _options(row: DataRow) -> tuple[str, ...]:
-    value: Any = row.columns.get("options")
+    value: object = row.columns.get("options")
     if value is None:
         cells = [(name, row.columns.get(name)) for name in _OPTION_COLUMNS]
     elif isinstance(value, list | tuple):
