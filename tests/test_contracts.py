@@ -43,7 +43,7 @@ CHEAP = (
     "tv_align",
 )
 STAND_INS = "vtok_eval.environments.worker.stand_ins"
-"""Its classes are called as the real ones, which a user's file imports by name where vtok-eval is not there."""
+"""Its classes are called as the real ones: a user's file imports them by name where vtok-eval is missing."""
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "open_clip", "timm", "sklearn", "skimage", "vbench")
 
 
