@@ -90,7 +90,7 @@ def _refuse_equal_names(paths: Sequence[Path]) -> None:
     names = Counter(Path(path).resolve().name for path in paths)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
-        raise RunFolderError(f"two runs lie in folders called {repeated[0]!r}: rename one, or name it once")
+        raise RunFolderError(f"two runs are in folders called {repeated[0]!r}: rename one, or name it once")
 
 
 def _refuse_unlike(first: RunReport, other: RunReport) -> None:
@@ -102,7 +102,7 @@ def _refuse_unlike(first: RunReport, other: RunReport) -> None:
     ):
         if ours != theirs:
             raise RunFolderError(
-                f"{pair} cannot stand in one table: their {what} differs ({ours!r}, {theirs!r})"
+                f"{pair} cannot be in one table: their {what} differs ({ours!r}, {theirs!r})"
             )
     known = {info.id: info for info in first.described}
     for info in other.described:
@@ -113,7 +113,7 @@ def _refuse_unlike(first: RunReport, other: RunReport) -> None:
             ours, theirs = getattr(shared, what), getattr(info, what)
             if ours != theirs:
                 raise RunFolderError(
-                    f"{pair} cannot stand in one table: {what} of {info.id} differs ({ours!r}, {theirs!r})"
+                    f"{pair} cannot be in one table: {what} of {info.id} differs ({ours!r}, {theirs!r})"
                 )
 
 
@@ -214,7 +214,7 @@ def _together(
             decoded={name: found.decoded for name, found in measured.items() if found.decoded},
         )
     except ValueError as error:
-        raise RunFolderError(f"the runs cannot stand in one table: {identifier}: {error}") from error
+        raise RunFolderError(f"the runs cannot be in one table: {identifier}: {error}") from error
 
 
 def _measured(identifier: str, run: RunReport) -> Iterator[_Measured]:
@@ -248,7 +248,7 @@ def _metrics(identifier: str, measured: Iterable[_Measured]) -> tuple[Metric, ..
         for score in system.scores:
             if found.setdefault(score.metric.name, score.metric) != score.metric:
                 raise RunFolderError(
-                    f"the runs cannot stand in one table: they define {identifier}'s metric "
+                    f"the runs cannot be in one table: they define {identifier}'s metric "
                     f"{score.metric.name!r} differently"
                 )
     return tuple(found.values())

@@ -58,7 +58,7 @@ NOTES = (
     "A tokenizer in another environment (exec:) is timed in its own process, without what moves clips and "
     "tokens; its FLOPs and memory are given where torch there can tell them.",
     "Repeats run one after the other, but systems run one job after another: whatever else the machine does "
-    "meanwhile falls on one of them. Read small differences in latency as none, and compare latencies only "
+    "meanwhile falls on one of them. Small differences in latency mean nothing; compare latencies only "
     "within one run on an otherwise idle machine.",
 )
 

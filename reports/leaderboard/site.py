@@ -130,7 +130,7 @@ def _check_replaceable(out: Path) -> None:
     if not out.is_dir():
         raise RunFolderError(f"{out} is a file; a site needs a folder")
     if not (out / MARKER).exists() and any(out.iterdir()):
-        raise RunFolderError(f"{out} holds something that is no leaderboard; name another folder")
+        raise RunFolderError(f"{out} is not empty and does not hold a leaderboard; name another folder")
 
 
 def _load(runs: Sequence[Path]) -> tuple[list[BoardSource], list[LeftOut]]:

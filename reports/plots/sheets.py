@@ -58,7 +58,7 @@ class SheetRow(BaseModel):
     def _in_the_folder(cls, names: list[str]) -> list[str]:
         for name in names:
             if Path(name).name != name or not name.endswith(".png"):
-                raise ValueError(f"{name!r} is no name of a PNG file in the sheet's folder")
+                raise ValueError(f"{name!r} is not the name of a PNG file in the sheet's folder")
         return names
 
 

@@ -101,9 +101,9 @@ def read_archive(path: Path) -> Unpacked:
         RuntimeError,
         struct.error,
     ) as error:
-        raise SubmissionError(f"{path} is no intact zip archive: {error}") from error
+        raise SubmissionError(f"{path} is not an intact zip archive: {error}") from error
     except (ValueError, UnicodeError) as error:
-        raise SubmissionError(f"{path} is no zip archive that can be read: {error}") from error
+        raise SubmissionError(f"{path} is not a zip archive that can be read: {error}") from error
 
 
 def _check_end(file: BinaryIO, size: int, path: Path) -> None:
@@ -113,13 +113,13 @@ def _check_end(file: BinaryIO, size: int, path: Path) -> None:
         SubmissionError: too many of them, or anything a file of `write_archive` does not have there.
     """
     if size < _END.size:
-        raise SubmissionError(f"{path} is no zip archive: it has {size} bytes")
+        raise SubmissionError(f"{path} is not a zip archive: it has {size} bytes")
     tail_bytes = min(size, _END.size + _ZIP64_LOCATOR_BYTES)
     file.seek(size - tail_bytes)
     tail = file.read(tail_bytes)
     signature, disk, first_disk, here, entries, directory, offset, comment = _END.unpack(tail[-_END.size :])
     if signature != _END_SIGNATURE or comment:
-        raise SubmissionError(f"{path} is no zip archive, or has something after its end")
+        raise SubmissionError(f"{path} is not a zip archive, or has something after its end")
     if entries > len(CEILINGS) or here != entries:
         raise SubmissionError(f"{path} declares {entries:,} entries; a submission has {len(CEILINGS)}")
     if (disk, first_disk) != (0, 0) or tail.startswith(_ZIP64_LOCATOR):

@@ -173,7 +173,7 @@ def _check_names(run: SubmittedRun, manifest: Manifest) -> None:
 def _once(what: str, names: Sequence[str]) -> set[str]:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise SubmissionError(f"the {what} {twice!a} stands twice")
+        raise SubmissionError(f"the {what} {twice!a} occurs twice")
     return set(names)
 
 
@@ -187,7 +187,7 @@ def _records(text: bytes, jobs: Sequence[JobEntry]) -> dict[tuple[str, str], lis
             raise SubmissionError(f"{RECORDS} has more than {MAX_RECORDS:,} records")
         record = _record(line, number, by_id)
         if record.sample_id in samples[record.job]:
-            raise SubmissionError(f"{RECORDS}, line {number}: sample {record.sample_id[:100]!a} stands twice")
+            raise SubmissionError(f"{RECORDS}, line {number}: sample {record.sample_id[:100]!a} occurs twice")
         samples[record.job].add(record.sample_id)
         found[record.job].append(record)
     for job in jobs:

@@ -18,7 +18,7 @@ MARKS_EXPLAINED = (
     f"{ALPHA:g}; no mark: no difference shown, which does not mean that there is none."
 )
 BEST_EXPLAINED = (
-    "Bold: best of the systems that are no controls, in paired tests against every other one of them "
+    "Bold: best of the systems that are not controls, in paired tests against every other one of them "
     f"at {ALPHA:g} (Bonferroni)."
 )
 SECOND_EXPLAINED = (

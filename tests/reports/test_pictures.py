@@ -98,7 +98,7 @@ def test_the_frontier_shows_the_scores(finished_run):
     assert [axes.get_title(loc="left") for axes in panels] == ["Static (%)", "Temporal (%)", "Camera (%)"]
     names = {text.get_text() for text in panels[1].texts}
     assert {system.name for system in benchmark.systems} <= names
-    # The label stands in the picture, and no score is cut off by the axes.
+    # The label is in the picture, and no score is cut off by the axes.
     assert report.label in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     low, high = panels[1].get_ylim()
     scores = [benchmark.cell(system.name, "temporal").score for system in benchmark.systems]

@@ -1,4 +1,4 @@
-"""A report: what stands in it equals what was scored, is labelled, and bold only where a test supports it."""
+"""A report: what it shows equals what was scored, is labelled, and bold only where a test supports it."""
 
 from __future__ import annotations
 

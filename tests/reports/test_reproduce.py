@@ -37,7 +37,7 @@ def measured(value, low, high, p=0.001, *, setting="paper", **more):
     ("claim", "ours", "expected"),
     [
         (GAIN, None, Conclusion.NOT_MEASURED),
-        # The paper's setting: 0.034 lies in [0.01, 0.05]; it does so too where the interval holds 0.
+        # The paper's setting: 0.034 is in [0.01, 0.05]; it does so too where the interval holds 0.
         (GAIN, measured(0.03, 0.01, 0.05), Conclusion.WITHIN),
         (GAIN, measured(0.02, -0.01, 0.05, p=0.2), Conclusion.WITHIN),
         # [0.001, 0.02] excludes 0.034 and 0: the sign alone.

@@ -106,13 +106,13 @@ def test_another_baseline(runs):
 )
 def test_runs_that_were_not_measured_alike_are_refused(runs, tmp_path, changes, message):
     other = make_run(tmp_path / "other", ("frames-8",), **changes)
-    with pytest.raises(RunFolderError, match=f"first and other cannot stand in one table: .*{message}"):
+    with pytest.raises(RunFolderError, match=f"first and other cannot be in one table: .*{message}"):
         gather_runs([runs[0], other])
 
 
 def test_folders_of_one_name_and_no_folder_are_refused(runs, tmp_path):
     other = make_run(tmp_path / "first", ("frames-8",))
-    with pytest.raises(RunFolderError, match="two runs lie in folders called 'first'"):
+    with pytest.raises(RunFolderError, match="two runs are in folders called 'first'"):
         gather_runs([runs[0], other])
     with pytest.raises(RunFolderError, match="no run folder is named"):
         gather_runs([])

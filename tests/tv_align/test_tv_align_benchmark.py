@@ -92,7 +92,7 @@ class TestThroughTheHarness:
         self, tmp_path: Path, prompts: Path, videos: Path
     ) -> None:
         scores, folder, _ = run(tmp_path, prompts, videos, judge="oracle")
-        # The oracle's own calibration ships with it: its rates and corrected scores stand beside these.
+        # The oracle's own calibration ships with it: its rates and corrected scores are next to these.
         assert {name: score.value for name, score in scores.items()} == dict.fromkeys(
             (
                 "question_accuracy", "prompt_accuracy", "question_accuracy:counting",
@@ -237,7 +237,7 @@ class TestOptions:
         [
             ({"judge": "orakel"}, UnknownNameError, "did you mean 'oracle'"),
             ({"judge": "oracle:size=3"}, UnknownNameError, "option of judge oracle"),
-            ({"judge": "oracle:size"}, SpecError, "is no option"),
+            ({"judge": "oracle:size"}, SpecError, "is not an option"),
             ({"judge": "human:key=k.json"}, SpecError, "needs the option 'labels'"),
             ({"prompts": "nowhere.yaml"}, SpecError, "no prompts called"),
             ({"max_frames": 0}, SuiteError, "max_frames must be at least 1"),

@@ -88,7 +88,7 @@ def test_what_it_does_wrong_is_one_line(file: Path, mode: str, error: type[Excep
         ("FILE:Brigth", UnknownNameError, "did you mean 'Bright'"),
         ("FILE:Bright:treshold=3", UnknownNameError, "did you mean 'threshold'"),
         ("FILE:Bright:threshold=much", SpecError, "threshold=much is not valid"),
-        ("FILE:Nothing", SpecError, "is no judge; it needs a method judge"),
+        ("FILE:Nothing", SpecError, "is not a judge; it needs a method judge"),
         ("FILE:Broken", SpecError, "cannot be built: RuntimeError: no weights"),
         ("nowhere.py:Bright", SpecError, "no file nowhere.py"),
         ("tv_align.no_such:Bright", SpecError, "cannot be imported"),

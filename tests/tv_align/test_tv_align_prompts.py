@@ -137,7 +137,7 @@ class TestLoader:
             ("three cats?: no", "three cats?: maybe", 11, "Are there three cats?"),
             ("three cats?: no", "three cats?: yes", 9, "as many questions must expect no as yes"),
             ("three cats?: no", "three cats: no", 9, "must end with a question mark"),
-            ("Are there three cats?", "Are there two cats?", 11, "stands twice"),
+            ("Are there three cats?", "Are there two cats?", 11, "occurs twice"),
             ("text: Two cats", "text: Two  cats", 7, "doubled"),
         ],
     )

@@ -120,7 +120,7 @@ class TestFromClipsToOutcomes:
     def test_planted_facts_are_read_and_others_are_not(self, context: Callable[..., Context]) -> None:
         benchmark = TVAlignRead(**{**SMALL, "train_clips": 400, "per_level": 10, "epochs": 8})
         found = outcomes(benchmark, Planted(benchmark), context())
-        # Camera and path stand in the token; of colours and relations it holds nothing.
+        # Camera and path are in the token; of colours and relations it holds nothing.
         assert mean(found, "question_accuracy:camera") > 0.9
         assert mean(found, "prompt_accuracy:camera") > 0.7
         assert mean(found, "question_accuracy:manner") > 0.75

@@ -66,5 +66,5 @@ def build_own(spec: Spec, *, known: Collection[str]) -> Judge:
     what = f"judge {spec.name}"
     made = construct(cls, bind(cls, spec.options, what=what), what=what)
     if not callable(getattr(made, "judge", None)):
-        raise SpecError(f"{spec.name} is no judge; it needs a method judge(clip, questions) -> verdicts")
+        raise SpecError(f"{spec.name} is not a judge; it needs a method judge(clip, questions) -> verdicts")
     return OwnJudge(made)

@@ -125,7 +125,7 @@ def _refuse_doubled_keys(path: Traversable | Path, node: yaml.Node) -> None:
     seen: set[str] = set()
     for key, value in node.value:
         if key.value in seen:
-            raise SpecError(f"{path}, line {key.start_mark.line + 1}: {key.value!r} stands twice")
+            raise SpecError(f"{path}, line {key.start_mark.line + 1}: {key.value!r} occurs twice")
         seen.add(key.value)
         _refuse_doubled_keys(path, value)
 

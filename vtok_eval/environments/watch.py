@@ -1,4 +1,4 @@
-"""What calls to other processes cost inside these, for whoever measures: seconds, operations, memory.
+"""What calls to other processes cost inside these: seconds, operations, memory.
 
 The clock of this process would count the moving of data, and its counters see nothing of what a worker does.
 """

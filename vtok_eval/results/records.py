@@ -150,7 +150,7 @@ class Score:
     seed_deviation: standard deviation of the score between the seeds; None below 2 seeds.
     low, high: the interval at `confidence`; both None where n is too small for one.
     method: how the interval was computed, in words.
-    label: what must stand wherever the number is shown ("embedded default, not the paper's setting").
+    label: what must be shown wherever the number is ("embedded default, not the paper's setting").
     n_infinite: samples whose value is infinite; they are not in the mean, nor in `n`.
     reservation: why the value must not be taken as it is, such as too few clips for it; empty for none.
     discriminates: False where no system of the run reads the metric above chance or all are at its ceiling.

@@ -1,7 +1,7 @@
 """What a run keeps of the checks that it makes of itself: do its readers read what the tokens hold?
 
 A number that a probe reads from tokens says something of the tokens only if the probe was trained well enough
-to read them. Each check compares numbers of one run that must stand in a known relation if it was.
+to read them. Each check compares numbers of one run that must be in a known relation if it was.
 """
 
 from __future__ import annotations

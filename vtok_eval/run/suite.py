@@ -264,4 +264,4 @@ def _description_file(name: object) -> Path | None:
 def _refuse_repeats(what: str, names: Sequence[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"{what} {repeated[0]!r} stands twice; give one of them another name")
+        raise ValueError(f"{what} {repeated[0]!r} occurs twice; give one of them another name")

@@ -109,7 +109,7 @@ def parse_options(text: str, *, spec: str, subject: str = "") -> Mapping[str, st
     for part in parts:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value or not _OPTION_NAME.fullmatch(key):
-            raise SpecError(f"{part!r} in {spec!r} is no option; write option=value, separated by commas")
+            raise SpecError(f"{part!r} in {spec!r} is not an option; write option=value, separated by commas")
         if key in options:
             raise SpecError(f"{spec!r} gives {key} twice")
         options[key] = without_parentheses(value)

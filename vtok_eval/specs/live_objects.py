@@ -39,7 +39,7 @@ class LiveObject:
 
     @property
     def spec(self) -> str:
-        """What stands for a spec string in the run folder."""
+        """The text in place of a spec string in the run folder."""
         return _PREFIXES[self.kind] + self.reference
 
 

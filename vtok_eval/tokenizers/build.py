@@ -110,7 +110,9 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
     if is_exec(spec):
         return exec_generator(spec, context.device, context.run_folder)
     if ":" not in spec and spec not in GENERATORS:
-        raise SpecError(f"{spec!r} is no generator; write generator:FILE.py:Class or generator:module:Class")
+        raise SpecError(
+            f"{spec!r} is not a generator; write generator:FILE.py:Class or generator:module:Class"
+        )
     parsed = parse_spec(spec, known=GENERATORS, what="generator")
     if parsed.is_user_class:
         cls = load_user_class(parsed.name, method="generate", what="generator", known=GENERATORS)
@@ -121,7 +123,7 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
         generator = construct(cls, arguments, what=spec)
     if not isinstance(generator, Generator):
         raise SpecError(
-            f"{spec}: {parsed.name} is no generator; it needs a method generate(prompts, seeds) -> Clips"
+            f"{spec}: {parsed.name} is not a generator; it needs a method generate(prompts, seeds) -> Clips"
         )
     return generator
 

@@ -100,8 +100,8 @@ class VideoCodec:
         """The clips of the streams, on the tokens' device.
 
         Raises:
-            TokenizerError: values that are no bytes.
-            VideoError: bytes that are no stream of this codec.
+            TokenizerError: values that are not bytes.
+            VideoError: bytes that are not a stream of this codec.
         """
         decoded = [
             decode_stream(_bytes_of(values[mask]), codec=self.codec)

@@ -26,7 +26,7 @@ class Reading:
 
     kind: of the tokens. frames: indices in the clip, one or more tokens each, in this order. grid: each map
     is averaged over grid x grid cells. minus: the frame whose cells are subtracted; None for none.
-    joined: all cells of a frame stand next to each other in the width of one token; else one token a cell.
+    joined: all cells of a frame are one token, next to each other in its width; else one token a cell.
 
     Example:
         >>> Reading(TokenKind.SPATIAL, frames=(0, 8), grid=4).n_tokens

@@ -151,7 +151,7 @@ def test_each_video_scores_as_the_package_has_it(
 
 
 def test_a_video_without_the_object_has_no_colour(detector: type[Detector], clips: list[Path]) -> None:
-    """The brightest video shows nothing dark: it has no score, which is no failure."""
+    """The brightest video shows nothing dark: it has no score, which is not a failure."""
     assert set(our_scores("color", clips, batch=16)) == {path.name for path in clips[:3]}
 
 

@@ -1,4 +1,4 @@
-"""Frames in pieces: what the decoders give at once, in order, whatever the pieces and whoever fails."""
+"""Frames in pieces: what the decoders give, in order, whatever the pieces and whichever video fails."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_actions_are_cut_out_as_in_the_reference(prompt: str, action: str) -> No
 @pytest.mark.skipif(installed_version() is None, reason="the vbench extra is not installed")
 def test_the_packages_prompts() -> None:
     found = read_prompts(package_info_file())
-    # 946 entries, two texts of which stand twice
+    # 946 entries, two texts of which occur twice
     assert len(found) == 944
     counts = {entry.name: sum(entry.name in prompt.dimensions for prompt in found) for entry in DIMENSIONS}
     assert (counts["subject_consistency"], counts["human_action"], counts["scene"]) == (72, 100, 86)

@@ -265,7 +265,7 @@ def test_bad_runs_are_left_out_and_named_on_the_site(finished, tmp_path):
         "torn": "half-written or not JSON",
         "odd": "scores of another form",
         "half": "half a run",
-        "fake.zip": "no zip archive",
+        "fake.zip": "not a zip archive",
         "missing": "there is no run",
     }.items():
         assert message in reasons[name]
@@ -283,7 +283,7 @@ def test_a_folder_that_is_no_site_is_never_replaced(finished, tmp_path):
     precious = tmp_path / "thesis"
     precious.mkdir()
     (precious / "chapter.tex").write_text("years of work")
-    with pytest.raises(RunFolderError, match="no leaderboard; name another folder"):
+    with pytest.raises(RunFolderError, match="not hold a leaderboard; name another folder"):
         build_site([finished.path], precious)
     with pytest.raises(RunFolderError, match="is a file"):
         build_site([finished.path], precious / "chapter.tex")

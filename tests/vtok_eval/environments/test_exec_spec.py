@@ -50,11 +50,11 @@ def test_the_interpreter_may_be_a_virtual_environment_or_a_command(file, tmp_pat
         ("exec:pyhton3@mine.py:Mine", "no interpreter 'pyhton3' on the PATH; did you mean 'python"),
         ("exec:folder@mine.py:Mine", "folder is not a virtual environment: it has no bin/python"),
         ("exec:./mine.py@mine.py:Mine", "mine.py is not a program that can be run"),
-        ("exec:PY@mine.py:Mine:width", "'width' in .* is no option"),
+        ("exec:PY@mine.py:Mine:width", "'width' in .* is not an option"),
         ("exec:PY@mine.py:Mine:call_limit_s=soon", "call_limit_s=soon must be a number of seconds above 0"),
         ("exec:PY@mine.py:Mine:start_limit_s=0", "start_limit_s=0 must be a number of seconds above 0"),
         ("exec:PY@mine.py:Mine:call_limit_s=inf", "call_limit_s=inf must be"),
-        ("exec:PY@mine.py:Mine:variables=A", "'A' in .* is no option"),
+        ("exec:PY@mine.py:Mine:variables=A", "'A' in .* is not an option"),
     ],
 )
 def test_each_mistake_is_named(file, tmp_path, text, message):

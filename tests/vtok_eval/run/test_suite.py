@@ -52,7 +52,7 @@ def test_every_shipped_suite_is_valid_and_described():
         (("baseline: frames-2", "baseline: frames-3"), "unknown baseline system 'frames-3'; did you mean"),
         (("options:", "option:"), "s.yaml:11: unknown key 'option'; did you mean 'options'?"),
         (("- understanding-scenes", "- understanding-scene"), "did you mean 'understanding-scenes'?"),
-        (("  - frames-2\n", "  - frames-2\n  - frames-2\n"), "system 'frames-2' stands twice"),
+        (("  - frames-2\n", "  - frames-2\n  - frames-2\n"), "system 'frames-2' occurs twice"),
         (("label: a test\n", ""), "s.yaml:1: label: Field required"),
         (("name: small", "name: [unclosed"), "s.yaml:2: not YAML"),
         (("setting: custom", "setting: custom\nseed: -1"), "s.yaml:4: seed: Input should be greater"),

@@ -39,7 +39,7 @@ Template = Literal["chat", "vicuna"]
 class TokenLanguageModel:
     """A LLaVA-class language model whose visual input is a tokenizer's tokens through a projection.
 
-    The tokens, S + (T - 1) of them for VTok and K * S for frames-K, stand where a LLaVA has its image: after
+    The tokens, S + (T - 1) of them for VTok and K * S for frames-K, take the place of a LLaVA's image: after
     the beginning of the user's turn and before the question. Padding tokens are left out. A clip is tokenized
     once, however many questions are asked about it. Decoding is greedy.
 
@@ -275,7 +275,7 @@ def _load_language_model(folder: Path, dtype: str, device: torch.device) -> tupl
 
 
 def _matched(spec: str, names: Mapping[str, str]) -> dict[str, Any]:
-    """The systems that a spec matches by name: what the names stand for is part of what it is."""
+    """The systems that a spec matches by name: which systems the names mean is part of what it is."""
     found = {name: system for name, system in names.items() if f"match:{name}" in spec}
     return {"names": found} if found else {}
 

@@ -35,7 +35,7 @@ def contained(text: str) -> Contained:
     r"""The answers that a text puts into containers, and the rest of the text.
 
     A key of a JSON object counts where it is called answer, choice or the like. Its value is found also where
-    the object was cut later on. A list of several answers is no answer; true and false are yes and no.
+    the object was cut later on. A list of several answers is not an answer; true and false are yes and no.
 
     Example:
         >>> contained(r'So \boxed{\text{B}}.')

@@ -174,7 +174,7 @@ def on_common_samples(jobs: Sequence[JobColumns]) -> list[JobColumns]:
         for sample, place in zip(samples.ids, samples.clusters, strict=True):
             cluster = samples.names[place]
             if cluster_of.setdefault(sample, cluster) != cluster:
-                raise ValueError(f"sample {sample!r} lies in another cluster for each of the two systems")
+                raise ValueError(f"sample {sample!r} is in a different cluster for each of the two systems")
     ids = sorted(cluster_of, key=str.encode)
     union = _sample_set(tuple(ids), tuple(cluster_of[sample] for sample in ids))
     return [_moved(job, union) for job in jobs]
@@ -203,7 +203,7 @@ def _check_one_job(records: Sequence[Record]) -> None:
         )
     n_twice = len(records) - len({record.sample_id for record in records})
     if n_twice:
-        raise ValueError(f"{n_twice} samples of {jobs[0]} stand twice among the records")
+        raise ValueError(f"{n_twice} samples of {jobs[0]} occur twice among the records")
 
 
 def _matrix(records: Sequence[Record], name: str) -> Floats:
@@ -217,7 +217,7 @@ def _matrix(records: Sequence[Record], name: str) -> Floats:
 
 def _sample_set(ids: tuple[str, ...], clusters: tuple[str, ...]) -> SampleSet:
     if len(set(ids)) != len(ids):
-        raise ValueError("a sample stands twice")
+        raise ValueError("a sample occurs twice")
     names = sorted(set(clusters))
     places = {name: place for place, name in enumerate(names)}
     return SampleSet(

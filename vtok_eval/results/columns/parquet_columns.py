@@ -233,7 +233,9 @@ def _jobs(
                 yield _columns(pa.concat_tables(waiting).unify_dictionaries(), sets, failed_meta)
                 done.add(current)
             if job in done:
-                raise RunFolderError(f"{path}: the records of job {job!r} lie apart; export the run again")
+                raise RunFolderError(
+                    f"{path}: the records of job {job!r} are not contiguous; export the run again"
+                )
             current, waiting = job, []
         waiting.append(table)
     if current is not None:
@@ -291,7 +293,7 @@ def _values(table: pa.Table, rows: NDArray[np.intp], n_samples: int) -> dict[str
         name = metrics.dictionary[int(code)].as_py()
         if not whole:
             raise ValueError(
-                f"the values of metric {name!r} stand twice, or some replicates of them are missing"
+                f"metric {name!r} has several values for one sample and replicate, or lacks replicates"
             )
         found[name] = matrix
     return found

@@ -222,7 +222,7 @@ def _check_clusters(a: JobColumns, b: JobColumns, rows_a: NDArray[np.intp], rows
     for i, j in zip(rows_a, rows_b, strict=True):
         if a.samples.names[a.samples.clusters[i]] != b.samples.names[b.samples.clusters[j]]:
             raise ValueError(
-                f"sample {a.samples.ids[i]!r} lies in another cluster for each of the two systems"
+                f"sample {a.samples.ids[i]!r} is in a different cluster for each of the two systems"
             )
 
 

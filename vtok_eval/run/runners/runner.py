@@ -58,7 +58,7 @@ class Runner:
 
         Clips of one shape are batched together, so results may come in another order than the samples.
         The function runs under inference mode. Where it raises on a batch, the batch is halved if memory
-        ran out, else each of its samples is tried alone, so that one bad sample fails by itself.
+        ran out, else each of its samples is tried alone, so that a bad sample fails alone.
 
         unread: says for which clips the function does not need the pixels, and their form; these are handed
         over as `UnreadClips`, and are decoded or rendered only if the function reads pixels after all.

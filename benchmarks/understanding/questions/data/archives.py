@@ -35,7 +35,7 @@ class Archive:
     more_parts: the other parts of a tar file that was cut into several, in order; `path` is the first.
 
     What is taken out is named by a hash of the member's name, never by the name itself, so that no name can
-    lead out of the cache; links and devices are no members.
+    lead out of the cache; links and devices are not members.
     """
 
     path: Path

@@ -38,7 +38,7 @@ class ProbeEvaluator:
     """A tokenizer's trained probes on a benchmark's questions.
 
     A clip is encoded once, however many questions are asked about it, and every question is read alone, so
-    that its company changes nothing. A probe always chooses: none of its answers is unparsed.
+    that the others change nothing. A probe always chooses: none of its answers is unparsed.
 
     questions: by sample id; those of a pair are one sample. sources: their clips, by question id.
     """

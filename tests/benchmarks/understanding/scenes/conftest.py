@@ -1,4 +1,4 @@
-"""Made-up clips whose labels stand in their pixels, and tokenizers that do or do not pass them on."""
+"""Made-up clips whose labels are in their pixels, and tokenizers that do or do not pass them on."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def fakes():
 
 @pytest.fixture
 def make_context(tmp_path):
-    """A context whose artifacts lie in a folder of the test."""
+    """A context whose artifacts are in a folder of the test."""
 
     def make(*, batch_size: int = 16, seed: int = 0, folder: str = "artifacts") -> Context:
         artifacts = tmp_path / folder

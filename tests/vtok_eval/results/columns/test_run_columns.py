@@ -127,7 +127,7 @@ def test_jobs_of_different_samples_are_brought_together() -> None:
     np.testing.assert_array_equal(left.values["hit"], [[np.nan], [1.0], [0.0]])
     np.testing.assert_array_equal(right.values["hit"], [[0.0], [np.nan], [0.0]])
     moved = from_records([record("b", i, cluster="elsewhere") for i in (0, 2)], sets)
-    with pytest.raises(ValueError, match="'s02' lies in another cluster"):
+    with pytest.raises(ValueError, match="'s02' is in a different cluster"):
         on_common_samples([first, moved])
 
 

@@ -121,7 +121,7 @@ def test_a_mean_of_single_clusters_has_no_interval() -> None:
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="there are none"):
         score([], HIT)
-    with pytest.raises(ValueError, match="stand twice"):
+    with pytest.raises(ValueError, match="occur twice"):
         score([record(0, hit=1.0), record(0, hit=0.0)], HIT)
     with pytest.raises(ValueError, match="records of one job"):
         score([record(0, "a", hit=1.0), record(1, "b", hit=0.0)], HIT)

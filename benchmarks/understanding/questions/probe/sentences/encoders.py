@@ -52,7 +52,7 @@ def build_encoder(spec: str, *, device: torch.device) -> SentenceEncoder:
     Raises:
         UnknownNameError, SpecError: the spec names nothing.
         MissingDependencyError: its package or weights are missing; says how to get them.
-        DataError: the files are no such model.
+        DataError: the files are not such a model.
     """
     check_spec(spec)
     name, _, argument = spec.partition(":")
