@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.scene_features import GROUPS, SceneFeatures, read_lines
+from tools.scene_features import GROUPS, SceneFeatures, first_clips, mean_and_deviation, read_lines
 
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
@@ -87,7 +86,7 @@ def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildCont
     tokenizer = build_tokenizer(SYSTEMS[system], context)
     most = max(clips for clips, _ in wanted)
     counts = {"train": most, "validation": VALIDATION_CLIPS, "test": TEST_CLIPS}
-    features = SceneFeatures.of(tokenizer, counts)
+    features = SceneFeatures.of(tokenizer, first_clips(counts))
     for clips, seed in wanted:
         trained = features.trained(clips=clips, number=seed, name=system)
         yield Point(
@@ -96,7 +95,7 @@ def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildCont
             seed=seed,
             steps=trained.steps,
             validation_score=round(trained.validation_score, 4),
-            **features.percent(trained.reader, "test"),
+            **features.percent(trained, "test"),
         )
 
 
@@ -108,15 +107,9 @@ def points_table(points: Sequence[Point]) -> str:
     ]
     for system, clips in dict.fromkeys((point.system, point.clips) for point in points):
         own = [point for point in points if (point.system, point.clips) == (system, clips)]
-        cells = [_spread([getattr(point, group) for point in own]) for group in GROUPS]
+        cells = [mean_and_deviation([getattr(point, group) for point in own]) for group in GROUPS]
         lines.append(f"| `{system}` | {clips:,} | {len(own)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation, e.g. "81.5 ±0.3"."""
-    mean = f"{statistics.mean(values):.1f}"
-    return f"{mean} ±{statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
 def draw(points: Sequence[Point], picture: Path) -> None:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.scene_features import GROUPS, SceneFeatures, append_line, read_lines
+from tools.scene_features import GROUPS, SceneFeatures, append_line, first_clips, read_lines
 
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
@@ -124,7 +124,7 @@ def _features(spec: str, context: BuildContext) -> SceneFeatures:
     from vtok_eval.tokenizers.build import build_tokenizer
 
     counts = {"train": TRAINING_CLIPS, "validation": VALIDATION_CLIPS, "test": TEST_CLIPS}
-    return SceneFeatures.of(build_tokenizer(spec, context), counts)
+    return SceneFeatures.of(build_tokenizer(spec, context), first_clips(counts))
 
 
 def _trial(features: SceneFeatures, *, system: str, recipe: str) -> Trial:

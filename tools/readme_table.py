@@ -5,10 +5,13 @@ every table anew; without RUN the tables are written from what is kept. A table 
 
     <!-- table:SUITE/BENCHMARK -->
     <!-- table:SUITE/BENCHMARK/differences -->
-    <!-- table:FILE.jsonl -->
+    <!-- table:SUITE/BENCHMARK/categories -->
+    <!-- table:SUITE/BENCHMARK/photos -->
+    <!-- table:FILE -->
 
-and `<!-- /table -->`; FILE.jsonl in docs/results/ holds points as `tools.learning_curve` measures them. A
-test fails where a page and the kept results differ.
+and `<!-- /table -->`. FILE is one of docs/results/ that another tool measured (`FILES` says which), or a JSON
+file of a table whose measurement cannot be repeated, with its source. A test fails where a page and the kept
+results differ. A shipped suite of which no run is kept has a line in place of its tables, with the commands.
 """
 
 from __future__ import annotations
@@ -18,8 +21,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,151 +29,45 @@ from pydantic import BaseModel, ConfigDict
 
 from reports.run_document import RunDocument
 from reports.run_report import RunReport, gather
-from reports.text.wording import (
-    corrected_p_text,
-    difference_text,
-    score_text,
-    shown,
-    title_text,
-    tokens_text,
-)
+from tools.kept_results import KEPT, About, Results, Tested, row
 from tools.learning_curve import points_table, read_points
+from tools.reading_trials import read_ridge, read_trials, ridge_table, trials_table
+from tools.statistics_simulation import read_rows, rows_table
+from tools.training_photos import photos_table, read_photo_points
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Comparison, Metric, Score
-from vtok_eval.results.store import comparison_of, score_of, write_json
+from vtok_eval.results.store import write_json
 from vtok_eval.run.suite import load_suite, shipped_suites
 
 ROOT = Path(__file__).resolve().parents[1]
-_KEPT = ("scores.json", "comparisons.json")
+FILES: Mapping[str, Callable[[Path], str]] = {
+    "learning_curve.jsonl": lambda path: points_table(read_points(path)),
+    "five_seeds.jsonl": lambda path: points_table(read_points(path)),
+    "reading_trials.jsonl": lambda path: trials_table(read_trials(path)),
+    "ridge.jsonl": lambda path: ridge_table(read_ridge(path)),
+    "training_photos.jsonl": lambda path: photos_table(read_photo_points(path)),
+    "statistics_simulation.jsonl": lambda path: rows_table(read_rows(path)),
+}
+"""How the files of docs/results/ that other tools measured become tables."""
 _PICTURES = {"understanding-scenes-against-tokens.png": "accuracy_against_tokens.png"}
 """Pictures of the run's report, and what they are called in docs/images/."""
 _TABLE = re.compile(r"(<!-- table:(?P<name>[^ ]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
-class Tested(BaseModel):
-    """A system of the run. control: shows what a number is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    control: bool = False
-
-
-class About(BaseModel):
-    """What the tables say of the run apart from its numbers, `about.json`.
-
-    options: of each benchmark, by id. tokens: mean tokens per clip by benchmark and system. measured_on: the
-    machine, versions and revision as text.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    suite: str
-    label: str
-    baseline: str | None
-    systems: tuple[Tested, ...]
-    options: dict[str, dict[str, Any]]  # as suites give them, JSON values
-    tokens: dict[str, dict[str, float]]
-    measured_on: str
-
-
-@dataclass(frozen=True)
-class Results:
-    """The kept results of one suite's run."""
-
-    about: About
-    scores: Sequence[Score]
-    comparisons: Sequence[Comparison]
-
-    @classmethod
-    def read(cls, folder: Path) -> Results:
-        """Those that `keep` left in a folder."""
-        about = About.model_validate_json((folder / "about.json").read_text(encoding="utf-8"))
-        scores, comparisons = (
-            json.loads((folder / name).read_text(encoding="utf-8"))[name.removesuffix(".json")]
-            for name in _KEPT
-        )
-        return cls(about, [score_of(each) for each in scores], [comparison_of(each) for each in comparisons])
-
-    def table(self, benchmark: str, kind: str = "") -> str:
-        """A table as Markdown, with its caption.
-
-        kind: "" for the headline scores, "differences" for the paired differences from the baseline.
-
-        Raises:
-            ValueError: the run has no such benchmark, or there is no such kind of table.
-        """
-        scores = [score for score in self.scores if score.benchmark == benchmark and score.metric.headline]
-        if not scores:
-            raise ValueError(f"the kept run of {self.about.suite} has no scores of {benchmark}")
-        if kind not in ("", "differences"):
-            raise ValueError(f"no table {kind!r}: write SUITE/BENCHMARK or SUITE/BENCHMARK/differences")
-        lines = self._differences(benchmark, scores) if kind else self._scores(benchmark, scores)
-        return "\n".join(lines) + "\n"
-
-    def _scores(self, benchmark: str, scores: Sequence[Score]) -> Iterator[str]:
-        metrics = list({score.metric.name: score.metric for score in scores}.values())
-        yield self._caption(benchmark, scores)
-        yield ""
-        yield _row(["system", "tokens per clip", "seeds", *map(title_text, metrics)])
-        yield _row(["---", *["--:"] * (2 + len(metrics))])
-        tokens = self.about.tokens.get(benchmark, {})
-        for system in self.about.systems:
-            own = {score.metric.name: score for score in scores if score.system == system.name}
-            if not own:
-                continue
-            count = tokens_text(tokens[system.name]) if system.name in tokens else ""
-            seeds = str(max(score.seeds for score in own.values()) or "")
-            cells = [_score_text(own.get(metric.name)) for metric in metrics]
-            yield _row([_name(system), count, seeds, *cells])
-        chances = [f"{shown(each.chance, each):.1f}" if each.chance else "" for each in metrics]
-        if any(chances):
-            yield _row(["chance", "", "", *chances])
-
-    def _differences(self, benchmark: str, scores: Sequence[Score]) -> Iterator[str]:
-        metrics = list({score.metric.name: score.metric for score in scores}.values())
-        found = {(each.system, each.metric): each for each in self.comparisons if each.benchmark == benchmark}
-        yield (
-            f"Paired differences from `{self.about.baseline}` on the same clips, in points, with 95 % "
-            f"intervals and p-values corrected over all systems and headline scores of the benchmark "
-            f"({_corrections(list(found.values()))})."
-        )
-        yield ""
-        yield _row(["system", *(metric.title for metric in metrics)])
-        yield _row(["---", *["--:"] * len(metrics)])
-        for system in self.about.systems:
-            own = [found.get((system.name, metric.name)) for metric in metrics]
-            if any(own):
-                pairs = zip(own, metrics, strict=True)
-                yield _row([_name(system), *(_difference_text(*pair) for pair in pairs)])
-
-    def _caption(self, benchmark: str, scores: Sequence[Score]) -> str:
-        options = self.about.options.get(benchmark, {})
-        clips = [
-            f"{options[f'{split}_clips']:,} {name}"
-            for split, name in (("train", "training"), ("validation", "validation"), ("test", "test"))
-            if f"{split}_clips" in options
-        ]
-        counted = f" {', '.join(clips)} clips;" if clips else ""
-        varied = any(score.seed_deviation is not None for score in scores)
-        spread = "; ±: standard deviation between training seeds" if varied else ""
-        return (
-            f"Suite `{self.about.suite}`, `{benchmark}`:{counted} 95 % intervals{spread}. "
-            f"{self.about.label[:1].upper()}{self.about.label[1:]}. {self.about.measured_on}."
-        )
-
-
 def keep(run: Path, results: Path) -> Path:
     """Copy what the tables need of a run to `results`/SUITE; returns that folder.
 
+    A run of some of the suite's benchmarks is kept too, unless a run with others is kept already.
+
     Raises:
-        RunFolderError: the run is not finished, or not of a shipped suite as it is shipped.
+        RunFolderError: the run is not finished, not of a shipped suite as it is shipped, or would replace
+            one with benchmarks that it lacks.
     """
     report = gather(run, rank=False)
     _require_shipped(report)
     folder = results / report.name
+    _require_no_loss(report, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _KEPT:
+    for name in KEPT:
         shutil.copyfile(run / name, folder / name)
     about = About(
         suite=report.name,
@@ -202,24 +98,65 @@ def rendered(page: str, results: Path, *, name: str = "the page") -> str:
     """A page with its tables written anew from the kept results.
 
     Raises:
-        ValueError: a table's name is not SUITE/BENCHMARK or SUITE/BENCHMARK/differences of kept results,
-            nor a file of points.
+        ValueError: a table's name is neither of kept results, nor of a shipped suite, nor a file.
     """
 
     def table(found: re.Match[str]) -> str:
-        if found["name"].endswith(".jsonl"):
-            points = read_points(results / found["name"])
-            if not points:
-                raise ValueError(f"{name}: table {found['name']!r}: no such file of points in {results}")
-            return f"{found[1]}{points_table(points)}{found[3]}"
-        suite, _, rest = found["name"].partition("/")
-        benchmark, _, kind = rest.partition("/")
-        if not benchmark or not (results / suite / "about.json").is_file():
-            kept = ", ".join(sorted(path.parent.name for path in results.glob("*/about.json"))) or "none"
-            raise ValueError(f"{name}: table {found['name']!r}: no kept results of {suite!r}; kept: {kept}")
-        return f"{found[1]}{Results.read(results / suite).table(benchmark, kind)}{found[3]}"
+        return f"{found[1]}{_made(found['name'], results, page=name)}{found[3]}"
 
     return _TABLE.sub(table, page)
+
+
+def _made(table: str, results: Path, *, page: str) -> str:
+    """One table, or the line that says how to make it."""
+    if table.endswith((".jsonl", ".json")):
+        return _from_file(table, results, page=page)
+    suite, _, rest = table.partition("/")
+    benchmark, _, kind = rest.partition("/")
+    kept = (results / suite / "about.json").is_file()
+    found = Results.read(results / suite) if kept else None
+    shipped = suite in shipped_suites() and _ships(suite, benchmark)
+    if found is not None and (found.has(benchmark, kind) or not shipped):
+        return found.table(benchmark, kind)
+    if shipped:
+        return (
+            f"*No run of `{suite}` with this is kept. To measure it: `vtok-eval run --suite {suite} "
+            "--devices cpu,cpu --out DIR`, then `python -m tools.readme_table DIR`.*\n"
+        )
+    names = ", ".join(sorted(path.parent.name for path in results.glob("*/about.json"))) or "none"
+    raise ValueError(f"{page}: table {table!r}: no kept results of {suite!r}; kept: {names}")
+
+
+def _ships(suite: str, benchmark: str) -> bool:
+    return any(each.id == benchmark for each in load_suite(suite).benchmarks)
+
+
+def _from_file(table: str, results: Path, *, page: str) -> str:
+    path = results / table
+    if not path.is_file() or (table.endswith(".jsonl") and table not in FILES):
+        known = ", ".join(sorted(each.name for each in results.glob("*.json*"))) or "none"
+        raise ValueError(f"{page}: table {table!r}: no such file of results in {results}; there: {known}")
+    if table in FILES:
+        return FILES[table](path)
+    return MeasuredOnce.model_validate_json(path.read_text(encoding="utf-8")).table()
+
+
+class MeasuredOnce(BaseModel):
+    """A table whose measurement cannot be repeated with the present code.
+
+    source: what measured it, at which revision. rows: cells as text, as many as columns.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def table(self) -> str:
+        """The table as Markdown, with its source."""
+        lines = [self.source, "", row(self.columns), row(["---"] * len(self.columns))]
+        return "\n".join([*lines, *map(row, self.rows)]) + "\n"
 
 
 def pages(root: Path) -> list[Path]:
@@ -244,6 +181,19 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> None:
         sys.stdout.write(f"{path.relative_to(root)}: {'written' if written != text else 'as it was'}\n")
 
 
+def _require_no_loss(report: RunReport, folder: Path) -> None:
+    if not (folder / "about.json").is_file():
+        return
+    optional = {entry.id for entry in load_suite(report.name).benchmarks if entry.optional}
+    found = {entry.id for entry in report.run.benchmarks}
+    lost = set(Results.read(folder).about.options) - found - optional
+    if lost:
+        raise RunFolderError(
+            f"{report.paths[0]} lacks {min(lost)}, which the run of {report.name} that is kept has: "
+            f"run all of it, or remove {folder}"
+        )
+
+
 def _require_shipped(report: RunReport) -> None:
     if report.unfinished:
         raise RunFolderError(f"{report.paths[0]} is not finished: {report.unfinished[0]}")
@@ -264,7 +214,7 @@ def _require_shipped(report: RunReport) -> None:
         for what in sorted(shipped | found)
         if what not in shipped
         or (what in found and found[what] != shipped[what][0])
-        or (what not in found and not shipped[what][1])
+        or (what not in found and not shipped[what][1] and not what.startswith("benchmark "))
     ]
     if different:
         raise RunFolderError(
@@ -290,33 +240,6 @@ def _measured_on(run: RunDocument) -> str:
         f"Measured on {str(session.started)[:10]} on {device}, Python {session.python}, "
         f"torch {session.packages.get('torch')}, revision {revision}"
     )
-
-
-def _name(system: Tested) -> str:
-    return f"`{system.name}`" + (" (control)" if system.control else "")
-
-
-def _score_text(score: Score | None) -> str:
-    if score is None or score.value is None:
-        return ""
-    text = score_text(score)
-    if score.seed_deviation is None:
-        return text
-    return f"{text} ±{shown(score.seed_deviation, score.metric):.1f}"
-
-
-def _difference_text(found: Comparison | None, metric: Metric) -> str:
-    if found is None or found.difference is None:
-        return ""
-    return f"{difference_text(found, metric)}, {corrected_p_text(found)}"
-
-
-def _corrections(comparisons: Sequence[Comparison]) -> str:
-    return " and ".join(dict.fromkeys(each.correction.value for each in comparisons)) or "none"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from vtok_eval.probes.collection import Collection
     from vtok_eval.probes.preprocessing import Preprocessing
     from vtok_eval.probes.splits import Split
+    from vtok_eval.scenes.dataset import SceneClip
 
 GROUPS = ("static", "temporal", "camera")
 DATA_SEED, CLIP_SIZE, N_FRAMES = 0, 64, 16
@@ -36,22 +39,18 @@ class SceneFeatures:
     splits: Mapping[str, Collection]
 
     @classmethod
-    def of(cls, tokenizer: object, counts: Mapping[str, int]) -> SceneFeatures:
-        """Encode the first clips of each split, as `understanding-scenes` renders them.
-
-        counts: clips, by split.
-        """
+    def of(cls, tokenizer: object, clips: Mapping[str, Sequence[SceneClip]]) -> SceneFeatures:
+        """Encode the clips of each split; see `first_clips`."""
         import torch
 
         from benchmarks.understanding.scenes.benchmark import scene_sample
         from vtok_eval.probes.collection import collect
         from vtok_eval.run.runners.runner import Runner
-        from vtok_eval.scenes.dataset import SceneSet
 
         runner = Runner(device=torch.device("cpu"), batch_size=16)
         found = {}
-        for split, n in counts.items():
-            samples = [scene_sample(clip) for clip in SceneSet(DATA_SEED, split, n).clips()]
+        for split, chosen in clips.items():
+            samples = [scene_sample(clip) for clip in chosen]
             found[split] = collect(tokenizer, samples, runner, description=f"{split} clips")
         return cls(tokenizer, found)
 
@@ -123,6 +122,21 @@ class SceneFeatures:
         return Split(preprocessing.apply(found.table), found.labels)
 
 
+def first_clips(counts: Mapping[str, int], *, photo: str | None = None) -> dict[str, list[SceneClip]]:
+    """The first clips of each split, as `understanding-scenes` renders them.
+
+    counts: clips, by split. photo: of the training split only those with this photo behind them.
+    """
+    from vtok_eval.scenes.dataset import SceneClip
+
+    found: dict[str, list[SceneClip]] = {}
+    for split, n in counts.items():
+        every = (SceneClip(DATA_SEED, split, i, size=CLIP_SIZE, n_frames=N_FRAMES) for i in count())
+        wanted = photo if split == "train" else None
+        found[split] = list(islice((c for c in every if wanted in (None, c.scene.backdrop.photo)), n))
+    return found
+
+
 def group_means(answers: Any, held: Split) -> dict[str, float]:
     """The mean score over each group's attributes, in percent with two decimals."""
     from benchmarks.understanding.scenes.training import mean_scores
@@ -131,6 +145,17 @@ def group_means(answers: Any, held: Split) -> dict[str, float]:
     scores = mean_scores(answers, held.labels, ATTRIBUTES)
     by_group = {group: [scores[each.name] for each in ATTRIBUTES if each.group == group] for group in GROUPS}
     return {group: round(100 * sum(values) / len(values), 2) for group, values in by_group.items()}
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Mean and standard deviation as text.
+
+    Example:
+        >>> mean_and_deviation([81.2, 81.8])
+        '81.5 ±0.4'
+    """
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ±{statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -119,10 +119,7 @@ def how_to_read(report: RunReport) -> str:
     if not benchmarks:
         return ""
     about = _names(benchmarks)
-    tests = {
-        benchmark.info.id: next(cell.comparison for cell in benchmark.cells.values() if cell.comparison)
-        for benchmark in benchmarks[:MOST_BENCHMARKS]
-    }
+    tests = {benchmark.info.id: _tested_first(benchmark) for benchmark in benchmarks[:MOST_BENCHMARKS]}
     levels = sorted({comparison.confidence for comparison in tests.values()})
     corrections = sorted({comparison.correction.value for comparison in tests.values()})
     said = [about[name] + comparison.test for name, comparison in tests.items()]
@@ -131,6 +128,12 @@ def how_to_read(report: RunReport) -> str:
         f"paired test, corrected ({' and '.join(corrections)}) over systems and metrics of a benchmark. "
         f"Test: {'. '.join(said)}."
     )
+
+
+def _tested_first(benchmark: BenchmarkReport) -> Comparison:
+    """A comparison that says how the benchmark's differences are tested: one with a p, if there is any."""
+    found = [cell.comparison for cell in benchmark.cells.values() if cell.comparison]
+    return next((comparison for comparison in found if comparison.no_test is None), found[0])
 
 
 def _budget(benchmark: BenchmarkReport, system: str, baseline: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports.run_report import BenchmarkReport, RunReport
@@ -83,6 +84,8 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
         yield CONTROL_EXPLAINED
     if benchmark.info.caveats:
         yield f"{benchmark.info.id}: {', '.join(benchmark.info.caveats)}."
+    if Caveat.JUDGE_NOT_CALIBRATED in benchmark.info.caveats:
+        yield _how_to_calibrate(benchmark)
     for system, fits in benchmark.input_fits.items():
         yield f"Input of {benchmark.title_of(system)}: {' or '.join(fits)} before encoding."
     if any(Caveat.RANDOM_WEIGHTS in system.caveats for system in benchmark.systems):
@@ -96,6 +99,16 @@ def _table_notes(benchmark: BenchmarkReport, *, baseline: str | None) -> Iterato
             f"Up to {unpaired} samples that only one of two compared systems has "
             "were left out of a comparison."
         )
+
+
+def _how_to_calibrate(benchmark: BenchmarkReport) -> str:
+    judge = benchmark.info.description.get("judge")
+    spec = judge.get("spec") if isinstance(judge, Mapping) else None
+    return (
+        f"({Caveat.JUDGE_NOT_CALIBRATED}): the judge's own errors, which are unknown, are in these scores. "
+        f"To measure them: vtok-eval tv-align calibrate --judge {shlex.quote(str(spec or 'SPEC'))} "
+        "--out FILE; then run with --set calibration=FILE."
+    )
 
 
 def _seed_notes(scores: Sequence[Score]) -> Iterator[str]:

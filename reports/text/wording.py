@@ -91,7 +91,7 @@ def shown(value: float, metric: Metric) -> float:
 
 
 def value_text(score: Score | None) -> str:
-    """The value alone ("54.1"), with the mark of a reader that is not sound; infinite where all are."""
+    """The value alone ("54.1"), marked where the reader is not sound; infinite where all values are."""
     if score is None or score.value is None:
         return INFINITE if score is not None and score.n_infinite else MISSING
     return _number(shown(score.value, score.metric), _decimals(score)) + ("" if score.sound else NOT_SOUND)

@@ -1,13 +1,16 @@
 import json
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
 
 from tests.reports.made_up_run import LABEL, SYSTEMS, add_job, finish, run_json, understanding_records
-from tools import readme_table
-from tools.readme_table import ROOT, Results, keep, main, pages, rendered
+from tools import kept_results, readme_table
+from tools.kept_results import Results
+from tools.readme_table import ROOT, keep, main, pages, rendered
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import Comparison, Metric, NoTest, Score
+from vtok_eval.results.self_checks import CheckKind, CheckOutcome, SelfCheck
 from vtok_eval.results.store import RunFolder
 
 PAGES = pages(ROOT)
@@ -125,8 +128,11 @@ def test_what_is_not_of_a_shipped_suite_is_refused(run, shipped, tmp_path):
 
 def test_an_unknown_table_is_named(run, shipped, tmp_path):
     keep(run.path, tmp_path)
+    (tmp_path / "other.json").write_text("{}")
     for name, message in (
-        ("table:full/understanding-scenes", "no kept results of 'full'; kept: mini"),
+        ("table:curve.jsonl", "no such file of results in .*; there: other.json"),
+        ("table:other.json", "source"),
+        ("table:huge/understanding-scenes", "no kept results of 'huge'; kept: mini"),
         ("table:mini/vbench", "has no scores of vbench"),
         ("table:mini/understanding-scenes/ranks", "no table 'ranks'"),
     ):
@@ -135,7 +141,7 @@ def test_an_unknown_table_is_named(run, shipped, tmp_path):
 
 
 def results_of(scores, comparisons=()):
-    about = readme_table.About(
+    about = kept_results.About(
         suite="mini",
         label="label",
         baseline="b",
@@ -185,10 +191,10 @@ def test_points_are_tables_too(tmp_path):
         | {"static": 80 + seed, "temporal": 50.0, "camera": 10.0}
         for seed in (0, 2)
     ]
-    (tmp_path / "five.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
-    text = rendered("<!-- table:five.jsonl -->\n<!-- /table -->", tmp_path)
+    (tmp_path / "five_seeds.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    text = rendered("<!-- table:five_seeds.jsonl -->\n<!-- /table -->", tmp_path)
     assert "| `a` | 2,000 | 2 | 81.0 ±1.4 | 50.0 ±0.0 | 10.0 ±0.0 |" in text
-    with pytest.raises(ValueError, match="no such file of points"):
+    with pytest.raises(ValueError, match="no such file of results"):
         rendered("<!-- table:six.jsonl -->\n<!-- /table -->", tmp_path)
 
 
@@ -197,3 +203,81 @@ def test_kept_files_name_no_folder_of_the_machine(run, shipped, tmp_path):
     about = json.loads((folder / "about.json").read_text())
     assert "/somewhere" not in json.dumps(about)
     assert "0123456789" in about["measured_on"]
+
+
+def test_a_shipped_suite_of_which_nothing_is_kept_says_how_to_measure_it(shipped, tmp_path):
+    text = rendered("<!-- table:full/understanding-scenes -->\n<!-- /table -->", tmp_path)
+    assert "vtok-eval run --suite full" in text
+    assert "python -m tools.readme_table DIR" in text
+
+
+def test_part_of_a_suite_is_kept_but_replaces_no_more(run, shipped, tmp_path):
+    shipped.benchmarks.append(SimpleNamespace(id="tv-align-read", options={}, optional=False))
+    folder = keep(run.path, tmp_path)
+    assert "vtok-eval run" in rendered("<!-- table:mini/tv-align-read -->\n<!-- /table -->", tmp_path)
+    about = json.loads((folder / "about.json").read_text())
+    about["options"]["tv-align-read"] = {}
+    (folder / "about.json").write_text(json.dumps(about))
+    with pytest.raises(RunFolderError, match="lacks tv-align-read, which the run of mini that is kept has"):
+        keep(run.path, tmp_path)
+    shipped.benchmarks[-1].optional = True
+    assert keep(run.path, tmp_path) == folder
+
+
+def test_categories_by_hand():
+    headline = Metric(name="q", title="Questions", headline=True)
+    corrected = Metric(name="c", title="Corrected", headline=True, derived=True)
+    of_category = [
+        Metric(name=f"{kind}:{group}", title=f"{group}: {kind}", group=group)
+        for group in ("Counting", "Camera")
+        for kind in ("q", "p")
+    ]
+    scores = [
+        Score("a", "x", headline, 0.5, 0.4, 0.6, 10, 0, 10),
+        Score("a", "x", corrected, 0.6, 0.4, 0.8, 9, 0, 9),
+    ]
+    scores += [Score("a", "x", m, 0.111 * (i + 1), 0, 1, 3, 0, 3) for i, m in enumerate(of_category)]
+    assert results_of(scores).table("x", "categories").splitlines()[2:] == [
+        "| system | tokens per clip | seeds | Questions (%) | Counting | Camera |",
+        "| --- | --: | --: | --: | --: | --: |",
+        "| `a` | 31 |  | 50.0 [40.0, 60.0] | 11 | 33 |",
+    ]
+
+
+def test_photos_by_hand():
+    metric = Metric(name="m", title="M", headline=True)
+    scores = [Score("a", "x", metric, 0.5, 0.4, 0.6, 10, 0, 10)]
+    check = SelfCheck(
+        CheckKind.PHOTOS,
+        "x",
+        CheckOutcome.MIXED,
+        ("a", "b"),
+        metric="m",
+        values={"grass": -0.0266, "brick": 0.01},
+    )
+    table = replace(results_of(scores), self_checks=[check]).table("x", "photos").splitlines()
+    assert table[2:] == [
+        "| system | photo | M |",
+        "| --- | --- | --: |",
+        "| `a` | brick | +1.0 |",
+        "| `a` | grass | −2.7 |",
+    ]
+
+
+def test_what_cannot_be_repeated_has_its_source(tmp_path):
+    content = {"source": "Measured once.", "columns": ["a", "b"], "rows": [["1", "2"]]}
+    (tmp_path / "once.json").write_text(json.dumps(content))
+    text = rendered("<!-- table:once.json -->\n<!-- /table -->", tmp_path)
+    assert text.splitlines()[1:-1] == ["Measured once.", "", "| a | b |", "| --- | --- |", "| 1 | 2 |"]
+
+
+def test_a_number_of_a_reader_that_is_not_sound_has_its_mark(run, shipped, tmp_path):
+    folder = keep(run.path, tmp_path)
+    check = SelfCheck(
+        CheckKind.SUBSET, "understanding-scenes", CheckOutcome.VIOLATED, ("a", "b"), group="static"
+    )
+    (folder / "self_checks.json").write_text(json.dumps({"self_checks": [asdict(check)]}))
+    (row,) = [
+        line for line in rendered(PAGE, tmp_path).splitlines() if line.startswith("| `vtok-grid` | 31 |")
+    ]
+    assert [cell.count("‡") for cell in row.split("|")[4:7]] == [1, 0, 0]

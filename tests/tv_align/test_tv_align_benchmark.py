@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reports.run_report import gather
+from reports.tables.terminal import terminal
 from tv_align.calibration.by_run import calibration_of, is_calibrated_by_runs
 from tv_align.calibration.report import Calibration, CategoryRow, Rate, read_calibration, write_calibration
 from tv_align.judges.constant import AlwaysYes
@@ -119,6 +121,9 @@ class TestThroughTheHarness:
         notes = " ".join(folder.run()["benchmarks"][0]["description"]["notes"])
         assert "judge not calibrated" in notes
         assert "tv-align calibrate --judge always-yes" in notes
+        text = terminal(gather(folder.path))
+        assert "tv-align (re-creation, judge not calibrated)" in text
+        assert "vtok-eval tv-align calibrate --judge always-yes --out FILE" in " ".join(text.split())
 
     def test_a_run_calibrates_its_judge_and_blanks_what_it_cannot_tell(
         self, tmp_path: Path, prompts: Path, videos: Path, monkeypatch: pytest.MonkeyPatch

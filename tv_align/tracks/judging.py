@@ -117,8 +117,9 @@ class JudgedPrompts:
         return [] if self.calibration is None else derived_scores(records, self.calibration, label=label)
 
     def caveats(self) -> tuple[Caveat, ...]:
-        """The judge's, and that this is a re-creation of TV-Align."""
-        return joined_caveats((Caveat.RE_CREATION,), self.judge.describe().caveats)
+        """The judge's, that this is a re-creation of TV-Align, and whether the judge's errors are unknown."""
+        unknown = (Caveat.JUDGE_NOT_CALIBRATED,) if self.given is None and not self.by_run else ()
+        return joined_caveats((Caveat.RE_CREATION,), self.judge.describe().caveats, unknown)
 
     def facts(self) -> dict[str, object]:
         """What provenance keeps: prompts and their hash, the judge and its calibration."""
