@@ -42,7 +42,7 @@ class Backbone(ABC):
 
     device: torch.device
     fills_passes: bool = True
-    """False lets a pass be as short as what is asked for: for measuring cost, where maps may differ in bits."""
+    """False lets a pass be as short as what is asked for: to measure cost, where maps may differ in bits."""
 
     @property
     @abstractmethod
