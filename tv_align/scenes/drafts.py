@@ -45,7 +45,8 @@ from tv_align.scenes.fact_questions import (
     a,
     ask,
 )
-from vtok_eval.scenes.scene import Scene, pick
+from vtok_eval.scenes.drawing import pick
+from vtok_eval.scenes.scene import Scene
 from vtok_eval.scenes.truth import WAYS
 from vtok_eval.scenes.vocabulary import EVENTS, HALVES, OPPOSITE, PATHS, QUADRANTS, SHAPES, SPEEDS
 

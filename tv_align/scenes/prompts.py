@@ -15,8 +15,9 @@ from tv_align.scenes.words import telling_words
 from vtok_eval.benchmark import Sample
 from vtok_eval.results.records import PHOTO
 from vtok_eval.scenes.dataset import SceneClip
+from vtok_eval.scenes.drawing import stream
 from vtok_eval.scenes.photos import SPLITS
-from vtok_eval.scenes.scene import Scene, stream
+from vtok_eval.scenes.scene import Scene
 
 SUITE = "tv-align-scenes"
 VERSION = 2

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vtok_eval.data import ClipForm
+from vtok_eval.scenes.drawing import draw_scene
 from vtok_eval.scenes.photos import photo_file, photos_of
-from vtok_eval.scenes.scene import VERSION, Scene, draw_scene
+from vtok_eval.scenes.scene import VERSION, Scene
 from vtok_eval.scenes.truth import Label, caption, labels
 
 if TYPE_CHECKING:

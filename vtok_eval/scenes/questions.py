@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vtok_eval.scenes.drawing import pick, stream
 from vtok_eval.scenes.photos import SPLITS
-from vtok_eval.scenes.scene import Scene, SceneObject, pick, stream
+from vtok_eval.scenes.scene import Scene, SceneObject
 from vtok_eval.scenes.truth import WAYS, labels
 from vtok_eval.scenes.vocabulary import (
     CAMERA_MOTIONS,

@@ -11,8 +11,8 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
 
 from vtok_eval.scenes.dataset import labels
+from vtok_eval.scenes.drawing import draw_scene
 from vtok_eval.scenes.questions import SceneQuestion, questions
-from vtok_eval.scenes.scene import draw_scene
 from vtok_eval.scenes.truth import WAYS
 from vtok_eval.scenes.vocabulary import OPPOSITE
 

@@ -18,7 +18,8 @@ from vtok_eval.benchmark import ClipSource
 from vtok_eval.errors import MissingDependencyError
 from vtok_eval.scenes import photos, render
 from vtok_eval.scenes.dataset import SceneClip, SceneSet, labels
-from vtok_eval.scenes.scene import Camera, Motion, Scene, SceneObject, draw_scene
+from vtok_eval.scenes.drawing import draw_scene
+from vtok_eval.scenes.scene import Camera, Motion, Scene, SceneObject
 
 STILL = Camera("still", 0.0)
 

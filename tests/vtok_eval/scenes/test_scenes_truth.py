@@ -15,8 +15,9 @@ from tests.profiles import drawing
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.scenes import layout
 from vtok_eval.scenes.dataset import SceneSet, caption, labels
+from vtok_eval.scenes.drawing import draw_scene
 from vtok_eval.scenes.photos import PHOTOS, SPLITS
-from vtok_eval.scenes.scene import Scene, draw_scene
+from vtok_eval.scenes.scene import Scene
 from vtok_eval.scenes.vocabulary import ATTRIBUTES, COLOURS, OPPOSITE, SHAPES, Attribute, attribute
 
 N = 4000

@@ -13,8 +13,9 @@ from tv_align.prompts.schema import CATEGORIES
 from tv_align.scenes.counterfactuals import Askable, askable
 from tv_align.scenes.fact_questions import Fact, read
 from tv_align.scenes.words import VOCABULARY, words_of
+from vtok_eval.scenes.drawing import pick, stream
 from vtok_eval.scenes.photos import SPLITS
-from vtok_eval.scenes.scene import Scene, pick, stream
+from vtok_eval.scenes.scene import Scene
 
 _STREAM = 5
 """Sets this randomness apart from the scenes' own (0 to 2) and that of other questions (3, 4)."""

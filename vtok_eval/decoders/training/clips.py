@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtok_eval.scenes.dataset import SceneClip
+from vtok_eval.scenes.drawing import draw_scene, stream
 from vtok_eval.scenes.photos import SPLITS
-from vtok_eval.scenes.scene import Scene, draw_scene, stream
+from vtok_eval.scenes.scene import Scene
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
