@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vtok_eval.probes.preprocessing import Preprocessing
     from vtok_eval.probes.splits import Split
     from vtok_eval.scenes.dataset import SceneClip
+    from vtok_eval.systems import Tokenizer
 
 GROUPS = ("static", "temporal", "camera")
 DATA_SEED, CLIP_SIZE, N_FRAMES = 0, 64, 16
@@ -39,7 +40,7 @@ class SceneFeatures:
     splits: Mapping[str, Collection]
 
     @classmethod
-    def of(cls, tokenizer: object, clips: Mapping[str, Sequence[SceneClip]]) -> SceneFeatures:
+    def of(cls, tokenizer: Tokenizer, clips: Mapping[str, Sequence[SceneClip]]) -> SceneFeatures:
         """Encode the clips of each split; see `first_clips`."""
         import torch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.vbench.dimensions import DIMENSIONS, RAFT, Dimension, select
 from benchmarks.vbench.inputs import Inputs
@@ -22,6 +22,7 @@ from vtok_eval.video.made import MadeVideos
 
 if TYPE_CHECKING:
     from benchmarks.vbench.evaluator import VBenchEvaluator
+    from benchmarks.vbench.networks.metric_models import Networks
     from benchmarks.vbench.scorers.scorer import Scorer
 
 MODES = ("custom", "standard")
@@ -216,7 +217,7 @@ def _totals_not_given(running: Collection[str]) -> list[str]:
     ]
 
 
-def _scorers(names: Sequence[str], networks: Any, *, filtered: bool) -> dict[str, Scorer]:
+def _scorers(names: Sequence[str], networks: Networks, *, filtered: bool) -> dict[str, Scorer]:
     """A scorer for each dimension; dimensions of one class share theirs."""
     places = {name: SCORERS[name] for name in names}
     if filtered and "temporal_flickering" in places:

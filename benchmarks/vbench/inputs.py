@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from benchmarks.vbench.dimensions import Dimension
 from benchmarks.vbench.prompts import (
@@ -24,10 +24,12 @@ from benchmarks.vbench.prompts import (
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import SpecError
 from vtok_eval.systems import System
-from vtok_eval.video.folder import VideoEntry
+from vtok_eval.video.folder import VideoEntry, VideoFolder
 from vtok_eval.video.made import GeneratedVideos, ReconstructedVideos
 
 _log = logging.getLogger(__name__)
+
+Subject: TypeAlias = VideoFolder | GeneratedVideos | ReconstructedVideos
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Inputs:
         subject = system.subject
         return [_sample(each, subject) for each in self._expected(subject, chosen)]
 
-    def _expected(self, subject: Any, chosen: Sequence[Dimension]) -> list[ExpectedVideo]:
+    def _expected(self, subject: Subject, chosen: Sequence[Dimension]) -> list[ExpectedVideo]:
         if self.mode == "custom":
             entries = self._custom_entries(subject)
             return custom(entries, chosen, self.information, forgiving=self.forgiving)
@@ -78,7 +80,7 @@ class Inputs:
             )
         return found
 
-    def _custom_entries(self, subject: Any) -> Sequence[VideoEntry]:
+    def _custom_entries(self, subject: Subject) -> Sequence[VideoEntry]:
         if not isinstance(subject, GeneratedVideos):
             found: Sequence[VideoEntry] = subject.entries()
             return found
@@ -89,7 +91,7 @@ class Inputs:
             )
         return subject.entries_for(read_prompt_list(self.prompts), per_prompt=self.per_prompt)
 
-    def _standard_entries(self, subject: Any, prompts: Sequence[VBenchPrompt]) -> Sequence[VideoEntry]:
+    def _standard_entries(self, subject: Subject, prompts: Sequence[VBenchPrompt]) -> Sequence[VideoEntry]:
         if not isinstance(subject, GeneratedVideos):
             found: Sequence[VideoEntry] = subject.entries()
             return found
@@ -102,7 +104,7 @@ class Inputs:
         ]
 
 
-def _name(expected: ExpectedVideo, subject: Any) -> str:
+def _name(expected: ExpectedVideo, subject: Subject) -> str:
     """What the video is called: its path in its folder; a reconstruction has its original's."""
     if expected.entry is None or isinstance(subject, GeneratedVideos):
         return expected.path.name
@@ -112,7 +114,7 @@ def _name(expected: ExpectedVideo, subject: Any) -> str:
     return name
 
 
-def _sample(expected: ExpectedVideo, subject: object) -> Sample:
+def _sample(expected: ExpectedVideo, subject: Subject) -> Sample:
     original = None
     if expected.entry is not None and isinstance(subject, ReconstructedVideos):
         original = str(subject.original(expected.entry))

@@ -214,7 +214,7 @@ class _Pages:
         ]
         self.listed = [_listed(board, boards) for board in boards]
 
-    def render(self, template: str, path: str, **values: Any) -> None:
+    def render(self, template: str, path: str, **values: object) -> None:
         """Write one page."""
         shared = {
             "site_title": TITLE,

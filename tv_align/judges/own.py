@@ -22,7 +22,7 @@ class OwnJudge:
     and `describe()` (else nothing) are taken where it has them.
     """
 
-    def __init__(self, judge: Any) -> None:
+    def __init__(self, judge: Any) -> None:  # Any: a user's object, whose `judge` is only tried
         self._judge = judge
         self.name = str(getattr(judge, "name", type(judge).__name__))
         self.concurrency = int(getattr(judge, "concurrency", 1))

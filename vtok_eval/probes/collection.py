@@ -12,6 +12,7 @@ from vtok_eval.benchmark import ClipRunner, NoResult, Sample
 from vtok_eval.data import Clips
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import ClipFeatures, FeatureTable, build_table, extract_features
+from vtok_eval.systems import Tokenizer
 from vtok_eval.tokenizers.stored_clips import stored_clips
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Collection:
 
 
 def collect(
-    tokenizer: object, samples: Sequence[Sample], runner: ClipRunner, *, description: str
+    tokenizer: Tokenizer, samples: Sequence[Sample], runner: ClipRunner, *, description: str
 ) -> Collection:
     """Extract the features of all samples.
 

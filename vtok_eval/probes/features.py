@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from vtok_eval.codes import Codes, describe_sizes
 from vtok_eval.data import Clips, TokenKind, Tokens, check_tokens
 from vtok_eval.errors import TokenizerError
-from vtok_eval.systems import TrainableTokenizer
+from vtok_eval.systems import Tokenizer, TrainableTokenizer
 
 N_KINDS = max(TokenKind) + 1
 _CHUNK_CLIPS = 256
@@ -84,7 +84,7 @@ class FeatureTable:
         return groups, self.slot[index].to(device)
 
 
-def extract_features(tokenizer: Any, clips: Clips) -> list[ClipFeatures]:
+def extract_features(tokenizer: Tokenizer, clips: Clips) -> list[ClipFeatures]:
     """Run the frozen part of a tokenizer over a batch of clips.
 
     A `TrainableTokenizer` whose projection is to be trained gives its features, any other its tokens.
@@ -99,7 +99,7 @@ def extract_features(tokenizer: Any, clips: Clips) -> list[ClipFeatures]:
     return [_one_clip(halves, bits, index) for index in range(len(clips))]
 
 
-def is_trained_with_probe(tokenizer: Any) -> bool:
+def is_trained_with_probe(tokenizer: object) -> TypeGuard[TrainableTokenizer]:
     """Whether the tokenizer has a projection that is trained together with the reader of its tokens."""
     return isinstance(tokenizer, TrainableTokenizer) and tokenizer.trainable
 

@@ -20,6 +20,7 @@ from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
 from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
 from vtok_eval.probes.muon import StackedMuon
 from vtok_eval.probes.preprocessing import Preprocessing
+from vtok_eval.systems import TrainableTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def train_reader(
     return TrainedReader(reader.eval(), preprocessing, shape, history)
 
 
-def new_projection(tokenizer: Any, *, seed: int, widths: tuple[int, ...] | None = None) -> nn.Module:
+def new_projection(tokenizer: object, *, seed: int, widths: tuple[int, ...] | None = None) -> nn.Module:
     """The tokenizer's own projection if it is to be trained, else one that leaves the tokens unchanged.
 
     widths: of the groups of features, where they may have been reduced.
@@ -144,11 +145,11 @@ def new_projection(tokenizer: Any, *, seed: int, widths: tuple[int, ...] | None 
     if not is_trained_with_probe(tokenizer):
         return JoinGroups()
     chosen = {"widths": widths} if widths is not None and _takes_widths(tokenizer) else {}
-    projection: nn.Module = tokenizer.new_projection(seed=seed, **chosen)
-    return projection
+    make: Callable[..., nn.Module] = tokenizer.new_projection  # some also take `widths`
+    return make(seed=seed, **chosen)
 
 
-def may_be_reduced(tokenizer: Any) -> bool:
+def may_be_reduced(tokenizer: object) -> bool:
     """Whether groups of features may reach the tokenizer's projection in another width than its own.
 
     So it is where nothing is projected, and where `new_projection` has a parameter `widths`.
@@ -156,11 +157,11 @@ def may_be_reduced(tokenizer: Any) -> bool:
     return not is_trained_with_probe(tokenizer) or _takes_widths(tokenizer)
 
 
-def _takes_widths(tokenizer: Any) -> bool:
+def _takes_widths(tokenizer: TrainableTokenizer) -> bool:
     return "widths" in inspect.signature(tokenizer.new_projection).parameters
 
 
-def measure_shape(tokenizer: Any, table: FeatureTable, *, seed: int, device: torch.device) -> ReaderShape:
+def measure_shape(tokenizer: object, table: FeatureTable, *, seed: int, device: torch.device) -> ReaderShape:
     """The reader's shape for features like the table's, which has been reduced.
 
     Raises:

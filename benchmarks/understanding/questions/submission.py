@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.understanding.questions.description import BenchmarkDescription
 from benchmarks.understanding.questions.question import VideoQuestion
@@ -41,7 +41,7 @@ def write_answers_of_run(run: Path, benchmark: str, system: str | None, path: Pa
     if benchmark not in entries:
         raise UnknownNameError(what=f"benchmark of {run}", name=benchmark, known=entries)
     entry = {key: entries[benchmark][key] for key in ("name", "id", "options")}
-    made: Any = build_benchmark(BenchmarkEntry.model_validate(entry))
+    made: object = build_benchmark(BenchmarkEntry.model_validate(entry))
     if not isinstance(made, QuestionAnswering) or made.description.server is None:
         raise SpecError(f"{benchmark} has no server of its own that takes answers")
     hidden = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from tv_align.judges.judge import Verdict
 from tv_align.prompts.schema import Prompt
 from tv_align.tracks.scores import values, verdicts_as_json
+from tv_align.tracks.tokens.probe import QuestionReader
 from tv_align.tracks.tokens.questions import bags_of_words, facts_in
 from tv_align.tracks.tokens.ridge import QuestionRidge
 from vtok_eval.benchmark import Outcome, Sample
@@ -57,7 +57,8 @@ class ReadEvaluator(ClipReading):
         table = trained.preprocessing.apply(build_table([features], [name]))
         groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
         asked, claimed = bags_of_words([question.text for question in prompt.questions])
-        reader: Any = trained.reader
+        reader = trained.reader
+        assert isinstance(reader, QuestionReader)  # as `QuestionReading.build` makes them
         logits = reader.says_yes(groups, slot, asked.to(self.device), claimed.to(self.device))[0]
         return [
             Verdict("yes" if logit > 0 else "no", probability=float(logit.sigmoid()))

@@ -93,6 +93,7 @@ class QuestionObjective:
         """How many training clips there are."""
         return len(self.training.table)
 
+    # Any: a `QuestionReader`, where `Objective` promises any `TokenReader`.
     def loss(self, reader: Any, index: Tensor) -> Tensor:
         """The mean over groups of questions (see `QuestionTable`), in units of a coin toss; in a group the
         true question weighs as much as all the others."""

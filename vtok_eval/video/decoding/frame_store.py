@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vtok_eval.errors import VideoError
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from torch import Tensor
 
     from vtok_eval.video.decoding.orientation import Orientation
@@ -60,7 +61,7 @@ class FrameStore:
         # One converter for all frames: FFmpeg builds its tables and threads once.
         self._converter = VideoReformatter()
 
-    def append(self, frame: Any, orientation: Orientation) -> None:
+    def append(self, frame: VideoFrame, orientation: Orientation) -> None:
         """Convert PyAV's `frame` to RGB, turn it upright and keep it.
 
         Raises:

@@ -12,7 +12,7 @@ import torch
 from benchmarks.understanding.questions.answering.evaluator import turned_question
 from benchmarks.understanding.questions.answering.grading import Grade, graded_choice, graded_text
 from benchmarks.understanding.questions.metrics import MetricSet, Values, turns
-from benchmarks.understanding.questions.probe.network import as_rows, best
+from benchmarks.understanding.questions.probe.network import ChoiceReader, as_rows, best
 from benchmarks.understanding.questions.probe.reading import Sentences, Vocabulary, option_texts
 from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.benchmark import Outcome, Sample
@@ -25,6 +25,7 @@ from vtok_eval.probes.features import (
     extract_features,
 )
 from vtok_eval.probes.training import TrainedReader
+from vtok_eval.systems import Tokenizer
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import ClipRunner, ClipSource
@@ -43,7 +44,7 @@ class ProbeEvaluator:
     questions: by sample id; those of a pair are one sample. sources: their clips, by question id.
     """
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     readers: tuple[TrainedReader, ...]
     sentences: Sentences
     vocabulary: Vocabulary
@@ -153,7 +154,8 @@ class ProbeEvaluator:
     def _grade(self, trained: TrainedReader, table: FeatureTable, question: VideoQuestion) -> Grade:
         groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
         asked = as_rows(self.sentences.vectors, self.sentences.index([question.text]))
-        reader: Any = trained.reader
+        reader = trained.reader
+        assert isinstance(reader, ChoiceReader)  # as `QuestionReading.build` makes them
         if question.labels:
             options = as_rows(self.sentences.vectors, self.sentences.index(option_texts(question)))[None]
             listed = torch.ones(options.shape[:2], dtype=torch.bool, device=self.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,9 @@ class Sentences:
     vectors: Tensor
 
     @classmethod
-    def of(cls, texts: Iterable[str], vectors_of: Any, *, device: torch.device) -> Sentences:
+    def of(
+        cls, texts: Iterable[str], vectors_of: Callable[[Sequence[str]], Tensor], *, device: torch.device
+    ) -> Sentences:
         """Each text once; `vectors_of(texts)` gives their vectors."""
         distinct = list(dict.fromkeys(texts))
         return cls({text: row for row, text in enumerate(distinct)}, vectors_of(distinct).to(device))
@@ -198,6 +200,7 @@ class ChoiceObjective:
         sentences = self.reading.sentences
         return sentences.vectors[sentences.index(self.reading.vocabulary.answers)]
 
+    # Any: a `ChoiceReader`, where `Objective` promises any `TokenReader`.
     def loss(self, reader: Any, index: Tensor) -> Tensor:
         """The mean over questions of the cross-entropy of the right answer."""
         listed, free = self._examples
