@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.run_document import RunDocument, RunSystem
+from reports.comparable import Compared, setting_differences
+from reports.run_document import RunBenchmark, RunDocument, RunSystem
 from reports.run_report import (
     BenchmarkReport,
     Cell,
@@ -29,11 +30,13 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions:
 
     versions: with the earlier versions that the folders hold, beside what took their place.
 
-    A system in several runs is listed once for each, with the run's folder after its name.
+    A system in several runs is listed once for each, with the run's folder after its name. A benchmark of
+    several runs is one table where its settings agree, whatever the runs' suites are called; where they do
+    not, it is a table of its own, called after the run, and a note says which setting differs.
 
     Raises:
-        RunFolderError: no run is named, one cannot be read, two folders have one name, or runs were not
-            measured alike: another label, seed, limit, version or options of a benchmark they share.
+        RunFolderError: no run is named, one cannot be read, two folders have one name, or runs mean different
+            things by one metric.
         UnknownNameError: no run has such a baseline.
     """
     if not paths:
@@ -45,8 +48,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions:
     _refuse_equal_names(paths)
     sets = SampleSets()
     runs = [gather(path, rank=False, sets=sets, versions=versions) for path in paths]
-    for other in runs[1:]:
-        _refuse_unlike(runs[0], other)
+    runs, apart = _settings_apart(runs)
     named = _named_apart(runs)
     systems = tuple(system for run in named for system in run.systems)
     chosen = _baseline(named, runs, baseline)
@@ -56,7 +58,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions:
     return RunReport(
         paths=tuple(path for run in runs for path in run.paths),
         name=" + ".join(dict.fromkeys(_folder_name(run) for run in runs)),
-        label=first.label,
+        label=_label(runs),
         setting=first.setting,
         description="; ".join(dict.fromkeys(run.description for run in runs if run.description)),
         baseline=chosen,
@@ -71,6 +73,7 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions:
         unfinished=tuple(_unfinished(runs)),
         run=_provenance(runs),
         self_checks=tuple(_checks(named)),
+        apart=tuple(apart),
     )
 
 
@@ -93,28 +96,59 @@ def _refuse_equal_names(paths: Sequence[Path]) -> None:
         raise RunFolderError(f"two runs are in folders called {repeated[0]!r}: rename one, or name it once")
 
 
-def _refuse_unlike(first: RunReport, other: RunReport) -> None:
-    pair = f"the runs {_folder_name(first)} and {_folder_name(other)}"
-    for what, ours, theirs in (
-        ("label", first.label, other.label),
-        ("seed", first.run.seed, other.run.seed),
-        ("limit", first.run.limit, other.run.limit),
-    ):
-        if ours != theirs:
-            raise RunFolderError(
-                f"{pair} cannot be in one table: their {what} differs ({ours!r}, {theirs!r})"
-            )
-    known = {info.id: info for info in first.described}
-    for info in other.described:
-        shared = known.get(info.id)
-        if shared is None:
-            continue
-        for what in ("name", "version", "options"):
-            ours, theirs = getattr(shared, what), getattr(info, what)
-            if ours != theirs:
-                raise RunFolderError(
-                    f"{pair} cannot be in one table: {what} of {info.id} differs ({ours!r}, {theirs!r})"
-                )
+def _settings_apart(runs: Sequence[RunReport]) -> tuple[list[RunReport], list[str]]:
+    """The runs, benchmarks of unlike settings given ids of their own; and a sentence about each of those."""
+    tables: dict[str, dict[str, Compared]] = {}
+    renamed, sentences = [], []
+    for run in runs:
+        ids: dict[str, str] = {}
+        for info in run.described:
+            this = Compared(info, run.run, _folder_name(run))
+            known = tables.setdefault(info.id, {})
+            differences = {name: setting_differences(other, this) for name, other in known.items()}
+            alike = next((name for name, text in differences.items() if not text), None)
+            if alike is None:
+                alike = f"{info.id} ({_folder_name(run)})" if known else info.id
+                sentences += [f"{info.id} is shown apart: {text}" for text in list(differences.values())[:1]]
+                known[alike] = this
+            ids[info.id] = alike
+        renamed.append(_with_ids(run, {old: new for old, new in ids.items() if old != new}))
+    return renamed, sentences
+
+
+def _with_ids(run: RunReport, ids: Mapping[str, str]) -> RunReport:
+    """The run with other ids for some benchmarks."""
+    if not ids:
+        return run
+
+    def new(benchmark: str) -> str:
+        return ids.get(benchmark, benchmark)
+
+    def info(entry: RunBenchmark) -> RunBenchmark:
+        return entry.changed(id=new(entry.id))
+
+    return replace(
+        run,
+        benchmarks=tuple(replace(report, info=info(report.info)) for report in run.benchmarks),
+        described=tuple(info(entry) for entry in run.described),
+        jobs=tuple(replace(job, benchmark=new(job.benchmark)) for job in run.jobs),
+        columns={
+            (new(benchmark), name): replace(job, benchmark=new(benchmark))
+            for (benchmark, name), job in run.columns.items()
+        },
+        folders={(new(benchmark), name): path for (benchmark, name), path in run.folders.items()},
+        failed=tuple(replace(sample, benchmark=new(sample.benchmark)) for sample in run.failed),
+        not_run=tuple(entry.changed(benchmark=new(entry.benchmark)) for entry in run.not_run),
+        self_checks=tuple(replace(check, benchmark=new(check.benchmark)) for check in run.self_checks),
+    )
+
+
+def _label(runs: Sequence[RunReport]) -> str:
+    """The first run's label where the others add systems to its benchmarks; else every run's."""
+    first = {info.id for info in runs[0].described}
+    if all(info.id in first for run in runs for info in run.described):
+        return runs[0].label
+    return " | ".join(dict.fromkeys(run.label for run in runs))
 
 
 def _named_apart(runs: Sequence[RunReport]) -> list[RunReport]:

@@ -120,7 +120,8 @@ class RunReport:
 
     paths: of the run folders. label: must accompany every number. benchmarks: those with scores.
     columns: the records, and folders: the run folder, by benchmark and system. unfinished: why the numbers
-    are not the run's final ones, as text; empty where they are. run: run.json.
+    are not the run's final ones, as text; empty where they are. run: run.json. apart: of merged runs, why a
+    benchmark has several tables, a sentence without its full stop for each.
     """
 
     paths: tuple[Path, ...]
@@ -140,6 +141,7 @@ class RunReport:
     unfinished: tuple[str, ...]
     run: RunDocument
     self_checks: tuple[SelfCheck, ...] = ()
+    apart: tuple[str, ...] = ()
 
     def label_of(self, benchmark: BenchmarkReport) -> str:
         """The label as a picture of a benchmark carries it, with what must be said of the systems in it."""

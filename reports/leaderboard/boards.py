@@ -1,8 +1,9 @@
 """Boards: which scores may be compared, and which of them are ranked.
 
 Two scores are on one board only if everything but the system is equal: the benchmark with its version,
-options and data, the metrics' definitions, the samples themselves, the run's setting, label, seed and limit,
-and, for what depends on it (latency, memory), the machine. What differs in any of these gets its own board.
+options, data, protocol, seed and limit, the metrics' definitions, the samples themselves, and, for what
+depends on it (latency, memory), the machine. What differs in any of these gets its own board. What the runs'
+suites are called does not count; a board shows the labels of all its runs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from reports.comparable import comparable_parts
 from reports.leaderboard.sources import BoardSource
 from reports.run_document import RunBenchmark, RunSystem
 from reports.submission.text import visible
@@ -22,7 +24,7 @@ from reports.tables.best_systems import ALPHA
 from reports.text.caveats import with_caveats
 from reports.text.wording import LEAST_CLUSTERS
 from vtok_eval.results.columns.job_columns import JobColumns
-from vtok_eval.results.description import NOT_IDENTITY
+from vtok_eval.results.identity import SETTINGS
 from vtok_eval.results.records import Metric, Score
 from vtok_eval.results.statistics.pairs import Pair, compare_pairs
 from vtok_eval.results.statistics.sample_table import value_of
@@ -244,17 +246,9 @@ def _identity(
     source: BoardSource, benchmark: RunBenchmark, metrics: Sequence[Metric], job: JobColumns | None
 ) -> dict[str, Any]:
     """Everything that must be equal on a board, as JSON can hold it."""
-    description = {key: value for key, value in benchmark.description.items() if key not in NOT_IDENTITY}
     portable = all(metric.unit in PORTABLE_UNITS for metric in metrics)
     return {
-        "benchmark": benchmark.name,
-        "version": benchmark.version,
-        "options": benchmark.options,
-        "description": description,
-        "setting": source.run.document.setting,
-        "label": source.run.document.label,
-        "seed": source.run.document.seed,
-        "limit": source.run.document.limit,
+        **comparable_parts(benchmark, source.run.document),
         "metrics": [asdict(metric) for metric in metrics],
         "samples": None if job is None else job.samples.digest,
         "machine": "" if portable else _machine(source),
@@ -283,14 +277,16 @@ def _board(
     untestable = _untestable(entries, metrics, pairs)
     job = next((entry.job for entry in entries if entry.job is not None), None)
     first = members[0][1]
-    setting = str(facts["setting"])
+    documents = [source.run.document for source, _, _ in members]
+    setting = ", ".join(dict.fromkeys(document.setting for document in documents if document.setting))
+    label = " | ".join(dict.fromkeys(document.label for document in documents if document.label))
     return Board(
         key=f"{slug('-'.join(part for part in (first.name, setting) if part))}-{key[:6]}",
         benchmark=first,
         setting=setting,
-        label=str(facts["label"]) or "no label: in which setting this was measured is not recorded",
-        limit=facts["limit"],
-        seed=facts["seed"],
+        label=label or "no label: in which setting this was measured is not recorded",
+        limit=facts[SETTINGS]["limit"],
+        seed=facts[SETTINGS]["seed"],
         machine=str(facts["machine"]),
         metrics=metrics,
         n_samples=None if job is None else len(job.samples),

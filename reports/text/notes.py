@@ -27,6 +27,7 @@ from vtok_eval.results.self_checks import CheckKind, CheckOutcome, SelfCheck
 def status_notes(report: RunReport) -> tuple[str, ...]:
     """What keeps the numbers from being final or whole, each as a sentence; empty where nothing does."""
     notes = [f"Unfinished run: {reason}." for reason in report.unfinished]
+    notes += [f"{sentence}." for sentence in report.apart]
     if report.run.limit is not None:
         notes.append(f"Limited run: only the first {report.run.limit} samples of each benchmark were used.")
     if report.failed:

@@ -1,4 +1,4 @@
-"""Several runs as one report: named apart, compared anew, and refused where they were not measured alike."""
+"""Several runs as one report: named apart, compared anew, in tables of their own where settings differ."""
 
 from __future__ import annotations
 
@@ -95,19 +95,35 @@ def test_another_baseline(runs):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"label": "paper setting"}, "their label differs"),
-        ({"seed": 3}, "their seed differs"),
-        ({"limit": 10}, "their limit differs"),
+        ({"seed": 3}, "seed 0 in first, 3 in other"),
+        ({"limit": 10}, "limit None in first, 10 in other"),
         (
             {"benchmarks": [{"id": BENCHMARK, "name": BENCHMARK, "version": "1", "options": {"n_test": 9}}]},
-            "options of understanding-scenes differs",
+            "n_test None in first, 9 in other",
         ),
     ],
 )
-def test_runs_that_were_not_measured_alike_are_refused(runs, tmp_path, changes, message):
+def test_unlike_settings_have_tables_of_their_own_and_are_named(runs, tmp_path, changes, message):
     other = make_run(tmp_path / "other", ("frames-8",), **changes)
-    with pytest.raises(RunFolderError, match=f"first and other cannot be in one table: .*{message}"):
-        gather_runs([runs[0], other])
+    report = gather_runs([runs[0], other])
+    apart = f"{BENCHMARK} (other)"
+    assert [found.info.id for found in report.benchmarks] == [BENCHMARK, apart]
+    assert [system.name for system in report.benchmark(apart).systems] == ["frames-8"]
+    assert [system.name for system in report.benchmark(BENCHMARK).systems] == ["vtok-grid", "frames-2"]
+    (sentence,) = report.apart
+    assert sentence.startswith(f"{BENCHMARK} is shown apart: ")
+    assert message in sentence
+    assert " ".join(sentence.split()) in " ".join(terminal(report).split())
+
+
+def test_what_suites_are_called_does_not_part_runs(runs, tmp_path):
+    alone = make_run(tmp_path / "alone", ("frames-8",), label="chosen by hand", name="custom", baseline=None)
+    report = gather_runs([runs[0], alone])
+    (benchmark,) = report.benchmarks
+    assert report.apart == ()
+    assert report.label == LABEL
+    # The system takes its place beside the other run's baseline.
+    assert benchmark.cell("frames-8", "temporal").comparison.baseline == "frames-2"
 
 
 def test_folders_of_one_name_and_no_folder_are_refused(runs, tmp_path):

@@ -74,7 +74,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     own = write_run(folder / "own")
     paper = write_run(
-        folder / "paper", setting="paper", label="the paper's setting, made up", names=("good", "fair")
+        folder / "paper",
+        setting="paper",
+        label="the paper's setting, made up",
+        names=("good", "fair"),
+        seed=1,
     )
     packed = submit(write_run(folder / "theirs", draw=5).path, links=[("a page", "https://example.org")])
     return build_site([own.path, paper.path, packed], folder / "site").folder

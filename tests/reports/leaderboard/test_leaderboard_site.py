@@ -22,6 +22,7 @@ from reports.leaderboard.sources import find_runs, load_source
 from reports.submission.pack import submit
 from tests.reports.leaderboard.hostile_runs import PAYLOAD, write_hostile_run, write_hostile_submission
 from tests.reports.leaderboard.small_runs import (
+    LABEL,
     METRICS,
     SYSTEMS,
     add_job,
@@ -157,8 +158,6 @@ def test_runs_that_are_alike_share_a_board_and_names_stay_apart(finished, tmp_pa
 @pytest.mark.parametrize(
     "changes",
     [
-        {"setting": "paper"},
-        {"label": "a stand-in"},
         {"seed": 1},
         {"limit": 40},
         {"benchmarks": [{**run_json()["benchmarks"][0], "version": "2"}, run_json()["benchmarks"][1]]},
@@ -176,6 +175,12 @@ def test_what_is_not_alike_gets_its_own_board(finished, tmp_path, changes):
     boards = [b for b in boards_of(finished.path, other.path) if b.benchmark.name == "quiz"]
     assert len(boards) == 2
     assert len({board.key for board in boards}) == 2
+
+
+def test_runs_of_other_suites_share_a_board_where_settings_agree(finished, tmp_path):
+    other = write_run(tmp_path / "other", setting="custom", label="chosen by hand", name="another")
+    board = quiz(boards_of(finished.path, other.path))
+    assert (board.setting, board.label) == ("embedded-default, custom", f"{LABEL} | chosen by hand")
 
 
 def test_other_samples_or_definitions_get_their_own_board(finished, tmp_path):
