@@ -141,3 +141,14 @@ def test_example_tokenizers_by_hand(name):
     assert torch.equal(tokens.values[1, half:].unique(), torch.tensor([1.0]))
     if hasattr(tokenizer, "decode"):
         assert torch.equal(tokenizer.decode(tokens).frames, frames)
+
+
+@ONCE
+@pytest.mark.slow
+def test_bring_a_vae(tmp_path):
+    commands = write_files(ROOT / "docs" / "bring_a_vae.md", tmp_path)
+    printed = {command.split()[1]: follow(command, tmp_path) for command in commands}
+    assert "the protocol is kept" in printed["check"]
+    assert re.search(r"\bmine\b.*\d", printed["run"])
+    assert "padded to 17" in printed["report"]
+    assert (tmp_path / "mine.zip").is_file()

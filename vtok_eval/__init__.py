@@ -12,6 +12,7 @@ from vtok_eval.version import __version__
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark, ClipSource, Context, Evaluator, Outcome, Sample
+    from vtok_eval.checks.check import check
     from vtok_eval.data import Clip, Clips, TokenKind, Tokens
     from vtok_eval.errors import VtokEvalError
     from vtok_eval.inputs.accepts import Accepts
@@ -58,6 +59,7 @@ __all__ = [
     "TrainableTokenizer",
     "VtokEvalError",
     "__version__",
+    "check",
     "evaluate",
     "open_run",
 ]
@@ -89,6 +91,7 @@ _MODULES = {
     "Tokens": "vtok_eval.data",
     "TrainableTokenizer": "vtok_eval.systems",
     "VtokEvalError": "vtok_eval.errors",
+    "check": "vtok_eval.checks.check",
     "evaluate": "vtok_eval.run.evaluation",
     "open_run": "vtok_eval.results.run_view",
 }

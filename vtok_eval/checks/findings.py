@@ -32,7 +32,7 @@ class Finding:
     fix: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport:
     """All findings about one tokenizer, and what was measured, with units in the names."""
 
@@ -57,6 +57,10 @@ class CheckReport:
     def as_text(self) -> str:
         """The report for a terminal."""
         return "\n".join(self._lines())
+
+    def __repr__(self) -> str:
+        """The report as text, so that a notebook shows it."""
+        return self.as_text()
 
     def _lines(self) -> Iterator[str]:
         for finding in self.findings:

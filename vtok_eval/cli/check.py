@@ -20,15 +20,9 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check a tokenizer against the protocol on three real clips; exit code 1 where it is broken."""
-    from vtok_eval.checks.clips import shipped_clips_of
-    from vtok_eval.checks.tokenizer import check_tokenizer
-    from vtok_eval.run.runners.device import choose_device
-    from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+    from vtok_eval.checks.check import check as check_spec
 
-    chosen = choose_device(device)
-    tokenizer = build_tokenizer(spec, BuildContext(device=chosen))
-    clips = shipped_clips_of(n_frames=frames, size=size, device=chosen)
-    report = check_tokenizer(tokenizer, clips, spec=spec)
+    report = check_spec(spec, n_frames=frames, size=size, device=device)
     typer.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
     if not report.ok:
         raise typer.Exit(EXIT_BROKEN)

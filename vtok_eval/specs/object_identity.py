@@ -7,6 +7,7 @@ another function of their module has changed; that costs a measurement and never
 
 from __future__ import annotations
 
+import copyreg
 import dis
 import functools
 import hashlib
@@ -207,7 +208,8 @@ class _Reader:
     def _read_pickled(self, value: object, path: str) -> None:
         """An object whose state may be hidden in C code: what it says of itself to pickle."""
         try:
-            reduced = value.__reduce_ex__(4)
+            known = copyreg.dispatch_table.get(type(value))
+            reduced = value.__reduce_ex__(4) if known is None else known(value)
         except Exception as error:
             raise SpecError(_unreadable(path, f"a {type(value).__name__}")) from error
         self._say("pickled", f"{type(value).__module__}.{type(value).__qualname__}")
@@ -293,11 +295,13 @@ def _slots(cls: type) -> Iterable[str]:
 
 
 def _is_library(thing: object) -> bool:
-    """Whether a class, function or module comes with Python or an installed package."""
+    """Whether a class, function or module comes with Python, an installed package or this program."""
     name = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", None)
     module = sys.modules.get(name or "")
-    if module is None or name == "__main__":
+    if module is None or name is None or name == "__main__":
         return False
+    if name.partition(".")[0] == "vtok_eval":
+        return True
     file = getattr(module, "__file__", None)
     if file is None:
         return True  # built into Python

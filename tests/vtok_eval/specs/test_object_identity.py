@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from vtok_eval import Accepts
 from vtok_eval.errors import SpecError
 from vtok_eval.specs.object_identity import object_sha256
 
@@ -91,6 +93,8 @@ DISTINCT = {
     "slots, other value": lambda: Slotted(2),
     "generator of numbers": lambda: Holder(np.random.default_rng(0)),
     "generator, other seed": lambda: Holder(np.random.default_rng(1)),
+    "pattern": lambda: Holder(re.compile("a+")),
+    "contract": lambda: Holder(Accepts(frames="4k")),
     "device": lambda: Holder(torch.device("cpu")),
 }
 
