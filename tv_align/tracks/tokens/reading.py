@@ -50,7 +50,7 @@ class QuestionReading:
         )
 
     def ridge_score(self, training: Split, validation: Split) -> None:
-        """None: kernel ridge on clips has no answer to questions."""
+        """None: on questions it takes as long as the training; `reader=ridge` is an entry of its own."""
 
     def objective(self, *, training: Split, validation: Split, device: torch.device) -> QuestionObjective:
         """Binary cross-entropy; chosen by how often the true one of two questions gets the higher logit."""
