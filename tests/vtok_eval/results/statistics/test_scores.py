@@ -439,7 +439,7 @@ def test_nothing_shared_is_said() -> None:
     found = compare([record(0, "a", hit=1.0)], [record(1, "b", hit=1.0)], HIT)
     assert (found.difference, found.low, found.p, found.n, found.n_unpaired) == (None, None, None, 0, 2)
     assert found.no_test is NoTest.NOTHING_SHARED
-    with pytest.raises(ValueError, match="another cluster"):
+    with pytest.raises(ValueError, match="different cluster"):
         compare([record(0, "a", "x", hit=1.0)], [record(0, "b", "y", hit=1.0)], HIT)
     with pytest.raises(ValueError, match="records of both"):
         compare([record(0, "a", hit=1.0)], [], HIT)
