@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,10 +26,11 @@ from vtok_eval.video.decoding.seeking import SEEK_COSTS_PACKETS, IrregularVideoE
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from torch import Tensor
 
     from vtok_eval.data import Clip
 
-__all__ = ["DecodeLimits", "VideoInfo", "check_whole", "count_frames", "decode", "probe"]
+__all__ = ["DecodeLimits", "VideoInfo", "check_whole", "count_frames", "decode", "decode_in_pieces", "probe"]
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,33 @@ def decode(
     order = [row[index] for index in indices]
     kept = found.store.frames()
     return Clip(frames=kept if order == list(range(len(kept))) else kept[order], fps=float(found.rate))
+
+
+def decode_in_pieces(
+    path: str | Path, *, frames_per_piece: int, most: int | None = None, limits: DecodeLimits = DEFAULT_LIMITS
+) -> Iterator[Tensor]:
+    """The frames of `decode`, a few at a time: uint8 `(n, 3, H, W)`, n = `frames_per_piece` but for the last.
+
+    most: stop after so many frames; what comes after them is not decoded.
+
+    Raises:
+        VideoError: as `decode`, when the piece in question is reached.
+    """
+    path = Path(path)
+    n_read = 0
+    with opened(path, limits) as video:
+        store = FrameStore(path, limits, expected=frames_per_piece)
+        for frame in frames(video, PacketCount()):
+            store.append(frame, _orientation(path, frame))
+            n_read += 1
+            if n_read % frames_per_piece == 0 or n_read == most:
+                yield store.frames()
+                if n_read == most:
+                    return
+                store = FrameStore(path, limits, expected=frames_per_piece)
+        _check_end(path, None, n_read)
+        if n_read % frames_per_piece:
+            yield store.frames()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Which clips are reconstructed: parts of video files, by each protocol's rule, from any folder."""

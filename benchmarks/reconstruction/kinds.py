@@ -1,0 +1,41 @@
+"""The metrics of reconstruction as tables show them."""
+
+from __future__ import annotations
+
+from vtok_eval.results.records import Metric
+
+
+def _metric(
+    name: str, title: str, unit: str, *, group: str, better: bool | None, headline: bool = True
+) -> Metric:
+    return Metric(
+        name=name,
+        title=title,
+        unit=unit,
+        higher_is_better=better,
+        group=group,
+        headline=headline,
+        failed_as=None,
+    )
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _metric("psnr", "PSNR", "dB", group="fidelity", better=True),
+        _metric("ssim", "SSIM", "", group="fidelity", better=True),
+        _metric("ms_ssim", "MS-SSIM", "", group="fidelity", better=True),
+        _metric("lpips", "LPIPS", "", group="perception", better=False),
+        _metric("vmaf", "VMAF", "", group="perception", better=True),
+        _metric("difference_error", "frame-difference error", "levels", group="time", better=False),
+        _metric("flicker_error", "flicker error", "levels", group="time", better=False, headline=False),
+        _metric("motion_kept", "motion kept", "ratio", group="time", better=None, headline=False),
+        _metric("detail_kept", "detail kept", "ratio", group="detail", better=None, headline=False),
+    )
+}
+"""Values of samples, in the order of tables. Frechet distances are scores of all clips; see `frechet.scores`."""
+
+CHANGES = ("difference_error", "flicker_error", "motion_kept", "detail_kept")
+"""What `metrics.changes` gives in one pass."""
+FRECHET = ("frechet_transnetv2", "frechet_i3d")
+ALL = (*METRICS, *FRECHET)
