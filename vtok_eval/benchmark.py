@@ -224,7 +224,8 @@ class Benchmark(Protocol):
 
     A class whose benchmark has parts to choose from, like VBench's dimensions, names the option that holds
     their list in a class attribute `parts_option`; the command line then takes `NAME:part,part`.
-    If its options or data rule out a kind of system, a mapping `why_not` says why.
+    If its options or data rule out a kind of system, a mapping `why_not` says why. If it takes only some
+    systems of a kind, a method `takes(system)` says which; with the others it makes no job.
     A benchmark that measures cost sets `parallel = False`: its jobs then run alone, on one device.
 
     Example:

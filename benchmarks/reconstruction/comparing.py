@@ -38,7 +38,7 @@ class _Spent:
         self.seconds = (self.seconds or 0.0) + (returned.seconds or 0.0) if timed else None
 
     def cost(self) -> dict[str, float]:
-        """What the record keeps: tokens, bits, bits per pixel of the clip, seconds where they say something."""
+        """What the record keeps: tokens, bits, bits per pixel of the clip, seconds where known."""
         cost = {
             "tokens": float(self.tokens),
             "bits": self.bits,
@@ -123,7 +123,9 @@ def _outcome(
 ) -> Outcome:
     found = [list(replicate.found.values()) for replicate in replicates]
     values = {
-        name: tuple(measurement.values[name] for each in found for measurement in each if name in measurement.values)
+        name: tuple(
+            measurement.values[name] for each in found for measurement in each if name in measurement.values
+        )
         for name in dict.fromkeys(name for measurement in found[0] for name in measurement.values)
     }
     infinite = tuple(name for name, all_of_it in values.items() if math.inf in all_of_it)
@@ -135,7 +137,9 @@ def _outcome(
     features = {
         network: {
             "original": pack(pair[0]),
-            "decoded": [pack(each.features[network][1]) for one in found for each in one if network in each.features],
+            "decoded": [
+                pack(each.features[network][1]) for one in found for each in one if network in each.features
+            ],
         }
         for measurement in found[0]
         for network, pair in measurement.features.items()

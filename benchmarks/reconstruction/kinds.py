@@ -33,7 +33,7 @@ METRICS: dict[str, Metric] = {
         _metric("detail_kept", "detail kept", "ratio", group="detail", better=None, headline=False),
     )
 }
-"""Values of samples, in the order of tables. Frechet distances are scores of all clips; see `frechet.scores`."""
+"""Values of clips, in the order of tables. Frechet distances are scores of all clips: `frechet.scores`."""
 
 CHANGES = ("difference_error", "flicker_error", "motion_kept", "detail_kept")
 """What `metrics.changes` gives in one pass."""

@@ -44,7 +44,10 @@ class ReconstructionProtocol:
 
     def text(self, metrics: tuple[str, ...], cutting: Cutting) -> tuple[str, ...]:
         """The conventions in words: the clips, then each of these metrics."""
-        said = [f"clips: {cutting.text()}", "originals and reconstructions are compared as 8-bit RGB in memory"]
+        said = [
+            f"clips: {cutting.text()}",
+            "originals and reconstructions are compared as 8-bit RGB in memory",
+        ]
         if "psnr" in metrics:
             said.append(self.psnr.value)
         if "ssim" in metrics and self.ssim is not None:
@@ -64,20 +67,20 @@ class ReconstructionProtocol:
         if "frechet_i3d" in metrics:
             resizing = "to 224 x 224" if self.i3d == "squash" else "shorter side 224, centre 224 x 224"
             said.append(
-                f"rFVD on StyleGAN-V's I3D (400 logits), {resizing}, bilinear without antialiasing, up to 300 "
-                f"frames, at least 10, covariance over {covariance}"
+                f"rFVD on StyleGAN-V's I3D (400 logits), {resizing}, bilinear without antialiasing, up to "
+                f"300 frames, at least 10, covariance over {covariance}"
             )
         return (*said, *self.differs)
 
 
-def protocol(name: str) -> ReconstructionProtocol:
+def named_protocol(name: str) -> ReconstructionProtocol:
     """The protocol of this name.
 
     Raises:
         UnknownNameError: there is none.
 
     Example:
-        >>> protocol("larp").psnr.value
+        >>> named_protocol("larp").psnr.value
         'PSNR of the mean squared error of the whole clip'
     """
     if name not in PROTOCOLS:
@@ -110,7 +113,7 @@ def _refuse(name: str, **options: object) -> None:
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise SuiteError(
-            f"reconstruction: protocol {name} fixes {' and '.join(given)}; leave it out, or take protocol default"
+            f"reconstruction: protocol {name} fixes {' and '.join(given)}; leave that out, or take default"
         )
 
 
@@ -120,7 +123,16 @@ PROTOCOLS: Mapping[str, ReconstructionProtocol] = {
         ReconstructionProtocol(
             name="default",
             source="vtok-eval's own",
-            metrics=("psnr", "ssim", "ms_ssim", "lpips", "vmaf", *CHANGES, "frechet_transnetv2", "frechet_i3d"),
+            metrics=(
+                "psnr",
+                "ssim",
+                "ms_ssim",
+                "lpips",
+                "vmaf",
+                *CHANGES,
+                "frechet_transnetv2",
+                "frechet_i3d",
+            ),
             cutting=_default,
             psnr=PsnrConvention.FRAMES,
             ssim=SsimConvention.GAUSSIAN,
@@ -137,8 +149,8 @@ PROTOCOLS: Mapping[str, ReconstructionProtocol] = {
             lpips="vgg",
             i3d="crop",
             differs=(
-                "TokenBench's scripts read both videos from MP4 files; here nothing is compressed in between, "
-                "so its published PSNR has a ceiling that ours has not",
+                "TokenBench's scripts read both videos from MP4 files; here nothing is compressed in "
+                "between, so its published PSNR has a ceiling that ours has not",
             ),
             meant_for="tokenbench",
         ),

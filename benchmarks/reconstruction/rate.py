@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def bits_per_clip(tokens: Tokens) -> Tensor:
-    """Bits of each clip's tokens, float64 `(B,)`: those that are there, times width, times the bits of a value.
+    """Bits of each clip's tokens, float64 `(B,)`: their number, times their width, times a value's bits.
 
     Example:
         >>> import torch

@@ -155,7 +155,7 @@ class OwnRoundTrip:
 
 
 class DrawnRoundTrip:
-    """A tokenizer's tokens as small decoders draw them; clips are fitted to those that they were trained on."""
+    """A tokenizer's tokens as small decoders draw them; clips are fitted to those of their training."""
 
     def __init__(self, tokenizer: Tokenizer, decoders: TokenizerDecoders, device: torch.device) -> None:
         first = decoders.decoders[0]
@@ -190,7 +190,7 @@ class DrawnRoundTrip:
 
 
 def _cropped(tokenizer: Tokenizer, clips: Clips) -> Tensor:
-    """The clip's frames; their centre where the tokenizer's contract crops, since the rest never comes back."""
+    """The clip's frames; their centre where the tokenizer's contract crops: the rest never comes back."""
     frames = clips.frames[0]
     if not isinstance(tokenizer, FittedTokenizer):
         return frames
@@ -205,8 +205,10 @@ def _check_same_shape(original: Tensor, decoded: Tensor) -> None:
     given, came = ((len(frames), *frames.shape[2:]) for frames in (original, decoded))
     if given != came:
         raise GenerationError(
-            "decode gave {} frames of {} x {} px for {} of {} x {}: nothing can be compared; return as many of "
-            "the same size, or state what encode takes (accepts = vtok_eval.Accepts(...))".format(*came, *given)
+            "decode gave {} frames of {} x {} px for {} of {} x {}, which cannot be compared; return as many "
+            "of the same size, or state what encode takes: accepts = vtok_eval.Accepts(...)".format(
+                *came, *given
+            )
         )
 
 
@@ -236,5 +238,3 @@ def _regrouped(pieces: Iterable[Tensor], length: int) -> Iterator[Tensor]:
             held, count = [frames[length:]], count - length
     if count:
         yield torch.cat(held)
-
-

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FRAMES_SHOWN = 4
+ERROR_GAIN = 4
+"""By how much an error map is brighter than the error."""
 
 
 @dataclass(frozen=True)
@@ -24,31 +26,73 @@ class SheetClip:
     title: str
     original: Tensor
     reconstruction: Tensor
+    fps: float = 8.0
 
 
-def write_sheet(folder: Path, clips: Sequence[SheetClip], *, system: str) -> None:
+def write_sheet(
+    folder: Path,
+    clips: Sequence[SheetClip],
+    *,
+    system: str,
+    what: str = "rendered clips",
+    errors: bool = False,
+) -> None:
     """Write `sheet.json` and PNG files next to it: a row of original frames above the reconstructed ones.
 
     The first and the last frame are shown, and others evenly between.
+
+    what: the clips in words. errors: add a row of error maps, and an MP4 of each clip, its reconstruction and
+    their error side by side, which reports play.
 
     Raises:
         RunFolderError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[dict[str, object]] = []
+    videos = []
     for number, clip in enumerate(clips):
-        for what, frames in (("original", clip.original), (system, clip.reconstruction)):
+        lines = [("original", "original", clip.original), ("tokens", system, clip.reconstruction)]
+        if errors:
+            error = error_map(clip.original, clip.reconstruction)
+            lines.append(("error", f"{system}, error x {ERROR_GAIN}", error))
+            name = f"clip-{number}.mp4"
+            _write_video(folder / name, [clip.original, clip.reconstruction, error], fps=clip.fps)
+            videos.append({"title": f"{clip.title}: original, {system}, error x {ERROR_GAIN}", "file": name})
+        for kind, title, frames in lines:
             names = []
             for frame in _shown(len(frames)):
-                name = f"clip-{number}-{'original' if what == 'original' else 'tokens'}-{frame}.png"
+                name = f"clip-{number}-{kind}-{frame}.png"
                 write_bytes(folder / name, _png(frames[frame]))
                 names.append(name)
-            rows.append({"title": what, "clip": clip.title, "frames": names})
-    alt = (
-        f"{len(clips)} rendered clips, {FRAMES_SHOWN} frames of each, and below each what the tokens of "
-        f"{system} show of it"
-    )
-    write_json(folder / "sheet.json", {"rows": rows, "alt": alt})
+            rows.append({"title": title, "clip": clip.title, "frames": names})
+    alt = f"{len(clips)} {what}, {FRAMES_SHOWN} frames of each, and below each what the tokens of {system} show of it"
+    sheet: dict[str, object] = {"rows": rows, "alt": alt}
+    write_json(folder / "sheet.json", {**sheet, "videos": videos} if videos else sheet)
+
+
+def error_map(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """Absolute errors, mean over channels, times `ERROR_GAIN`, as grey frames uint8 `(T, 3, H, W)`.
+
+    Example:
+        >>> import torch
+        >>> frames = torch.full((1, 3, 1, 1), 100, dtype=torch.uint8)
+        >>> error_map(frames, frames + 10).flatten().tolist()
+        [40, 40, 40]
+    """
+    import torch
+
+    errors = (original.float() - reconstruction.float()).abs().mean(dim=1, keepdim=True)
+    grey = (errors * ERROR_GAIN).round().clamp(0, 255).to(torch.uint8)
+    return grey.expand(-1, 3, -1, -1)
+
+
+def _write_video(path: Path, clips: Sequence[Tensor], *, fps: float) -> None:
+    import torch
+
+    from vtok_eval.data import Clip
+    from vtok_eval.video.encode import encode
+
+    encode(Clip(torch.cat(list(clips), dim=3), fps), path, crf=23)
 
 
 def _shown(n_frames: int) -> list[int]:

@@ -91,6 +91,7 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
         for benchmark_id, benchmark in benchmarks.items()
         for entry in suite.systems
         if entry.name in systems and kind_of(entry.spec) in benchmark.accepts
+        if _takes(benchmark, systems[entry.name])
     ]
     not_run = left_out + [
         NotRun(entry.name, benchmark_id, missing[entry.name])
@@ -99,6 +100,12 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
         if entry.name in missing and kind_of(entry.spec) in benchmark.accepts
     ]
     return Plan(tuple(jobs), tuple(not_run), systems, benchmarks)
+
+
+def _takes(benchmark: Benchmark, system: System) -> bool:
+    """Whether the benchmark takes this system, whose kind it accepts; see `Benchmark`."""
+    takes = getattr(benchmark, "takes", None)
+    return takes is None or bool(takes(system))
 
 
 def _build_benchmarks(suite: Suite) -> tuple[dict[str, Benchmark], list[NotRun]]:

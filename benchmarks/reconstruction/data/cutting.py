@@ -85,14 +85,14 @@ class Windows:
         """As `Cutting`."""
         sizes = " and ".join(map(str, self.sizes))
         return (
-            f"windows of {self.n_frames} frames at the stored rate, spread evenly over each video; shorter side "
-            f"resized to {sizes} px (antialiased, never enlarged) and the centre cut out square"
+            f"windows of {self.n_frames} frames at the stored rate, spread evenly over each video; shorter "
+            f"side resized to {sizes} px (antialiased, never enlarged) and the centre cut out square"
         )
 
 
 @dataclass(frozen=True)
 class Consecutive:
-    """VidTok: every round(fps / 30)-th frame, cut into consecutive clips; the last one's last frame repeats."""
+    """VidTok: every round(fps / 30)-th frame, in consecutive clips; the last one is filled up."""
 
     n_frames: int
     side: int = 256
@@ -115,8 +115,8 @@ class Consecutive:
     def text(self) -> str:
         """As `Cutting`."""
         return (
-            f"every round(fps / {self.rate:g})-th frame, consecutive clips of {self.n_frames} frames (the last "
-            f"frame of a video repeated), shorter side {self.side} px, centre {self.side} x {self.side}"
+            f"every round(fps / {self.rate:g})-th frame, consecutive clips of {self.n_frames} frames (the "
+            f"last frame of a video repeated), shorter side {self.side} px, centre {self.side} x {self.side}"
         )
 
 
@@ -149,7 +149,7 @@ class Middle:
 
 @dataclass(frozen=True)
 class FirstSeconds:
-    """TokenBench: the first max(ceil(10 fps), 300) frames, the shorter side resized to 1080 px if larger."""
+    """TokenBench: the first max(ceil(10 fps), 300) frames, resized to 1080 px where they are larger."""
 
     seconds: float = 10.0
     least: int = 300
@@ -167,8 +167,8 @@ class FirstSeconds:
     def text(self) -> str:
         """As `Cutting`."""
         return (
-            f"the first max(ceil({self.seconds:g} fps), {self.least}) frames at the stored rate; shorter side "
-            f"resized to {self.side} px only where it is larger"
+            f"the first max(ceil({self.seconds:g} fps), {self.least}) frames at the stored rate; shorter "
+            f"side resized to {self.side} px only where it is larger"
         )
 
 
@@ -198,7 +198,9 @@ def _spread(room: int, count: int) -> list[int]:
 
 
 def _count(video: FoundVideo) -> int:
-    return VideoPart(video.path).form().n_frames if video.path.is_dir() else count_frames_to_sample(video.path)
+    return (
+        VideoPart(video.path).form().n_frames if video.path.is_dir() else count_frames_to_sample(video.path)
+    )
 
 
 def _rate(video: FoundVideo) -> float:

@@ -28,8 +28,8 @@ class VideoPart:
     frames: their numbers in the video, in order; a number may be repeated. None: all, up to `most`.
     short_side: the shorter side in pixels after an antialiased bilinear resize, rounded to 8 bits; None: as
     stored. only_smaller: resize only where that makes the frames smaller. square: cut out the centre, as high
-    as wide. frame_rate: of folders of pictures, frames per second. problem: why it cannot be a clip, which `load`
-    then raises; empty where it can.
+    as wide. frame_rate: of folders of pictures, frames per second. problem: why it cannot be a clip, which
+    `load` then raises; empty where it can.
     """
 
     path: Path

