@@ -9,16 +9,24 @@ import typer
 
 
 def data(
-    benchmark: Annotated[str, typer.Argument(help="A benchmark of the catalogue or a YAML file.")],
+    benchmark: Annotated[
+        str, typer.Argument(help="A benchmark of the catalogue, a YAML file, or a preset of reconstruction.")
+    ],
     folder: Annotated[Path | None, typer.Argument(help="The folder with its data.")] = None,
     decode: Annotated[bool, typer.Option(help="Decode every video to find broken ones.")] = True,
 ) -> None:
     """Say what a benchmark's data are, and check a folder against that before anything runs."""
-    from benchmarks.understanding.questions.data.report import check_data
+    from benchmarks.reconstruction.data.presets import PRESETS
 
-    report = check_data(benchmark, folder, decode=decode)
-    typer.echo(report.render())
-    if not report.is_complete:
+    if benchmark in PRESETS:
+        text, complete = PRESETS[benchmark].report(folder, decode=decode)
+    else:
+        from benchmarks.understanding.questions.data.report import check_data
+
+        report = check_data(benchmark, folder, decode=decode)
+        text, complete = report.render(), report.is_complete
+    typer.echo(text)
+    if not complete:
         raise typer.Exit(1)
 
 

@@ -52,7 +52,7 @@ class Reconstruction:
 
     name = "reconstruction"
     version = "1"
-    accepts = frozenset({SystemKind.TOKENIZER, SystemKind.VIDEOS})
+    accepts = frozenset({SystemKind.TOKENIZER, SystemKind.CODEC, SystemKind.VIDEOS})
     parts_option = "metrics"
 
     def __init__(

@@ -25,13 +25,14 @@ NOT_MEASURED = "not_measured"
 
 @dataclass
 class _Spent:
-    tokens: int = 0
+    tokens: int | None = 0
     bits: float = 0.0
     seconds: float | None = 0.0
     n_pixels: int = 0
 
     def add(self, returned: Returned) -> None:
-        self.tokens += returned.tokens
+        counted = self.tokens is not None and returned.tokens is not None
+        self.tokens = (self.tokens or 0) + (returned.tokens or 0) if counted else None
         self.bits += returned.bits
         self.n_pixels += returned.original[:, 0].numel()
         timed = self.seconds is not None and returned.seconds is not None
@@ -39,11 +40,9 @@ class _Spent:
 
     def cost(self) -> dict[str, float]:
         """What the record keeps: tokens, bits, bits per pixel of the clip, seconds where known."""
-        cost = {
-            "tokens": float(self.tokens),
-            "bits": self.bits,
-            "bits_per_pixel": self.bits / self.n_pixels,
-        }
+        cost = {"bits": self.bits, "bits_per_pixel": self.bits / self.n_pixels}
+        if self.tokens is not None:
+            cost["tokens"] = float(self.tokens)
         return cost if self.seconds is None else {**cost, "seconds": self.seconds}
 
 

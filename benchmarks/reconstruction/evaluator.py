@@ -150,7 +150,7 @@ class VideosEvaluator:
     def _pairs(self, original: VideoPart, made: VideoPart) -> Iterator[Returned]:
         """Pieces of both videos; the tokens and bits of the whole video are in the first."""
         note = how_made(made.path)
-        tokens, bits = int(note.get("tokens", 0)), float(note.get("bits", 0.0))
+        tokens, bits = int(str(note["tokens"])), float(str(note["bits"]))
         both = zip_longest(original.pieces(FRAMES_PER_PIECE), made.pieces(FRAMES_PER_PIECE))
         for first, second in both:
             if first is None or second is None or first.shape != second.shape:

@@ -35,7 +35,5 @@ METRICS: dict[str, Metric] = {
 }
 """Values of clips, in the order of tables. Frechet distances are scores of all clips: `frechet.scores`."""
 
-CHANGES = ("difference_error", "flicker_error", "motion_kept", "detail_kept")
-"""What `metrics.changes` gives in one pass."""
 FRECHET = ("frechet_transnetv2", "frechet_i3d")
 ALL = (*METRICS, *FRECHET)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.reconstruction.frechet.i3d import I3DFeatures, why_no_i3d
 from benchmarks.reconstruction.frechet.transnet import TransNetFeatures, why_no_transnet
-from benchmarks.reconstruction.kinds import ALL, CHANGES
+from benchmarks.reconstruction.kinds import ALL
+from benchmarks.reconstruction.metrics.changes import NAMES as CHANGES
 from benchmarks.reconstruction.metrics.changes import Changes
 from benchmarks.reconstruction.metrics.lpips_distance import Lpips, LpipsNetwork, trunk_place, why_no_lpips
 from benchmarks.reconstruction.metrics.psnr import Psnr
@@ -81,7 +82,7 @@ def load_measures(
     found: dict[str, Measure] = {}
     for name in chosen.metrics:
         if name in CHANGES:
-            found.setdefault("changes", Changes())
+            found.setdefault("changes", Changes([each for each in chosen.metrics if each in CHANGES]))
         else:
             found[name] = _load(name, chosen, protocol, device)
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.reconstruction.data.cutting import Consecutive, Cutting, FirstSeconds, Middle, Windows
 from benchmarks.reconstruction.frechet.i3d import Resizing
-from benchmarks.reconstruction.kinds import CHANGES
+from benchmarks.reconstruction.metrics.changes import NAMES as CHANGES
 from benchmarks.reconstruction.metrics.lpips_distance import TRUNKS, LpipsNetwork
 from benchmarks.reconstruction.metrics.psnr import PsnrConvention
 from benchmarks.reconstruction.metrics.ssim import SsimConvention

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.reconstruction.rate import bits_per_clip
 from vtok_eval.data import Clips, check_tokens
 from vtok_eval.errors import GenerationError, VtokEvalError
 from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.inputs.fitted import FittedTokenizer
 from vtok_eval.inputs.fitting import fit_clips, plan_fit, undo_fit
-from vtok_eval.systems import DecodingTokenizer, System, Tokenizer
+from vtok_eval.systems import DecodingTokenizer, System, SystemKind, Tokenizer
 from vtok_eval.video.returned_clips import checked_clips
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ class Returned:
     """Some frames and what came back of them.
 
     original: uint8 `(T, 3, H, W)`, cropped where the tokenizer's contract crops. decoded: of the same shape,
-    one for each training seed of what decodes. tokens, bits: of these frames. seconds: of encoding and
-    decoding; None where features came from a cache, so that the time says nothing.
+    one for each training seed of what decodes. tokens, bits: of these frames; a codec has no tokens.
+    seconds: of encoding and decoding; None where features came from a cache, so that the time says nothing.
     """
 
     original: Tensor
     decoded: tuple[Tensor, ...]
-    tokens: int
+    tokens: int | None
     bits: float
     seconds: float | None
 
@@ -74,7 +73,7 @@ def round_trip_of(
         MissingDependencyError: it has neither; says how to train decoders.
     """
     if isinstance(system.subject, DecodingTokenizer):
-        return OwnRoundTrip(system.subject, device)
+        return OwnRoundTrip(system.subject, device, counts_tokens=system.kind is not SystemKind.CODEC)
     from vtok_eval.decoders import decoders_of
 
     decoders = decoders_of(system, device=device, folder=folder, seeds=seeds)
@@ -102,12 +101,14 @@ def round_trips(trip: RoundTrip, form: ClipForm, pieces: Iterable[Tensor]) -> It
 
 
 class OwnRoundTrip:
-    """A tokenizer with its own `decode`."""
+    """A tokenizer with its own `decode`, or a video codec, whose bytes are not tokens for a model."""
 
     training_seeds = 0
 
-    def __init__(self, tokenizer: DecodingTokenizer, device: torch.device) -> None:
-        self._tokenizer, self._device = tokenizer, device
+    def __init__(
+        self, tokenizer: DecodingTokenizer, device: torch.device, *, counts_tokens: bool = True
+    ) -> None:
+        self._tokenizer, self._device, self._counts_tokens = tokenizer, device, counts_tokens
 
     def window(self, form: ClipForm) -> int | None:
         """As `RoundTrip`: of a contract that does not change the frame rate."""
@@ -140,8 +141,8 @@ class OwnRoundTrip:
         return Returned(
             original=original,
             decoded=(frames.to(original.device),),
-            tokens=int(tokens.count()[0]),
-            bits=float(bits_per_clip(tokens)[0]),
+            tokens=int(tokens.count()[0]) if self._counts_tokens else None,
+            bits=float(tokens.bits()[0]),
             seconds=seconds,
         )
 
@@ -182,7 +183,7 @@ class DrawnRoundTrip:
         )
         [window] = fit_clips(clips, fit)
         drawn, counts = self._decoders.reconstruct(window)
-        bits = float(bits_per_clip(self._tokenizer.encode(window))[0])
+        bits = float(self._tokenizer.encode(window).bits()[0])
         decoded = [undo_fit([Clips(frames.to(self._device), window.fps)], fit).frames[0] for frames in drawn]
         for frames in decoded:
             _check_same_shape(clips.frames[0], frames)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.plots.gallery import WrittenPicture
+from reports.plots.sheets import played_videos
 from reports.run_document import Session
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.budget import BudgetTables
@@ -16,6 +17,7 @@ from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
 from reports.tables.photos import PHOTOS_EXPLAINED, photos_grid
 from reports.text.headline import headline, how_to_read
 from reports.text.notes import status_notes, table_notes
+from vtok_eval.errors import RunFolderError
 
 MOST_FAILURES = 200
 """Failed samples listed on the page; the rest are counted there and are in samples.parquet."""
@@ -37,6 +39,7 @@ class Part:
     table_notes: Sequence[str]
     budget: Sequence[tuple[str, Grid, Sequence[str]]]
     pictures: Sequence[Mapping[str, str]]
+    videos: Sequence[Mapping[str, str]]
     notes: Sequence[str]
     scope: Sequence[tuple[str, str]]
 
@@ -87,9 +90,35 @@ def _part(
         table_notes=table_notes(benchmark, baseline=report.baseline),
         budget=budget[benchmark.info.id].grids(benchmark) if benchmark.info.id in budget else [],
         pictures=[_inlined(written) for written in pictures if written.benchmark == benchmark.info.id],
+        videos=_playing(report, benchmark),
         notes=[note for note in benchmark.info.notes if not _said_by(scope, note)],
         scope=scope,
     )
+
+
+MOST_VIDEO_BYTES = 8 * 2**20
+"""Of all videos that a page holds of one benchmark; what goes beyond it stays in the run folder."""
+
+
+def _playing(report: RunReport, benchmark: BenchmarkReport) -> list[dict[str, str]]:
+    """The videos that the page plays, as data within it.
+
+    Raises:
+        RunFolderError: a video cannot be read.
+    """
+    playing: list[dict[str, str]] = []
+    room = MOST_VIDEO_BYTES
+    for video in played_videos(report, benchmark):
+        try:
+            content = video.path.read_bytes()
+        except OSError as error:
+            raise RunFolderError(f"cannot read {video.path}: {error.strerror}") from error
+        room -= len(content)
+        if room < 0:
+            break
+        source = f"data:video/mp4;base64,{base64.b64encode(content).decode()}"
+        playing.append({"title": video.title, "source": source})
+    return playing
 
 
 def _scope(description: Mapping[str, object]) -> list[tuple[str, str]]:

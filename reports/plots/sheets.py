@@ -2,7 +2,8 @@
 
 The contract: a job's artifacts hold `reconstructions/sheet.json`, strict JSON of the form
 {"rows": [{"title": "decoded", "clip": "clip 3", "frames": ["a.png", "b.png"]}, ...], "alt": "what is to be
-seen"}, and next to it the PNG files that it names, all frames of one size. If every row names its clip,
+seen"}, and next to it the PNG files that it names, all frames of one size. It may have "videos":
+[{"title": "what it shows", "file": "a.mp4"}], which the page plays. If every row names its clip,
 the sheets of a benchmark's systems become one picture: clips side by side, systems below one another, and
 what is the same in all of them once.
 """
@@ -62,6 +63,22 @@ class SheetRow(BaseModel):
         return names
 
 
+class SheetVideoFile(BaseModel):
+    """An MP4 file in the sheet's own folder that a page plays. title: what it shows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1)
+    file: str
+
+    @field_validator("file")
+    @classmethod
+    def _in_the_folder(cls, name: str) -> str:
+        if Path(name).name != name or not name.endswith(".mp4"):
+            raise ValueError(f"{name!r} is not the name of an MP4 file in the sheet's folder")
+        return name
+
+
 class ReconstructionSheet(BaseModel):
     """What sheet.json holds."""
 
@@ -69,6 +86,7 @@ class ReconstructionSheet(BaseModel):
 
     rows: list[SheetRow] = Field(min_length=1, max_length=64)
     alt: str = Field(min_length=1)
+    videos: list[SheetVideoFile] = Field(default_factory=list, max_length=16)
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,28 @@ def sheets(report: RunReport, benchmark: BenchmarkReport) -> list[Picture]:
     if len(found) > 1 and all(row.clip for one in found for row in one.sheet.rows):
         return [_picture_of_all(found, benchmark, label)]
     return [_picture(one, benchmark, label) for one in found]
+
+
+@dataclass(frozen=True)
+class PlayedVideo:
+    """A video that the page plays. system: whose job kept it. path: the MP4 file."""
+
+    system: str
+    title: str
+    path: Path
+
+
+def played_videos(report: RunReport, benchmark: BenchmarkReport) -> list[PlayedVideo]:
+    """The videos of all sheets of a benchmark, system by system.
+
+    Raises:
+        RunFolderError: a sheet breaks the contract.
+    """
+    return [
+        PlayedVideo(found.system, video.title, found.folder / video.file)
+        for found in _find(report, benchmark)
+        for video in found.sheet.videos
+    ]
 
 
 def _find(report: RunReport, benchmark: BenchmarkReport) -> list[_Found]:

@@ -65,7 +65,8 @@ def write_sheet(
                 write_bytes(folder / name, _png(frames[frame]))
                 names.append(name)
             rows.append({"title": title, "clip": clip.title, "frames": names})
-    alt = f"{len(clips)} {what}, {FRAMES_SHOWN} frames of each, and below each what the tokens of {system} show of it"
+    below = f"below each what the tokens of {system} show of it"
+    alt = f"{len(clips)} {what}, {FRAMES_SHOWN} frames of each, and {below}"
     sheet: dict[str, object] = {"rows": rows, "alt": alt}
     write_json(folder / "sheet.json", {**sheet, "videos": videos} if videos else sheet)
 

@@ -167,7 +167,11 @@ class ReconstructedVideos:
             raise _failed(f"{name} could not be reconstructed", error) from error
         checked = checked_clips(decoded, n_clips=1, made_by="decode")
         change = shape_change(clips, checked)
-        return _alone(checked), {"tokens": int(tokens.count()[0]), DECODED: change.to_json()}
+        return _alone(checked), {
+            "tokens": int(tokens.count()[0]),
+            "bits": float(tokens.bits()[0]),
+            DECODED: change.to_json(),
+        }
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ def _range(frames: Tensor) -> str:
     if frames.is_complex():
         return ""
     frames = frames.float() if frames.dtype is torch.bool else frames
+    if frames.is_floating_point() and not bool(frames.isfinite().all()):
+        return " with NaN or infinite values"
     low, high = float(frames.min()), float(frames.max())
     said = f" from {low:.3g} to {high:.3g}"
     if not frames.is_floating_point():

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 from benchmarks.reconstruction.metrics.measure import Measurement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from vtok_eval.data import ClipForm
+
+
+NAMES = ("difference_error", "flicker_error", "motion_kept", "detail_kept")
 
 
 class Changes:
@@ -22,7 +27,7 @@ class Changes:
     detail_kept: the same of the differences between neighbouring pixels of a frame: below 1 for a blurred
     clip.
 
-    The first three need two frames. A share is not given where the original has no change at all.
+    names: which of them are given. The first three need two frames. A share is not given where the original has no change at all.
 
     Example:
         >>> import torch
@@ -34,19 +39,23 @@ class Changes:
         {'difference_error': 10.0, 'flicker_error': 10.0, 'motion_kept': 0.0}
     """
 
+    def __init__(self, names: Sequence[str] = NAMES) -> None:
+        self._names = tuple(names)
+
     def why_not(self, form: ClipForm) -> str | None:
         """Every clip can be measured; of a single frame only the detail."""
         return None
 
     def begin(self, form: ClipForm) -> ChangesPass:
         """Begin a clip."""
-        return ChangesPass()
+        return ChangesPass(self._names)
 
 
 class ChangesPass:
     """One clip's sums, in whole numbers: no order or chunk of frames can round them differently."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
         self._last: tuple[Tensor, Tensor] | None = None
         self._n_in_time = 0
         self._of_difference = 0
@@ -82,7 +91,7 @@ class ChangesPass:
             values["motion_kept"] = self._in_time[1] / self._in_time[0]
         if self._in_space[0]:
             values["detail_kept"] = self._in_space[1] / self._in_space[0]
-        return Measurement(values)
+        return Measurement({name: values[name] for name in self._names if name in values})
 
     def close(self) -> None:
         """Nothing is held."""
