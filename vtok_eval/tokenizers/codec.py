@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
 
 from vtok_eval.data import Clip, Clips, Tokens
-from vtok_eval.errors import SpecError, TokenizerError, UnknownNameError, VideoError
+from vtok_eval.errors import SpecError, UnknownNameError, VideoError
 from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.results.description import Description
 from vtok_eval.video.coded_stream import ENCODERS, decode_stream, encode_stream, encoder_named
@@ -80,7 +79,7 @@ class VideoCodec:
         return Description(facts={"encoder": f"{self.codec}, libavcodec {version}, PyAV {av.__version__}"})
 
     def encode(self, clips: Clips) -> Tokens:
-        """The bytes of each clip's stream, one value from 0 to 255 each: `(B, L, 1)`, L of the longest.
+        """The bytes of each clip's stream as codes of 8 bits, `(B, L)`, L of the longest.
 
         Raises:
             VideoError: the encoder cannot take a clip, or no crf keeps to `bits_per_pixel`.
@@ -90,22 +89,24 @@ class VideoCodec:
         longest = max(map(len, streams))
         device = clips.frames.device
         lengths = torch.tensor([len(stream) for stream in streams], device=device)
-        mask = torch.arange(longest, device=device) < lengths[:, None]
         padded = bytearray(b"".join(stream.ljust(longest, b"\0") for stream in streams))
-        values = torch.frombuffer(padded, dtype=torch.uint8).view(len(streams), longest, 1)
-        nowhere = torch.zeros_like(mask, dtype=torch.int64)
-        return Tokens(values=values.to(device, torch.float32), mask=mask, kind=nowhere, frame=nowhere)
+        return Tokens.codes(
+            torch.frombuffer(padded, dtype=torch.uint8).view(len(streams), longest).to(device, torch.int64),
+            codebook_size=256,
+            embedding=torch.arange(256.0)[:, None],
+            mask=torch.arange(longest, device=device) < lengths[:, None],
+        )
 
     def decode(self, tokens: Tokens) -> Clips:
         """The clips of the streams, on the tokens' device.
 
         Raises:
-            TokenizerError: values that are not bytes.
+            TokenizerError: tokens that are not codes.
             VideoError: bytes that are not a stream of this codec.
         """
         decoded = [
-            decode_stream(_bytes_of(values[mask]), codec=self.codec)
-            for values, mask in zip(tokens.values[..., 0], tokens.mask, strict=True)
+            decode_stream(bytes(row[mask].tolist()), codec=self.codec)
+            for row, mask in zip(tokens.indices, tokens.mask, strict=True)
         ]
         return Clips.stack(decoded).to(tokens.values.device)
 
@@ -135,9 +136,3 @@ class VideoCodec:
 
     def _at(self, clip: Clip, crf: int) -> bytes:
         return encode_stream(clip, codec=self.codec, crf=crf, preset=self.preset, pixel_format=self.pixels)
-
-
-def _bytes_of(values: Tensor) -> bytes:
-    if bool(((values < 0) | (values > 255) | (values != values.round())).any()):
-        raise TokenizerError("the values of a codec's stream must be whole numbers from 0 to 255")
-    return bytes(values.to(torch.uint8).tolist())

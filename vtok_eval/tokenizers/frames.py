@@ -9,6 +9,7 @@ from vtok_eval.data import TokenKind
 from vtok_eval.errors import SpecError
 from vtok_eval.systems import CountingTokenizer
 from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.budgets import frames_and_grid, tokens_to_spend
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
 from vtok_eval.tokenizers.reading import Reading
 from vtok_eval.tokenizers.vtok import check_grid
@@ -61,12 +62,9 @@ class FrameSampling(ProjectedTokenizer):
         """
         if self.count is not None:
             return min(self.count, n_frames), self.grid
-        budget = self._tokens_to_spend(n_frames)
-        if budget < 1:
-            raise SpecError(f"a budget of {budget} tokens pays for no frame")
-        # Finer grids first: max() keeps the first of equals.
-        plans = [(min(n_frames, budget // g**2), g) for g in range(self.grid, 0, -1)]
-        return max(plans, key=lambda plan: plan[0] * plan[1] ** 2)
+        assert self.budget is not None
+        tokens = tokens_to_spend(self.budget, n_frames)
+        return frames_and_grid(tokens, n_frames=n_frames, finest=self.grid)
 
     def token_count(self, n_frames: int) -> int:
         """K * g^2 tokens."""
@@ -83,9 +81,3 @@ class FrameSampling(ProjectedTokenizer):
         count, grid = self.plan(n_frames)
         frames = frame_indices(n_frames, count, rule=self.sampling)
         return (Reading(TokenKind.SPATIAL, frames=frames, grid=grid),)
-
-    def _tokens_to_spend(self, n_frames: int) -> int:
-        if isinstance(self.budget, CountingTokenizer):
-            return self.budget.token_count(n_frames)
-        assert self.budget is not None
-        return self.budget

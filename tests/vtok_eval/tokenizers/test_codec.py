@@ -29,7 +29,7 @@ def test_a_clip_is_its_own_stream_whatever_its_batch(codec, random_clips) -> Non
     for row in range(3):
         stream = encode_stream(Clip(clips.frames[row], 4.0), codec=codec, crf=35)
         assert int(together.count()[row]) == len(stream)
-        kept = together.values[row, together.mask[row], 0]
+        kept = together.indices[row, together.mask[row]]
         assert kept.tolist() == list(stream)
         alone = tokenizer.encode(clips.part(row, row + 1))
         assert torch.equal(tokenizer.decode(alone).frames[0], tokenizer.decode(together).frames[row])
@@ -102,10 +102,17 @@ def test_a_spec_that_cannot_be_read_is_one_line(spec, message, context) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_values_that_are_no_bytes_are_refused() -> None:
-    for bad in (-1.0, 256.0, 0.5):
-        with pytest.raises(TokenizerError, match="whole numbers from 0 to 255"):
-            VideoCodec(codec="libx264", crf=20).decode(Tokens.of(torch.full((1, 8, 1), bad)))
+def test_it_costs_the_bits_of_its_stream(random_clips) -> None:
+    tokens = VideoCodec(codec="libx264", crf=35).encode(random_clips(2, 4))
+    assert tokens.bits().tolist() == [8.0 * length for length in tokens.count().tolist()]
+
+
+def test_tokens_of_another_tokenizer_are_refused() -> None:
+    codec = VideoCodec(codec="libx264", crf=20)
+    with pytest.raises(TokenizerError, match="these tokens are values, not codes"):
+        codec.decode(Tokens.of(torch.zeros(1, 8, 1)))
+    with pytest.raises(VideoError, match="8 bytes are not a stream of libx264"):
+        codec.decode(Tokens.codes(torch.zeros(1, 8, dtype=torch.int64), codebook_size=256))
 
 
 def test_it_is_a_kind_of_its_own(context: BuildContext, tmp_path) -> None:
