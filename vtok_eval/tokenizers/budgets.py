@@ -63,6 +63,6 @@ def slow_and_fast(tokens: int, *, n_frames: int, finest: int, coarse: int) -> tu
     found = list(divisions())
     if not found:
         raise SpecError(
-            f"a budget of {tokens} tokens does not pay for a fine frame and {coarse} x {coarse} tokens of others"
+            f"a budget of {tokens} tokens does not pay for a fine frame and others of {coarse**2} tokens each"
         )
     return max(found, key=lambda plan: (plan[0] * plan[1] ** 2 + plan[2] * coarse**2, plan[1], plan[2]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict, runtime_checkable
 
 from vtok_eval.data import TokenKind, Tokens
 
@@ -27,6 +27,8 @@ class Reading:
     kind: of the tokens. frames: indices in the clip, one or more tokens each, in this order. grid: each map
     is averaged over grid x grid cells. minus: the frame whose cells are subtracted; None for none.
     joined: all cells of a frame are one token, next to each other in its width; else one token a cell.
+    spans: for each of `frames`, the first frame and the one after the last of those whose cells are averaged
+        for it; none where each frame is read by itself.
 
     Example:
         >>> Reading(TokenKind.SPATIAL, frames=(0, 8), grid=4).n_tokens
@@ -40,6 +42,11 @@ class Reading:
     grid: int
     minus: int | None = None
     joined: bool = False
+    spans: tuple[tuple[int, int], ...] = ()
+
+    def span_of(self, place: int) -> tuple[int, int]:
+        """The first and the one after the last of the frames that are averaged for `frames[place]`."""
+        return self.spans[place] if self.spans else (self.frames[place], self.frames[place] + 1)
 
     @property
     def tokens_per_frame(self) -> int:
@@ -57,13 +64,17 @@ class Reading:
 
 
 class TokenFacts(TypedDict):
-    """Everything that the tokens of clips of one length depend on, as JSON."""
+    """Everything that the tokens of clips of one length depend on, as JSON.
+
+    steps: what is done beyond reading, with its options; absent where tokens are what is read.
+    """
 
     version: int
     readings: list[Mapping[str, object]]
     width: int
     backbone: Mapping[str, object]
     checkpoint_sha256: str | None
+    steps: NotRequired[Mapping[str, object]]
 
 
 @runtime_checkable
@@ -72,6 +83,15 @@ class ReadingTokenizer(Protocol):
 
     def readings(self, n_frames: int) -> tuple[Reading, ...]:
         """One for each group of its features, for a clip of `n_frames` frames."""
+        ...
+
+
+@runtime_checkable
+class GivesSomeAsRead(Protocol):
+    """A tokenizer that computes its tokens, or some of them, from what it reads."""
+
+    def given(self, n_frames: int) -> tuple[Reading, ...]:
+        """The readings whose tokens it gives as they are read."""
         ...
 
 
@@ -105,14 +125,16 @@ def wanted(readings: Sequence[Reading]) -> tuple[tuple[int, ...], tuple[int, ...
 
 def _frames_of(reading: Reading) -> tuple[int, ...]:
     """The frames whose maps are needed; the subtracted frame comes first."""
-    return reading.frames if reading.minus is None else (reading.minus, *reading.frames)
+    averaged = [frame for span in reading.spans for frame in range(*span)]
+    read = tuple(averaged) if reading.spans else reading.frames
+    return read if reading.minus is None else (reading.minus, *read)
 
 
 def _tokens(reading: Reading, cells: Tensor, row: Mapping[int, int]) -> Tokens:
     """Tokens from cells `(B, F, grid^2, C)`, where frame f is at `row[f]` of F."""
     import torch
 
-    values = cells[:, [row[frame] for frame in reading.frames]]
+    values = _averaged(reading, cells, row)
     if reading.minus is not None:
         values = values - cells[:, row[reading.minus], None]
     values = values.flatten(2) if reading.joined else values.flatten(1, 2)
@@ -120,8 +142,30 @@ def _tokens(reading: Reading, cells: Tensor, row: Mapping[int, int]) -> Tokens:
     return Tokens.of(values, frame=frame, kind=reading.kind)
 
 
+def _averaged(reading: Reading, cells: Tensor, row: Mapping[int, int]) -> Tensor:
+    """The cells of each of the reading's frames, `(B, len(frames), grid^2, C)`; means where it has spans."""
+    import torch
+
+    if not reading.spans:
+        return cells[:, [row[frame] for frame in reading.frames]]
+    means = []
+    for span in reading.spans:
+        first, *others = (cells[:, row[frame]] for frame in range(*span))
+        # Frame after frame: a sum whose order does not depend on how many clips there are.
+        total = first
+        for other in others:
+            total = total + other
+        means.append(total / (1 + len(others)))
+    return torch.stack(means, dim=1)
+
+
 def readings_as_json(readings: Sequence[Reading]) -> list[Mapping[str, object]]:
     """Plain data that is equal for equal readings."""
-    return [
-        {**asdict(reading), "kind": int(reading.kind), "frames": list(reading.frames)} for reading in readings
-    ]
+    return [_as_json(reading) for reading in readings]
+
+
+def _as_json(reading: Reading) -> Mapping[str, object]:
+    plain = {**asdict(reading), "kind": int(reading.kind), "frames": list(reading.frames)}
+    # Left out where there are none, so that such readings are what they were before there were spans.
+    spans = {"spans": [list(span) for span in reading.spans]} if reading.spans else {}
+    return {**{key: value for key, value in plain.items() if key != "spans"}, **spans}

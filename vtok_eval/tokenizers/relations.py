@@ -8,7 +8,7 @@ from itertools import permutations
 from vtok_eval.results.self_checks import Relation, TokenRelation
 from vtok_eval.systems import System
 from vtok_eval.tokenizers.identity import TellsTokenFacts, tokens_key
-from vtok_eval.tokenizers.reading import Reading, ReadingTokenizer, TokenFacts
+from vtok_eval.tokenizers.reading import GivesSomeAsRead, Reading, ReadingTokenizer, TokenFacts
 
 LENGTHS = (8, 16, 32)
 """Frames of the clips on which a relation must hold; sampling rules choose other frames for each."""
@@ -57,9 +57,12 @@ def _contains(larger: TellsTokenFacts, smaller: TellsTokenFacts, n_frames: int) 
     ours, theirs = larger.token_facts(n_frames), smaller.token_facts(n_frames)
     if _made_by(ours) != _made_by(theirs):
         return False
-    readings = [each.readings(n_frames) for each in (larger, smaller)]  # type: ignore[attr-defined]
-    held = [reading for reading in readings[1] if reading.frames]
-    return bool(held) and all(any(_covers(wide, narrow) for wide in readings[0]) for narrow in held)
+    if "steps" in theirs:
+        # What is computed from cells is not among the cells that another tokenizer gives.
+        return False
+    given = larger.given(n_frames) if isinstance(larger, GivesSomeAsRead) else larger.readings(n_frames)  # type: ignore[attr-defined]
+    held = [reading for reading in smaller.readings(n_frames) if reading.frames]  # type: ignore[attr-defined]
+    return bool(held) and all(any(_covers(wide, narrow) for wide in given) for narrow in held)
 
 
 def _made_by(facts: TokenFacts) -> tuple[object, ...]:
@@ -74,4 +77,8 @@ def _covers(wide: Reading, narrow: Reading) -> bool:
         narrow.minus,
         narrow.joined,
     )
-    return same and set(narrow.frames) <= set(wide.frames)
+    return same and _frames_and_spans(narrow) <= _frames_and_spans(wide)
+
+
+def _frames_and_spans(reading: Reading) -> set[tuple[int, tuple[int, int]]]:
+    return {(frame, reading.span_of(place)) for place, frame in enumerate(reading.frames)}

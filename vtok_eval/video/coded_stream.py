@@ -89,12 +89,19 @@ def encoder_named(codec: str) -> Encoder:
 
 
 def encode_stream(
-    clip: Clip, *, codec: str, crf: int, preset: str | None = None, pixel_format: str = "yuv420p"
+    clip: Clip,
+    *,
+    codec: str,
+    crf: int,
+    preset: str | None = None,
+    pixel_format: str = "yuv420p",
+    settings: Mapping[str, str] | None = None,
 ) -> bytes:
     """The clip as its frame rate (`RATE_BYTES`) and the codec's bare stream: all that decoding needs.
 
     clip: uint8 `(T, 3, H, W)`, H and W even for yuv420p. codec: one of `ENCODERS`. preset: the encoder's;
-        None for the default of `ENCODERS`. Colours are converted as `vtok_eval.video.encode.encode` does.
+        None for the default of `ENCODERS`. settings: more options of FFmpeg. Colours are converted as
+        `vtok_eval.video.encode.encode` does.
 
     Raises:
         UnknownNameError, MissingDependencyError: as `encoder_named`.
@@ -121,15 +128,16 @@ def encode_stream(
         height, width = clip.frames.shape[2:]
         raise VideoError(f"codec {codec} takes frames from {encoder.least} px on, not {height} x {width}")
     rate = _rate(clip.fps, codec=codec)
-    settings = {"crf": str(crf), "preset": preset or encoder.preset, **encoder.options}
+    preset = preset or encoder.preset
+    options = {"crf": str(crf), "preset": preset, **encoder.options, **(settings or {})}
     try:
         packets = _packets(
-            clip, codec, encoder=encoder, rate=rate, settings=settings, pixel_format=pixel_format
+            clip, codec, encoder=encoder, rate=rate, options=options, pixel_format=pixel_format
         )
     except av.FFmpegError as error:
         n_frames, _, height, width = clip.frames.shape
         raise VideoError(
-            f"codec {codec} with crf={crf}, preset={settings['preset']} cannot encode {n_frames} frames of "
+            f"codec {codec} with crf={crf}, preset={preset} cannot encode {n_frames} frames of "
             f"{height} x {width} px ({error.strerror or error})"
         ) from error
     head = rate.numerator.to_bytes(3, "big") + rate.denominator.to_bytes(2, "big")
@@ -174,7 +182,7 @@ def _packets(
     *,
     encoder: Encoder,
     rate: Fraction,
-    settings: Mapping[str, str],
+    options: Mapping[str, str],
     pixel_format: str,
 ) -> list[Packet[VideoStream]]:
     """The coded packets, without what no decoder needs."""
@@ -187,7 +195,7 @@ def _packets(
     # SVT-AV1 prints its settings to stderr unless this is set before its first use.
     os.environ.setdefault("SVT_LOG", "1")
     with av.open(io.BytesIO(), "w", format=encoder.format) as container:
-        stream = container.add_stream(codec, rate=rate, options=dict(settings))
+        stream = container.add_stream(codec, rate=rate, options=dict(options))
         assert isinstance(stream, VideoStream)  # as every codec of this module is one of video
         height, width = clip.frames.shape[2:]
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
