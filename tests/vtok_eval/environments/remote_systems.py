@@ -106,15 +106,6 @@ class KilledOnce(Mean):
         return super().encode(clips)
 
 
-class NeedsMemory(Mean):
-    """Runs out of memory with more than two clips in a batch."""
-
-    def encode(self, clips):
-        if len(clips) > 2:
-            raise MemoryError("cannot allocate")
-        return super().encode(clips)
-
-
 class Noisy(Mean):
     """Prints in every way there is."""
 
@@ -205,3 +196,20 @@ class Parent(Faulty):
     def __init__(self):
         super().__init__("spin")
         self.child = subprocess.Popen(["sleep", "600"])
+
+
+class Level(Faulty):
+    """One token per clip: its mean colour, 0 to 255."""
+
+    def encode(self, clips):
+        values = super().encode(clips).values.mean(axis=1, keepdims=True) * 255
+        return Tokens.of(values.astype(np.float32))
+
+
+class LevelWithoutMemory(Level):
+    """Runs out of memory with more than two clips in a batch."""
+
+    def encode(self, clips):
+        if len(clips) > 2:
+            raise MemoryError("cannot allocate")
+        return super().encode(clips)

@@ -15,13 +15,22 @@ from vtok_eval.data import Clip, check_tokens
 from vtok_eval.environments import client as client_module
 from vtok_eval.environments import watch
 from vtok_eval.environments.errors import WorkerError, WorkerMemoryError
-from vtok_eval.environments.systems import ExecTokenizer, exec_answerer, exec_generator, exec_tokenizer
+from vtok_eval.environments.systems import (
+    ExecAnswerer,
+    ExecGenerator,
+    ExecTokenizer,
+    exec_answerer,
+    exec_generator,
+    exec_tokenizer,
+)
 from vtok_eval.errors import RunFolderError, SpecError, TokenizerError, UnknownNameError
 from vtok_eval.files.hashing import sha256_file
 from vtok_eval.inputs.fitted import fitted
 from vtok_eval.results.description import Caveat
 from vtok_eval.run.runners.memory import is_out_of_memory
-from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, Tokenizer
+from vtok_eval.run.suite import SystemEntry
+from vtok_eval.specs.systems import VideoMaking, build_system
+from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, SystemKind, Tokenizer
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer, describe_tokenizer
 
 CPU = torch.device("cpu")
@@ -159,6 +168,23 @@ class TestWhatItCanDo:
         clip = Clip(torch.full((2, 3, 8, 8), 5, dtype=torch.uint8), fps=8.0)
         assert answerer.answer(clip, "how bright?", ["13", "20"]) == (0.0, -7.0)
         assert answerer.answer(None, "how bright?", []) == "blind: how bright?"
+
+    @pytest.mark.parametrize(
+        ("option", "name", "kind", "cls"),
+        [
+            ("", "Mean", SystemKind.TOKENIZER, ExecTokenizer),
+            ("generator:", "Pictures", SystemKind.GENERATOR, ExecGenerator),
+            ("answerer:", "Grey", SystemKind.ANSWERER, ExecAnswerer),
+        ],
+    )
+    def test_it_is_a_system_of_a_suite(self, spec, tmp_path, option, name, kind, cls):
+        entry = SystemEntry(name="it", spec=f"{option}{spec(name)}")
+        system = build_system(entry, BuildContext(device=CPU), VideoMaking(tmp_path, seed=0))
+        subject = system.subject.generator if kind is SystemKind.GENERATOR else system.subject
+        assert isinstance(subject, cls)
+        assert system.kind is kind
+        assert system.description["class"] == f"remote_systems.py:{name}"
+        assert system.description["environment"]["numpy"] == np.__version__
 
 
 class TestFaults:
