@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.environments.client import Client
 from vtok_eval.environments.options import read_options
 from vtok_eval.environments.spec import parse_exec
+from vtok_eval.environments.tokens import received, sent
 from vtok_eval.errors import SpecError
 from vtok_eval.files.hashing import sha256_file
 from vtok_eval.inputs.accepts import Accepts
@@ -64,19 +64,13 @@ class ExecTokenizer(ExecSystem):
     def encode(self, clips: Clips) -> Tokens:
         """Tokens of each clip, on the clips' device."""
         plain, tensors = self.client.call("encode", tensors={"frames": clips.frames, "fps": clips.fps})
-        return Tokens(**_moved(tensors, clips.frames.device), **_restored(plain))
+        return received(plain, tensors, clips.frames.device)
 
 
 class _Decoding(ExecTokenizer):
     def decode(self, tokens: Tokens) -> Clips:
         """Clips of the tokens' frames, on the tokens' device."""
-        plain: dict[str, Any] = {}
-        tensors: dict[str, Tensor] = {}
-        for field in dataclasses.fields(Tokens):
-            value = getattr(tokens, field.name)
-            if field.name in _OF_THE_HARNESS or value is None:
-                continue
-            (tensors if hasattr(value, "dtype") else plain)[field.name] = value
+        plain, tensors = sent(tokens)
         _, made = self.client.call("decode", plain, tensors)
         return Clips(**_moved(made, tokens.values.device))
 
@@ -106,9 +100,6 @@ class ExecAnswerer(ExecSystem):
         plain = {"question": question, "options": list(options), "fps": None if clip is None else clip.fps}
         answer, _ = self.client.call("answer", plain, {} if clip is None else {"frames": clip.frames})
         return answer if isinstance(answer, str) else tuple(float(score) for score in answer)
-
-
-_OF_THE_HARNESS = ("encoded_as",)
 
 
 def exec_tokenizer(spec: str, device: torch.device, run_folder: Path | None = None) -> ExecTokenizer:
@@ -186,8 +177,3 @@ def _contract(client: Client) -> Accepts | None:
 
 def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Any]:
     return {name: tensor.to(device) for name, tensor in tensors.items()}
-
-
-def _restored(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain fields of tokens: what was a tuple is one again."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

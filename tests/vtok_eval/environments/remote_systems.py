@@ -144,6 +144,35 @@ class Odd(Mean):
         return tokens
 
 
+class Coded(Mean):
+    """Gives codes of two quantisers, and checks that `decode` gets them back."""
+
+    tables = (np.arange(32, dtype=np.float32).reshape(16, 2), np.ones((8, 2), np.float16))
+
+    def __init__(self, embedding: bool = False, size: int = 16):
+        super().__init__()
+        self.embedding, self.size = embedding, size
+
+    def encode(self, clips):
+        codes = np.arange(len(clips) * 8).reshape(len(clips), 4, 2) % 8
+        return Tokens.codes(
+            codes,
+            codebook_size=(self.size, 8),
+            embedding=self.tables if self.embedding else None,
+            mask=np.arange(4)[None].repeat(len(clips), axis=0) < 3,
+            frame=np.arange(4),
+            latent_shape=(1, 2, 2),
+        )
+
+    def decode(self, tokens):
+        assert tokens.coded.sizes == (self.size, 8)
+        assert tokens.latent_shape == (1, 2, 2)
+        tables = self.tables if self.embedding else ()
+        assert [table.tolist() for table in tokens.coded.embedding] == [table.tolist() for table in tables]
+        frames = tokens.indices.sum(axis=2).astype(np.uint8)[:, :, None, None, None]
+        return Clips(np.broadcast_to(frames, (len(tokens), 4, 3, 8, 8)), np.full(len(tokens), 8.0))
+
+
 class Large(Mean):
     """Gives `mib` MiB of tokens for a clip."""
 

@@ -1,5 +1,6 @@
 """Systems in a worker: what they give is what they would give here, and what they do wrong is one line."""
 
+import dataclasses
 import importlib.util
 import signal
 import sys
@@ -11,7 +12,8 @@ import pytest
 import torch
 
 from benchmarks.efficiency import measure
-from vtok_eval.data import Clip, check_tokens
+from vtok_eval.codes import Codes
+from vtok_eval.data import Clip, Tokens, check_tokens
 from vtok_eval.environments import client as client_module
 from vtok_eval.environments import watch
 from vtok_eval.environments.errors import WorkerError, WorkerMemoryError
@@ -115,6 +117,41 @@ class TestEqualResults:
     def test_big_endian_numbers(self, spec, clips):
         tokens = exec_tokenizer(spec("Odd", what="big-endian"), CPU).encode(clips(1))
         assert same(tokens, exec_tokenizer(spec("Mean"), CPU).encode(clips(1)))
+
+
+class TestCodes:
+    @pytest.mark.parametrize("embedding", [False, True])
+    def test_codes_go_there_and_back(self, spec, clips, embedding):
+        tokenizer = exec_tokenizer(spec("Coded", embedding=embedding), CPU)
+        tokens = tokenizer.encode(clips(1, 2))
+        check_tokens(tokens, n_clips=2)
+        codes = torch.arange(16).reshape(2, 4, 2) % 8
+        tables = (
+            [torch.arange(32.0).reshape(16, 2), torch.ones(8, 2, dtype=torch.float16)] if embedding else None
+        )
+        mask = torch.tensor([[True, True, True, False]] * 2)
+        here = Tokens.codes(
+            codes,
+            codebook_size=(16, 8),
+            embedding=tables,
+            mask=mask,
+            frame=torch.arange(4),
+            latent_shape=(1, 2, 2),
+        )
+        assert same(tokens, here)
+        assert torch.equal(tokens.indices, codes)
+        assert tokens.bits().tolist() == [3 * 7.0] * 2  # log2 of 16 and of 8
+        assert torch.equal(tokenizer.decode(tokens).frames[:, :, 0, 0, 0], codes.sum(dim=2).to(torch.uint8))
+
+    def test_codes_out_of_their_book_are_refused(self, spec, clips):
+        with pytest.raises(TokenizerError, match="codes"):
+            exec_tokenizer(spec("Coded", size=2), CPU).encode(clips(1))
+
+    def test_each_field_of_tokens_is_known(self):
+        """A new field must be sent too."""
+        known = {"values", "mask", "kind", "frame", "latent_shape", "encoded_as", "coded"}
+        assert {field.name for field in dataclasses.fields(Tokens)} == known
+        assert {field.name for field in dataclasses.fields(Codes)} == {"indices", "sizes", "embedding"}
 
 
 class TestWhatItCanDo:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from vtok_eval import data
+from vtok_eval import codes, data
 from vtok_eval.environments.process import WORKER
 from vtok_eval.environments.systems import exec_tokenizer
 from vtok_eval.environments.worker import stand_ins
@@ -101,10 +101,12 @@ def test_a_python_that_is_too_old_says_so(tmp_path):
 class TestStandIns:
     """What the user's file imports has the names and the results of the real classes."""
 
-    @pytest.mark.parametrize("name", ["Clip", "Clips", "Tokens", "TokenKind"])
+    @pytest.mark.parametrize("name", ["Clip", "Clips", "Tokens", "TokenKind", "Codes"])
     def test_they_have_what_the_real_ones_have(self, name):
-        real, stand_in = getattr(data, name), getattr(stand_ins, name)
+        real = getattr(data, name) if name != "Codes" else codes.Codes
+        stand_in = getattr(stand_ins, name)
         of_harness = {"with_key", "with_keys", "key", "keys", "key_of", "stack", "encoded_as"}
+        of_harness |= {"vectors", "check"}  # of codes
         public = {each for each in dir(real) if not each.startswith("_")} - of_harness
         fields = set(getattr(real, "__dataclass_fields__", ())) - of_harness
         assert public <= set(dir(stand_in)) | fields
@@ -122,6 +124,28 @@ class TestStandIns:
             assert isinstance(theirs, np.ndarray if kind == "numpy" else torch.Tensor)
             assert torch.equal(torch.as_tensor(theirs), getattr(real, name))
         assert made.count().tolist() == real.count().tolist()
+
+    @pytest.mark.parametrize("kind", ["numpy", "torch"])
+    def test_codes_are_made_alike(self, kind):
+        indices, mask = torch.arange(12).reshape(2, 3, 2), torch.tensor([[True, True, False]] * 2)
+
+        def make(tokens_class, like):
+            given = tokens_class.codes(
+                like(indices), codebook_size=(16, 12), mask=like(mask), frame=like(mask[0])
+            )
+            joined = tokens_class.concatenate([given, given]).part(1, 5)
+            return tokens_class.batch([joined, joined])
+
+        real = make(data.Tokens, lambda tensor: tensor)
+        made = make(stand_ins.Tokens, (lambda t: t.numpy()) if kind == "numpy" else (lambda t: t))
+        for name in ("indices", "mask", "kind", "frame"):
+            assert torch.equal(torch.as_tensor(getattr(made, name)), getattr(real, name))
+        assert made.bits_per_token == real.bits_per_token
+        assert made.bits().tolist() == real.bits().tolist()
+        assert torch.equal(torch.as_tensor(made.coded.stacked), real.coded.stacked)
+        values = data.Tokens.of(torch.zeros(2, 3, 4, dtype=torch.float16))
+        others = stand_ins.Tokens.of(np.zeros((2, 3, 4), np.float16))
+        assert others.bits().tolist() == values.bits().tolist()
 
 
 class TestMessages:

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 def _tokens(result: Any) -> tuple[Content, dict[str, Any]]:
     if not all(hasattr(result, name) for name in PER_TOKEN):
         raise TypeError(f"encode must give Tokens, not {_named(result)}")
+    shape, coded = getattr(result, "latent_shape", None), getattr(result, "coded", None)
+    plain: dict[str, Any] = {"latent_shape": None if shape is None else [int(side) for side in shape]}
     tensors = {name: getattr(result, name) for name in PER_TOKEN}
-    shape = getattr(result, "latent_shape", None)
-    return {"plain": {"latent_shape": None if shape is None else [int(side) for side in shape]}}, tensors
+    if coded is not None:
+        # The harness gives codes their vectors.
+        del tensors["values"]
+        plain["sizes"] = [int(size) for size in coded.sizes]
+        tensors["indices"] = coded.indices
+        tensors.update({f"embedding.{number}": table for number, table in enumerate(coded.embedding)})
+    return {"plain": plain}, tensors
 
 
 def _clips(made_by: str, result: Any) -> tuple[Content, dict[str, Any]]:

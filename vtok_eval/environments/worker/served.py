@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from .measured import CallMeter
 from .messages import to_array, to_tensor
 from .results import RESULTS
-from .stand_ins import Accepts, Clip, Clips, Description, Tokens, VtokEvalError, provide_stand_ins
+from .stand_ins import (
+    PER_TOKEN,
+    Accepts,
+    Clip,
+    Clips,
+    Codes,
+    Description,
+    Tokens,
+    VtokEvalError,
+    provide_stand_ins,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -172,8 +182,7 @@ class Served:
         if method == "encode":
             return [Clips(values["frames"], values["fps"])]
         if method == "decode":
-            shape = plain.pop("latent_shape", None)
-            return [Tokens(**values, latent_shape=tuple(shape) if shape else None, **plain)]
+            return [_tokens(values, plain)]
         if method == "answer":
             clip = Clip(values["frames"], float(plain["fps"])) if "frames" in values else None
             return [clip, plain["question"], plain["options"]]
@@ -215,6 +224,16 @@ class Served:
             if os.path.dirname(os.path.abspath(frame.filename)).startswith(folder):
                 found = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
         return found
+
+
+def _tokens(values: Mapping[str, Any], plain: Content) -> Tokens:
+    """The tokens that `decode` is called with."""
+    shape, coded = plain.get("latent_shape"), None
+    if "sizes" in plain:
+        tables = [values[f"embedding.{number}"] for number in range(plain["n_tables"])]
+        coded = Codes(values["indices"], plain["sizes"], tables)
+    parts = [values[name] for name in PER_TOKEN]
+    return Tokens(*parts, latent_shape=tuple(shape) if shape else None, coded=coded)
 
 
 def _version_of(package: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import math
+import numbers
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .messages import is_tensor, to_array, to_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .messages import Array
 
@@ -59,8 +61,32 @@ class Clips:
         return Clips(self.frames.to(device), self.fps.to(device))
 
 
+class Codes:
+    """Which entries of which code books tokens are; the harness checks them and gives them vectors."""
+
+    def __init__(self, indices: Any, sizes: Sequence[int], embedding: Sequence[Any] = ()) -> None:
+        self.indices, self.sizes, self.embedding = indices, tuple(sizes), tuple(embedding)
+
+    @property
+    def stacked(self) -> Any:
+        """The indices as `(B, L, Q)`, also where there is one quantiser."""
+        return self.indices if self.indices.ndim == 3 else self.indices[:, :, None]
+
+    @property
+    def bits_per_token(self) -> float:
+        """The sum of log2(size) over the quantisers."""
+        return sum(math.log2(size) for size in self.sizes)
+
+    def map(self, function: Callable[[Any], Any]) -> Codes:
+        """The same with a function applied to the indices."""
+        return Codes(function(self.indices), self.sizes, self.embedding)
+
+
 class Tokens:
-    """The tokens of a batch of clips, of numpy arrays or of torch tensors."""
+    """The tokens of a batch of clips, of numpy arrays or of torch tensors.
+
+    values: None of codes that `Tokens.codes` made here: the harness gives them their vectors.
+    """
 
     def __init__(
         self,
@@ -69,12 +95,13 @@ class Tokens:
         kind: Any,
         frame: Any,
         latent_shape: tuple[int, int, int] | None = None,
+        coded: Codes | None = None,
     ) -> None:
         self.values, self.mask, self.kind, self.frame = values, mask, kind, frame
-        self.latent_shape = latent_shape
+        self.latent_shape, self.coded = latent_shape, coded
 
     def __len__(self) -> int:
-        return int(self.values.shape[0])
+        return int(self.mask.shape[0])
 
     @classmethod
     def of(
@@ -86,28 +113,103 @@ class Tokens:
         latent_shape: tuple[int, int, int] | None = None,
     ) -> Tokens:
         """Tokens of one kind without padding, from `values` `(B, L, D)`."""
-        import numpy as np
+        mask, kinds, frames = _places(values, frame=frame, kind=kind)
+        return cls(values, mask, kinds, frames, latent_shape)
 
-        shape = (int(values.shape[0]), int(values.shape[1]))
-        frames = np.zeros(shape, "int64")
-        if frame is not None:
-            frames = np.broadcast_to(to_array("frame", frame)[0].astype("int64"), shape).copy()
-        return cls(
-            values,
-            _like(values, np.ones(shape, bool)),
-            _like(values, np.full(shape, int(kind), "int64")),
-            _like(values, frames),
-            latent_shape,
-        )
+    @classmethod
+    def codes(
+        cls,
+        codes: Any,
+        *,
+        codebook_size: int | Sequence[int],
+        embedding: Any = None,
+        mask: Any = None,
+        frame: Any = None,
+        kind: int = TokenKind.SPATIAL,
+        latent_shape: tuple[int, int, int] | None = None,
+    ) -> Tokens:
+        """Tokens that are entries of code books, from int64 `(B, L)`, or `(B, L, Q)` of Q quantisers."""
+        every, kinds, frames = _places(codes, frame=frame, kind=kind)
+        n_quantisers = int(codes.shape[2]) if codes.ndim == 3 else 1
+        sizes = [codebook_size] * n_quantisers if _is_number(codebook_size) else list(codebook_size)
+        if embedding is None:
+            tables = []
+        else:
+            tables = list(embedding) if isinstance(embedding, (list, tuple)) else [embedding]
+        coded = Codes(codes, sizes, tables)
+        return cls(None, every if mask is None else mask, kinds, frames, latent_shape, coded)
+
+    @property
+    def indices(self) -> Any:
+        """The codes as `Tokens.codes` was given them."""
+        if self.coded is None:
+            raise VtokEvalError("these tokens are values, not codes: read tokens.values")
+        return self.coded.indices
 
     @classmethod
     def concatenate(cls, groups: Sequence[Tokens]) -> Tokens:
-        """Join groups of one width D along the token axis."""
-        return cls(*(_joined([getattr(group, name) for group in groups]) for name in PER_TOKEN))
+        """Join groups of one width D, or codes of the same code books, along the token axis."""
+        return _tokens_joined(groups, axis=1)
+
+    @classmethod
+    def batch(cls, clips: Sequence[Tokens]) -> Tokens:
+        """Join batches of one number L of tokens, and of one width or the same code books."""
+        return _tokens_joined(clips, axis=0)
+
+    def part(self, start: int, stop: int) -> Tokens:
+        """The tokens of each clip from `start` up to `stop`, without `latent_shape`."""
+        return self.map(lambda array: array[:, start:stop])
+
+    def map(self, function: Callable[[Any], Any]) -> Tokens:
+        """The tokens with a function applied to each of their arrays `(B, L, ...)`."""
+        parts = [None if each is None else function(each) for each in (getattr(self, n) for n in PER_TOKEN)]
+        return Tokens(*parts, coded=None if self.coded is None else self.coded.map(function))
 
     def count(self) -> Any:
         """Tokens per clip, int64 `(B,)`."""
         return self.mask.sum(1)
+
+    @property
+    def bits_per_token(self) -> float:
+        """Bits of a token: of codes, `Codes.bits_per_token`; of values, D numbers as they are stored."""
+        if self.coded is not None:
+            return self.coded.bits_per_token
+        itemsize = self.values.element_size() if is_tensor(self.values) else self.values.itemsize
+        return float(8 * itemsize * self.values.shape[2])
+
+    def bits(self) -> Any:
+        """Bits per clip `(B,)`: tokens times `bits_per_token`."""
+        count = self.count()
+        return (count.double() if is_tensor(count) else count) * self.bits_per_token
+
+
+def _places(each: Any, *, frame: Any, kind: int) -> tuple[Any, Any, Any]:
+    """Mask, kinds and frames `(B, L)` for values or codes `(B, L, ...)`, with a token at every place."""
+    import numpy as np
+
+    shape = (int(each.shape[0]), int(each.shape[1]))
+    frames = np.zeros(shape, "int64")
+    if frame is not None:
+        frames = np.broadcast_to(to_array("frame", frame)[0].astype("int64"), shape).copy()
+    parts = (np.ones(shape, bool), np.full(shape, int(kind), "int64"), frames)
+    mask, kinds, frames = (_like(each, part) for part in parts)
+    return mask, kinds, frames
+
+
+def _tokens_joined(groups: Sequence[Tokens], *, axis: int) -> Tokens:
+    first = groups[0].coded
+    if any((group.coded and group.coded.sizes) != (first and first.sizes) for group in groups):
+        raise VtokEvalError("tokens that are codes can be joined with codes of the same code books only")
+    parts = [[getattr(group, name) for group in groups] for name in PER_TOKEN]
+    joined = [None if part[0] is None else _joined(part, axis=axis) for part in parts]
+    if first is None:
+        return Tokens(*joined)
+    indices = _joined([group.indices for group in groups], axis=axis)
+    return Tokens(*joined, coded=Codes(indices, first.sizes, first.embedding))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Number)
 
 
 def _like(values: Any, array: Array) -> Any:
@@ -115,14 +217,14 @@ def _like(values: Any, array: Array) -> Any:
     return to_tensor(array, "", values.device) if is_tensor(values) else array
 
 
-def _joined(parts: Sequence[Any]) -> Any:
+def _joined(parts: Sequence[Any], *, axis: int) -> Any:
     if is_tensor(parts[0]):
         import torch
 
-        return torch.cat(list(parts), dim=1)
+        return torch.cat(list(parts), dim=axis)
     import numpy as np
 
-    return np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=axis)
 
 
 class Accepts:
@@ -154,6 +256,7 @@ class VtokEvalError(Exception):
 
 _STAND_INS = {
     "vtok_eval": (TokenKind, Clip, Clips, Tokens, Accepts, Caveat, Description, VtokEvalError),
+    "vtok_eval.codes": (Codes,),
     "vtok_eval.data": (TokenKind, Clip, Clips, Tokens),
     "vtok_eval.errors": (VtokEvalError,),
     "vtok_eval.inputs": (),
