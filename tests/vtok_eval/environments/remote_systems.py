@@ -157,7 +157,7 @@ class Coded(Mean):
         codes = np.arange(len(clips) * 8).reshape(len(clips), 4, 2) % 8
         return Tokens.codes(
             codes,
-            codebook_size=(self.size, 8),
+            codebook_size=(np.int64(self.size), 8),
             embedding=self.tables if self.embedding else None,
             mask=np.arange(4)[None].repeat(len(clips), axis=0) < 3,
             frame=np.arange(4),

@@ -232,8 +232,8 @@ def _tokens(values: Mapping[str, Any], plain: Content) -> Tokens:
     if "sizes" in plain:
         tables = [values[f"embedding.{number}"] for number in range(plain["n_tables"])]
         coded = Codes(values["indices"], plain["sizes"], tables)
-    parts = [values[name] for name in PER_TOKEN]
-    return Tokens(*parts, latent_shape=tuple(shape) if shape else None, coded=coded)
+    parts = {name: values[name] for name in PER_TOKEN}
+    return Tokens(**parts, latent_shape=tuple(shape) if shape else None, coded=coded)
 
 
 def _version_of(package: str) -> str | None:

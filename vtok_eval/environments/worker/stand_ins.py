@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import math
-import numbers
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -121,7 +120,7 @@ class Tokens:
         cls,
         codes: Any,
         *,
-        codebook_size: int | Sequence[int],
+        codebook_size: Any,
         embedding: Any = None,
         mask: Any = None,
         frame: Any = None,
@@ -131,12 +130,10 @@ class Tokens:
         """Tokens that are entries of code books, from int64 `(B, L)`, or `(B, L, Q)` of Q quantisers."""
         every, kinds, frames = _places(codes, frame=frame, kind=kind)
         n_quantisers = int(codes.shape[2]) if codes.ndim == 3 else 1
-        sizes = [codebook_size] * n_quantisers if _is_number(codebook_size) else list(codebook_size)
-        if embedding is None:
-            tables = []
-        else:
-            tables = list(embedding) if isinstance(embedding, (list, tuple)) else [embedding]
-        coded = Codes(codes, sizes, tables)
+        sizes = (
+            _listed(codebook_size) if hasattr(codebook_size, "__len__") else [codebook_size] * n_quantisers
+        )
+        coded = Codes(codes, [int(size) for size in sizes], _listed(embedding))
         return cls(None, every if mask is None else mask, kinds, frames, latent_shape, coded)
 
     @property
@@ -162,8 +159,9 @@ class Tokens:
 
     def map(self, function: Callable[[Any], Any]) -> Tokens:
         """The tokens with a function applied to each of their arrays `(B, L, ...)`."""
-        parts = [None if each is None else function(each) for each in (getattr(self, n) for n in PER_TOKEN)]
-        return Tokens(*parts, coded=None if self.coded is None else self.coded.map(function))
+        parts = {name: getattr(self, name) for name in PER_TOKEN}
+        made = {name: None if part is None else function(part) for name, part in parts.items()}
+        return Tokens(**made, coded=None if self.coded is None else self.coded.map(function))
 
     def count(self) -> Any:
         """Tokens per clip, int64 `(B,)`."""
@@ -183,6 +181,13 @@ class Tokens:
         return (count.double() if is_tensor(count) else count) * self.bits_per_token
 
 
+def _listed(value: Any) -> list[Any]:
+    """One thing, several or none, as a list; an array or a tensor is one thing."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
 def _places(each: Any, *, frame: Any, kind: int) -> tuple[Any, Any, Any]:
     """Mask, kinds and frames `(B, L)` for values or codes `(B, L, ...)`, with a token at every place."""
     import numpy as np
@@ -200,16 +205,12 @@ def _tokens_joined(groups: Sequence[Tokens], *, axis: int) -> Tokens:
     first = groups[0].coded
     if any((group.coded and group.coded.sizes) != (first and first.sizes) for group in groups):
         raise VtokEvalError("tokens that are codes can be joined with codes of the same code books only")
-    parts = [[getattr(group, name) for group in groups] for name in PER_TOKEN]
-    joined = [None if part[0] is None else _joined(part, axis=axis) for part in parts]
+    parts = {name: [getattr(group, name) for group in groups] for name in PER_TOKEN}
+    made = {name: None if part[0] is None else _joined(part, axis=axis) for name, part in parts.items()}
     if first is None:
-        return Tokens(*joined)
+        return Tokens(**made)
     indices = _joined([group.indices for group in groups], axis=axis)
-    return Tokens(*joined, coded=Codes(indices, first.sizes, first.embedding))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Number)
+    return Tokens(**made, coded=Codes(indices, first.sizes, first.embedding))
 
 
 def _like(values: Any, array: Array) -> Any:
