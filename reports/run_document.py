@@ -137,6 +137,7 @@ class Session(RunPart):
     folder: str | None = None
     seed: int | None = None
     device: str | None = None
+    precision: str | None = None
     started: str | None = None
     finished: str | None = None
     jobs: dict[str, float] = Field(default_factory=dict)
@@ -154,6 +155,8 @@ class RunDocument(RunPart):
     seed: int | None = None
     limit: int | float | None = None
     threads: int | None = None
+    precision: str | None = None
+    """Of the backbones, as asked for: auto, fp32, fp16 or bf16; what auto was, each session says."""
     systems: Sequence[RunSystem] = ()
     benchmarks: Sequence[RunBenchmark] = ()
     relations: Sequence[RunRelation] = ()

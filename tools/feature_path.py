@@ -9,6 +9,9 @@ tokenizer gets that calls `backbone.maps`. Then MP4 files through a real backbon
 bare forward pass over frames that are on the device already, and the decoding alone. With `--device cuda`
 the share of the wall time in which the device computes is measured by events around each forward pass.
 
+The last lines give each rate as a share of its bar: 3,000 frames/s with an empty store and 10,000 with a full
+one, two grids kept; MP4 to tokens at 95 % of the bare forward pass.
+
 Every rate is given by the wall clock and by the CPU time of the process (all its threads): on a machine
 that does other things at the same time only the second is worth anything.
 """
@@ -42,6 +45,10 @@ from vtok_eval.tokenizers.vtok import VTok
 
 N_FRAMES = 16
 _BYTES = 8 * 2**30
+BARS = {"free backbone, empty store": 3_000, "free backbone, full store": 10_000}
+"""Frames a second on a quiet core."""
+SHARE_OF_FORWARD = 0.95
+"""What MP4 to tokens should reach of the bare forward pass."""
 
 
 class FreeBackbone(Backbone):
@@ -144,9 +151,25 @@ def main() -> None:
             measured, Path(folder), clips=arguments.clips, device=device, backbone=arguments.backbone,
             size=arguments.size,
         )  # fmt: skip
+    print_bars(measured, backbone=arguments.backbone)
     if arguments.json is not None:
         rates = {name: asdict(rate) for name, rate in measured.rates.items()}
         arguments.json.write_text(json.dumps(rates, indent=1) + "\n")
+
+
+def print_bars(measured: Measured, *, backbone: str) -> None:
+    """Every bar with what was reached of it."""
+    for name, bar in BARS.items():
+        rate = measured.rates[name]
+        by_cpu, by_wall = rate.frames / rate.cpu_s / bar, rate.frames / rate.wall_s / bar
+        _say(f"{name} / {bar:,} frames/s: {by_cpu:.2f} by CPU time, {by_wall:.2f} by the wall clock")
+    path = measured.rates[f"{backbone}, MP4 to tokens, empty store"]
+    forward = measured.rates[f"{backbone}, bare forward"]
+    by_cpu, by_wall = forward.cpu_s / path.cpu_s, forward.wall_s / path.wall_s
+    _say(
+        f"MP4 to tokens / bare forward (bar {SHARE_OF_FORWARD}): {by_cpu:.2f} by CPU time, "
+        f"{by_wall:.2f} by the wall clock"
+    )
 
 
 def measure_free(measured: Measured, folder: Path, *, clips: int, device: torch.device) -> None:
@@ -157,6 +180,8 @@ def measure_free(measured: Measured, folder: Path, *, clips: int, device: torch.
     samples = _samples([InMemory(number, frames[number % 4]) for number in range(clips)])
     free, n_frames = FreeBackbone(device), clips * N_FRAMES
     runner = Runner(device, batch_size=8)
+    # Not measured: what is imported and allocated once.
+    collect(VTok(backbone=free, stride=1), samples[:8], runner, description="warm-up")
     with measured.rate("free backbone, no store", n_frames, device):
         collect(VTok(backbone=free, stride=1), samples, runner, description="no store")
     cache = FeatureCache(folder / "free", max_bytes=_BYTES)
@@ -186,7 +211,7 @@ def measure_real(
     cached.inner.maps(batches[0])
     with measured.rate(f"{backbone}, bare forward", n_frames, device) as bare, _timed(cached.inner, bare):
         for batch in batches:
-            cached.inner._pass(batch, N_FRAMES)
+            cached.inner._pass(batch)
     with measured.rate("decoding alone", n_frames, device):
         for source in files:
             source.load()
@@ -196,11 +221,6 @@ def measure_real(
         label = f"{backbone}, MP4 to tokens, {name} store"
         with measured.rate(label, n_frames, device) as rate, _timed(cached.inner, rate):
             collect(tokenizer, _samples(files), runner, description=name)
-    path, forward = measured.rates[f"{backbone}, MP4 to tokens, empty store"], bare
-    _say(
-        f"MP4 to tokens / bare forward: {forward.wall_s / path.wall_s:.2f} by the wall clock, "
-        f"{forward.cpu_s / path.cpu_s:.2f} by CPU time"
-    )
 
 
 def _say(line: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from vtok_eval.data import Clip, ClipForm, Clips
+    from vtok_eval.devices.deferred import Deferred
     from vtok_eval.results.records import Metric, Record, Score
 
 Result = TypeVar("Result")
@@ -95,6 +96,8 @@ class Evaluator(Protocol):
 
     An evaluator that does not need the pixels of some clips also has an attribute `unread`, which says which
     clips (see `Runner.map`).
+    An evaluator whose device goes on computing while it returns also has a method `begin`, as `evaluate` but
+    with a `Deferred` of the outcomes: the runner then begins the next batch before it asks for them.
     An evaluator that waits for a server has an attribute `concurrency`: how many samples it takes at once,
     each on its own thread. Other evaluators get batches.
 
@@ -163,13 +166,14 @@ class ClipRunner(Protocol):
     def map(
         self,
         samples: Sequence[Sample],
-        function: Callable[[Sequence[Sample], Clips | None], Sequence[Result]],
+        function: Callable[[Sequence[Sample], Clips | None], Sequence[Result] | Deferred[Sequence[Result]]],
         *,
         description: str,
         unread: Unread | None = None,
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
         """Yield each sample once, with the function's result or the reason why it has none.
 
+        A function that gives a `Deferred` lets the next batch begin before its results have arrived.
         unread: says for which clips the function does not need the pixels; these are not loaded.
         """
         ...

@@ -109,6 +109,14 @@ class Clips:
         """The key of a clip, None where it is not known."""
         return self.keys[row] if self.keys else None
 
+    def fps_of(self, row: int) -> float:
+        """The frame rate of a clip, frames per second."""
+        return float(self.fps[row])
+
+    def pictures(self, places: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """Single frames by clip and frame, uint8 `(3, H, W)` each, where they are in memory: no copies."""
+        return [self.frames[row, frame] for row, frame in places]
+
     def part(self, start: int, stop: int) -> Clips:
         """The clips from `start` up to `stop`."""
         part = Clips(self.frames[start:stop], self.fps[start:stop])
@@ -124,7 +132,7 @@ class Clips:
         import torch
 
         frames = torch.stack([clip.frames for clip in clips])
-        fps = torch.tensor([clip.fps for clip in clips], dtype=torch.float64)
+        fps = torch.tensor([clip.fps for clip in clips], dtype=torch.float64, device="cpu")
         return Clips(frames, fps).with_keys([clip.key for clip in clips])
 
 
@@ -347,6 +355,18 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
         Traceback (most recent call last):
         vtok_eval.errors.TokenizerError: token values must be (3, L, D), not (2, 5, 8)
     """
+    check_token_shapes(tokens, n_clips=n_clips)
+    check_finite(finite_values(tokens))
+    if tokens.coded is not None:
+        _check_codes(tokens.values, tokens.mask, tokens.coded)
+
+
+def check_token_shapes(tokens: Tokens, *, n_clips: int) -> None:
+    """Refuse tokens whose shapes or types break the protocol; looks at no value, so it waits for no device.
+
+    Raises:
+        TokenizerError: naming what is wrong.
+    """
     values, mask = tokens.values, tokens.mask
     if values.ndim != 3 or values.shape[0] != n_clips:
         what = "token values" if tokens.coded is None else "codes"
@@ -369,12 +389,22 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
         )
     if str(mask.dtype) != "torch.bool":
         raise TokenizerError(f"token mask must be bool, not {mask.dtype}")
-    finite = values.isfinite().all(dim=2) | ~mask
+
+
+def finite_values(tokens: Tokens) -> Tensor:
+    """Of each clip, whether all its tokens' values are finite numbers: bool `(B,)`, on the tokens' device."""
+    return (tokens.values.isfinite().all(dim=2) | ~tokens.mask).all(dim=1)
+
+
+def check_finite(finite: Tensor) -> None:
+    """Refuse a batch with a clip whose values are not all finite; finite: as `finite_values` gives it.
+
+    Raises:
+        TokenizerError: naming the clips.
+    """
     if not bool(finite.all()):
-        bad = (~finite.all(dim=1)).nonzero().flatten().tolist()
+        bad = (~finite).nonzero().flatten().tolist()
         raise TokenizerError(f"token values are NaN or infinite in clips {bad} of the batch")
-    if tokens.coded is not None:
-        _check_codes(values, mask, tokens.coded)
 
 
 def _is_whole(values: Tensor) -> bool:

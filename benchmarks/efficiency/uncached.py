@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from vtok_eval.devices.precision import AUTO
 from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
 
@@ -23,7 +24,9 @@ def uncached_tokenizer(system: System, device: torch.device) -> Tokenizer:
         SpecError, UnknownNameError, MissingDependencyError: as when the system was built.
     """
     names = cast("dict[str, str]", system.description.facts.get("names", {}))
-    return build_tokenizer(system.spec, _UncachedContext(device=device, cache=None, names=names))
+    precision = getattr(getattr(system.subject, "backbone", None), "precision", AUTO)
+    context = _UncachedContext(device=device, cache=None, names=names, precision=precision)
+    return build_tokenizer(system.spec, context)
 
 
 class _UncachedContext(BuildContext):

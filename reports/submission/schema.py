@@ -150,6 +150,7 @@ class SubmittedSession(Session):
     command: list[LongText] = Field(default_factory=list, max_length=500)
     folder: LongText | None = None
     device: ShortText | None = None
+    precision: ShortText | None = None
     started: ShortText | None = None
     finished: ShortText | None = None
 

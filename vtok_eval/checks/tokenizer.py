@@ -171,11 +171,11 @@ class _Check:
 
         name = "gives finite values for black, white and noise"
         shape = self._only(0).frames.shape
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randint(0, 256, tuple(shape), dtype=torch.uint8, generator=generator)
+        generator = torch.Generator(device="cpu").manual_seed(0)
+        noise = torch.randint(0, 256, tuple(shape), dtype=torch.uint8, generator=generator, device="cpu")
         pictures = {
-            "black": torch.zeros(shape, dtype=torch.uint8),
-            "white": torch.full(shape, 255, dtype=torch.uint8),
+            "black": torch.zeros(shape, dtype=torch.uint8, device="cpu"),
+            "white": torch.full(shape, 255, dtype=torch.uint8, device="cpu"),
             "noise": noise,
         }
         for what, frames in pictures.items():

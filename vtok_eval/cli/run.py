@@ -83,8 +83,14 @@ def run(
         int,
         typer.Option(min=1, help="Threads of torch on the CPU; may move a score's last digits."),
     ] = 1,
+    precision: Annotated[
+        str,
+        typer.Option(help="Of tokenizers' backbones: fp32, fp16 or bf16; auto is fp16 on CUDA, else fp32."),
+    ] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch; never changes a score.")] = 16,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode ahead.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that decode ahead; default: one for each core.")
+    ] = None,
     clip_memory: Annotated[
         int, typer.Option(min=0, help="MiB of decoded clips kept in memory for the next question or system.")
     ] = 1200,
@@ -121,6 +127,7 @@ def run(
         ray=ray,
         mixed_models=tuple(mix_model or ()),
         threads=threads,
+        precision=precision,
         batch_size=batch_size,
         loader_threads=workers,
         clip_memory_bytes=clip_memory * 2**20,

@@ -58,11 +58,13 @@ class ClipDecoder(nn.Module):
         width, self.shape = shape.width, shape
         n_slots = max(layout.slot, default=0) + 1
         self.embed_values = nn.Linear(shape.token_width, width)
-        self.embed_place = nn.Parameter(torch.randn(N_KINDS + layout.n_frames + n_slots, width) * 0.02)
-        self.nothing = nn.Parameter(torch.randn(width) * 0.02)
+        self.embed_place = nn.Parameter(
+            torch.randn(N_KINDS + layout.n_frames + n_slots, width, device="cpu") * 0.02
+        )
+        self.nothing = nn.Parameter(torch.randn(width, device="cpu") * 0.02)
         self.begin = nn.Linear(4 * width, width)
-        self.embed_cell = nn.Parameter(torch.randn(CELLS**2, width) * 0.02)
-        self.embed_frame = nn.Parameter(torch.randn(layout.n_frames, width) * 0.02)
+        self.embed_cell = nn.Parameter(torch.randn(CELLS**2, width, device="cpu") * 0.02)
+        self.embed_frame = nn.Parameter(torch.randn(layout.n_frames, width, device="cpu") * 0.02)
         self.blocks = nn.ModuleList(_Block(width, shape.heads) for _ in range(shape.depth))
         self.norm = nn.LayerNorm(width)
         self.refine = nn.Linear(width, _FINER**2 * shape.fine_width)
@@ -144,6 +146,7 @@ def _place_features(layout: TokenLayout, n_slots: int) -> Tensor:
             for kind, frame, slot in zip(layout.kind, layout.frame, layout.slot, strict=True)
         ],
         dtype=torch.int64,
+        device="cpu",
     ).view(len(layout), 3)
-    features = torch.zeros(len(layout), N_KINDS + layout.n_frames + n_slots)
+    features = torch.zeros(len(layout), N_KINDS + layout.n_frames + n_slots, device="cpu")
     return features.scatter_(1, columns, 1.0)

@@ -43,7 +43,7 @@ class Decoder:
         table = self.statistics.standardise(build_table([features], [name]))
         if TokenLayout.of(table, n_frames=self.layout.n_frames) != self.layout:
             raise TokenizerError("the tokens are at other places than in the decoder's training")
-        groups, _ = table.select(torch.zeros(1, dtype=torch.int64), device=device)
+        groups, _ = table.select(torch.zeros(1, dtype=torch.int64, device="cpu"), device=device)
         with torch.no_grad():
             maps = self.network(groups, torch.arange(self.layout.n_frames, device=device))[0]
         return draw(maps.float().cpu(), side=self.side, threshold=DETECTION_THRESHOLD)
@@ -91,4 +91,4 @@ class TokenizerDecoders:
             )
             for decoder in self.decoders
         ]
-        return decoded, torch.tensor([clip.n_tokens for clip in features])
+        return decoded, torch.tensor([clip.n_tokens for clip in features], device="cpu")

@@ -61,7 +61,7 @@ class TokenLayout:
         The spatial token of that cell in the last frame that has any up to this one, and in the first from
         this one on; the motion token of the last such frame, and of the first.
         """
-        found = torch.full((self.n_frames, CELLS**2, 4), len(self), dtype=torch.int64)
+        found = torch.full((self.n_frames, CELLS**2, 4), len(self), dtype=torch.int64, device="cpu")
         for column, kind in enumerate((TokenKind.SPATIAL, TokenKind.MOTION)):
             places = self._places(int(kind))
             for frame in range(self.n_frames):
@@ -89,6 +89,6 @@ def _in_cells(tokens: list[int]) -> Tensor:
     """
     side = math.isqrt(len(tokens))
     if side**2 != len(tokens):
-        return torch.full((CELLS**2,), tokens[0])
-    along = torch.arange(CELLS) * side // CELLS
-    return torch.tensor(tokens)[(along[:, None] * side + along[None, :]).flatten()]
+        return torch.full((CELLS**2,), tokens[0], device="cpu")
+    along = torch.arange(CELLS, device="cpu") * side // CELLS
+    return torch.tensor(tokens, device="cpu")[(along[:, None] * side + along[None, :]).flatten()]

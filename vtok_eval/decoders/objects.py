@@ -79,7 +79,7 @@ class Truth:
 def centre_heat(truth: Truth) -> Tensor:
     """What the map of centres should be, `(N, PLACES, PLACES)`: 1 at each centre's place, around it less."""
     at = (truth.place * PLACES).floor().clamp(0, PLACES - 1)
-    along = torch.arange(PLACES)
+    along = torch.arange(PLACES, device=truth.place.device)
     away = (along[None, None, None, :] - at[..., 0, None, None]) ** 2
     away = away + (along[None, None, :, None] - at[..., 1, None, None]) ** 2
     heat = torch.exp(-away / (2 * 0.8**2)) * (truth.form >= 0)[..., None, None]

@@ -49,9 +49,9 @@ class TokenAttention(nn.Module):
         self.embed_codes = CodeEmbedding(vocabulary, width) if vocabulary else None
         self.embed_place = nn.Linear(N_KINDS + n_frames + self.n_slots, width, bias=False)
         self.refine = ResidualBlock(width, hidden=width)
-        self.null_token = nn.Parameter(torch.randn(1, 1, width))
+        self.null_token = nn.Parameter(torch.randn(1, 1, width, device="cpu"))
         self.token_norm = nn.LayerNorm(width)
-        self.queries = nn.Parameter(torch.randn(n_queries, width)) if n_queries else None
+        self.queries = nn.Parameter(torch.randn(n_queries, width, device="cpu")) if n_queries else None
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
         self.merge_heads = nn.Linear(width, width)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Outcome, Sample, Unread
-from vtok_eval.probes.features import ClipFeatures, extract_features
+from vtok_eval.devices.deferred import Deferred
+from vtok_eval.probes.features import ClipFeatures, begin_features
 from vtok_eval.tokenizers.stored_clips import stored_clips
 
 if TYPE_CHECKING:
@@ -46,8 +47,14 @@ class ClipReading(ABC):
             TokenizerError: the tokens break the protocol, or have another width or other code books than in
                 training.
         """
+        return self.begin(samples, clips).get()
+
+    def begin(self, samples: Sequence[Sample], clips: Clips | None) -> Deferred[list[Outcome]]:
+        """As `evaluate`; the clips are read once their features have arrived from the device."""
         if clips is None:
             raise ValueError("reading tokens needs clips")
-        features = extract_features(self.tokenizer, clips)
+        return begin_features(self.tokenizer, clips).then(lambda features: self._read(samples, features))
+
+    def _read(self, samples: Sequence[Sample], features: Sequence[ClipFeatures]) -> list[Outcome]:
         self.fitted.require_same_form(features, [sample.id for sample in samples])
         return [self.outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]

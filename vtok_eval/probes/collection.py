@@ -10,8 +10,9 @@ from functools import cached_property
 
 from vtok_eval.benchmark import ClipRunner, NoResult, Sample
 from vtok_eval.data import Clips
+from vtok_eval.devices.deferred import Deferred
 from vtok_eval.errors import TokenizerError
-from vtok_eval.probes.features import ClipFeatures, FeatureTable, build_table, extract_features
+from vtok_eval.probes.features import ClipFeatures, FeatureTable, begin_features, build_table
 from vtok_eval.systems import Tokenizer
 from vtok_eval.tokenizers.stored_clips import stored_clips
 
@@ -53,10 +54,10 @@ def collect(
     features: dict[str, ClipFeatures] = {}
     failures: dict[str, str] = {}
 
-    def extract(batch: Sequence[Sample], clips: Clips | None) -> Sequence[ClipFeatures]:
+    def extract(batch: Sequence[Sample], clips: Clips | None) -> Deferred[list[ClipFeatures]]:
         if clips is None:
             raise ValueError("these samples have no clips")
-        return extract_features(tokenizer, clips)
+        return begin_features(tokenizer, clips)
 
     for sample, result in runner.map(
         samples, extract, description=description, unread=stored_clips(tokenizer)

@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from vtok_eval.codes import Codes, describe_sizes
-from vtok_eval.data import Clips, TokenKind, Tokens, check_tokens
+from vtok_eval.data import (
+    Clips,
+    TokenKind,
+    Tokens,
+    check_finite,
+    check_token_shapes,
+    check_tokens,
+    finite_values,
+)
+from vtok_eval.devices.deferred import Deferred, arriving
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.errors import TokenizerError
 from vtok_eval.systems import Tokenizer, TrainableTokenizer
 
@@ -93,10 +103,27 @@ def extract_features(tokenizer: Tokenizer, clips: Clips) -> list[ClipFeatures]:
         TokenizerError: the tokens break the protocol, name a frame or kind that does not exist, or hold
             values that half precision cannot.
     """
+    return begin_features(tokenizer, clips).get()
+
+
+def begin_features(tokenizer: Any, clips: Clips) -> Deferred[list[ClipFeatures]]:
+    """As `extract_features`, but what a GPU computes is waited for, and checked, only by `get`.
+
+    Raises:
+        TokenizerError: as `extract_features`; of what the tokens' values tell, `get` raises it.
+    """
     groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
-    halves = [_to_half(group, clips) for group in groups]
-    bits = sum((group.bits().cpu() for group in groups), start=torch.zeros(len(clips), dtype=torch.float64))
-    return [_one_clip(halves, bits, index) for index in range(len(clips))]
+    n_clips, n_frames = len(clips), clips.n_frames
+    under_way = [_begin_half(group, n_clips=n_clips) for group in groups]
+
+    def finish() -> list[ClipFeatures]:
+        halves = [_checked(parts.get(), group, n_frames=n_frames) for parts, group in under_way]
+        bits = torch.zeros(n_clips, dtype=torch.float64, device="cpu")
+        for (half, _), (_, group) in zip(halves, under_way, strict=True):
+            bits = bits + half.count().double() * group.bits_per_token
+        return [_one_clip(halves, bits, index) for index in range(n_clips)]
+
+    return Deferred(finish, ready=lambda: all(parts.ready for parts, _ in under_way))
 
 
 def is_trained_with_probe(tokenizer: object) -> TypeGuard[TrainableTokenizer]:
@@ -155,7 +182,7 @@ def slots_of(groups: Sequence[Tokens]) -> Tensor:
     kind = torch.cat([group.kind for group in groups], dim=1)
     place = torch.cat([group.frame for group in groups], dim=1) * N_KINDS + kind
     n_tokens = place.shape[1]
-    earlier = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril(diagonal=-1)
+    earlier = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device="cpu").tril(diagonal=-1)
     slots = torch.zeros_like(place)
     for start in range(0, len(place), _CHUNK_CLIPS):
         part = slice(start, start + _CHUNK_CLIPS)
@@ -183,25 +210,48 @@ class Statistics:
         return replace(table, groups=tuple(_standardise(*group) for group in groups))
 
 
-def _to_half(group: Tokens, clips: Clips) -> tuple[Tokens, Codes | None]:
-    """The group as readers take it, on the CPU, and its codes."""
-    check_tokens(group, n_clips=len(clips))
-    _require_places(group, n_frames=clips.n_frames)
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of a group of tokens without a look at it: its books, and bits of a token."""
+
+    sizes: tuple[int, ...] | None
+    has_embedding: bool
+    bits_per_token: float
+
+
+def _begin_half(group: Tokens, *, n_clips: int) -> tuple[Deferred[list[Tensor]], _Kind]:
+    """Begin to bring a group to the CPU: values in float16, mask, kind, frame, what is finite, codes."""
+    if group.coded is None:
+        check_token_shapes(group, n_clips=n_clips)
+    else:
+        # Whether codes are in their books can only be told by a look at them.
+        check_tokens(group, n_clips=n_clips)
     values = torch.where(group.mask[:, :, None], group.values, torch.zeros_like(group.values)).half()
-    if not bool(values.isfinite().all()):
-        raise TokenizerError("token values beyond 65504 do not fit half precision; scale them down")
+    parts = [values, group.mask, group.kind.long(), group.frame.long(), finite_values(group)]
     codes = group.coded
     if codes is not None:
-        # Kept without the tables: a tokenizer may make them anew for every batch.
-        codes = Codes((codes.stacked * group.mask[:, :, None]).cpu(), codes.sizes)
-    tokens = Tokens(
-        values=values.cpu(),
-        mask=group.mask.cpu(),
-        kind=group.kind.long().cpu(),
-        frame=group.frame.long().cpu(),
-        coded=None if group.coded is not None and group.coded.embedding else codes,
+        parts.append(codes.stacked * group.mask[:, :, None])
+    transfer = transfer_to(values.device)
+    return arriving([transfer.download(part) for part in parts]), _Kind(
+        sizes=None if codes is None else codes.sizes,
+        has_embedding=codes is not None and bool(codes.embedding),
+        bits_per_token=group.bits_per_token,
     )
-    return tokens, codes
+
+
+def _checked(parts: Sequence[Tensor], kind_of: _Kind, *, n_frames: int) -> tuple[Tokens, Codes | None]:
+    """What has arrived: the group as readers take it, and its codes."""
+    values, mask, kind, frame, finite, *coded = parts
+    check_finite(finite)
+    group = Tokens(values=values, mask=mask, kind=kind, frame=frame)
+    _require_places(group, n_frames=n_frames)
+    if not bool(values.isfinite().all()):
+        raise TokenizerError("token values beyond 65504 do not fit half precision; scale them down")
+    codes = None
+    if kind_of.sizes is not None:
+        # Kept without the tables: a tokenizer may make them anew for every batch.
+        codes = Codes(coded[0], kind_of.sizes)
+    return replace(group, coded=None if kind_of.has_embedding else codes), codes
 
 
 def _require_places(group: Tokens, *, n_frames: int) -> None:
@@ -250,13 +300,13 @@ def _stack(clips: Sequence[Tokens]) -> Tokens:
 
 def _moments(group: Tokens) -> tuple[Tensor, Tensor]:
     width = group.values.shape[2]
-    mean, deviation = torch.zeros(N_KINDS, width), torch.ones(N_KINDS, width)
+    mean, deviation = torch.zeros(N_KINDS, width, device="cpu"), torch.ones(N_KINDS, width, device="cpu")
     for kind in range(N_KINDS):
         chosen = group.mask & (group.kind == kind)
         count = int(chosen.sum())
         if count == 0:
             continue
-        total = torch.zeros(2, width, dtype=torch.float64)
+        total = torch.zeros(2, width, dtype=torch.float64, device="cpu")
         for start in range(0, len(chosen), _CHUNK_CLIPS):
             part = slice(start, start + _CHUNK_CLIPS)
             values = group.values[part][chosen[part]].double()

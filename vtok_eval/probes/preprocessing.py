@@ -84,12 +84,12 @@ def _directions(group: Tokens, max_channels: int) -> Tensor | None:
         return None
     tokens = _some_tokens(group)
     # Standardised by kind, so centred; a group without tokens has no directions but its first channels.
-    covariance = torch.zeros(width, width, dtype=torch.float64)
+    covariance = torch.zeros(width, width, dtype=torch.float64, device="cpu")
     for part in tokens.split(4096):
         rows = part.float()
         covariance += (rows.T @ rows).double()
     if not bool(covariance.any()):
-        return torch.eye(width)[:max_channels].contiguous()
+        return torch.eye(width, device="cpu")[:max_channels].contiguous()
     variances, vectors = torch.linalg.eigh(covariance / len(tokens))
     main = vectors[:, -max_channels:].flip(1).T
     mean_variance = variances[-max_channels:].clamp_min(0).mean()
@@ -101,7 +101,7 @@ def _some_tokens(group: Tokens) -> Tensor:
     """At most `_MOST_TOKENS` of the group's tokens, `(n, D)` float16, evenly spread."""
     places = group.mask.nonzero()
     if len(places) > _MOST_TOKENS:
-        places = places[torch.linspace(0, len(places) - 1, _MOST_TOKENS).long()]
+        places = places[torch.linspace(0, len(places) - 1, _MOST_TOKENS, device="cpu").long()]
     return group.values[places[:, 0], places[:, 1]]
 
 

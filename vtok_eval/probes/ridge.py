@@ -65,7 +65,9 @@ class Kernel:
 
     def between(self, distances: Mapping[Source, Tensor], shape: tuple[int, int]) -> Tensor:
         """The kernel, float64 of `shape`, from squared distances of each source; 1 without any source."""
-        total = torch.zeros(shape, dtype=torch.float64)
+        # Without any source nothing says where the clips are; their tables are on the CPU.
+        device = distances[self.sources[0]].device if self.sources else torch.device("cpu")
+        total = torch.zeros(shape, dtype=torch.float64, device=device)
         for source, width in zip(self.sources, self.widths, strict=True):
             total += distances[source] / (width * len(self.sources))
         return (-total).exp()
@@ -126,7 +128,7 @@ def _side_by_side(table: FeatureTable, source: Source, places: Tensor) -> Tensor
     group, codes = table.groups[number], _codes(table)[number].contiguous()
     column = torch.searchsorted(places, codes).clamp_max(len(places) - 1)
     chosen = group.mask & (group.kind == kind) & (places[column] == codes)
-    rows = torch.zeros(len(table), len(places), group.values.shape[2])
+    rows = torch.zeros(len(table), len(places), group.values.shape[2], device=group.values.device)
     clip, token = chosen.nonzero(as_tuple=True)
     rows[clip, column[clip, token]] = group.values[clip, token].float()
     return rows.flatten(1)

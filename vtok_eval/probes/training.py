@@ -167,7 +167,7 @@ def measure_shape(tokenizer: object, table: FeatureTable, *, seed: int, device: 
     Raises:
         TokenizerError: the tokenizer's projection breaks the protocol.
     """
-    groups, _ = table.select(torch.arange(1), device=device)
+    groups, _ = table.select(torch.arange(1, device="cpu"), device=device)
     widths = tuple(int(group.values.shape[2]) for group in groups)
     with torch.no_grad():
         tokens = project(new_projection(tokenizer, seed=seed, widths=widths).to(device), groups)
@@ -209,14 +209,14 @@ class _Run:
             torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, n_steps))
             for optimizer in optimizers
         ]
-        order = torch.Generator().manual_seed(self.seed)
+        order = torch.Generator(device="cpu").manual_seed(self.seed)
         best: dict[str, Any] = {"validation_score": -math.inf}
         losses: list[float] = []
         held_out_losses: list[float] = []
         for epoch in range(self.recipe.epochs):
             self.reader.train()
             total = 0.0
-            for index in torch.randperm(n_clips, generator=order).split(self.recipe.batch_size):
+            for index in torch.randperm(n_clips, generator=order, device="cpu").split(self.recipe.batch_size):
                 total += self._step(index, optimizers) * len(index)
                 for schedule in schedules:
                     schedule.step()
@@ -251,7 +251,7 @@ class _Run:
         self.reader.eval()
         n_clips, total = self.held_out.n_clips, 0.0
         with torch.no_grad():
-            for index in torch.arange(n_clips).split(_VALIDATED_AT_ONCE):
+            for index in torch.arange(n_clips, device="cpu").split(_VALIDATED_AT_ONCE):
                 total += float(self.held_out.loss(self.reader, index)) * len(index)
         return total / n_clips
 

@@ -31,6 +31,7 @@ def run_document(suite: Suite, settings: RunSettings, plan: Plan) -> Document:
         "seed": settings.seed_of(suite),
         "limit": settings.limit,
         "threads": settings.threads,
+        "precision": settings.precision,
     }
     return {
         "name": suite.name,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.benchmark import DerivesScores
+from vtok_eval.devices.precision import check_precision, precision_on
 from vtok_eval.errors import CANNOT_RUN
 from vtok_eval.results.identity import version_names
 from vtok_eval.results.journal import Job, Journal
@@ -81,6 +82,7 @@ class Harness:
         from vtok_eval.run.lanes.devices import check_devices, check_ray_devices
         from vtok_eval.run.runners.device import choose_device
 
+        check_precision(self.settings.precision)
         if self.settings.ray is None:
             check_devices(self.settings.devices, mixed_models=self.settings.mixed_models)
         else:
@@ -159,7 +161,7 @@ class Harness:
 
         log.info(
             "at most %d clips are loaded ahead, and %d MiB of clips kept",
-            2 * self.settings.batch_size + self.settings.loader_threads,
+            2 * self.settings.batch_size + self.settings.n_loader_threads,
             self.settings.clip_memory_bytes // 2**20,
         )
         new_samples, not_run = 0, []
@@ -193,7 +195,8 @@ class Harness:
             session["jobs"] = report.job_seconds
             session["lane_deaths"] = report.deaths
             session["lanes"] = [report.lanes[number] for number in sorted(report.lanes)]
-            session["device"] = ", ".join(dict.fromkeys(str(lane["device"]) for lane in session["lanes"]))
+            for fact in ("device", "precision"):
+                session[fact] = ", ".join(dict.fromkeys(str(lane[fact]) for lane in session["lanes"]))
         by_id = {job.id: job for job in pending}
         return report.new_samples, [
             NotRun(by_id[job].system.name, by_id[job].benchmark_id, reason)
@@ -245,6 +248,7 @@ class Harness:
     def _begin_session(self, folder: RunFolder, run: dict[str, Any]) -> dict[str, Any]:
         """Enter this process into run.json."""
         session = provenance(command=self.settings.command, seed=self.seed, device=str(self.device))
+        session["precision"] = precision_on(self.settings.precision, self.device)
         session["jobs"] = {}
         folder.write_run({**run, "sessions": [*run["sessions"], session]})
         return session

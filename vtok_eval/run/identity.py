@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from vtok_eval.devices.precision import AUTO
 from vtok_eval.files.content_hash import files_sha256, folder_files
 from vtok_eval.results.identity import SETTINGS, digest_of_parts
 from vtok_eval.run.own_code import code_of
@@ -85,8 +86,8 @@ def benchmark_identity(
     """Everything but the system that a benchmark's results depend on, by parts.
 
     settings: name, version, effective options, data, protocol, seed and limit: runs that agree in them can be
-    compared. sources and files: that options name. clips: the files that are shown. threads and code: may
-    move a score's last digits.
+    compared. sources and files: that options name. clips: the files that are shown. threads, precision and
+    code: may move a score's last digits.
 
     Args:
         benchmark: the benchmark. options: as the suite gives them.
@@ -111,6 +112,8 @@ def benchmark_identity(
     parts: dict[str, object] = {
         SETTINGS: settings,
         "threads": run["threads"],
+        # Runs that do not choose are known as those from before there was a choice.
+        **({} if run.get("precision", AUTO) == AUTO else {"precision": run["precision"]}),
         "code": code_of(sorted({type(benchmark).__module__} | content.ours | own.ours)),
     }
     sources = {**own.files, **content.sources}

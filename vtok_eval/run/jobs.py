@@ -44,7 +44,7 @@ def make_runner(settings: RunSettings, device: torch.device, *, begin_at: float 
     return Runner(
         device=device,
         batch_size=settings.batch_size,
-        loader_threads=settings.loader_threads,
+        loader_threads=settings.n_loader_threads,
         clip_cache=ClipCache(settings.clip_memory_bytes),
         begin_at=begin_at,
     )
@@ -69,7 +69,12 @@ def build_context(
 
     features = FeatureCache(cache / "features", max_bytes=settings.feature_cache_bytes)
     return BuildContext(
-        device=device, cache=features, names=suite.specs_by_name(), objects=objects, run_folder=out
+        device=device,
+        cache=features,
+        names=suite.specs_by_name(),
+        objects=objects,
+        run_folder=out,
+        precision=settings.precision,
     )
 
 
@@ -109,6 +114,5 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
             )
         )
     unread = getattr(evaluator, "unread", None)
-    return ReadyJob(
-        lambda samples: runner.map(samples, evaluator.evaluate, description=job.id, unread=unread)
-    )
+    evaluate = getattr(evaluator, "begin", evaluator.evaluate)
+    return ReadyJob(lambda samples: runner.map(samples, evaluate, description=job.id, unread=unread))

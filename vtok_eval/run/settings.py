@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vtok_eval.devices.precision import AUTO
+from vtok_eval.run.runners.cores import cores_at_hand
+
 if TYPE_CHECKING:
     from vtok_eval.run.suite import Suite
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a suite is run. Only `limit`, `seed` and `threads` may change a number; a run folder holds to them.
+    """How a suite is run.
+
+    Only `limit`, `seed`, `threads` and `precision` may change a number; a run folder holds to them.
 
     device: of a run in this process. devices: one lane (worker process) for each, in place of `device`.
     ray: a Ray cluster's address, or "local" to start one here; the lanes are then actors of it.
@@ -20,6 +25,9 @@ class RunSettings:
     seed: None for the suite's. limit: the first so many samples of each benchmark; None for all.
     threads: of torch on the CPU, in each lane. Sums round differently on another number of threads, so this
         does not follow the machine: several lanes use several cores.
+    precision: of the tokenizers' backbones: fp32, fp16 or bf16; auto is fp16 on CUDA, else fp32.
+    loader_threads: that decode or render ahead, in each lane; None for as many as there are cores at hand,
+        shared out among the lanes.
     retry_failed: do the samples again that failed before. command: the command line, for provenance.
 
     Example:
@@ -34,8 +42,9 @@ class RunSettings:
     ray: str | None = None
     mixed_models: Sequence[str] = ()
     batch_size: int = 16
-    loader_threads: int = 2
+    loader_threads: int | None = None
     threads: int = 1
+    precision: str = AUTO
     seed: int | None = None
     limit: int | None = None
     retry_failed: bool = False
@@ -47,6 +56,13 @@ class RunSettings:
     def in_lanes(self) -> bool:
         """Whether processes other than the one that keeps the journal evaluate samples."""
         return self.ray is not None or bool(self.devices)
+
+    @property
+    def n_loader_threads(self) -> int:
+        """Threads that load clips in each process of this machine."""
+        if self.loader_threads is not None:
+            return self.loader_threads
+        return max(1, cores_at_hand() // max(1, len(self.devices)))
 
     def seed_of(self, suite: Suite) -> int:
         """The seed from which every generator of a run of `suite` is derived."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtok_eval.devices.precision import AUTO, check_precision
 from vtok_eval.environments.spec import is_exec
 from vtok_eval.environments.systems import ExecSystem, exec_generator, exec_tokenizer
 from vtok_eval.errors import SpecError
@@ -39,6 +40,7 @@ class BuildContext:
     """What tokenizers are built with.
 
     device: where backbones and projections live. cache: where maps are kept; None computes every one.
+    precision: of the backbones, one of `vtok_eval.devices.precision.PRECISIONS`.
     names: the suite's system names -> specs, so that `match:NAME` may name a system of the suite.
     objects: what `vtok_eval.evaluate` was given in place of specs, by reference.
     run_folder: where what workers of `exec:` print is kept, once there is a run; None keeps nothing of it.
@@ -50,6 +52,7 @@ class BuildContext:
     names: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, LiveObject] = field(default_factory=dict)
     run_folder: Path | None = None
+    precision: str = AUTO
     _backbones: dict[str, Backbone] = field(default_factory=dict, repr=False, compare=False)
 
     def backbone(self, spec: str) -> Backbone:
@@ -72,6 +75,7 @@ class BuildContext:
             made = construct(cls, {"model": argument, "device": self.device}, what=spec)
         else:
             raise SpecError(f"backbone {name!r} takes nothing after its name, not {argument!r}")
+        made.precision = check_precision(self.precision)
         if self.cache is None:
             return made
         from vtok_eval.tokenizers.feature_cache import CachedBackbone

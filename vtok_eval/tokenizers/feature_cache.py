@@ -6,6 +6,7 @@ import hashlib
 import logging
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 from vtok_eval.data import ClipForm
+from vtok_eval.devices.constants import integers
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import SMALL_MAP_CELLS, WHOLE, Backbone, FrameFeatures
 from vtok_eval.tokenizers.feature_shards import KEY_BYTES, DamagedShardError, StoreTooSmallError
@@ -22,6 +25,7 @@ from vtok_eval.tokenizers.feature_store import FeatureStore
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clips
+    from vtok_eval.devices.transfer import Download
     from vtok_eval.tokenizers.feature_shards import Halves
 
 _log = logging.getLogger(__name__)
@@ -53,9 +57,11 @@ class FeatureCache:
         self._lock = threading.Lock()
         self._store = FeatureStore(self.folder, max_bytes=max_bytes)
         self._writable = True
+        self._under_way: deque[_Computed] = deque()
 
     def close(self) -> None:
-        """Close the files; the next use opens them again."""
+        """Write what is still to be written and close the files; the next use opens them again."""
+        self._write_arrived(wanted={key for each in self._under_way for key in each.keys})
         with self._lock:
             self._store.close()
         if self.unwritten:
@@ -72,8 +78,7 @@ class FeatureCache:
             chosen = frames if len(rows) == len(frames) else frames[list(rows)]
             return {_WHOLE_AS_ASKED: backbone.maps(chosen)}
 
-        found = self._features(keys, (_WHOLE_AS_ASKED,), compute)
-        return found[_WHOLE_AS_ASKED].to(backbone.device)
+        return self._features(keys, (_WHOLE_AS_ASKED,), compute, backbone.device)[_WHOLE_AS_ASKED]
 
     def clip_features(
         self,
@@ -92,17 +97,14 @@ class FeatureCache:
         places = [(row, frame) for row in range(len(clips)) for frame in frames]
 
         def compute(rows: Sequence[int]) -> FrameFeatures:
-            if len(rows) == len(clips) * clips.n_frames and tuple(frames) == tuple(range(clips.n_frames)):
-                # All of them, in order: no copy of the pixels.
-                return backbone.features(clips.frames.flatten(0, 1), {*grids, *keep})
-            chosen = torch.tensor([places[row] for row in rows])
-            return backbone.features(clips.frames[chosen[:, 0], chosen[:, 1]], {*grids, *keep})
+            pictures = clips.pictures([places[row] for row in rows])
+            return backbone.features(pictures, {*grids, *keep})
 
         before = self.misses
-        found = self._features(keys, tuple(sorted(set(grids))), compute)
+        found = self._features(keys, tuple(sorted(set(grids))), compute, backbone.device)
         if self.misses > before:
             self._note_forms(clips)
-        return {grid: values.to(backbone.device) for grid, values in found.items()}
+        return found
 
     def form_of(self, key: str) -> ClipForm | None:
         """The form of a clip with frames in the cache; None if unknown."""
@@ -121,29 +123,52 @@ class FeatureCache:
         return bool(self._guarded(complete) or (self._guarded(self._refreshed) and self._guarded(complete)))
 
     def _features(
-        self, keys: Sequence[bytes], grids: tuple[int, ...], compute: Callable[[Sequence[int]], FrameFeatures]
+        self,
+        keys: Sequence[bytes],
+        grids: tuple[int, ...],
+        compute: Callable[[Sequence[int]], FrameFeatures],
+        device: torch.device,
     ) -> FrameFeatures:
-        """The cached data of frames, in order, on the CPU. compute: returns it for frames at positions."""
+        """The data of frames, in order, on the device. compute: returns it for frames at positions.
+
+        What is computed is written once it has arrived on the host, which may be in a later call.
+        """
         first_at = {key: position for position, key in reversed(list(enumerate(keys)))}
         distinct = sorted(first_at, key=first_at.__getitem__)
+        self._write_arrived(wanted=set(distinct))
         found = self._read(distinct, grids)
         missing = [key for key in distinct if key not in found]
         self.hits += len(found)
         self.misses += len(missing)
-        if missing:
-            computed = {
-                grid: values.cpu().numpy()
-                for grid, values in compute([first_at[key] for key in missing]).items()
-            }
-            fresh = {
-                key: {grid: values[row] for grid, values in computed.items()}
-                for row, key in enumerate(missing)
-            }
-            self._write(fresh)
-            found.update(fresh)
-        kept = [found[key] for key in keys]
-        read = (WHOLE,) if WHOLE in kept[0] else grids
-        return {grid: torch.from_numpy(np.stack([each[grid] for each in kept])) for grid in read}
+        if not missing:
+            return _stacked([found[key] for key in keys], grids, device)
+        computed = compute([first_at[key] for key in missing])
+        transfer = transfer_to(device)
+        self._under_way.append(
+            _Computed(missing, {grid: transfer.download(values) for grid, values in computed.items()})
+        )
+        self._write_arrived()
+        read = (WHOLE,) if WHOLE in computed else grids
+        if list(keys) == missing:
+            return {grid: computed[grid] for grid in read}
+        place = {key: row for row, key in enumerate([*missing, *found])}
+        order = integers(tuple(place[key] for key in keys), device)
+        if not found:
+            return {grid: computed[grid].index_select(0, order) for grid in read}
+        stored = _stacked(list(found.values()), grids, device)
+        return {grid: torch.cat([computed[grid], stored[grid]]).index_select(0, order) for grid in read}
+
+    def _write_arrived(self, *, wanted: Collection[bytes] = ()) -> None:
+        """Write what has arrived on the host; what is `wanted`, or came before that, is waited for."""
+        with self._lock:
+            last = max(
+                (n for n, each in enumerate(self._under_way) if not each.keys.isdisjoint(wanted)), default=-1
+            )
+            arrived: list[_Computed] = []
+            while self._under_way and (last >= len(arrived) or self._under_way[0].done):
+                arrived.append(self._under_way.popleft())
+        for each in arrived:
+            self._write(each.by_frame())
 
     def _read(self, keys: Sequence[bytes], grids: tuple[int, ...]) -> dict[bytes, dict[int, Halves]]:
         """Of the frames that are kept: their small maps, or all of the grids."""
@@ -169,7 +194,8 @@ class FeatureCache:
             whole, *cells = arrays[start : start + len(per_frame)]
             there = [each for each in cells if each is not None]
             if whole is not None:
-                found[key] = {WHOLE: whole}
+                # Small maps are kept whole, so that they are also what is asked for as whole maps.
+                found[key] = {_WHOLE_AS_ASKED if grids == (_WHOLE_AS_ASKED,) else WHOLE: whole}
             elif len(there) == len(grids):
                 found[key] = dict(zip(grids, there, strict=True))
         return found
@@ -193,7 +219,7 @@ class FeatureCache:
         for row in range(len(clips)):
             key = clips.key_of(row)
             if key is not None:
-                packed = _FORM.pack(clips.n_frames, *clips.size, float(clips.fps[row]))
+                packed = _FORM.pack(clips.n_frames, *clips.size, clips.fps_of(row))
                 forms[_form_key(key)] = np.frombuffer(packed, dtype=np.float16)
         if forms and self._writable:
             self._guarded(lambda: self._store.put(forms))
@@ -219,13 +245,34 @@ class FeatureCache:
         self._writable = False
 
 
+class _Computed:
+    """What a backbone computed of frames, on its way to the host. keys: of the frames, in order."""
+
+    def __init__(self, keys: Sequence[bytes], downloads: Mapping[int, Download]) -> None:
+        self.keys = frozenset(keys)
+        self._order = tuple(keys)
+        self._downloads = downloads
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it has arrived."""
+        return all(download.done for download in self._downloads.values())
+
+    def by_frame(self) -> dict[bytes, dict[int, Halves]]:
+        """The arrays of each frame, waited for."""
+        arrays = {grid: download.wait().numpy() for grid, download in self._downloads.items()}
+        return {
+            key: {grid: array[row] for grid, array in arrays.items()} for row, key in enumerate(self._order)
+        }
+
+
 class CachedBackbone(Backbone):
     """A backbone that takes features from a cache where possible; they equal those of `inner` bit for bit."""
 
     def __init__(self, inner: Backbone, cache: FeatureCache) -> None:
         self.inner = inner
         self.cache = cache
-        self.device = inner.device
+        self.device, self.precision = inner.device, inner.precision
         self._grids: set[int] = set()
         self._warned = False
 
@@ -258,7 +305,7 @@ class CachedBackbone(Backbone):
             )  # fmt: skip
         return maps
 
-    def features(self, frames: Tensor, grids: Collection[int]) -> FrameFeatures:
+    def features(self, frames: Tensor | Sequence[Tensor], grids: Collection[int]) -> FrameFeatures:
         """As `Backbone.features`, not cached: frames have no key."""
         return self.inner.features(frames, grids)
 
@@ -272,6 +319,15 @@ class CachedBackbone(Backbone):
 
     def _forward(self, frames: Tensor) -> Tensor:
         return self.inner._forward(frames)
+
+
+def _stacked(
+    frames: Sequence[Mapping[int, Halves]], grids: tuple[int, ...], device: torch.device
+) -> FrameFeatures:
+    """What is stored of frames, in order, on the device."""
+    read = (WHOLE,) if WHOLE in frames[0] else grids
+    transfer = transfer_to(device)
+    return {grid: transfer.send(torch.from_numpy(np.stack([each[grid] for each in frames]))) for grid in read}
 
 
 _WHOLE_AS_ASKED = 2**16 - 1
@@ -292,7 +348,7 @@ def _clip_keys(clips: Clips, frames: Sequence[int], fingerprint: str) -> list[by
         if key is not None:
             keys += _keyed(key, frames, fingerprint)
         else:
-            keys += _pixel_keys(clips.frames[row, list(frames)], fingerprint)
+            keys += _pixel_keys(clips.pictures([(row, frame) for frame in frames]), fingerprint)
     return keys
 
 
@@ -306,14 +362,13 @@ def _keyed(key: str, frames: Sequence[int], fingerprint: str) -> list[bytes]:
     return keys
 
 
-def _pixel_keys(frames: Tensor, fingerprint: str) -> list[bytes]:
+def _pixel_keys(frames: Tensor | Sequence[Tensor], fingerprint: str) -> list[bytes]:
     """One key a frame: of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes."""
-    array = frames.cpu().contiguous().numpy()
-    salted = hashlib.sha256(f"pixels {fingerprint} {array.shape[1:]} ".encode())
     keys = []
-    for frame in array:
-        digest = salted.copy()
-        digest.update(frame.data)
+    for frame in frames:
+        array = frame.cpu().contiguous().numpy()
+        digest = hashlib.sha256(f"pixels {fingerprint} {array.shape} ".encode())
+        digest.update(array.data)
         keys.append(digest.digest()[:_BASE_BYTES])
     return keys
 

@@ -148,14 +148,18 @@ class ShardWriter:
         """
         offset, entries, packed = self.size, [], []
         chunks = [np.ascontiguousarray(array, dtype=np.float16) for array in arrays.values()]
-        for key, array in zip(arrays, chunks, strict=True):
-            data = array.reshape(-1).view(np.uint8).data
+        views = [array.reshape(-1).view(np.uint8).data for array in chunks]
+        for key, array, data in zip(arrays, chunks, views, strict=True):
             crc = zlib.crc32(data, zlib.crc32(key))
             entries.append((key, ArrayEntry(self.shard, offset, array.nbytes, crc, array.shape)))
             packed.append(_packed(key, entries[-1][1]))
             offset += array.nbytes
         try:
-            _write_at(self.descriptor, b"".join(array.tobytes() for array in chunks), self.size)
+            _write_at(
+                self.descriptor,
+                b"".join(views),
+                self.size,
+            )
             index = os.open(self.shard.index, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 _write_at(index, b"".join(packed), self.index_size)

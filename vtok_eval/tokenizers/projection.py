@@ -28,7 +28,7 @@ class LinearProjection(nn.Module):
 
     def __init__(self, group_widths: Sequence[int], width: int, *, seed: int) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device="cpu").manual_seed(seed)
         self.maps = nn.ModuleList(drawn_linear(size, width, generator) for size in group_widths)
 
     def forward(self, groups: Sequence[Tokens]) -> Tokens:
@@ -158,6 +158,6 @@ def drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear
     """A linear map `size -> width`: weights from N(0, 1/size) of the generator, biases 0."""
     linear: nn.Linear = nn.utils.skip_init(nn.Linear, size, width)
     with torch.no_grad():
-        linear.weight.copy_(torch.randn(width, size, generator=generator) * size**-0.5)
+        linear.weight.copy_(torch.randn(width, size, generator=generator, device="cpu") * size**-0.5)
         linear.bias.zero_()
     return linear

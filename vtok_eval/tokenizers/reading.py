@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vtok_eval.data import Clips
-    from vtok_eval.tokenizers.backbones.base import Backbone
+    from vtok_eval.tokenizers.backbones.base import Backbone, FrameFeatures
 
 VERSION = 2
 """Raised whenever equal readings could give other tokens."""
@@ -100,14 +100,11 @@ def read_clips(backbone: Backbone, clips: Clips, readings: Sequence[Reading]) ->
 
     Every frame passes through the backbone once, however many readings want it.
     """
-    from vtok_eval.tokenizers.backbones.base import cells_of
-
     frames, grids = wanted(readings)
     features = backbone.clip_features(clips, frames, grids)
+    of_clips = {key: kept.unflatten(0, (len(clips), len(frames))) for key, kept in features.items()}
     row = {frame: index for index, frame in enumerate(frames)}
-    shape = (len(clips), len(frames))
-    cells = {grid: cells_of(features, grid).unflatten(0, shape) for grid in grids}
-    return tuple(_tokens(reading, cells[reading.grid], row) for reading in readings)
+    return tuple(_tokens(reading, of_clips, row) for reading in readings)
 
 
 def wanted(readings: Sequence[Reading]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -130,27 +127,38 @@ def _frames_of(reading: Reading) -> tuple[int, ...]:
     return read if reading.minus is None else (reading.minus, *read)
 
 
-def _tokens(reading: Reading, cells: Tensor, row: Mapping[int, int]) -> Tokens:
-    """Tokens from cells `(B, F, grid^2, C)`, where frame f is at `row[f]` of F."""
-    import torch
+def _tokens(reading: Reading, features: FrameFeatures, row: Mapping[int, int]) -> Tokens:
+    """Tokens from what was kept of frames, `(B, F, ...)` each, where frame f is at `row[f]` of F."""
+    from vtok_eval.devices.constants import integers
 
-    values = _averaged(reading, cells, row)
+    values = _averaged(reading, features, row)
     if reading.minus is not None:
-        values = values - cells[:, row[reading.minus], None]
+        values = values - _cells(features, (reading.minus,), reading.grid, row)
     values = values.flatten(2) if reading.joined else values.flatten(1, 2)
-    frame = torch.tensor(reading.frames, dtype=torch.int64).repeat_interleave(reading.tokens_per_frame)
-    return Tokens.of(values, frame=frame, kind=reading.kind)
+    frames = tuple(frame for frame in reading.frames for _ in range(reading.tokens_per_frame))
+    return Tokens.of(values, frame=integers(frames, values.device), kind=reading.kind)
 
 
-def _averaged(reading: Reading, cells: Tensor, row: Mapping[int, int]) -> Tensor:
+def _cells(features: FrameFeatures, frames: tuple[int, ...], grid: int, row: Mapping[int, int]) -> Tensor:
+    """The cells of these frames, float32 `(B, len(frames), grid^2, C)`."""
+    from vtok_eval.devices.constants import integers
+    from vtok_eval.tokenizers.backbones.base import cells_of
+
+    rows = tuple(row[frame] for frame in frames)
+    return cells_of(
+        {key: kept.index_select(1, integers(rows, kept.device)) for key, kept in features.items()}, grid
+    )
+
+
+def _averaged(reading: Reading, features: FrameFeatures, row: Mapping[int, int]) -> Tensor:
     """The cells of each of the reading's frames, `(B, len(frames), grid^2, C)`; means where it has spans."""
     import torch
 
     if not reading.spans:
-        return cells[:, [row[frame] for frame in reading.frames]]
+        return _cells(features, reading.frames, reading.grid, row)
     means = []
     for span in reading.spans:
-        first, *others = (cells[:, row[frame]] for frame in range(*span))
+        first, *others = _cells(features, tuple(range(*span)), reading.grid, row).unbind(dim=1)
         # Frame after frame: a sum whose order does not depend on how many clips there are.
         total = first
         for other in others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,13 +11,20 @@ from vtok_eval.errors import SpecError, UnknownNameError
 
 SAMPLING_RULES = ("linspace", "interior", "fps")
 """`linspace`: as lmms-eval, first and last frame included. `interior`: as VLMEvalKit, the inner points that
-divide the clip in count + 1 parts. `fps`: frames per second of time, as VLMEvalKit's fps mode."""
+divide the clip in count + 1 parts. `fps`: frames per second of time, as VLMEvalKit's fps mode; of a video
+with a variable rate by the frames' own times, where VLMEvalKit takes its mean rate."""
 
 KeyFrameChoice = Literal["first", "middle"] | int
 
 
 def frame_indices(
-    n_frames: int, count: int, *, rule: str, fps: float | None = None, target_fps: float | None = None
+    n_frames: int,
+    count: int,
+    *,
+    rule: str,
+    fps: float | None = None,
+    target_fps: float | None = None,
+    times: Sequence[float] | None = None,
 ) -> tuple[int, ...]:
     """Indices of at most `count` frames of a clip of `n_frames`, ascending, without duplicates.
 
@@ -25,6 +33,7 @@ def frame_indices(
 
     rule: one of `SAMPLING_RULES`. `fps` needs the clip's rate `fps` and the `target_fps` wanted, and takes
         `fps_indices`; where that gives more than `count`, it takes `linspace` over the whole clip instead.
+    times: for rule `fps`, when each frame is shown, where that is not even; then `timed_indices` is taken.
 
     Raises:
         UnknownNameError: no such rule.
@@ -38,7 +47,7 @@ def frame_indices(
     if rule == "fps":
         if fps is None or target_fps is None:
             raise SpecError("sampling rule 'fps' needs the clip's fps and a target_fps")
-        chosen = fps_indices(n_frames, fps, target_fps)
+        chosen = fps_indices(n_frames, fps, target_fps) if times is None else timed_indices(times, target_fps)
         return chosen if len(chosen) <= count else _linspace(n_frames, count)
     if count >= n_frames:
         return tuple(range(n_frames))
@@ -64,6 +73,33 @@ def fps_indices(n_frames: int, fps: float, target_fps: float) -> tuple[int, ...]
     step = fps / target_fps
     count = max(1, int(n_frames / fps * target_fps))
     return tuple(int(i * step) for i in range(count))
+
+
+def timed_indices(times: Sequence[float], target_fps: float) -> tuple[int, ...]:
+    """Indices of the frames that are on the screen at 0, 1 / target_fps, 2 / target_fps, ... seconds.
+
+    A frame that is still shown at the next of these times is given once. At a constant rate these are the
+    frames of `fps_indices`.
+
+    times: in seconds from the first frame, ascending, one for each frame. The last frame is taken to be shown
+        as long as the others on average.
+
+    Raises:
+        SpecError: a target that is not positive and finite, or no frames.
+
+    Example:
+        >>> timed_indices([0.0, 0.5, 1.0, 1.5, 5.0, 5.5], 1.0)
+        (0, 2, 3, 4)
+    """
+    _check_frames(len(times))
+    if not 0 < target_fps < float("inf"):
+        raise SpecError(f"target_fps must be positive and finite, not {target_fps}")
+    n_frames = len(times)
+    duration = times[-1] * n_frames / (n_frames - 1) if n_frames > 1 else 0.0
+    wanted = np.arange(max(1, int(duration * target_fps))) / target_fps
+    # A time of a file is rounded to its clock.
+    shown = np.searchsorted(np.asarray(times), wanted + 1e-6, side="right") - 1
+    return tuple(dict.fromkeys(int(index) for index in shown))
 
 
 def every_nth(n_frames: int, stride: int, key: KeyFrameChoice = "first") -> tuple[int, ...]:

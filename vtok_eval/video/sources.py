@@ -12,6 +12,7 @@ from vtok_eval.files.content_hash import content_sha256
 from vtok_eval.video.decoding.containers import check_file
 from vtok_eval.video.decoding.decode import count_frames_to_sample, decode, probe
 from vtok_eval.video.decoding.frame_store import DEFAULT_LIMITS, DecodeLimits
+from vtok_eval.video.decoding.presentation_times import variable_times
 from vtok_eval.video.folder import VideoFolder
 from vtok_eval.video.sampling import SAMPLING_RULES, frame_indices
 
@@ -70,6 +71,8 @@ class VideoFile:
         sampling = "all"
         if self.max_frames is not None or self.rule == "fps":
             sampling = f"{self.rule}@{self.target_fps}x{self.max_frames}"
+            if self.rule == "fps":
+                sampling += " by time"
         return f"video-{_DECODING}:{content_hash(self.path)}:{sampling}:{self.short_side or 'stored'}"
 
     def load(self) -> Clip:
@@ -89,13 +92,19 @@ class VideoFile:
         if self.max_frames is None and self.rule != "fps":
             return None
         n_frames = count_frames_to_sample(self.path, limits=self.limits)
-        fps = None
+        fps, times = None, None
         if self.rule == "fps":
             fps = probe(self.path, limits=self.limits).fps
             if fps is None:
                 raise VideoError(f"{self.path}: states no frame rate, which sampling rule 'fps' needs")
+            times = variable_times(self.path, self.limits)
         return frame_indices(
-            n_frames, self.max_frames or n_frames, rule=self.rule, fps=fps, target_fps=self.target_fps
+            n_frames,
+            self.max_frames or n_frames,
+            rule=self.rule,
+            fps=fps,
+            target_fps=self.target_fps,
+            times=None if times is None else times.tolist(),
         )
 
 
@@ -124,7 +133,7 @@ def resize_short_side(frames: Tensor, short_side: int, *, chunk: int = 32) -> Te
     height, width = frames.shape[2:]
     scale = short_side / min(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    resized = torch.empty((len(frames), 3, *size), dtype=torch.uint8)
+    resized = torch.empty((len(frames), 3, *size), dtype=torch.uint8, device="cpu")
     for start in range(0, len(frames), chunk):
         part = frames[start : start + chunk].float()
         smooth = interpolate(part, size=size, mode="bilinear", antialias=True, align_corners=False)

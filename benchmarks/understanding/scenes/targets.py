@@ -33,12 +33,12 @@ class Targets:
         """Targets of clips with these labels: attribute -> label or labels, no key where none applies."""
         truth, applies = {}, {}
         for attribute in attributes:
-            rows = torch.zeros(len(labels), len(attribute.labels))
+            rows = torch.zeros(len(labels), len(attribute.labels), device="cpu")
             for row, clip in enumerate(labels):
                 for label in _as_set(clip.get(attribute.name, ())):
                     rows[row, attribute.labels.index(label)] = 1.0
             truth[attribute.name] = rows
-            applies[attribute.name] = torch.tensor([attribute.name in clip for clip in labels])
+            applies[attribute.name] = torch.tensor([attribute.name in clip for clip in labels], device="cpu")
         return cls(tuple(attributes), truth, applies)
 
     def select(self, index: Tensor, *, device: torch.device) -> Targets:

@@ -92,7 +92,7 @@ def answer_all(
     """The reader's answers for every clip of a standardised table."""
     answers: list[dict[str, Answer]] = []
     with torch.no_grad():
-        for index in torch.arange(len(table)).split(_EVALUATED_AT_ONCE):
+        for index in torch.arange(len(table), device="cpu").split(_EVALUATED_AT_ONCE):
             logits = reader(*table.select(index, device=device))
             answers += answers_of(logits, attributes)
     return answers

@@ -110,7 +110,7 @@ def test_changed_file_is_read_anew(mine, context) -> None:
         ("{mine}:Mien", UnknownNameError, "did you mean 'Mine'"),
         ("{mine}:WithBackbone", SpecError, "needs the option 'must'"),
         ("{mine}:Raises", SpecError, "cannot be built: ZeroDivisionError: no luck"),
-        ("{mine}:NotOne", SpecError, "no tokenizer; it needs a method encode"),
+        ("{mine}:NotOne", SpecError, "is not a tokenizer; it needs a method encode"),
         ("{mine}:Mine:odd=1", SpecError, "annotation Unknown is not known"),
     ],
 )

@@ -15,6 +15,7 @@ import torch
 
 from vtok_eval.data import Clips
 from vtok_eval.results.description import Description
+from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.tokenizers.backbones.base import Backbone, FrameFeatures
 from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
 from vtok_eval.tokenizers.frames import FrameSampling
@@ -353,3 +354,70 @@ def test_two_processes_write_and_read_one_store(pixels, tmp_path) -> None:
     process.stdout.close()
     assert cache.hits == 64
     assert len(list((tmp_path / "store").glob("*.data"))) == 2
+
+
+EXTRACTS = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from conftest import PixelBackbone
+from vtok_eval.benchmark import Sample
+from vtok_eval.probes.collection import collect
+from vtok_eval.run.runners.runner import Runner
+from vtok_eval.scenes.dataset import SceneSet
+from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.vtok import VTok
+
+begin_at = float(sys.argv[1])
+clips = list(SceneSet(0, "test", 24, size=32, n_frames=4).clips())
+samples = [Sample(id=clip.key, cluster=clip.key, clip=clip) for clip in clips]
+backbone = PixelBackbone()
+cache = FeatureCache({path!r})
+runner = Runner(torch.device("cpu"), batch_size=2, loader_threads=1, begin_at=begin_at)
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.readline()
+found = collect(VTok(backbone=CachedBackbone(backbone, cache), stride=1), samples, runner, description="x")
+cache.close()
+sys.stdout.write(found.digest + " " + str(cache.hits + cache.misses) + "\\n")
+"""
+
+
+def test_two_runs_that_share_a_store_at_once_get_the_numbers_of_one(pixels, tmp_path, caplog) -> None:
+    """They extract the features of the same clips, from both ends; neither finds half of anything."""
+
+    def start(store: str, begin_at: float) -> subprocess.Popen[str]:
+        code = EXTRACTS.format(tests=str(Path(__file__).parent), path=str(tmp_path / store))
+        root = str(Path(__file__).parents[3])
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, *sys.path])}
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(begin_at)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    processes = [start("alone", 0.0), start("shared", 0.0), start("shared", 0.5)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    results = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        out, said = process.communicate()
+        assert process.returncode == 0, said
+        assert "feature cache" not in said
+        results.append(out.split())
+    assert len({digest for digest, _ in results}) == 1
+    assert {frames for _, frames in results} == {str(24 * 4)}
+    # What they left is whole: every array passes its checksum.
+    store = FeatureCache(tmp_path / "shared")
+    with caplog.at_level(logging.WARNING):
+        keys = [clip.key for clip in SceneSet(0, "test", 24, size=32, n_frames=4).clips()]
+        assert all(store.has(pixels, key, range(4), (1, 4)) for key in keys)
+    assert not caplog.records

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtok_eval.errors import SpecError, UnknownNameError
-from vtok_eval.video.sampling import SAMPLING_RULES, every_nth, fps_indices, frame_indices
+from vtok_eval.video.sampling import SAMPLING_RULES, every_nth, fps_indices, frame_indices, timed_indices
 
 frames = st.integers(1, 2000)
 counts = st.integers(1, 300)
@@ -84,6 +84,30 @@ def test_fps_indices_are_ascending_unique_and_in_range(n_frames, fps, target_fps
     assert list(got) == sorted(set(got))
     assert got[0] == 0
     assert got[-1] < n_frames
+
+
+@given(
+    n_frames=st.integers(1, 300),
+    fps=st.sampled_from([5.0, 23.976, 25.0, 29.97, 30.0, 60.0]),
+    target_fps=st.sampled_from([0.1, 0.5, 1.0, 2.0, 3.0, 4.0]),
+)
+def test_at_a_constant_rate_times_choose_the_frames_of_the_rate(n_frames, fps, target_fps):
+    times = [frame / fps for frame in range(n_frames)]
+    by_rate, by_time = fps_indices(n_frames, fps, target_fps), timed_indices(times, target_fps)
+    # On which side of a frame's very beginning a time falls is a matter of rounding.
+    assert abs(len(by_time) - len(by_rate)) <= 1
+    assert all(abs(one - other) <= 1 for one, other in zip(by_time, by_rate, strict=False))
+
+
+def test_uneven_times_choose_what_is_on_the_screen():
+    times = [0.0, 0.1, 0.2, 0.3, 2.0, 2.1, 2.2]
+    # 2.2 * 7 / 6 = 2.57 s at 2 a second: 0, 0.5, 1, 1.5, 2 s; frame 3 is shown at three of them.
+    assert timed_indices(times, 2.0) == (0, 3, 4)
+    assert frame_indices(7, 8, rule="fps", fps=2.73, target_fps=2.0, times=times) == (0, 3, 4)
+    assert frame_indices(7, 2, rule="fps", fps=2.73, target_fps=2.0, times=times) == (0, 6)
+    assert timed_indices([0.0], 2.0) == (0,)
+    with pytest.raises(SpecError, match="positive"):
+        timed_indices(times, 0.0)
 
 
 def test_every_nth_of_the_paper():

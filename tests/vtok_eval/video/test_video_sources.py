@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.vtok_eval.video.odd_videos import VARIABLE, write
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError, VideoError
 from vtok_eval.video.decoding.decode import decode
+from vtok_eval.video.decoding.presentation_times import variable_times
 from vtok_eval.video.folder import VideoEntry, VideoFolder
+from vtok_eval.video.sampling import fps_indices
 from vtok_eval.video.sources import VideoFile, content_hash, resize_short_side, shipped_clips
 
 # VideoFile
@@ -41,6 +44,24 @@ def test_sampling_where_the_container_states_no_count(make_video, name):
     options = {"codec": "libvpx"} if name == "a.webm" else {"codec": "gif", "pixel_format": "rgb8"}
     path = make_video(name, n_frames=16, **options)
     assert torch.equal(VideoFile(path, max_frames=4).load().frames, decode(path).frames[[0, 5, 10, 15]])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_variable_rate_is_sampled_by_time(tmp_path, name):
+    path = write(tmp_path / name, ticks=VARIABLE)
+    whole = decode(path).frames
+    # 60 frames, the last at 2.77 s: 2.77 * 60 / 59 = 2.817 s, so 8 times at 3 a second.
+    wanted = [second / 3 for second in range(8)]
+    expected = [max(i for i, tick in enumerate(VARIABLE) if tick <= 100 * time) for time in wanted]
+    assert expected == [0, 8, 16, 24, 30, 33, 40, 48]
+    assert torch.equal(VideoFile(path, rule="fps", target_fps=3.0).load().frames, whole[expected])
+    by_mean_rate = fps_indices(60, decode(path).fps, 3.0)
+    assert list(by_mean_rate) != expected
+
+
+def test_a_constant_rate_is_sampled_as_before(tmp_path):
+    for name in ("a.mp4", "a.mkv", "a.ts"):
+        assert variable_times(write(tmp_path / name)) is None
 
 
 def test_fewer_frames_than_asked_for(make_video):

@@ -57,7 +57,7 @@ def _fitted(frames: Tensor, like: Tensor) -> Tensor:
     import torch
     from torch.nn import functional
 
-    chosen = frames[torch.linspace(0, len(frames) - 1, len(like)).round().long()]
+    chosen = frames[torch.linspace(0, len(frames) - 1, len(like), device="cpu").round().long()]
     if chosen.shape[2:] == like.shape[2:]:
         return chosen
     size = tuple(like.shape[2:])

@@ -55,7 +55,7 @@ class ReadEvaluator(ClipReading):
     ) -> list[Verdict]:
         """Of all the prompt's questions at once: a query does not see the others."""
         table = trained.preprocessing.apply(build_table([features], [name]))
-        groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
+        groups, slot = table.select(torch.zeros(1, dtype=torch.int64, device="cpu"), device=self.device)
         asked, claimed = bags_of_words([question.text for question in prompt.questions])
         reader = trained.reader
         assert isinstance(reader, QuestionReader)  # as `QuestionReading.build` makes them

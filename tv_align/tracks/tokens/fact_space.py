@@ -79,8 +79,8 @@ class FactSpace:
             for chosen in combinations(range(len(sizes)), n_together):
                 ranges = [range(1, size) if i in chosen else range(1) for i, size in enumerate(sizes)]
                 cells += list(product(*ranges))
-        found = torch.tensor(cells, dtype=torch.int64).reshape(len(cells), len(sizes))
-        weights = torch.ones(len(found), dtype=torch.float64)
+        found = torch.tensor(cells, dtype=torch.int64, device="cpu").reshape(len(cells), len(sizes))
+        weights = torch.ones(len(found), dtype=torch.float64, device="cpu")
         for column, size in zip(found.T, sizes, strict=True):
             weights *= torch.where(column > 0, 1 - SHARED, 1 - SHARED + SHARED * size).double()
         return cls(form, tuple(_basis(size) for size in sizes), found, weights)
@@ -98,17 +98,17 @@ class FactSpace:
                 self.form.places,
             ):
                 raise ValueError(f"{fact} is not of the form {self.form.name}{self.form.places}")
-        vectors = torch.ones(len(facts), len(self.cells), dtype=torch.float64)
+        vectors = torch.ones(len(facts), len(self.cells), dtype=torch.float64, device="cpu")
         for i, basis in enumerate(self.bases):
             at = {word: row for row, word in enumerate(self.form.words[i])}
-            rows = torch.tensor([at[places[i].word] for places in filled], dtype=torch.int64)
+            rows = torch.tensor([at[places[i].word] for places in filled], dtype=torch.int64, device="cpu")
             vectors *= basis[rows][:, self.cells[:, i]]
         return vectors
 
 
 def _basis(size: int) -> Tensor:
     """Helmert's: column 0 is constant, column k compares word k with the words before it."""
-    basis = torch.zeros(size, size, dtype=torch.float64)
+    basis = torch.zeros(size, size, dtype=torch.float64, device="cpu")
     basis[:, 0] = size**-0.5
     for k in range(1, size):
         basis[:k, k] = 1.0

@@ -94,10 +94,13 @@ class QuestionTable:
         most = max((len(groups) for groups in clips), default=0)
         widest = max((1 + len(group.false) for groups in clips for _, group in groups), default=0)
         shape = (len(clips), most, widest)
-        look, claim = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64)
-        there = torch.zeros(shape, dtype=torch.bool)
-        category = torch.full(shape[:2], -1)
-        kind = torch.full(shape[:2], -1)
+        look, claim = (
+            torch.zeros(shape, dtype=torch.int64, device="cpu"),
+            torch.zeros(shape, dtype=torch.int64, device="cpu"),
+        )
+        there = torch.zeros(shape, dtype=torch.bool, device="cpu")
+        category = torch.full(shape[:2], -1, device="cpu")
+        kind = torch.full(shape[:2], -1, device="cpu")
         kinds: dict[str, int] = {}
         looks: list[list[int]] = []
         for row, groups in enumerate(clips):
@@ -116,7 +119,7 @@ class QuestionTable:
             asked=_bags(list(asked)) > 0,
             claimed=_bags(list(claimed)) > 0,
             looks=torch.nn.utils.rnn.pad_sequence(
-                [torch.tensor(each, dtype=torch.int64) for each in looks], batch_first=True
+                [torch.tensor(each, dtype=torch.int64, device="cpu") for each in looks], batch_first=True
             ),
             look=look,
             claim=claim,
@@ -130,7 +133,7 @@ def _weights(category: Tensor, kind: Tensor) -> Tensor:
     """`(N, G)`: see `QuestionTable`; both arguments -1 where there is no group."""
     cell = torch.where(category >= 0, category * (int(kind.max()) + 1) + kind, -1)
     counts = torch.bincount(cell[cell >= 0])
-    cells_of_category = torch.zeros(len(CATEGORIES))
+    cells_of_category = torch.zeros(len(CATEGORIES), device="cpu")
     for number in counts.nonzero().flatten():
         cells_of_category[number // (int(kind.max()) + 1)] += 1
     n_categories = int((cells_of_category > 0).sum())
@@ -145,7 +148,7 @@ def _asked(fact: Fact) -> tuple[str, ...]:
 
 
 def _bags(words: Sequence[Sequence[str]]) -> Tensor:
-    bags = torch.zeros(len(words), len(VOCABULARY))
+    bags = torch.zeros(len(words), len(VOCABULARY), device="cpu")
     for bag, own in zip(bags, words, strict=True):
         bag[[_ROW_OF_WORD[word] for word in own]] = 1.0
     return bags

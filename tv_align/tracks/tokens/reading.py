@@ -112,7 +112,7 @@ class QuestionObjective:
         over categories, and each category's."""
         right, weight = [], []
         questions = self.validation.questions
-        for index in torch.arange(len(self.validation.table)).split(_EVALUATED_AT_ONCE):
+        for index in torch.arange(len(self.validation.table), device="cpu").split(_EVALUATED_AT_ONCE):
             logits = self.validation.logits(reader, index).cpu()
             there = questions.there[self.validation.rows[index]]
             says_no = (logits <= 0) & there
@@ -130,4 +130,4 @@ class QuestionObjective:
 
 
 def _rows(split: Split) -> Tensor:
-    return torch.tensor([label["row"] for label in split.labels], dtype=torch.int64)
+    return torch.tensor([label["row"] for label in split.labels], dtype=torch.int64, device="cpu")

@@ -130,9 +130,9 @@ def _targets(space: FactSpace, groups: Sequence[_Group], n_clips: int) -> Tensor
     facts = [fact for _, _, group in groups for fact in (group.true, *group.false)]
     value = [v for _, _, group in groups for v in (1.0, *[-1 / len(group.false)] * len(group.false))]
     clips = [clip for clip, _, group in groups for _ in range(1 + len(group.false))]
-    rows = space.vectors(facts) * torch.tensor(value, dtype=torch.float64)[:, None]
-    found = torch.zeros(n_clips, len(space.cells), dtype=torch.float64)
-    return found.index_add_(0, torch.tensor(clips, dtype=torch.int64), rows)
+    rows = space.vectors(facts) * torch.tensor(value, dtype=torch.float64, device="cpu")[:, None]
+    found = torch.zeros(n_clips, len(space.cells), dtype=torch.float64, device="cpu")
+    return found.index_add_(0, torch.tensor(clips, dtype=torch.int64, device="cpu"), rows)
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,9 @@ class _Checked:
         share = [part for n in sizes for part in (0.5, *[0.5 / n] * n)]
         return cls(
             space.vectors(facts),
-            torch.tensor(clips, dtype=torch.int64),
-            torch.tensor(holds, dtype=torch.bool),
-            torch.tensor(share, dtype=torch.float64),
+            torch.tensor(clips, dtype=torch.int64, device="cpu"),
+            torch.tensor(holds, dtype=torch.bool, device="cpu"),
+            torch.tensor(share, dtype=torch.float64, device="cpu"),
         )
 
     def score(self, predicted: Tensor) -> float:

@@ -283,7 +283,7 @@ def _placeholder_ids(config: Any) -> torch.Tensor:
     """Ids that stand for visual tokens; the config's names for them have changed over time."""
     names = ("video_token_id", "image_token_id", "video_token_index", "image_token_index")
     found = {getattr(config, name) for name in names if getattr(config, name, None) is not None}
-    return torch.tensor(sorted(found), dtype=torch.int64)
+    return torch.tensor(sorted(found), dtype=torch.int64, device="cpu")
 
 
 def build_hf(argument: str, *, device: torch.device) -> LoadedWhenAsked:

@@ -49,7 +49,7 @@ def log_likelihoods(
 
     scores = []
     for row, tokens in zip(logits.float().log_softmax(dim=-1), continuations, strict=True):
-        chosen = row[torch.arange(len(tokens)), torch.tensor(tokens)]
+        chosen = row[torch.arange(len(tokens), device=row.device), torch.tensor(tokens, device=row.device)]
         total = chosen.double().sum().item()
         scores.append(total / len(tokens) if per_token else total)
     return scores

@@ -137,13 +137,13 @@ def batch_of(
     inputs: dict[str, Any] = {}
     for name, value in first.text.items():
         fill = pad_id if name == "input_ids" else 0
-        rows = torch.full((len(prompts), longest + extra), fill, dtype=value.dtype)
+        rows = torch.full((len(prompts), longest + extra), fill, dtype=value.dtype, device="cpu")
         for row, prompt in zip(rows, prompts, strict=True):
             row[longest - len(prompt.ids) : longest] = prompt.text[name][0]
         inputs[name] = rows
     for position, tokens in enumerate(continuations):
         end = longest + len(tokens)
-        inputs["input_ids"][position, longest:end] = torch.tensor(tokens)
+        inputs["input_ids"][position, longest:end] = torch.tensor(tokens, device="cpu")
         inputs["attention_mask"][position, longest:end] = 1
     inputs = {name: value.to(device) for name, value in inputs.items()}
     for name, value in first.vision.items():

@@ -23,7 +23,7 @@ class VisualProjection(nn.Module):
 
     def __init__(self, width: int, embedding_width: int, *, seed: int) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device="cpu").manual_seed(seed)
         self.hidden = drawn_linear(width, embedding_width, generator)
         self.output = drawn_linear(embedding_width, embedding_width, generator)
 

@@ -294,5 +294,7 @@ def _width(tokenizer: Tokenizer) -> int:
     said = getattr(tokenizer, "width", None)
     if isinstance(said, int):
         return said
-    grey = torch.full((1, 8, 3, 64, 64), 128, dtype=torch.uint8)
-    return int(tokenizer.encode(Clips(grey, torch.tensor([8.0], dtype=torch.float64))).values.shape[2])
+    grey = torch.full((1, 8, 3, 64, 64), 128, dtype=torch.uint8, device="cpu")
+    return int(
+        tokenizer.encode(Clips(grey, torch.tensor([8.0], dtype=torch.float64, device="cpu"))).values.shape[2]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +29,18 @@ class MapAgreement:
 
 
 def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """The loss, a scalar, and its parts.
+    """The loss, a scalar, and its parts as numbers, which are waited for. See `loss_parts`."""
+    parts = loss_parts(maps, truth, backdrop)
+    return weighted(parts), {name: float(part.detach()) for name, part in parts.items()}
+
+
+def weighted(parts: Mapping[str, Tensor]) -> Tensor:
+    """The loss of its parts, a scalar."""
+    return torch.stack([_WEIGHTS[name] * part for name, part in parts.items()]).sum()
+
+
+def loss_parts(maps: Tensor, truth: Truth, backdrop: Tensor) -> dict[str, Tensor]:
+    """What a decoder is trained for, each a scalar on the maps' device.
 
     maps: `(N, C, PLACES, PLACES)`. truth: of as many frames, flat. backdrop: uint8 `(N, 3, PLACES, PLACES)`.
     Centres are learnt by the focal loss of CenterNet (Zhou et al., arXiv 1904.07850, equation 1), what an
@@ -39,7 +51,7 @@ def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor,
     colour, form = truth.colour[there], truth.form[there]
     radius = truth.radius[there] / RADIUS_UNIT
     away = truth.place[there] * PLACES - torch.stack([column, row], dim=1) - 0.5
-    parts = {
+    return {
         "centre": _focal(maps[:, CENTRE][:, 0], centre_heat(truth)),
         "form": _mean(functional.cross_entropy(values[:, FORM], form, reduction="none")),
         "colour": _mean(functional.cross_entropy(values[:, COLOUR], colour, reduction="none")),
@@ -47,8 +59,6 @@ def decoding_loss(maps: Tensor, truth: Truth, backdrop: Tensor) -> tuple[Tensor,
         "radius": _mean(functional.smooth_l1_loss(values[:, RADIUS.start], radius, reduction="none")),
         "backdrop": functional.l1_loss(maps[:, BACKDROP], backdrop.float() / 127.5 - 1),
     }
-    loss = torch.stack([_WEIGHTS[name] * part for name, part in parts.items()]).sum()
-    return loss, {name: float(part.detach()) for name, part in parts.items()}
 
 
 def agreement(maps: Tensor, truth: Truth, *, thresholds: tuple[float, ...] = THRESHOLDS) -> MapAgreement:
@@ -75,7 +85,8 @@ def _at_centres(truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _mean(values: Tensor) -> Tensor:
     """The mean, or 0 if the frames show no object."""
-    return values.sum() / max(1, values.numel())
+    # As `max`, also where the number of objects is not known yet (under fake tensors).
+    return values.sum() / torch.sym_max(1, values.numel())
 
 
 def _focal(logits: Tensor, heat: Tensor) -> Tensor:

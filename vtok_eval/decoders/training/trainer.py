@@ -141,9 +141,9 @@ class DecoderTraining:
 
     def _measured(self, network: TokenDecoder, tables: DecoderTables) -> dict[str, object]:
         """How well validation clips are decoded: counts at each threshold, the rest at true centres."""
-        frames = torch.tensor(self.recipe.measured_frames)
+        frames = torch.tensor(self.recipe.measured_frames, device="cpu")
         maps = self._maps(network, tables.validation, frames)
-        rows = torch.arange(len(tables.validation))
+        rows = torch.arange(len(tables.validation), device="cpu")
         found = agreement(maps.flatten(0, 1), self.validation.truth.select(rows, frames).flat())
         return {
             "clips": len(tables.validation),
@@ -159,7 +159,7 @@ class DecoderTraining:
     def _maps(self, network: TokenDecoder, table: FeatureTable, frames: Tensor) -> Tensor:
         """Of the frames `(F,)` of a table's clips, `(N, F, C, PLACES, PLACES)`."""
         maps = []
-        for rows in torch.arange(len(table)).split(32):
+        for rows in torch.arange(len(table), device="cpu").split(32):
             groups, _ = table.select(rows, device=self.runner.device)
             maps.append(network(groups, frames.to(self.runner.device)).cpu())
         return torch.cat(maps)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import NoResult
+from vtok_eval.devices.precision import precision_on
 from vtok_eval.errors import CANNOT_RUN, LaneError, RunFolderError, VtokEvalError
 from vtok_eval.files.cache_folder import cache_folder
 from vtok_eval.results.records import FAILED_AT, Status
@@ -75,6 +76,7 @@ class JobWorker:
             "lane": self._setup.number,
             "device": str(self._device),
             "model": device_model(self._device),
+            "precision": precision_on(self._setup.settings.precision, self._device),
             "host": socket.gethostname(),
             "process": os.getpid(),
         }

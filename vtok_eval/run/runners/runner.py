@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vtok_eval.benchmark import ClipSource, NoResult, Sample, Unread
+from vtok_eval.devices.deferred import Deferred
 from vtok_eval.errors import one_line
+from vtok_eval.run.runners.cores import cores_at_hand
+from vtok_eval.run.runners.held import HeldClips, UnreadClips
 from vtok_eval.run.runners.isolation import attempt
 from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.memory import is_out_of_memory
-from vtok_eval.run.runners.unread import UnreadClips
 
 if TYPE_CHECKING:
     import torch
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
     from vtok_eval.video.clip_cache import ClipCache
 
 Result = TypeVar("Result")
-BatchFunction = Callable[[Sequence[Sample], "Clips | None"], Sequence[Result]]
+Given = TypeVar("Given")
+BatchFunction = Callable[[Sequence[Sample], "Clips | None"], "Sequence[Result] | Deferred[Sequence[Result]]"]
 _ASKED_AT_ONCE = 256
 """How many clips `Unread` is asked about before the first of them is loaded."""
+_UNDER_WAY = 1
+"""Batches whose results are waited for only when so many later ones have been begun."""
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +39,7 @@ class Runner:
     """Runs functions over samples, on one device, batch by batch.
 
     batch_size: samples handed over at once, at most; halved for good when memory runs out.
-    loader_threads: threads that decode or render ahead of the device.
+    loader_threads: threads that decode or render ahead of the device; as many as there are cores at hand.
     clip_cache: keeps loaded clips in memory for the next system, within its bound.
     begin_at: where in its samples a pass begins, as a share of them; it goes on from the first. Lanes that
         extract features of the same clips begin at different places and find the others' in the store.
@@ -42,7 +47,7 @@ class Runner:
 
     device: torch.device
     batch_size: int = 16
-    loader_threads: int = 2
+    loader_threads: int = field(default_factory=cores_at_hand)
     clip_cache: ClipCache | None = None
     begin_at: float = 0.0
 
@@ -56,7 +61,8 @@ class Runner:
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
         """Yield each sample once, with the function's result or the reason why it has none.
 
-        Clips of one shape are batched together, so results may come in another order than the samples.
+        Clips of one shape are batched together, so results may come in another order than the samples. Where
+        the function gives a `Deferred` that is not ready, the next batch is begun before it is waited for.
         The function runs under inference mode. Where it raises on a batch, the batch is halved if memory
         ran out, else each of its samples is tried alone, so that a bad sample fails alone.
 
@@ -124,11 +130,19 @@ class _Batches(Generic[Result]):
     function: BatchFunction[Result]
     unread: Unread | None = None
     batch_size: int = field(init=False)
+    under_way: deque[tuple[Sequence[Sample], Clips | None, Deferred[Sequence[Result]]]] = field(
+        default_factory=deque, init=False
+    )
 
     def __post_init__(self) -> None:
         self.batch_size = self.runner.batch_size
 
     def run(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
+        yield from self._run_all(samples)
+        while self.under_way:
+            yield from self._finish_oldest()
+
+    def _run_all(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
         without_clip = [sample for sample in samples if sample.clip is None]
         for start in range(0, len(without_clip), self.batch_size):
             yield from self._attempt(without_clip[start : start + self.batch_size], None)
@@ -154,17 +168,19 @@ class _Batches(Generic[Result]):
             for start in range(0, len(alike), self.runner.batch_size):
                 batch = alike[start : start + self.runner.batch_size]
                 sources = [sample.clip for sample in batch if sample.clip is not None]
-                yield from self._attempt(batch, UnreadClips(sources, form, self.runner.load))
+                clips = UnreadClips.of(sources, form, self.runner.load, self.runner.device)
+                yield from self._attempt(batch, clips)
 
     def single(self, loaded: tuple[Sample, Clip | NoResult | None]) -> Result | NoResult:
         """The result of one sample by itself; any number of threads may ask at once."""
-        from vtok_eval.data import Clips
-
         sample, clip = loaded
         if isinstance(clip, NoResult):
             return clip
-        ((_, result),) = self._attempt([sample], None if clip is None else Clips.stack([clip]))
-        return result
+        clips = None if clip is None else HeldClips.holding([clip], self.runner.device)
+        results = self._begun([sample], clips)
+        if isinstance(results, Deferred):
+            results = self._arrived(results, n_samples=1)
+        return NoResult(one_line(results)) if isinstance(results, Exception) else results[0]
 
     def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
         by_shape: dict[tuple[int, ...], list[tuple[Sample, Clip]]] = defaultdict(list)
@@ -189,18 +205,33 @@ class _Batches(Generic[Result]):
     def _attempt_clips(
         self, batch: Sequence[tuple[Sample, Clip]]
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
-        from vtok_eval.data import Clips
-
         # The batch size may have been halved since this batch was begun.
         for start in range(0, len(batch), self.batch_size):
             part = batch[start : start + self.batch_size]
-            clips = Clips.stack([clip for _, clip in part])
+            clips = HeldClips.holding([clip for _, clip in part], self.runner.device)
             yield from self._attempt([sample for sample, _ in part], clips)
 
     def _attempt(
         self, samples: Sequence[Sample], clips: Clips | None
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
-        outcome = self._call(samples, clips)
+        begun = self._begun(samples, clips)
+        if isinstance(begun, Deferred) and not begun.ready:
+            self.under_way.append((samples, clips, begun))
+            while len(self.under_way) > _UNDER_WAY:
+                yield from self._finish_oldest()
+            return
+        if isinstance(begun, Deferred):
+            begun = self._arrived(begun, n_samples=len(samples))
+        yield from self._settled(samples, clips, begun)
+
+    def _finish_oldest(self) -> Iterator[tuple[Sample, Result | NoResult]]:
+        samples, clips, begun = self.under_way.popleft()
+        yield from self._settled(samples, clips, self._arrived(begun, n_samples=len(samples)))
+
+    def _settled(
+        self, samples: Sequence[Sample], clips: Clips | None, outcome: Sequence[Result] | Exception
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
+        """Each sample with its result; where there is an exception instead, smaller batches are tried."""
         if not isinstance(outcome, Exception):
             yield from zip(samples, outcome, strict=True)
             return
@@ -216,17 +247,33 @@ class _Batches(Generic[Result]):
             stop = start + part_size
             yield from self._attempt(samples[start:stop], None if clips is None else clips.part(start, stop))
 
-    def _call(self, samples: Sequence[Sample], clips: Clips | None) -> Sequence[Result] | Exception:
-        """The function's results, or its exception without the traceback, which would keep tensors alive."""
-        import torch
-
-        def evaluated() -> Sequence[Result]:
-            with torch.inference_mode():
-                return self.function(samples, None if clips is None else clips.to(self.runner.device))
-
-        results = attempt(evaluated, what=f"a batch of {len(samples)} samples")
-        if isinstance(results, Exception):
+    def _begun(
+        self, samples: Sequence[Sample], clips: Clips | None
+    ) -> Sequence[Result] | Deferred[Sequence[Result]] | Exception:
+        """What the function gives, which may still be on its way."""
+        results = _guarded(lambda: self.function(samples, clips), n_samples=len(samples))
+        if isinstance(results, Exception | Deferred):
             return results
-        if len(results) != len(samples):
-            return ValueError(f"gave {len(results)} results for {len(samples)} samples")
-        return results
+        return _as_many(results, n_samples=len(samples))
+
+    def _arrived(self, begun: Deferred[Sequence[Result]], *, n_samples: int) -> Sequence[Result] | Exception:
+        """The results that were on their way."""
+        results = _guarded(begun.get, n_samples=n_samples)
+        return results if isinstance(results, Exception) else _as_many(results, n_samples=n_samples)
+
+
+def _as_many(results: Sequence[Result], *, n_samples: int) -> Sequence[Result] | Exception:
+    if len(results) != n_samples:
+        return ValueError(f"gave {len(results)} results for {n_samples} samples")
+    return results
+
+
+def _guarded(action: Callable[[], Given], *, n_samples: int) -> Given | Exception:
+    """What `action` gives under inference mode, or its exception."""
+    import torch
+
+    def without_gradients() -> Given:
+        with torch.inference_mode():
+            return action()
+
+    return attempt(without_gradients, what=f"a batch of {n_samples} samples")

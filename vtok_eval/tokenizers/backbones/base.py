@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from vtok_eval.devices.precision import AUTO, Precision, computing_in, precision_on
+from vtok_eval.devices.transfer import passes, transfer_to
 from vtok_eval.errors import TokenizerError
 from vtok_eval.results.description import Description
 
@@ -38,11 +40,16 @@ class Backbone(ABC):
     differently for different batch sizes, so every pass is over one fixed number of frames (it depends on the
     frame size and the kind of device only), the last one filled up. Maps are rounded to float16, so that they
     are the same whether they come from the network or from the feature cache.
+
+    Nothing here waits for a GPU: frames are copied there while it computes on those before them, and what is
+    returned may still be being computed.
     """
 
     device: torch.device
     fills_passes: bool = True
     """False lets a pass be as short as what is asked for: to measure cost, where maps may differ in bits."""
+    precision: str = AUTO
+    """One of `vtok_eval.devices.precision.PRECISIONS`; set by whoever builds it, before it is used."""
 
     @property
     @abstractmethod
@@ -58,13 +65,22 @@ class Backbone(ABC):
         """Maps `(N, C, gh, gw)` of uint8 frames `(N, 3, H, W)` that are on the device."""
 
     @property
+    def computes_in(self) -> Precision:
+        """The precision of its matrix products on its device."""
+        return precision_on(self.precision, self.device)
+
+    @property
     def fingerprint(self) -> str:
-        """Equal for two backbones only if they give equal maps: weights, preprocessing, code, device kind."""
+        """Equal for two backbones only if they give equal maps.
+
+        Of weights, preprocessing, code, kind of device and precision.
+        """
         facts = [
             type(self).__qualname__,
             Description.of(self.describe()).identity(),
             torch.__version__,
             self.device.type,
+            self.computes_in,
         ]
         return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -76,56 +92,55 @@ class Backbone(ABC):
         Raises:
             TokenizerError: another shape or dtype.
         """
-        _check_frames(frames)
-        size = self._chunk_size(frames)
-        chunks = frames.split(size)
-        outputs = [self._pass(chunk, size if self.fills_passes else len(chunk)) for chunk in chunks]
-        # Joined outside inference mode: what a projection is trained on must be an ordinary tensor. One
+        # Rounded outside inference mode: what a projection is trained on must be an ordinary tensor. One
         # memory layout always: later sums round by the order of values in memory.
-        return torch.cat([maps.to(torch.float16).contiguous() for maps in outputs])
+        return torch.cat([maps.to(torch.float16).contiguous() for maps in self._computed(frames)])
 
-    def features(self, frames: Tensor, grids: Collection[int]) -> FrameFeatures:
+    def features(self, frames: Tensor | Sequence[Tensor], grids: Collection[int]) -> FrameFeatures:
         """What is kept of single frames so that each of `grids` can be read from it; see `FrameFeatures`.
 
-        frames: as for `maps`. The maps are pooled on the device, pass by pass.
+        frames: as for `maps`, or a sequence of uint8 `(3, H, W)` of one size. The maps are pooled on the
+        device, pass by pass.
 
         Raises:
             TokenizerError: another shape or dtype.
         """
-        _check_frames(frames)
-        size = self._chunk_size(frames)
-        passes = [
-            self._pass(chunk, size if self.fills_passes else len(chunk)) for chunk in frames.split(size)
-        ]
-        kept = [_kept(maps, grids) for maps in passes]
+        kept = [_kept(maps, grids) for maps in self._computed(frames)]
         return {grid: torch.cat([part[grid] for part in kept]) for grid in kept[0]}
 
     def clip_features(self, clips: Clips, frames: Sequence[int], grids: Collection[int]) -> FrameFeatures:
         """`features` of the chosen frames of every clip, clip after clip."""
-        return self.features(clips.frames[:, list(frames)].flatten(0, 1), grids)
+        return self.features(
+            clips.pictures([(row, frame) for row in range(len(clips)) for frame in frames]), grids
+        )
 
     def will_read(self, grids: Collection[int]) -> None:
         """Announce which grids a tokenizer will read; a cache then keeps them all at once."""
         del grids
 
-    def _pass(self, frames: Tensor, size: int) -> Tensor:
-        """Maps of at most `size` frames, as `_forward` gives them."""
-        n_frames = len(frames)
-        frames = frames.to(self.device)
-        if n_frames < size:
-            frames = torch.cat([frames, frames[-1:].expand(size - n_frames, -1, -1, -1)])
-        autocast = torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
-        with torch.inference_mode(), autocast:
-            return self._forward(frames)[:n_frames]
+    def _computed(self, frames: Tensor | Sequence[Tensor]) -> Iterator[Tensor]:
+        """Maps pass by pass, as `_forward` gives them; each may be used until the next one is asked for."""
+        _check_frames(frames)
+        pictures = list(frames)
+        size, begun = self._chunk_size(pictures[0]), 0
+        for batch in passes(pictures, size, transfer_to(self.device), fill=self.fills_passes):
+            n_frames = min(len(batch), len(pictures) - begun)
+            begun += n_frames
+            yield self._pass(batch)[:n_frames]
 
-    def _chunk_size(self, frames: Tensor) -> int:
+    def _pass(self, batch: Tensor) -> Tensor:
+        """Maps of a batch that is on the device, as `_forward` gives them."""
+        with torch.inference_mode(), computing_in(self.computes_in, self.device):
+            return self._forward(batch)
+
+    def _chunk_size(self, picture: Tensor) -> int:
         kind = self.device.type if self.device.type in _CHUNK_FRAMES else "cpu"
-        height, width = frames.shape[-2:]
+        height, width = picture.shape[-2:]
         return max(1, min(_CHUNK_FRAMES[kind], _CHUNK_PIXELS[kind] // (height * width)))
 
 
 def cells_of(features: FrameFeatures, grid: int) -> Tensor:
-    """The cells `(N, grid^2, C)` of frames, float32, from what was kept of them."""
+    """The cells `(..., grid^2, C)` of frames, float32, from what was kept of them."""
     if WHOLE in features:
         return grid_cells(features[WHOLE].float(), grid)
     return features[grid].float()
@@ -136,7 +151,13 @@ def _kept(maps: Tensor, grids: Collection[int]) -> FrameFeatures:
         return {WHOLE: maps.to(torch.float16).contiguous()}
     # Channels next to each other, as a ViT's tokens are: pooling then takes a tenth of the time on a CPU.
     maps = maps.float().contiguous(memory_format=torch.channels_last)
-    return {grid: _pooled(maps, grid).to(torch.float16) for grid in sorted(set(grids))}
+    # A frame at a time there, so that its map is in the processor's cache for the second grid.
+    parts = maps.split(1) if maps.device.type == "cpu" else (maps,)
+    pooled = [[_pooled(part, grid).to(torch.float16) for grid in sorted(set(grids))] for part in parts]
+    return {
+        grid: torch.cat(cells)
+        for grid, cells in zip(sorted(set(grids)), zip(*pooled, strict=True), strict=True)
+    }
 
 
 def _pooled(maps: Tensor, grid: int) -> Tensor:
@@ -176,8 +197,12 @@ def state_sha256(named_tensors: Iterable[tuple[str, Tensor]]) -> str:
     return digest.hexdigest()
 
 
-def _check_frames(frames: Tensor) -> None:
-    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3 or frames.numel() == 0:
-        raise TokenizerError(
-            f"a backbone takes uint8 frames (N, 3, H, W), not {frames.dtype} {tuple(frames.shape)}"
-        )
+def _check_frames(frames: Tensor | Sequence[Tensor]) -> None:
+    if isinstance(frames, Tensor):
+        kinds = {(frames.dtype, tuple(frames.shape))}
+    else:
+        kinds = {(each.dtype, (len(frames), *each.shape)) for each in frames}
+    dtype, shape = min(kinds, key=str, default=(None, ()))
+    if len(kinds) != 1 or dtype != torch.uint8 or len(shape) != 4 or shape[1] != 3 or 0 in shape:
+        found = " and ".join(sorted(f"{each} {of}" for each, of in kinds)) or "none"
+        raise TokenizerError(f"a backbone takes uint8 frames (N, 3, H, W), not {found}")

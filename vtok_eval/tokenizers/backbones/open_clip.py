@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vtok_eval.devices.constants import per_channel
 from vtok_eval.errors import SpecError, UnknownNameError
 from vtok_eval.files.weights import hubs_offline
 from vtok_eval.results.description import Caveat, Description
@@ -48,6 +49,10 @@ class OpenClip(Backbone):
         self._name = name
         self._preprocessing = preprocessing(tower)
         self._tower = tower.to(self.device).eval().requires_grad_(False)
+        # Convolutions of GPUs are fastest so. On a CPU another layout would round differently.
+        self._layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        if self.device.type == "cuda":
+            self._tower.to(memory_format=torch.channels_last)
         self._sha256 = state_sha256(self._tower.state_dict().items())
         self._channels = self._probed_channels()
 
@@ -71,7 +76,7 @@ class OpenClip(Backbone):
 
     def _forward(self, frames: Tensor) -> Tensor:
         maps: Tensor = self._tower.forward_intermediates(  # type: ignore[operator]
-            preprocessed(frames, self._preprocessing),
+            preprocessed(frames, self._preprocessing).contiguous(memory_format=self._layout),
             indices=1,
             # With attentional pooling (CoCa) the final norm belongs to the pooled vector, not to the patches.
             normalize_intermediates=getattr(self._tower, "attn_pool", None) is None,
@@ -199,7 +204,7 @@ def _weights_file(name: str, pretrained: str) -> Path:
 def preprocessed(frames: Tensor, rule: Mapping[str, Any]) -> Tensor:
     """uint8 frames `(N, 3, H, W)` as the tower takes them: resized, cropped or padded, normalised."""
     pixels = _resized(frames.float().div_(255), rule)
-    mean, std = (torch.tensor(rule[key], device=frames.device)[:, None, None] for key in ("mean", "std"))
+    mean, std = (per_channel(tuple(rule[key]), frames.device) for key in ("mean", "std"))
     return (pixels - mean) / std
 
 

@@ -72,7 +72,9 @@ class FrameStore:
         height, width = (frame.width, frame.height) if orientation.transposed else (frame.height, frame.width)
         if self._frames is None:
             self._check_bytes(max(self._expected, 1), height, width)
-            self._frames = torch.empty((self._expected or 16, 3, height, width), dtype=torch.uint8)
+            self._frames = torch.empty(
+                (self._expected or 16, 3, height, width), dtype=torch.uint8, device="cpu"
+            )
         self._check_count(self._count + 1)
         self._check_bytes(self._count + 1, height, width)
         if self._frames.shape[2:] != (height, width):

@@ -152,7 +152,7 @@ class ProbeEvaluator:
         )
 
     def _grade(self, trained: TrainedReader, table: FeatureTable, question: VideoQuestion) -> Grade:
-        groups, slot = table.select(torch.zeros(1, dtype=torch.int64), device=self.device)
+        groups, slot = table.select(torch.zeros(1, dtype=torch.int64, device="cpu"), device=self.device)
         asked = as_rows(self.sentences.vectors, self.sentences.index([question.text]))
         reader = trained.reader
         assert isinstance(reader, ChoiceReader)  # as `QuestionReading.build` makes them

@@ -99,6 +99,7 @@ def best(scores: Tensor) -> list[int]:
 
 
 def as_rows(vectors: Tensor, index: Tensor) -> Tensor:
-    """Vectors `(..., E)` of the rows `index` `(...)`; zeros where it is -1."""
+    """Vectors `(..., E)` of the rows `index` `(...)`, on the vectors' device; zeros where it is -1."""
+    index = index.to(vectors.device)
     rows: Tensor = vectors[index.clamp_min(0)]
     return torch.where((index >= 0)[..., None], rows, torch.zeros_like(rows))

@@ -45,7 +45,7 @@ class Sentences:
 
     def index(self, texts: Sequence[str]) -> Tensor:
         """Rows of the texts, int64 `(len(texts),)` on the CPU."""
-        return torch.tensor([self.rows[text] for text in texts], dtype=torch.int64)
+        return torch.tensor([self.rows[text] for text in texts], dtype=torch.int64, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -161,14 +161,16 @@ class ChoiceReading:
 
     def _tensors(self, rows: Sequence[tuple[int, VideoQuestion, int]], *, with_options: bool) -> _Examples:
         texts = [option_texts(question) if with_options else () for _, question, _ in rows]
-        options = torch.full((len(rows), max(map(len, texts), default=0)), -1, dtype=torch.int64)
+        options = torch.full(
+            (len(rows), max(map(len, texts), default=0)), -1, dtype=torch.int64, device="cpu"
+        )
         for row, listed in zip(options, texts, strict=True):
             row[: len(listed)] = self.sentences.index(listed)
         return _Examples(
-            clip=torch.tensor([row for row, _, _ in rows], dtype=torch.int64),
+            clip=torch.tensor([row for row, _, _ in rows], dtype=torch.int64, device="cpu"),
             question=self.sentences.index([question.text for _, question, _ in rows]),
             options=options,
-            answer=torch.tensor([answer for _, _, answer in rows], dtype=torch.int64),
+            answer=torch.tensor([answer for _, _, answer in rows], dtype=torch.int64, device="cpu"),
         )
 
 
@@ -216,7 +218,7 @@ class ChoiceObjective:
         """Accuracy over all validation questions; one whose answer is not in the vocabulary is wrong."""
         right = 0
         for examples in self._validation:
-            for index in torch.arange(len(examples)).split(_EVALUATED_AT_ONCE):
+            for index in torch.arange(len(examples), device="cpu").split(_EVALUATED_AT_ONCE):
                 part = examples.select(index)
                 for _, scores in self._scored(reader, self.validation.table, (part,)):
                     right += sum(a == b for a, b in zip(best(scores), part.answer.tolist(), strict=True))

@@ -49,8 +49,8 @@ def results(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in files}
 
 
-def run_and_be_killed(out: Path, *, n_records: int) -> None:
-    """Run in two lanes; this process kills itself once the journal has so many records."""
+def run_and_be_killed(out: Path, *, n_records: int, ray: str | None = None) -> None:
+    """Run in two lanes, on Ray if asked; this process kills itself once the journal has so many records."""
     add = Journal.add
 
     def add_and_die(journal: Journal, records: object) -> None:
@@ -59,4 +59,4 @@ def run_and_be_killed(out: Path, *, n_records: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     Journal.add = add_and_die  # type: ignore[assignment]
-    run(suite("MeanColourTokenizer", "Moody", n=25), out, "cpu", "cpu", batch_size=4)
+    run(suite("MeanColourTokenizer", "Moody", n=25), out, "cpu", "cpu", batch_size=4, ray=ray)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -71,6 +72,32 @@ def test_a_run_on_ray_gives_the_bytes_of_one_process(tmp_path, monkeypatch):
     # An actor that starts slowly may find the work done; it is then not among the lanes that were used.
     assert {(lane["device"], lane["host"]) for lane in session["lanes"]} == {("cpu", socket.gethostname())}
     assert "preparing" in "".join(path.read_text() for path in (tmp_path / "ray/logs").glob("lane-*.log"))
+
+
+@pytest.mark.slow
+def test_a_driver_on_ray_that_is_killed_is_continued_to_the_same_bytes(tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    offer_mean_colour(tmp_path, monkeypatch)
+    measured = suite("MeanColourTokenizer", "Moody", n=25)
+    run(measured, tmp_path / "one")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from tests.vtok_eval.run.lanes.mean_colour_runs import run_and_be_killed\n"
+        "run_and_be_killed(Path(sys.argv[1]), n_records=20, ray='local')\n"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "HOME": str(tmp_path),
+        "VTOK_EVAL_CACHE": str(tmp_path / "cache"),
+    }
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", script, str(out)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    n_records = len(RunFolder.open(out).raw_records())
+    assert 20 <= n_records < 50
+    # Without Ray this time: what the dead driver's actors did after it is not in the journal.
+    assert run(measured, out).new_samples == 50 - n_records
+    assert results(out) == results(tmp_path / "one")
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch):

@@ -7,10 +7,11 @@ import torch
 
 from vtok_eval.benchmark import NoResult, Sample
 from vtok_eval.data import Clip, ClipForm, Clips
+from vtok_eval.devices.deferred import Deferred
 from vtok_eval.errors import MissingDependencyError, VideoError
+from vtok_eval.run.runners.held import HeldClips, UnreadClips
 from vtok_eval.run.runners.loading import load_ahead
 from vtok_eval.run.runners.runner import Runner
-from vtok_eval.run.runners.unread import UnreadClips
 
 
 @dataclass(frozen=True)
@@ -221,3 +222,81 @@ def test_a_clip_made_of_anothers_frames_has_no_key():
     assert replace(clips, frames=clips.frames + 1).keys == ()
     with pytest.raises(ValueError, match="1 keys for 2 clips"):
         clips.with_keys(["one"])
+
+
+class Device:
+    """What a GPU is to the runner: the results of a batch are there only when they are waited for."""
+
+    def __init__(self, function=numbers) -> None:
+        self.function = function
+        self.did: list[str] = []
+
+    def __call__(self, samples, clips):
+        name = "+".join(sample.id for sample in samples)
+        self.did.append(f"begin {name}")
+
+        def finish():
+            self.did.append(f"wait {name}")
+            return self.function(samples, clips)
+
+        return Deferred(finish, ready=lambda: False)
+
+
+def test_the_next_batch_is_begun_before_the_last_one_is_waited_for():
+    device = Device()
+    assert run(samples_of(*map(Numbered, range(6))), device, batch_size=2) == {str(i): i for i in range(6)}
+    assert device.did == ["begin 0+1", "begin 2+3", "wait 0+1", "begin 4+5", "wait 2+3", "wait 4+5"]
+
+
+def test_results_that_are_there_are_given_at_once():
+    did = []
+
+    def function(samples, clips):
+        did.append(samples[0].id)
+        return Deferred(lambda: numbers(samples, clips))
+
+    runner = Runner(torch.device("cpu"), batch_size=1)
+    found = runner.map(samples_of(*map(Numbered, range(3))), function, description="test")
+    assert next(found)[1] == 0
+    assert did == ["0"]
+    found.close()
+
+
+def test_what_goes_wrong_on_the_way_is_isolated_and_halved_as_at_once():
+    def refuse_five(samples, clips):
+        if 5 in numbers(samples, clips):
+            raise RuntimeError("no fives")
+        if len(samples) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return numbers(samples, clips)
+
+    results = run(samples_of(*map(Numbered, range(12))), Device(refuse_five), batch_size=4)
+    assert results.pop("5") == NoResult("RuntimeError: no fives")
+    assert results == {str(i): i for i in range(12) if i != 5}
+
+
+def test_a_deferred_result_of_another_length_fails_its_samples():
+    results = run(samples_of(Numbered(0), Numbered(1)), Device(lambda samples, clips: [1, 2, 3]))
+    assert set(results.values()) == {NoResult("ValueError: gave 3 results for 1 samples")}
+
+
+def test_single_frames_are_read_without_stacking_the_clips():
+    """As a tokenizer of two frames reads them: nothing else is copied, or sent to a device."""
+    clips = HeldClips.holding([Numbered(i, n_frames=5).load() for i in range(3)], torch.device("cpu"))
+    pictures = clips.part(1, 3).pictures([(0, 4), (1, 0)])
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [1, 2]
+    assert (len(clips), clips.n_frames, clips.size, clips.fps_of(2)) == (3, 5, (4, 4), 4.0)
+    assert "frames" not in vars(clips)
+    assert torch.equal(clips.frames, Clips.stack([Numbered(i, n_frames=5).load() for i in range(3)]).frames)
+
+
+def test_a_batch_with_other_frames_is_an_ordinary_batch():
+    held = HeldClips.holding([Numbered(7).load().with_key("seven")], torch.device("cpu"))
+    unread = UnreadClips.of(
+        [Numbered(7)], ClipForm(2, 4, 4, 4.0), lambda source: source.load(), held.fps.device
+    )
+    for clips in (held, unread):
+        brighter = replace(clips, frames=clips.frames[:, :1] + 1)
+        assert (len(brighter), brighter.n_frames, brighter.size, brighter.keys) == (1, 1, (4, 4), ())
+        assert brighter.pictures([(0, 0)])[0].max() == 8
+        assert brighter.part(0, 1).to(torch.device("cpu")).fps_of(0) == 4.0

@@ -60,7 +60,7 @@ class SentenceBert:
         by_length: dict[int, list[int]] = defaultdict(list)
         for position, row in enumerate(ids):
             by_length[len(row)].append(position)
-        vectors = torch.empty(len(texts), self.width)
+        vectors = torch.empty(len(texts), self.width, device="cpu")
         with tqdm(total=len(texts), desc="sentences", unit="text", leave=False) as progress:
             for positions in _passes(by_length):
                 batch = torch.tensor([ids[position] for position in positions], device=self.device)

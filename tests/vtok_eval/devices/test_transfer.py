@@ -1,0 +1,147 @@
+"""Copies to and from a device: their order, on a stand-in that copies as late as it may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.vtok_eval.devices.slow_device import SlowDevice
+from vtok_eval.data import Clips
+from vtok_eval.devices import transfer
+from vtok_eval.devices.transfer import DirectTransfer, passes
+from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.features import begin_features
+from vtok_eval.results.description import Description
+from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.vtok import VTok
+
+CPU = torch.device("cpu")
+
+
+class Pictures(Backbone):
+    """The map is the picture; counts passes."""
+
+    channels = 3
+
+    def __init__(self) -> None:
+        self.device = CPU
+        self.passes = 0
+
+    def describe(self) -> Description:
+        return Description(facts={"name": "pictures"})
+
+    def _forward(self, frames: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        return frames.float()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowDevice:
+    device = SlowDevice()
+    monkeypatch.setitem(transfer._TRANSFERS, CPU, device)
+    return device
+
+
+def pictures_of(n: int, size: tuple[int, int] = (16, 16), seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    return torch.randint(0, 255, (n, 3, *size), generator=generator, dtype=torch.uint8, device="cpu")
+
+
+def clips_of(n: int, n_frames: int, seed: int = 0) -> Clips:
+    frames = pictures_of(n * n_frames, seed=seed).unflatten(0, (n, n_frames))
+    clips = Clips(frames, torch.full((n,), 4.0, dtype=torch.float64, device="cpu"))
+    return clips.with_keys([f"{seed}-{row}" for row in range(n)])
+
+
+def test_a_batch_is_copied_while_the_one_before_it_is_computed_with(slow) -> None:
+    batches = [batch.clone() for batch in passes(list(pictures_of(5)), 2, slow)]
+    assert slow.did == [
+        "upload 0", "upload 1", "compute 0", "release 0", "upload 2", "compute 1", "release 1", "compute 2",
+        "release 2",
+    ]  # fmt: skip
+    assert torch.equal(torch.cat(batches)[:5], pictures_of(5))
+    # The last batch is filled up with the last picture.
+    assert torch.equal(batches[2][1], pictures_of(5)[4])
+
+
+@pytest.mark.parametrize("fill", [True, False])
+@pytest.mark.parametrize("n", [1, 3, 4, 9])
+def test_batches_hold_the_pictures_in_order(n: int, fill: bool) -> None:
+    direct = DirectTransfer(CPU)
+    for seed in range(3):  # the buffers are used again
+        frames = pictures_of(n, seed=seed)
+        batches = [batch.clone() for batch in passes(list(frames), 3, direct, fill=fill)]
+        assert torch.equal(torch.cat(batches)[:n], frames)
+        assert sum(map(len, batches)) == (-(-n // 3) * 3 if fill else n)
+
+
+def test_two_callers_at_once_do_not_share_a_buffer() -> None:
+    direct = DirectTransfer(CPU)
+    one, two = pictures_of(8, seed=1), pictures_of(8, seed=2)
+    pairs = zip(passes(list(one), 2, direct), passes(list(two), 2, direct), strict=True)
+    for number, (first, second) in enumerate(pairs):
+        part = slice(2 * number, 2 * number + 2)
+        assert torch.equal(first, one[part])
+        assert torch.equal(second, two[part])
+
+
+def test_maps_do_not_depend_on_when_copies_happen(slow) -> None:
+    frames = pictures_of(40)  # 16 a pass
+    backbone = Pictures()
+    assert torch.equal(backbone.maps(frames), frames.half())
+    assert backbone.passes == 3
+    features = backbone.features(list(frames), [1, 2])
+    assert features.keys() == {1, 2}
+    torch.testing.assert_close(features[1].float(), frames.float().mean((2, 3))[:, None], atol=0.1, rtol=0)
+    assert slow.did[:4] == ["upload 0", "upload 1", "compute 0", "release 0"]
+
+
+def test_features_are_checked_only_once_they_have_arrived(slow) -> None:
+    class Broken:
+        def encode(self, clips):
+            from vtok_eval.data import Tokens
+
+            return Tokens.of(torch.full((len(clips), 2, 3), float("nan"), device="cpu"))
+
+    begun = begin_features(Broken(), clips_of(2, 3))
+    assert not begun.ready
+    with pytest.raises(TokenizerError, match=r"NaN or infinite in clips \[0, 1\]"):
+        begun.get()
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_is_computed_is_stored_when_it_has_arrived(slow, tmp_path: Path, arrives: bool) -> None:
+    backbone, cache = Pictures(), FeatureCache(tmp_path)
+    tokenizer = VTok(backbone=CachedBackbone(backbone, cache), stride=1)
+    plain = VTok(backbone=backbone, stride=1)
+    slow.arrives = arrives
+    first, second = clips_of(2, 4, seed=1), clips_of(2, 4, seed=2)
+    begun = begin_features(tokenizer, first)
+    assert cache.has(backbone, "1-0", range(4), (1, 4)) == arrives
+    later = begin_features(tokenizer, second)
+    computed = backbone.passes
+    # These have not been written yet, or have; either way they are not computed again.
+    again = begin_features(tokenizer, first)
+    assert backbone.passes == computed
+    for clips, found in ((first, begun), (second, later), (first, again)):
+        for one, other in zip(found.get(), begin_features(plain, clips).get(), strict=True):
+            for group, same in zip(one.groups, other.groups, strict=True):
+                assert torch.equal(group.values, same.values)
+    cache.close()
+    assert (cache.hits, cache.misses) == (8, 16)
+    after = FeatureCache(tmp_path)
+    begin_features(VTok(backbone=CachedBackbone(backbone, after), stride=1), second).get()
+    assert (after.hits, after.misses) == (8, 0)
+
+
+def test_stored_and_computed_frames_are_put_in_order(slow, tmp_path: Path) -> None:
+    backbone, cache = Pictures(), FeatureCache(tmp_path)
+    cached = CachedBackbone(backbone, cache)
+    clips = clips_of(3, 4)
+    cached.clip_features(clips.part(1, 2), [0, 2], [2])
+    mixed = cached.clip_features(clips, [2, 0, 1, 2], [2])
+    plain = backbone.clip_features(clips, [2, 0, 1, 2], [2])
+    assert torch.equal(mixed[2], plain[2])
