@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ class PixelBackbone(Backbone):
         self.frames_seen += len(frames)
         return super().maps(frames)
 
-    def features(self, frames: Tensor, grids: Collection[int]) -> FrameFeatures:
+    def features(self, frames: Tensor | Sequence[Tensor], grids: Collection[int]) -> FrameFeatures:
         self.frames_seen += len(frames)
         return super().features(frames, grids)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,9 @@ class Counting(Backbone):
         self.seen += len(frames)
         return super().maps(frames)
 
-    def features(self, frames: torch.Tensor, grids: Collection[int]) -> FrameFeatures:
+    def features(
+        self, frames: torch.Tensor | Sequence[torch.Tensor], grids: Collection[int]
+    ) -> FrameFeatures:
         self.seen += len(frames)
         return super().features(frames, grids)
 

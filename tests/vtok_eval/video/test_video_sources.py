@@ -53,7 +53,7 @@ def test_a_variable_rate_is_sampled_by_time(tmp_path, name):
     # 60 frames, the last at 2.77 s: 2.77 * 60 / 59 = 2.817 s, so 8 times at 3 a second.
     wanted = [second / 3 for second in range(8)]
     expected = [max(i for i, tick in enumerate(VARIABLE) if tick <= 100 * time) for time in wanted]
-    assert expected == [0, 8, 16, 24, 30, 33, 40, 48]
+    assert expected == [0, 8, 16, 24, 30, 31, 39, 48]
     assert torch.equal(VideoFile(path, rule="fps", target_fps=3.0).load().frames, whole[expected])
     by_mean_rate = fps_indices(60, decode(path).fps, 3.0)
     assert list(by_mean_rate) != expected

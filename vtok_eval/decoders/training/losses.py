@@ -86,7 +86,8 @@ def _at_centres(truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _mean(values: Tensor) -> Tensor:
     """The mean, or 0 if the frames show no object."""
     # As `max`, also where the number of objects is not known yet (under fake tensors).
-    return values.sum() / torch.sym_max(1, values.numel())
+    count: int = torch.sym_max(1, values.numel())
+    return values.sum() / count
 
 
 def _focal(logits: Tensor, heat: Tensor) -> Tensor:
