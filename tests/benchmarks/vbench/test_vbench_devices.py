@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torchvision.transforms import _functional_tensor
 
 from benchmarks.vbench.frames.decoded_frames import Piece
 from benchmarks.vbench.frames.decoders import VideoHeader
@@ -27,6 +29,7 @@ NOT_HERE = {
         ("object_class", "multiple_objects", "color", "spatial_relationship"),
         "GRiT needs detectron2, which places its own models",
     ),
+    "imaging_quality": "which patches are padding depends on values; its network is tested by itself",
     "dynamic_degree": "which pairs are compared depends on values; its flow is tested by itself",
     "scene": "Tag2Text writes its caption word by word, as its values say",
     "temporal_flickering": "compares frames as arrays; there is no network",
@@ -34,8 +37,18 @@ NOT_HERE = {
 """Dimensions that cannot run without values, and why."""
 
 
+def normalize(tensor: Tensor, mean: list[float], std: list[float], inplace: bool = False) -> Tensor:
+    """torchvision's, without its check that no deviation is zero, which looks at values."""
+    del inplace
+    shift, scale = (
+        torch.as_tensor(each, dtype=tensor.dtype, device=tensor.device).view(-1, 1, 1) for each in (mean, std)
+    )
+    return (tensor - shift) / scale
+
+
 @pytest.fixture
-def mode() -> Iterator[FakeTensorMode]:
+def mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorMode]:
+    monkeypatch.setattr(_functional_tensor, "normalize", normalize)
     with pretended_gpu() as mode:
         yield mode
 
@@ -75,6 +88,12 @@ def test_optical_flow(networks: Networks, mode) -> None:
     features, context = scorer._raft.encode(frames)
     flow = scorer._raft.flow(features[:-1], features[1:], context[:-1])
     assert (flow.device, tuple(flow.shape)) == (CUDA, (2, 2, 128, 144))
+
+
+def test_image_quality_of_patches(networks: Networks, mode) -> None:
+    scorer = scorer_on_gpu("imaging_quality", networks, mode)
+    patches = gpu(2, 30, 3 * 32 * 32 + 3)
+    assert scorer._musiq(patches).device == CUDA
 
 
 def test_the_list_names_dimensions() -> None:
