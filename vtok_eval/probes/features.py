@@ -106,7 +106,7 @@ def extract_features(tokenizer: Tokenizer, clips: Clips) -> list[ClipFeatures]:
     return begin_features(tokenizer, clips).get()
 
 
-def begin_features(tokenizer: Any, clips: Clips) -> Deferred[list[ClipFeatures]]:
+def begin_features(tokenizer: Tokenizer, clips: Clips) -> Deferred[list[ClipFeatures]]:
     """As `extract_features`, but what a GPU computes is waited for, and checked, only by `get`.
 
     Raises:
