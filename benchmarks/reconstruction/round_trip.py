@@ -216,7 +216,7 @@ def _check_same_shape(original: Tensor, decoded: Tensor) -> None:
 def _alone(frames: Tensor, fps: float) -> Clips:
     import torch
 
-    return Clips(frames[None], torch.tensor([fps], dtype=torch.float64))
+    return Clips(frames[None], torch.tensor([fps], dtype=torch.float64, device="cpu"))
 
 
 def _cut(returned: Returned, n_frames: int) -> Returned:

@@ -93,7 +93,7 @@ class VideoCodec:
         return Tokens.codes(
             torch.frombuffer(padded, dtype=torch.uint8).view(len(streams), longest).to(device, torch.int64),
             codebook_size=256,
-            embedding=torch.arange(256.0)[:, None],
+            embedding=torch.arange(256.0, device="cpu")[:, None],
             mask=torch.arange(longest, device=device) < lengths[:, None],
         )
 

@@ -125,7 +125,7 @@ class MotionVectors(ProjectedTokenizer):
         values = torch.stack([self._motion(Clip(frames, fps), sampled) for frames, fps in each])
         motion = Tokens.of(
             values.to(self.backbone.device),
-            frame=torch.tensor(sampled, dtype=torch.int64),
+            frame=torch.tensor(sampled, dtype=torch.int64, device="cpu"),
             kind=TokenKind.MOTION,
         )
         return spatial, motion
