@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -86,8 +87,7 @@ def _at_centres(truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _mean(values: Tensor) -> Tensor:
     """The mean, or 0 if the frames show no object."""
     # As `max`, also where the number of objects is not known yet (under fake tensors).
-    count: int = torch.sym_max(1, values.numel())
-    return values.sum() / count
+    return values.sum() / cast("int", torch.sym_max(1, values.numel()))
 
 
 def _focal(logits: Tensor, heat: Tensor) -> Tensor:
