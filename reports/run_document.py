@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reports.text.caveats import caveats, with_caveats
 
+# Any: content of JSON or YAML before its schema has checked it.
+
 Part = TypeVar("Part", bound="RunPart")
 
 

@@ -1,8 +1,11 @@
 """The promises between the packages: which may import which, what imports cost, the shared contracts."""
 
 import ast
+import io
+import re
 import subprocess
 import sys
+import tokenize
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -97,6 +100,16 @@ def _source(module: str, node: ast.ImportFrom) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
+def bare_any(text: str) -> bool:
+    """Whether source names `Any` other than as a mapping's value, and no comment says why."""
+    if re.search(r"#.*\bAny: ", text):
+        return False
+    allowed = re.compile(r"\bstr, Any\]|Callable\[\.\.\., Any\]|\btqdm\[Any\]|\bimport\b")
+    lines = text.splitlines()
+    names = (token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.string == "Any")
+    return any(not allowed.search(lines[token.start[0] - 1]) for token in names)
+
+
 def inside(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
@@ -141,6 +154,17 @@ class TestArrows:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     homes.setdefault(node.name, []).append(module)
         assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+    def test_a_bare_any_has_a_reason(self):
+        """Values of mappings may be `Any` (JSON); anything else needs a comment "Any: ..." in its module."""
+        assert [module for module, path in MODULES.items() if bare_any(path.read_text("utf-8"))] == []
+
+    def test_the_search_for_bare_any_finds_one(self):
+        assert bare_any("from typing import Any\ndef f(x: Any) -> None: ...")
+        assert not bare_any(
+            "from typing import Any\n# Any: of a package without types\ndef f(x: Any) -> None: ..."
+        )
+        assert not bare_any("from typing import Any\ndef f(x: dict[str, Any]) -> None: ...")
 
     def test_no_module_imports_itself_by_way_of_others(self):
         """Imports inside functions and for type checking count: a circle that hides there is still one."""

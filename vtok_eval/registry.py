@@ -98,7 +98,7 @@ class Registry:
     def _described(self) -> dict[str, str]:
         return self.catalogue.summaries() if self.catalogue else {}
 
-    def resolve(self, name: str) -> Any:
+    def resolve(self, name: str) -> Any:  # Any: each kind of thing has its own type
         """Import and return the object registered as `name`.
 
         Raises:

@@ -180,7 +180,7 @@ class System:
     name: str
     spec: str
     kind: SystemKind
-    subject: Any  # which protocol it satisfies depends on its kind
+    subject: Any  # Any: which protocol it satisfies depends on its kind
     description: Description = field(default_factory=Description)
 
     def __post_init__(self) -> None:

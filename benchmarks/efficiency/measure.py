@@ -21,6 +21,8 @@ from vtok_eval.data import Clips, Tokens, check_tokens
 from vtok_eval.environments.watch import watch_calls
 from vtok_eval.systems import Tokenizer
 
+# Any: torch's own signatures of dispatch modes.
+
 MIB = 2**20
 
 

@@ -79,7 +79,7 @@ def pairs_csv(board: Board) -> str:
     return _csv(PAIR_COLUMNS, ([getattr(pair, name) for name in PAIR_COLUMNS] for pair in board.pairs))
 
 
-def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[Any]:
+def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[object]:
     score = entry.scores[metric.name]
     why = "; ".join(entry.reasons) or ("a control" if entry.control else why_unranked(board, metric))
     headline = metric in board.headline
@@ -110,7 +110,7 @@ def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[Any]:
     ]
 
 
-def _csv(columns: Sequence[str], rows: Iterator[list[Any]]) -> str:
+def _csv(columns: Sequence[str], rows: Iterator[list[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -140,7 +140,7 @@ def pairs_view(board: Board) -> dict[str, Any]:
     compared = [entry for entry in board.entries if not entry.reasons]
     place = {entry.key: number for number, entry in enumerate(compared)}
     by_name = {metric.name: metric for metric in board.headline}
-    found: dict[str, dict[str, list[Any]]] = {
+    found: dict[str, dict[str, list[object]]] = {
         name: {
             key: []
             for key in ("i", "j", "difference", "low", "high", "p", "p_corrected", "no_test", "winner", "n")

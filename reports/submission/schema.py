@@ -21,6 +21,8 @@ from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
 from vtok_eval.results.store import comparison_of
 
+# Any: content of JSON or YAML before its schema has checked it.
+
 FORM = "vtok-eval submission"
 FORM_VERSION = 1
 """Raised when a reader of version N could misread a file of version N+1."""

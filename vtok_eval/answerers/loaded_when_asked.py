@@ -36,7 +36,7 @@ class LoadedWhenAsked:
         """What provenance keeps."""
         return self._description
 
-    def loaded(self) -> Any:
+    def loaded(self) -> Any:  # Any: the answerer's model, of whichever package
         """The answerer itself, loaded now if it is not in memory.
 
         Raises:

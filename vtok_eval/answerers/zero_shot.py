@@ -28,6 +28,8 @@ from vtok_eval.tokenizers.backbones.open_clip_weights import text_tokenizer
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
 
+# Any: open_clip's tokenizers, which have no common type.
+
 TextOf = Literal["option", "question+option"]
 
 

@@ -19,6 +19,8 @@ from vtok_eval.files.text_files import numbered_lines, read_text
 if TYPE_CHECKING:
     import pyarrow
 
+# Any: values of Arrow's generic types.
+
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 """In lower case; files may have them in upper case too."""
 

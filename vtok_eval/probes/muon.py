@@ -34,7 +34,7 @@ class StackedMuon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],  # torch's own type of parameters or groups of them
+        params: Iterable[Any],  # Any: torch's own type of parameters or groups of them
         *,
         lr: float,
         weight_decay: float = 0.0,

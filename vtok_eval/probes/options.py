@@ -87,7 +87,7 @@ def takes_options(schema: type[BaseModel]) -> Callable[[type[Class]], type[Class
     """
 
     def with_signature(cls: type[Class]) -> type[Class]:
-        vars_of_class: Any = cls  # typeshed does not know __signature__, which inspect reads
+        vars_of_class: Any = cls  # Any: typeshed does not know __signature__, which inspect reads
         vars_of_class.__signature__ = inspect.signature(schema)
         return cls
 

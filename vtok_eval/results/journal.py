@@ -402,7 +402,7 @@ def _values_at_odds(record: Record) -> bool:
     return not set(record.values).isdisjoint(str(record.meta[FAILED_AT]).split(";"))
 
 
-def _record(row: tuple[Any, ...]) -> Record:
+def _record(row: tuple[Any, ...]) -> Record:  # Any: SQLite's row
     job, system, benchmark, sample_id, cluster, status, reason, values, outputs, cost, meta = row
     return Record(
         job=job,

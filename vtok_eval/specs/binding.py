@@ -12,6 +12,8 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from vtok_eval.errors import SpecError, UnknownNameError, VtokEvalError, nearest, one_line
 
+# Any: annotations, which are types or forms of `typing` without a common type.
+
 Made = TypeVar("Made")
 
 

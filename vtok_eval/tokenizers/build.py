@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from vtok_eval.tokenizers.backbones.base import Backbone
     from vtok_eval.tokenizers.feature_cache import FeatureCache
 
+# Any: what registered code makes, and what it says of itself.
+
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
 

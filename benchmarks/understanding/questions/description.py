@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from vtok_eval.errors import DescriptionError, UnknownNameError
 from vtok_eval.files.yaml_schema import parse_yaml
 
+# Any: content of JSON or YAML before its schema has checked it.
+
 QuestionType = Literal["multiple-choice", "yes-no", "open-ended", "paired"]
 Extractor = Literal["letter", "option-text", "first-character", "yes-no", "open-ended"]
 PeerExtractor = Literal[

@@ -14,6 +14,8 @@ from benchmarks.understanding.questions.description import BenchmarkDescription,
 from vtok_eval.errors import DataError, UnknownNameError
 from vtok_eval.files.text_files import numbered_lines
 
+# Any: cells of a table of any format.
+
 _OPTION_LINE = re.compile(
     r"\s*(?P<lead>(?:(?:Sentence|Caption|Option|Description|Choice)\s+)?)\(?(?P<label>[A-Z]|[1-9])[.):]\s*(?P<text>.*\S)\s*"
 )

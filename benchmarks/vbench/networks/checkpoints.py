@@ -12,6 +12,8 @@ from vtok_eval.errors import MissingDependencyError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+# Any: what a checkpoint may hold.
+
 
 class CheckpointError(MissingDependencyError):
     """A checkpoint that cannot be read, is cut short, or belongs to another model; names the file."""

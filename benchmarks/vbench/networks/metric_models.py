@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+# Any: networks of the vbench package, which have no types.
+
 Model = TypeVar("Model")
 
 _log = logging.getLogger(__name__)

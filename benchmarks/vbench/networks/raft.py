@@ -16,6 +16,8 @@ from benchmarks.vbench.package import vbench_module
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+# Any: networks of the vbench package, which have no types.
+
 ITERATIONS = 20
 
 

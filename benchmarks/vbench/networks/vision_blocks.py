@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+# Any: networks of the vbench package, which have no types.
+
 Activation = Literal["none", "gelu", "quick_gelu"]
 
 QUICK_GELU_SLOPE = 1.702

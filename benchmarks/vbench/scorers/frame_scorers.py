@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
+# Any: networks of the vbench package, which have no types.
+
 
 class _Features(Protocol):
     def __call__(self, piece: Piece) -> Tensor:

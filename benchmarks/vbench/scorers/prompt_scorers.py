@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
+# Any: networks of the vbench package, which have no types.
+
 LEAST_PROBABILITY = 0.85
 TOP = 5
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from benchmarks.vbench.frames.decoders import VideoHeader
     from benchmarks.vbench.networks.metric_models import Networks
 
+# Any: networks of the vbench package, which have no types.
+
 
 class MotionSmoothness:
     """VBench's motion smoothness.

@@ -88,7 +88,7 @@ def test_replicates_and_samples_without_the_metric(tmp_path):
     assert job.failed.tolist() == [False, False, True]
     assert (job.samples.n_clusters, job.samples.clusters.tolist()) == (2, [0, 0, 1])
     frame.iloc[[0, 1, 2, 1]].to_parquet(tmp_path / "twice.parquet", index=False)
-    with pytest.raises(RunFolderError, match="occur twice"):
+    with pytest.raises(RunFolderError, match="several values for one sample"):
         list(read_parquet(tmp_path / "twice.parquet", SampleSets()))
     frame.iloc[[1, 2]].to_parquet(tmp_path / "gap.parquet", index=False)
     with pytest.raises(RunFolderError, match="lacks replicates"):

@@ -29,6 +29,8 @@ from vtok_eval.specs.grammar import parse_options
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 Scoring = Literal["generate", "labels", "options"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

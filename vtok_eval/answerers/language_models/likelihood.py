@@ -10,6 +10,8 @@ from vtok_eval.answerers.request import AnswererError, AnswerRequest
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 
 def candidates(request: AnswerRequest, scoring: str) -> tuple[str, ...]:
     """The continuations that are compared: the options' labels, or (scoring="options") their texts."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from vtok_eval.answerers.shown_frames import ShownFrames
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 ShowAs = Literal["video", "images"]
 
 

@@ -13,6 +13,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from vtok_eval.answerers.language_models.prompts import ModelPrompt
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 log = logging.getLogger(__name__)
 
 _TOLERANCE = {torch.float32: 1e-2}

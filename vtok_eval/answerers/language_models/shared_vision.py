@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 _FEATURE_METHODS = ("get_video_features", "get_image_features")
 _PIXELS = ("pixel_values_videos", "pixel_values")
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from vtok_eval.errors import SpecError
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 VISUAL = "\ufffc"
 """Unicode's object replacement character holds the place while the template is filled in."""
 

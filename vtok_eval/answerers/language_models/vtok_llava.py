@@ -33,6 +33,8 @@ from vtok_eval.systems import Tokenizer
 if TYPE_CHECKING:
     from vtok_eval.data import Clip
 
+# Any: transformers' models, processors and tokenizers, which have no types.
+
 Template = Literal["chat", "vicuna"]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# Any: torch, if the worker's environment has it.
+
 
 class CallMeter:
     """What a call costs inside this process, under `numbers`: `seconds`, and what was asked for besides.

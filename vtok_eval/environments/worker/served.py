@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from .messages import Array, Content
 
+# Any: what a user's file holds, in an environment without vtok-eval.
+
 METHODS = ("encode", "decode", "token_count", "generate", "answer")
 """The methods of the user's class that the harness may call."""
 _LONGEST_REASON = 2000

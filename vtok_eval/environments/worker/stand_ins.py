@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from .messages import Array
 
+# Any: tensors of torch or arrays of numpy, whichever the environment has.
+
 PER_TOKEN = ("values", "mask", "kind", "frame")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    Texts = pa.Array[Any]  # of text: the stubs have several names for its scalars
+    Texts = pa.Array[Any]  # Any: of text; the stubs have several names for its scalars
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from vtok_eval.results.columns.job_columns import Texts
 
+# Any: values of Arrow's generic types.
+
 _COLUMNS = ["job", "system", "benchmark", "sample_id", "cluster", "status", "metric", "replicate", "value"]
 _TEXTS = [*_COLUMNS[:7]]
 _TOKENS = r'"tokens": ?(?P<tokens>-?[0-9][0-9.eE+-]*)'

@@ -28,7 +28,7 @@ _CONNECT_S = 5.0
 class _Handle(Protocol):
     """The part of an actor's handle that is used here; Ray creates its methods at run time."""
 
-    def __getattr__(self, name: str) -> Any: ...  # Ray's own objects have no types
+    def __getattr__(self, name: str) -> Any: ...  # Any: Ray's own objects have no types
 
 
 @dataclass

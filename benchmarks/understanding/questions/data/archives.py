@@ -151,7 +151,7 @@ class _Joined(io.RawIOBase):
         self._at = max(0, base + offset)
         return self._at
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int:  # Any: a buffer that can be written; only stubs name its type
         """Bytes from here on, at most to the end of the part."""
         part = bisect_right(self._starts, self._at) - 1
         if part >= len(self._files):

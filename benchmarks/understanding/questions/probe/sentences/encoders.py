@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+# Any: sentence-transformers' models, which have no types.
+
 ENCODERS = ("minilm", "sentence-transformers", "open_clip")
 
 
