@@ -10,8 +10,7 @@ every table anew; without RUN the tables are written from what is kept. A table 
     <!-- table:FILE -->
 
 and `<!-- /table -->`. FILE is one of docs/results/ that another tool measured (`FILES` says which), or a JSON
-file of a single table with its source. A test fails where a page and the kept
-results differ. A shipped suite of which no run is kept has a line in place of its tables, with the commands.
+file of a single table with its source. A test fails where a page and the kept results differ. A shipped suite of which no run is kept has a line in place of its tables, with the commands.
 """
 
 from __future__ import annotations
@@ -141,9 +140,10 @@ def _from_file(table: str, results: Path, *, page: str) -> str:
 
 
 class MeasuredOnce(BaseModel):
-    """A table of numbers that no file of this kind of measurement holds.
+    """A single table with its source.
 
-    source: what measured it, at which revision; where that cannot be repeated with the present code, it says so. rows: cells as text, as many as columns.
+    source: what measured it, at which revision; it says so where that cannot be repeated with the present
+    code. rows: cells as text, as many as columns.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
