@@ -33,9 +33,15 @@ def comparable_parts(benchmark: RunBenchmark, run: RunDocument) -> dict[str, obj
         **{name: value for name, value in effective.items() if name != "data"},
         **{name: value for name, value in described.items() if name not in effective},
         "seed": run.seed if benchmark.seed is None else benchmark.seed,
-        "limit": run.limit if benchmark.limit is None else benchmark.limit,
+        "limit": limit_of(benchmark, run),
     }
     return {SETTINGS: settings}
+
+
+def limit_of(benchmark: RunBenchmark, run: RunDocument) -> int | float | None:
+    """The limit of the smoke test that gave a benchmark's numbers; None for all samples."""
+    # Earlier releases kept one limit for the whole run.
+    return benchmark.limit if benchmark.identity else run.limit
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,25 @@ class Context:
 
 
 @runtime_checkable
+class ScalesTraining(Protocol):
+    """A benchmark that trains on clips of its own, and can do so on fewer: for a smoke test, `--limit`.
+
+    Example:
+        >>> class Probing:
+        ...     def with_less_training(self, share): ...
+        >>> isinstance(Probing(), ScalesTraining)
+        True
+    """
+
+    def with_less_training(self, share: float) -> Benchmark:
+        """The same benchmark with about this share (0 to 1) of its training and validation clips.
+
+        Its samples are the same, and must not depend on the system.
+        """
+        ...
+
+
+@runtime_checkable
 class DerivesScores(Protocol):
     """A benchmark with scores that are not means over its samples; see `Metric.derived`.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.exports.measured import MeasuredSystem, measured_system
-from reports.text.wording import title_text
+from reports.text.wording import limit_text, title_text
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import NoTest, Score
 
@@ -57,7 +57,7 @@ def _result(found: MeasuredSystem, benchmark: str, scores: Sequence[Score]) -> d
             "type": f"vtok-eval/{entry.name}",
             "name": f"{entry.name} ({found.label})",
             "config": found.run.setting or "unknown",
-            "split": "test" if found.run.limit is None else f"test, first {found.run.limit}",
+            "split": "test" if found.run.limit is None else f"test, {limit_text(found.run.limit)}",
             "revision": entry.version or "unknown",
         },
         "metrics": [_metric(score) for score in valued],

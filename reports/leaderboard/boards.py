@@ -83,7 +83,7 @@ class Board:
     benchmark: RunBenchmark
     setting: str
     label: str
-    limit: int | None
+    limit: int | float | None
     seed: int | None
     machine: str
     metrics: tuple[Metric, ...]

@@ -36,6 +36,7 @@ from reports.text.wording import (
     corrected_p_text,
     count_text,
     difference_text,
+    limit_text,
     score_text,
     title_text,
     tokens_text,
@@ -294,7 +295,7 @@ def _listed(board: Board, boards: Sequence[Board]) -> dict[str, Any]:
     alike = Counter((other.benchmark.name, other.setting) for other in boards)
     parts = [board.setting or "no setting"]
     if board.limit is not None:
-        parts.append(f"limited to {board.limit}")
+        parts.append(f"limited to {limit_text(board.limit)}")
     if alike[board.benchmark.name, board.setting] > 1:
         parts.append(f"{board.n_samples or 0:,} samples")
         parts.append(board.key[-6:])
@@ -303,7 +304,7 @@ def _listed(board: Board, boards: Sequence[Board]) -> dict[str, Any]:
         "title": board.title,
         "setting": board.setting or "no setting recorded",
         "variant": ", ".join(parts),
-        "limit": board.limit,
+        "limit": None if board.limit is None else limit_text(board.limit),
         "systems": len(board.entries),
         "samples": board.n_samples,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+from reports.comparable import limit_of
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import (
     BEST_EXPLAINED,
@@ -16,6 +17,7 @@ from reports.text.wording import (
     NOT_SOUND_EXPLAINED,
     RESERVED,
     SECOND_EXPLAINED,
+    limit_text,
     percent,
     testable,
 )
@@ -28,8 +30,13 @@ def status_notes(report: RunReport) -> tuple[str, ...]:
     """What keeps the numbers from being final or whole, each as a sentence; empty where nothing does."""
     notes = [f"Unfinished run: {reason}." for reason in report.unfinished]
     notes += [f"{sentence}." for sentence in report.apart]
-    if report.run.limit is not None:
-        notes.append(f"Limited run: only the first {report.run.limit} samples of each benchmark were used.")
+    limits = {info.id: limit_of(info, report.run) for info in report.described}
+    for limit in dict.fromkeys(limit for limit in limits.values() if limit is not None):
+        ids = ", ".join(name for name, own in limits.items() if own == limit)
+        notes.append(
+            f"Smoke test (limited to {limit_text(limit)}): {ids}. The numbers show that it runs, not how "
+            "good anything is."
+        )
     if report.failed:
         several = "samples" if len(report.failed) > 1 else "sample"
         notes.append(f"{len(report.failed)} {several} failed; they are listed in report.html.")

@@ -207,3 +207,13 @@ def _number(value: float, decimals: int) -> str:
 def _signed(value: float, decimals: int) -> str:
     text = _number(value, decimals)
     return text if text.startswith(MINUS) or round(value, decimals) == 0 else f"+{text}"
+
+
+def limit_text(limit: float) -> str:
+    """A smoke test's limit in words.
+
+    Example:
+        >>> limit_text(20), limit_text(0.05)
+        ('the first 20 samples', 'the first 5 % of the samples')
+    """
+    return f"the first {limit} samples" if limit >= 1 else f"the first {100 * limit:g} % of the samples"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tv_align.judges.judge import Judge
+from tv_align.judges.named import NamedJudge
 from vtok_eval.registry import Registry
 from vtok_eval.specs.binding import bind, construct
-from vtok_eval.specs.grammar import parse_spec
+from vtok_eval.specs.grammar import parse_spec, split_name
 
 JUDGES = Registry(
     "judge",
@@ -30,14 +31,21 @@ def build_judge(spec: str) -> Judge:
     """The judge of a spec: `NAME`, `NAME:option=value,...` or `NAME:SUBJECT,option=value,...`.
 
     `FILE.py:Class` and `package.module:Class`, with `:option=value,...` after them, are judges of the user's
-    own. Options are keyword arguments of the judge's class, read as its annotations say.
+    own. Options are keyword arguments of the judge's class, read as its annotations say. `NAME=SPEC` gives
+    the judge a name.
 
     Raises:
         UnknownNameError: there is no such judge, or it has no such option; names the nearest.
         SpecError: the spec cannot be read, or an option's value is refused.
         MissingDependencyError: the judge needs a package or weights that are missing.
     """
-    name, _, argument = spec.strip().partition(":")
+    given, spec = split_name(spec.strip())
+    made = _built(spec)
+    return NamedJudge(made, name=given) if given else made
+
+
+def _built(spec: str) -> Judge:
+    name, _, argument = spec.partition(":")
     make = JUDGES.resolve(name) if name in JUDGES else None
     if make is not None and hasattr(make, "from_argument"):
         asked: Judge = make.from_argument(argument)

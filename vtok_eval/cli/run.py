@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,12 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; default: runs/SUITE.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many samples of each benchmark.")
+        str | None,
+        typer.Option(
+            metavar="N|SHARE",
+            help="Smoke test: only the first N samples of each benchmark, or a share such as 5%; trains on "
+            "fewer clips alike.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the suite's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -132,7 +138,7 @@ def run(
         loader_threads=workers,
         clip_memory_bytes=clip_memory * 2**20,
         seed=seed,
-        limit=limit,
+        limit=None if limit is None else _limit(limit),
         retry_failed=retry_failed,
         command=tuple(sys.argv),
     )
@@ -231,6 +237,27 @@ def _options_of(settings: Sequence[str], *, data: Path | None) -> dict[str, obje
             raise SpecError(f"--set {text}: write KEY=VALUE")
         options[key] = yaml.safe_load(value)
     return options
+
+
+def _limit(text: str) -> int | float:
+    """A number of samples, or a share of them: 20, 0.05 or 5%.
+
+    Raises:
+        SpecError: it is neither.
+
+    Example:
+        >>> _limit("20"), _limit("5%"), _limit("0.05")
+        (20, 0.05, 0.05)
+    """
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = math.nan
+    if 0 < value < 1:
+        return value
+    if value >= 1 and value.is_integer() and not text.endswith("%"):
+        return int(value)
+    raise SpecError(f"--limit {text}: write a number of samples, such as 20, or a share below 1: 0.05 or 5%")
 
 
 def _print_plan(plan: Plan) -> None:

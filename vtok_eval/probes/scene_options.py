@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,9 @@ from pydantic import Field, model_validator
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.options import Count, Seed, TrainingOptions
 from vtok_eval.scenes.dataset import SceneSet
+
+LEAST_CLIPS = 32
+"""Clips of a split that a smoke test keeps: with fewer, a probe cannot be trained at all."""
 
 
 class SceneProbeOptions(TrainingOptions):
@@ -39,6 +43,20 @@ class SceneProbeOptions(TrainingOptions):
         if self.reader == "ridge" and self.probe_seeds > 1:
             raise ValueError("reader ridge has one solution: leave out probe_seeds")
         return self
+
+    def limited(self, share: float) -> Self:
+        """The same options with this share of the clips to train on and to validate with, in a smoke test.
+
+        At least `LEAST_CLIPS` of each are kept, where there are as many.
+
+        Example:
+            >>> few = SceneProbeOptions(train_clips=2000, validation_clips=300).limited(0.05)
+            >>> few.train_clips, few.validation_clips
+            (100, 32)
+        """
+        whole = {"train_clips": self.train_clips, "validation_clips": self.validation_clips}
+        kept = {name: min(n, max(LEAST_CLIPS, math.ceil(share * n))) for name, n in whole.items()}
+        return self.model_copy(update=kept)
 
     def scene_sets(self, counts: Mapping[str, int], *, benchmark: str) -> dict[str, SceneSet]:
         """So many scenes of each split.

@@ -33,7 +33,7 @@ def evaluate(
     suite_systems: bool = False,
     baseline: str | None = None,
     out: str | Path | None = None,
-    limit: int | None = None,
+    limit: int | float | None = None,
     seed: int | None = None,
     device: str | None = None,
     devices: Sequence[str] = (),
@@ -60,7 +60,8 @@ def evaluate(
         suite_systems: measure the suite's own systems too.
         baseline: the system that the others are compared with; None for the suite's, if it is measured.
         out: the run folder; None for `runs/NAME` of the suite (`runs/custom` for a choice of systems).
-        limit: only so many samples of each benchmark: a smoke test, marked as such.
+        limit: only so many samples of each benchmark or, below 1, a share of them, and training clips alike:
+            a smoke test, marked as such.
         seed: another than the suite's.
         device: "cpu", "cuda", "cuda:N" or "auto"; None for the device of the objects' weights, else "auto".
         devices: a worker process for each device, as `--devices`; not with objects.

@@ -6,11 +6,13 @@ import hashlib
 import inspect
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vtok_eval.benchmark import ScalesTraining
 from vtok_eval.errors import MissingDependencyError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
 from vtok_eval.results.description import Description
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
 
 log = logging.getLogger(__name__)
+
+Limit = int | float
+"""So many samples of each benchmark (1 or more), or a share of them (a float between 0 and 1)."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,12 @@ class Plan:
     benchmarks: Mapping[str, Benchmark]
 
 
-def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit: int | None) -> Plan:
+def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit: Limit | None) -> Plan:
     """Build every system and benchmark of the suite and pair those that fit.
 
     making: where videos go that are made for the run; nothing is made yet.
-    limit: the first so many samples of each benchmark; None for all.
+    limit: the first so many samples of each benchmark, or a share of them, and training scaled alike; None
+        for all.
 
     Raises:
         SpecError, UnknownNameError, SuiteError, VideoError: an entry of the suite is wrong.
@@ -86,6 +92,9 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
             systems[entry.name] = build_system(entry, context, making)
         except MissingDependencyError as error:
             missing[entry.name] = str(error)
+    for benchmark_id, benchmark in benchmarks.items():
+        met = [system for system in systems.values() if system.kind in benchmark.accepts]
+        benchmarks[benchmark_id] = limited_benchmark(benchmark, limit, met[0]) if met else benchmark
     jobs = [
         _plan_job(systems[entry.name], benchmark_id, benchmark, limit)
         for benchmark_id, benchmark in benchmarks.items()
@@ -123,6 +132,28 @@ def _build_benchmarks(suite: Suite) -> tuple[dict[str, Benchmark], list[NotRun]]
                 raise
             left_out += [NotRun(system.name, entry.id, str(error)) for system in suite.systems]
     return benchmarks, left_out
+
+
+def limited_benchmark(benchmark: Benchmark, limit: Limit | None, system: System) -> Benchmark:
+    """The benchmark as a smoke test of so many samples (or such a share of them) has it: trained on less.
+
+    system: any that the benchmark accepts.
+    """
+    if limit is None or not isinstance(benchmark, ScalesTraining):
+        return benchmark
+    n_samples = len(benchmark.samples(system))
+    return benchmark.with_less_training(limited_count(n_samples, limit) / n_samples)
+
+
+def limited_count(n_samples: int, limit: Limit) -> int:
+    """How many of a benchmark's samples a limit leaves: so many, or this share, rounded up.
+
+    Example:
+        >>> limited_count(400, 20), limited_count(400, 0.01), limited_count(12, 20)
+        (20, 4, 12)
+    """
+    wanted = limit if isinstance(limit, int) else math.ceil(limit * n_samples)
+    return max(1, min(n_samples, wanted))
 
 
 def build_benchmark(entry: BenchmarkEntry) -> Benchmark:
@@ -199,7 +230,7 @@ def _tokens(job: PlannedJob) -> int | None:
     return sum(tokenizer.token_count(n_frames) * times for n_frames, times in lengths.items())
 
 
-def _plan_job(system: System, benchmark_id: str, benchmark: Benchmark, limit: int | None) -> PlannedJob:
+def _plan_job(system: System, benchmark_id: str, benchmark: Benchmark, limit: Limit | None) -> PlannedJob:
     samples = benchmark.samples(system)
     if not samples:
         raise SuiteError(f"benchmark {benchmark_id} has no samples for {system.name}")
@@ -208,7 +239,7 @@ def _plan_job(system: System, benchmark_id: str, benchmark: Benchmark, limit: in
         system=system,
         benchmark_id=benchmark_id,
         benchmark=benchmark,
-        samples=samples[:limit],
+        samples=samples if limit is None else samples[: limited_count(len(samples), limit)],
     )
 
 

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a suite is run.
-
-    Only `limit`, `seed`, `threads` and `precision` may change a number; a run folder holds to them.
+    """How a suite is run. Only `limit`, `seed`, `threads` and `precision` may change a number.
 
     device: of a run in this process. devices: one lane (worker process) for each, in place of `device`.
     ray: a Ray cluster's address, or "local" to start one here; the lanes are then actors of it.
     mixed_models: devices of different models are refused unless all are named here.
-    seed: None for the suite's. limit: the first so many samples of each benchmark; None for all.
+    seed: None for the suite's. limit: for a smoke test, the first so many samples of each benchmark
+        or, below 1, a share of them; training clips are scaled alike. None for all.
     threads: of torch on the CPU, in each lane. Sums round differently on another number of threads, so this
         does not follow the machine: several lanes use several cores.
     precision: of the tokenizers' backbones: fp32, fp16 or bf16; auto is fp16 on CUDA, else fp32.
@@ -46,7 +45,7 @@ class RunSettings:
     threads: int = 1
     precision: str = AUTO
     seed: int | None = None
-    limit: int | None = None
+    limit: int | float | None = None
     retry_failed: bool = False
     clip_memory_bytes: int = 1_200 * 2**20
     feature_cache_bytes: int = 20 * 2**30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from vtok_eval.files.cache_folder import cache_path
 from vtok_eval.files.yaml_schema import parse_yaml
 from vtok_eval.registry import BENCHMARKS
 from vtok_eval.specs.systems import kind_of
+from vtok_eval.systems import SystemKind
 
 DEFAULT_SUITE = "mini"
 CUSTOM_LABEL = "chosen on the command line; not the paper's setting"
@@ -85,6 +86,11 @@ class BenchmarkEntry(_Entry):
         """The same benchmark with these options set or changed."""
         return self.model_copy(update={"options": {**self.options, **options}})
 
+    def may_take(self, kinds: Collection[SystemKind]) -> bool:
+        """Whether the benchmark's class accepts any of these kinds; True where only its options can say."""
+        accepts = getattr(BENCHMARKS.resolve(self.name), "accepts", None)
+        return accepts is None or bool(set(kinds) & set(accepts))
+
     @model_validator(mode="after")
     def _id_from_name(self) -> BenchmarkEntry:
         if not self.id:
@@ -135,7 +141,8 @@ class Suite(_Entry):
         """This suite with more systems, or only those; with only the named benchmarks; with another baseline.
 
         A system that the suite has already (same name and spec) is not added again. without_kinds: the
-        suite's own systems of these kinds are left out.
+        suite's own systems of these kinds are left out. Without the suite's systems, and where no benchmark
+        is named, benchmarks that take none of the systems are left out too.
 
         Raises:
             UnknownNameError: the baseline is not a system of the suite.
@@ -157,6 +164,11 @@ class Suite(_Entry):
         changes: dict[str, object] = {"systems": systems, "baseline": baseline or kept_baseline}
         if benchmarks:
             changes["benchmarks"] = tuple(benchmarks)
+        elif not keep_systems:
+            # Of the suite's benchmarks, those that the chosen systems can meet: nobody asked for the others.
+            kinds = {kind_of(system.spec) for system in systems}
+            met = tuple(entry for entry in self.benchmarks if entry.may_take(kinds))
+            changes["benchmarks"] = met or self.benchmarks
         if not keep_systems or any(not self._measures(benchmark) for benchmark in benchmarks):
             # The suite's label would not be true of what was never part of it.
             changes |= {"name": "custom", "setting": "custom", "label": CUSTOM_LABEL, "description": ""}

@@ -50,6 +50,10 @@ class UnderstandingScenes:
         self._sets = self.options.scene_sets(counts, benchmark=self.name)
         self._drawn: dict[str, tuple[Sample, ...]] = {}
 
+    def with_less_training(self, share: float) -> UnderstandingScenes:
+        """The same benchmark with this share of its training and validation clips."""
+        return UnderstandingScenes(**dict(self.options.limited(share)))
+
     def metrics(self) -> Sequence[Metric]:
         """A headline score for each group, and one metric per attribute.
 

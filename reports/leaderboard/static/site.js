@@ -223,7 +223,7 @@
 
     function label() {
       const text = element("p", { class: "label" }, element("strong", {}, board.setting), " · " + board.label);
-      if (board.limit !== null) text.append(" · ", element("strong", {}, "limited to the first " + board.limit + " samples"));
+      if (board.limit !== null) text.append(" · ", element("strong", {}, "limited to " + board.limit));
       if (board.machine) text.append(" · measured on: " + board.machine);
       return text;
     }

@@ -233,3 +233,11 @@ def test_an_answerer_of_ones_own_is_built_named_and_described(tmp_path):
     ]:
         with pytest.raises(error, match=line):
             build_system(SystemEntry(spec=spec), context, making)
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "1.5", "120%", "0%", "many", "", "nan", "inf"])
+def test_a_wrong_limit_is_one_line(text):
+    from vtok_eval.cli.run import _limit
+
+    with pytest.raises(SpecError, match=r"write a number of samples, such as 20, or a share below 1"):
+        _limit(text)

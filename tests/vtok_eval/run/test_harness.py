@@ -290,3 +290,31 @@ def test_run_json_is_strict_json(tmp_path):
 
     json.loads((tmp_path / "run" / "run.json").read_text(), parse_constant=refuse)
     assert all(record.status is Status.OK for record in RunFolder.open(tmp_path / "run").raw_records())
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(3, 3), (0.25, 3), (0.01, 1), (50, 12)])
+def test_a_limit_is_a_number_or_a_share(tmp_path, limit, kept):
+    assert run(suite(), tmp_path / "run", limit=limit).new_samples == kept
+
+
+class Trains(MeanColour):
+    """Asks for the grey levels with fewer training clips the less of its samples are kept."""
+
+    share = 1.0
+
+    def with_less_training(self, share: float) -> "Trains":
+        fewer = Trains(n=self.n)
+        fewer.share = share
+        return fewer
+
+    def describe(self):
+        return super().describe().with_facts({"training_share": self.share})
+
+
+@pytest.mark.parametrize(("limit", "share"), [(3, 0.25), (0.5, 0.5), (None, 1.0)])
+def test_a_limit_scales_training_alike(tmp_path, monkeypatch, limit, share):
+    monkeypatch.setitem(BENCHMARKS.built_in, "mean-colour", f"{__name__}:Trains")
+    run(suite(), tmp_path / "run", limit=limit)
+    (benchmark,) = RunFolder.open(tmp_path / "run").run()["benchmarks"]
+    assert benchmark["description"]["training_share"] == share
+    assert benchmark["limit"] == limit

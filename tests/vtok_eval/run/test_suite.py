@@ -119,3 +119,15 @@ def test_what_is_named_on_the_command_line_is_not_optional():
     named = suite.changed(benchmarks=[parse_benchmark("efficiency", suite=suite)])
     assert not named.is_optional(benchmark="efficiency", system="mine")
     assert named.label == suite.label  # still the suite's own benchmark
+
+
+def test_one_tokenizer_alone_leaves_out_benchmarks_that_take_none():
+    alone = load_suite("mini").changed(add_systems=[SystemEntry(spec="frames-4")], keep_systems=False)
+    ids = [entry.id for entry in alone.benchmarks]
+    assert ids == ["understanding-scenes", "tv-align-read", "tv-align-show", "efficiency"]
+    named = [parse_benchmark("vbench:temporal_flickering", suite=load_suite("mini"))]
+    asked = load_suite("mini").changed(
+        add_systems=[SystemEntry(spec="frames-4")], keep_systems=False, benchmarks=named
+    )
+    # What was asked for by name stays, and is refused in one line.
+    assert [entry.name for entry in asked.benchmarks] == ["vbench"]

@@ -45,6 +45,10 @@ class TVAlignRead:
         counts = {"train": self.options.train_clips, "validation": self.options.validation_clips}
         self._sets = self.options.scene_sets(counts, benchmark=self.name)
 
+    def with_less_training(self, share: float) -> TVAlignRead:
+        """The same benchmark with this share of its training and validation clips."""
+        return TVAlignRead(**dict(self.options.limited(share)))
+
     def metrics(self) -> Sequence[Metric]:
         """Question and prompt accuracy, in all and by category."""
         return metrics(CATEGORIES)

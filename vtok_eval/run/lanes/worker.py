@@ -27,7 +27,7 @@ from vtok_eval.run.lanes.messages import (
     Shard,
     ShardDone,
 )
-from vtok_eval.run.plan import PlannedJob, build_benchmark, fingerprint
+from vtok_eval.run.plan import PlannedJob, build_benchmark, fingerprint, limited_benchmark
 from vtok_eval.run.recording import record_of
 from vtok_eval.specs.systems import VideoMaking, build_system
 
@@ -104,7 +104,8 @@ class JobWorker:
     def _prepare(self, shard: Shard) -> None:
         self._job, self._ready, self._samples = None, None, {}
         log.info("preparing %s", shard.job)
-        system, benchmark = self._system_called(shard.system), self._benchmark_called(shard.benchmark)
+        system = self._system_called(shard.system)
+        benchmark = self._benchmark_called(shard.benchmark, system)
         samples = benchmark.samples(system)
         job = PlannedJob(shard.job, system, shard.benchmark, benchmark, samples)
         self._ready = prepare(job, self._runner, out=self._setup.out, seed=self._seed, cache=self._cache)
@@ -152,10 +153,11 @@ class JobWorker:
         self._system = system
         return system
 
-    def _benchmark_called(self, name: str) -> Benchmark:
+    def _benchmark_called(self, name: str, system: System) -> Benchmark:
         if name not in self._benchmarks:
             entry = next(entry for entry in self._setup.suite.benchmarks if entry.id == name)
-            self._benchmarks[name] = build_benchmark(entry)
+            built = build_benchmark(entry)
+            self._benchmarks[name] = limited_benchmark(built, self._setup.settings.limit, system)
         return self._benchmarks[name]
 
 
