@@ -10,10 +10,9 @@ from typing import Protocol, cast, runtime_checkable
 from vtok_eval.systems import System
 from vtok_eval.tokenizers.reading import TokenFacts
 
-_DESCRIBED_BY = (
-    *("class", "options", "backbone", "checkpoint_sha256", "source_sha256"),
-    *("sources", "files", "state_sha256"),
-)
+_DESCRIBED_BY = ("class", "options", "backbone", "checkpoint_sha256", "source_sha256")
+_IF_THERE = ("sources", "files", "state_sha256", "objects")
+"""Left out where there are none, so that such tokenizers keep the key by which decoders know them."""
 _OWN_CODE = "vtok_eval.tokenizers."
 
 
@@ -48,6 +47,5 @@ def tokens_key(system: System, *, n_frames: int) -> str:
         facts = cast("Mapping[str, object]", system.subject.token_facts(n_frames))
     else:
         facts = {name: system.description.get(name) for name in _DESCRIBED_BY}
-        if "objects" in system.description:
-            facts |= {"objects": system.description.get("objects")}  # of what was passed in Python, its hash
+        facts |= {name: system.description.get(name) for name in _IF_THERE if name in system.description}
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
