@@ -57,9 +57,9 @@ class RunSystem(RunPart):
 class RunBenchmark(RunPart):
     """A benchmark of a run. `id` and `name` differ where a suite gives the benchmark its own id.
 
-    version_of: the id that an earlier version had. seed, limit, threads: of the run that measured it; none
-    where an earlier release wrote them for the whole run. identity: everything but the system that its
-    numbers depend on, by parts; two runs with equal "settings" can be compared, and settings_sha256 is that
+    version_of: the id that an earlier version had. seed, limit, threads, precision: of the run that measured
+    it; none where an earlier release wrote them for the whole run. identity: everything but the system that
+    its numbers depend on, by parts; two runs with equal "settings" can be compared, and settings_sha256 is that
     part's digest.
     """
 
@@ -70,6 +70,7 @@ class RunBenchmark(RunPart):
     seed: int | None = None
     limit: int | float | None = None
     threads: int | None = None
+    precision: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     description: dict[str, Any] = Field(default_factory=dict)
     identity: dict[str, Any] = Field(default_factory=dict)

@@ -94,6 +94,7 @@ class SubmittedSystem(RunSystem):
     spec: LongText = ""
     kind: ShortText = ""
     version_of: ShortText = ""
+    precision: ShortText | None = None
     description: DescriptionJson = Field(default_factory=dict)
     identity: DescriptionJson = Field(default_factory=dict)
 
@@ -167,6 +168,7 @@ class SubmittedRun(RunDocument):
     setting: ShortText = ""
     description: LongText = ""
     baseline: Name | None = None
+    precision: ShortText | None = None
     systems: list[SubmittedSystem] = Field(default_factory=list, max_length=1_000)
     benchmarks: list[SubmittedBenchmark] = Field(default_factory=list, max_length=1_000)
     input_fits: dict[Name, list[LongText]] = Field(default_factory=dict, max_length=10_000)

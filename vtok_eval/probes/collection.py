@@ -14,6 +14,7 @@ from vtok_eval.devices.deferred import Deferred
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import ClipFeatures, FeatureTable, begin_features, build_table
 from vtok_eval.systems import Tokenizer
+from vtok_eval.tokenizers.feature_cache import write_features
 from vtok_eval.tokenizers.stored_clips import stored_clips
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def collect(
             failures[sample.id] = result.reason
         else:
             features[sample.id] = result
+    write_features(tokenizer)
     if failures:
         _report(failures, n_samples=len(samples), description=description)
     # The runner's order depends on its batch size; a probe's training must not.

@@ -115,4 +115,11 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
         )
     unread = getattr(evaluator, "unread", None)
     evaluate = getattr(evaluator, "begin", evaluator.evaluate)
-    return ReadyJob(lambda samples: runner.map(samples, evaluate, description=job.id, unread=unread))
+
+    def evaluated(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Outcome | NoResult]]:
+        from vtok_eval.tokenizers.feature_cache import write_features
+
+        yield from runner.map(samples, evaluate, description=job.id, unread=unread)
+        write_features(job.system.subject)
+
+    return ReadyJob(evaluated)

@@ -61,11 +61,17 @@ class FeatureCache:
 
     def close(self) -> None:
         """Write what is still to be written and close the files; the next use opens them again."""
-        self._write_arrived(wanted={key for each in self._under_way for key in each.keys})
+        self.write_all()
         with self._lock:
             self._store.close()
         if self.unwritten:
             _log.warning("feature cache %s: %d frames could not be kept", self.folder, self.unwritten)
+
+    def write_all(self) -> None:
+        """Wait for what is on its way from a device, and write it."""
+        with self._lock:
+            wanted = {key for each in self._under_way for key in each.keys}
+        self._write_arrived(wanted=wanted)
 
     def maps(self, backbone: Backbone, frames: Tensor) -> Tensor:
         """`backbone.maps(frames)`; only frames that are not in the cache pass through the network.
@@ -243,6 +249,13 @@ class FeatureCache:
         if self._writable:
             _log.warning("feature cache %s is not written any more in this run: %s", self.folder, reason)
         self._writable = False
+
+
+def write_features(tokenizer: object) -> None:
+    """Write to the cache, if a tokenizer has one, what its backbone has computed and that is on its way."""
+    cache = getattr(getattr(getattr(tokenizer, "inner", tokenizer), "backbone", None), "cache", None)
+    if isinstance(cache, FeatureCache):
+        cache.write_all()
 
 
 class _Computed:

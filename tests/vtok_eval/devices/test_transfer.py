@@ -8,12 +8,16 @@ import pytest
 import torch
 
 from tests.vtok_eval.devices.slow_device import SlowDevice
+from vtok_eval.benchmark import Sample
 from vtok_eval.data import Clips
 from vtok_eval.devices import transfer
 from vtok_eval.devices.transfer import DirectTransfer, passes
 from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.collection import collect
 from vtok_eval.probes.features import begin_features
 from vtok_eval.results.description import Description
+from vtok_eval.run.runners.runner import Runner
+from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.tokenizers.backbones.base import Backbone
 from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
 from vtok_eval.tokenizers.vtok import VTok
@@ -135,6 +139,15 @@ def test_what_is_computed_is_stored_when_it_has_arrived(slow, tmp_path: Path, ar
     after = FeatureCache(tmp_path)
     begin_features(VTok(backbone=CachedBackbone(backbone, after), stride=1), second).get()
     assert (after.hits, after.misses) == (8, 0)
+
+
+def test_after_a_pass_over_samples_all_is_stored(slow, tmp_path: Path) -> None:
+    clips = list(SceneSet(0, "test", 5, size=16, n_frames=4).clips())
+    samples = [Sample(id=clip.key, cluster=clip.key, clip=clip) for clip in clips]
+    backbone, cache = Pictures(), FeatureCache(tmp_path)
+    tokenizer = VTok(backbone=CachedBackbone(backbone, cache), stride=1)
+    collect(tokenizer, samples, Runner(CPU, batch_size=2), description="test")
+    assert all(cache.has(backbone, clip.key, range(4), (1, 4)) for clip in clips)
 
 
 def test_stored_and_computed_frames_are_put_in_order(slow, tmp_path: Path) -> None:

@@ -202,6 +202,15 @@ def test_a_limited_run_is_marked_as_a_smoke_test(tmp_path):
     assert whole["description"]["caveats"] == []
 
 
+def test_the_precision_is_recorded_and_an_unknown_one_is_refused(tmp_path):
+    run(suite("MeanColourTokenizer"), tmp_path / "run", precision="bf16")
+    found = RunFolder.open(tmp_path / "run").run()
+    assert found["sessions"][-1]["precision"] == "bf16"
+    assert found["precision"] == "bf16"
+    with pytest.raises(UnknownNameError, match="precision 'fp8'"):
+        run(suite("MeanColourTokenizer"), tmp_path / "other", precision="fp8")
+
+
 def test_a_wrong_suite_fails_before_anything_is_written(tmp_path):
     with pytest.raises(UnknownNameError, match="option of benchmark mean-colour 'm'"):
         run(suite(m=5), tmp_path / "run")
