@@ -10,7 +10,8 @@ every table anew; without RUN the tables are written from what is kept. A table 
     <!-- table:FILE -->
 
 and `<!-- /table -->`. FILE is one of docs/results/ that another tool measured (`FILES` says which), or a JSON
-file of a single table with its source. A test fails where a page and the kept results differ. A shipped suite of which no run is kept has a line in place of its tables, with the commands.
+file of a single table with its source. A test fails where a page and the kept results differ. A shipped suite
+of which no run is kept has a line in place of its tables, with the commands.
 """
 
 from __future__ import annotations
