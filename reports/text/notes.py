@@ -17,8 +17,10 @@ from reports.text.wording import (
     NOT_SOUND_EXPLAINED,
     RESERVED,
     SECOND_EXPLAINED,
+    difference_unit,
     limit_text,
     percent,
+    shown,
     testable,
 )
 from vtok_eval.results.description import Caveat
@@ -128,11 +130,22 @@ def _seed_notes(scores: Sequence[Score]) -> Iterator[str]:
             f"Training seeds behind each number: {' or '.join(map(str, several))}; intervals and tests are "
             "over clips and seeds."
         )
+        if deviations := "; ".join(_deviations(scores)):
+            yield f"Standard deviation between a system's seeds: {deviations}."
     if 1 in seeds:
         yield (
             "One training seed: the intervals are over clips alone, and no trained system is tested against "
             "another, since how much a score varies with training is unknown."
         )
+
+
+def _deviations(scores: Sequence[Score]) -> Iterator[str]:
+    """For each headline metric how far the seeds are apart, from the steadiest system to the least steady."""
+    for metric in dict.fromkeys(score.metric for score in scores if score.metric.headline):
+        found = [s.seed_deviation for s in scores if s.metric == metric and s.seed_deviation is not None]
+        if found:
+            least, most = (shown(end, metric) for end in (min(found), max(found)))
+            yield f"{metric.title} {least:.3g} to {most:.3g} {difference_unit(metric)}"
 
 
 def self_check_notes(checks: Sequence[SelfCheck]) -> list[str]:

@@ -90,6 +90,13 @@ def test_a_run_by_itself(unsound):
     assert "not tested" in text
     assert "‡ reader not sound here" in text
     assert "Test: paired sign-flip test" in how_to_read(report)
+    deviations = [
+        100 * cell.score.seed_deviation
+        for (_, metric), cell in report.benchmark(BENCHMARK).cells.items()
+        if metric == STATIC
+    ]
+    low, high = min(deviations), max(deviations)
+    assert f"between a system's seeds: Static {low:.3g} to {high:.3g} points; Temporal" in text
     frame = tidy(report)
     assert set(frame[frame.group == STATIC].sound) == {False}
     assert set(frame[frame.group == "camera"].sound) == {True}
