@@ -326,13 +326,18 @@ def _unfinished(run: Run) -> Iterator[str]:
         yield "the last session has no end: it was killed, or it is still running"
 
 
+def _kind(system: RunSystem) -> str:
+    return "reconstructed" if system.spec.startswith("reconstructed:") else system.kind
+
+
 def _never_entered(jobs: Sequence[JobState], run: RunDocument) -> Iterator[str]:
     """Jobs that were planned but not begun, according to the folder.
 
     run.json does not hold which kinds a benchmark accepts: that a system belongs to a benchmark is concluded
-    from another system of its kind that was entered there.
+    from another system of its kind that was entered there. Videos that a tokenizer reconstructed are a kind
+    of their own, since some benchmarks take only those.
     """
-    kinds = {system.name: system.kind for system in run.systems if not system.version_of}
+    kinds = {system.name: _kind(system) for system in run.systems if not system.version_of}
     entered = {(job.benchmark, job.system) for job in jobs}
     excused = {(entry.benchmark, entry.system) for entry in run.not_run}
     accepted = Counter((job.benchmark, kinds.get(job.system)) for job in jobs)

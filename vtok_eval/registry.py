@@ -261,7 +261,13 @@ DETAILS = Registry(
 )
 """What `vtok-eval list` says of names beyond a line each; called with where data are looked for."""
 
-DOCTORS = Registry("doctor", {"vbench": "benchmarks.vbench.commands:doctor"})
+DOCTORS = Registry(
+    "doctor",
+    {
+        "vbench": "benchmarks.vbench.commands:doctor",
+        "reconstruction": "benchmarks.reconstruction.doctor:doctor",
+    },
+)
 
 WEIGHTS = Registry(
     "weight",

@@ -164,9 +164,16 @@ class Reconstruction:
                 *conventions,
                 *(f"{name}: {why}" for name, why in self._chosen.missing.items()),
                 *_meant_for(self._protocol, self._data),
+                _DRAWN,
             ),
             cost=tuple(f"not measured: {why}" for why in self._chosen.missing.values()),
         )
+
+
+_DRAWN = (
+    "a tokenizer without a decode of its own is shown by small decoders that were trained on rendered "
+    "scenes; on other clips their numbers say nothing of its tokens"
+)
 
 
 def _meant_for(chosen: ReconstructionProtocol, data: Path | None) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from reports.plots.gallery import WrittenPicture
 from reports.plots.sheets import played_videos
 from reports.run_document import Session
 from reports.run_report import BenchmarkReport, RunReport
+from reports.tables.beside_vbench import beside_vbench_grid
 from reports.tables.budget import BudgetTables
+from reports.tables.clips import clips_grid
 from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
 from reports.tables.photos import PHOTOS_EXPLAINED, photos_grid
 from reports.text.headline import headline, how_to_read
@@ -40,6 +42,8 @@ class Part:
     budget: Sequence[tuple[str, Grid, Sequence[str]]]
     pictures: Sequence[Mapping[str, str]]
     videos: Sequence[Mapping[str, str]]
+    clips: tuple[Grid, str] | None
+    beside: Grid | None
     notes: Sequence[str]
     scope: Sequence[tuple[str, str]]
 
@@ -91,6 +95,8 @@ def _part(
         budget=budget[benchmark.info.id].grids(benchmark) if benchmark.info.id in budget else [],
         pictures=[_inlined(written) for written in pictures if written.benchmark == benchmark.info.id],
         videos=_playing(report, benchmark),
+        clips=clips_grid(report, benchmark),
+        beside=beside_vbench_grid(report, benchmark),
         notes=[note for note in benchmark.info.notes if not _said_by(scope, note)],
         scope=scope,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports.families import line_of
@@ -23,6 +24,7 @@ from reports.plots.style import (
 )
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
+from reports.tables.clips import mean_costs
 from reports.text.wording import RESERVED, score_text, shown, title_text, tokens_text
 from vtok_eval.results.records import Metric, Score
 
@@ -43,18 +45,50 @@ ZERO_BEFORE = 1.6
 """How far left of the fewest tokens "no tokens" is drawn, in doublings."""
 
 
+@dataclass(frozen=True)
+class Price:
+    """What scores are drawn against: its name in files, its title, its column in data, an amount as text."""
+
+    name: str
+    title: str
+    column: str
+    text: Callable[[float], str]
+
+
+TOKENS = Price("tokens", "tokens per clip", "tokens_per_clip", tokens_text)
+BITS = Price("bits", "bits per pixel", "bits_per_pixel", lambda amount: f"{amount:.3g}")
+SECONDS = Price("seconds", "seconds to encode and decode a clip", "seconds", lambda amount: f"{amount:.3g}")
+
+
 def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
     """The picture; None where no headline metric has scores of systems with a known number of tokens."""
+    return _against(TOKENS, report, benchmark)
+
+
+def against_bits(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """Rate and distortion: scores against bits per pixel; None where records state none."""
+    return _against(BITS, report, replace(benchmark, tokens=mean_costs(report, benchmark, BITS.column)))
+
+
+def against_seconds(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """Scores against the seconds of encoding and decoding; None for any benchmark but reconstruction."""
+    if not mean_costs(report, benchmark, BITS.column):
+        return None
+    return _against(SECONDS, report, replace(benchmark, tokens=mean_costs(report, benchmark, SECONDS.column)))
+
+
+def _against(price: Price, report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
+    """The picture against a price, which `benchmark.tokens` holds by system."""
     metrics = [metric for metric in benchmark.headline if _points(benchmark, metric)]
     if not metrics:
         return None
     label = report.label_of(benchmark)
     return Picture(
-        name=f"{benchmark.info.id}-against-tokens",
-        title=f"{benchmark.info.id}: scores against tokens per clip",
-        alt=_alt(benchmark, metrics, label),
-        data=_data(benchmark, metrics, label),
-        draw=lambda theme: _draw(benchmark, metrics, theme, label=label),
+        name=f"{benchmark.info.id}-against-{price.name}",
+        title=f"{benchmark.info.id}: scores against {price.title}",
+        alt=_alt(benchmark, metrics, label, price),
+        data=_data(benchmark, metrics, label, price),
+        draw=lambda theme: _draw(benchmark, metrics, theme, label=label, price=price),
     )
 
 
@@ -83,7 +117,7 @@ def _frontier(points: Sequence[tuple[RunSystem, float, Score]], metric: Metric) 
     return found
 
 
-def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> pd.DataFrame:
+def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str, price: Price) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
@@ -91,7 +125,7 @@ def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> 
             "metric": metric.name,
             "system": system.name,
             "control": system.control,
-            "tokens_per_clip": tokens,
+            price.column: tokens,
             "value": score.value,
             "low": score.low,
             "high": score.high,
@@ -107,21 +141,23 @@ def _data(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> 
     return pd.DataFrame(rows)
 
 
-def _alt(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str) -> str:
+def _alt(benchmark: BenchmarkReport, metrics: Sequence[Metric], label: str, price: Price) -> str:
     parts = []
     for metric in metrics:
         ordered = sorted(_points(benchmark, metric), key=lambda point: (point[1], point[0].name))
         listed = "; ".join(
-            f"{system.name} {score_text(score)} at {tokens_text(tokens)}" for system, tokens, score in ordered
+            f"{system.name} {score_text(score)} at {price.text(tokens)}" for system, tokens, score in ordered
         )
         if (ceiling := _ceiling(benchmark, metric)) is not None:
             listed += f"; dotted line: {ceiling[0]} {ceiling[1]:.1f}"
         best = ", ".join(_frontier(_points(benchmark, metric), metric)) or "none"
-        parts.append(f"{title_text(metric)} at tokens per clip: {listed}. The frontier: {best}.")
-    return f"Scatter plots of {benchmark.info.id} scores against tokens per clip ({label}). {' '.join(parts)}"
+        parts.append(f"{title_text(metric)} at {price.title}: {listed}. The frontier: {best}.")
+    return f"Scatter plots of {benchmark.info.id} scores against {price.title} ({label}). {' '.join(parts)}"
 
 
-def _draw(benchmark: BenchmarkReport, metrics: Sequence[Metric], theme: Theme, *, label: str) -> Figure:
+def _draw(
+    benchmark: BenchmarkReport, metrics: Sequence[Metric], theme: Theme, *, label: str, price: Price
+) -> Figure:
     n_columns = 1 if theme.in_column else min(PER_ROW, len(metrics))
     n_rows = math.ceil(len(metrics) / n_columns)
     width = COLUMN_WIDTH if theme.in_column else max(4.2, 3.45 * n_columns)
@@ -143,19 +179,19 @@ def _draw(benchmark: BenchmarkReport, metrics: Sequence[Metric], theme: Theme, *
         if i >= len(metrics):
             axes.set_visible(False)
             continue
-        _draw_panel(axes, benchmark, metrics[i], theme)
+        _draw_panel(axes, benchmark, metrics[i], theme, price)
     write_label(figure, below, theme)
     return figure
 
 
-def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: Theme) -> None:
+def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: Theme, price: Price) -> None:
     points = _points(benchmark, metric)
     styles = looks(benchmark.systems, theme)
     mark = "" if benchmark.discriminates(metric.name) else " (does not discriminate)"
     mark += "" if benchmark.is_sound(metric.name) else " (reader not sound here)"
     reserved = f" {RESERVED}" if benchmark.reservations(metric.name) else ""
     dress(axes, theme, title=f"{title_text(metric)}{mark}{reserved}")
-    axes.set_xlabel("tokens per clip (log, equal ones side by side)")
+    axes.set_xlabel(f"{price.title} (log, equal ones side by side)")
     at = _places({system.name: tokens for system, tokens, _ in points})
     _scale_x(axes, [tokens for _, tokens, _ in points], theme)
     _draw_frontier(axes, points, theme, at=at, metric=metric)
@@ -248,7 +284,10 @@ def _scale_x(axes: Axes, tokens: Sequence[float], theme: Theme) -> None:
     least, most = (min(positive), max(positive)) if positive else (1.0, 2.0)
     zero = _log(0, least)
     powers = range(math.floor(math.log2(least)), math.ceil(math.log2(most)) + 1)
-    ticks, names = [float(power) for power in powers], [f"{2**power:,}" for power in powers]
+    ticks, names = (
+        [float(power) for power in powers],
+        [f"{2.0**power:,.3g}" if power < 0 else f"{2**power:,}" for power in powers],
+    )
     left = math.log2(least) - 0.5
     if len(positive) < len(tokens):
         ticks, names = [zero, *ticks], ["0", *names]

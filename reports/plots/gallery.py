@@ -9,7 +9,7 @@ from pathlib import Path
 from reports.plots.attributes import attributes
 from reports.plots.calibration import calibration
 from reports.plots.cost import growth, latency, memory
-from reports.plots.frontier import frontier
+from reports.plots.frontier import against_bits, against_seconds, frontier
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
 from reports.plots.style import COLUMN, DARK, LIGHT, Picture, render
@@ -19,6 +19,8 @@ from vtok_eval.results.store import write_bytes
 
 DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
     frontier,
+    against_bits,
+    against_seconds,
     attributes,
     growth,
     latency,

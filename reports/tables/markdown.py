@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports.run_report import BenchmarkReport, RunReport
+from reports.tables.beside_vbench import beside_vbench_grid
 from reports.tables.budget import BudgetTables
+from reports.tables.clips import clips_grid
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind, comparison_grid, details_grid
 from reports.text.headline import headline, how_to_read
 from reports.text.notes import status_notes, table_notes
@@ -27,6 +29,7 @@ def _blocks(report: RunReport, budget: Mapping[str, BudgetTables]) -> Iterator[s
         yield escape(reading)
     for benchmark in report.benchmarks:
         yield from _benchmark_blocks(benchmark, report)
+        yield from _reconstruction_blocks(benchmark, report)
         if benchmark.info.id in budget:
             yield from _budget_blocks(budget[benchmark.info.id], benchmark, report)
 
@@ -40,6 +43,21 @@ def _benchmark_blocks(benchmark: BenchmarkReport, report: RunReport) -> Iterator
         yield f"### {escape(benchmark.info.title)}, metric by metric"
         yield markdown_table(details_grid(benchmark))
         yield escape(report.label)
+
+
+def _reconstruction_blocks(benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:
+    """The tables that only a run of the benchmark reconstruction has."""
+    beside = beside_vbench_grid(report, benchmark)
+    if beside is not None:
+        yield "### VBench of originals and reconstructions"
+        yield markdown_table(beside)
+        yield escape(report.label)
+    clips = clips_grid(report, benchmark)
+    if clips is not None:
+        yield f"### {escape(benchmark.info.title)}, clip by clip"
+        yield markdown_table(clips[0])
+        yield escape(report.label)
+        yield f"- {escape(clips[1])}"
 
 
 def _budget_blocks(tables: BudgetTables, benchmark: BenchmarkReport, report: RunReport) -> Iterator[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FRAMES_SHOWN = 4
+SHOWN_SIDE = 96
+"""Pixels of the longer side of a frame in a sheet, at most; videos keep theirs."""
 ERROR_GAIN = 4
 """By how much an error map is brighter than the error."""
 
@@ -104,5 +106,7 @@ def _png(frame: Tensor) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG", optimize=True)
+    picture = Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy())
+    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -27,7 +27,8 @@ class Changes:
     detail_kept: the same of the differences between neighbouring pixels of a frame: below 1 for a blurred
     clip.
 
-    names: which of them are given. The first three need two frames. A share is not given where the original has no change at all.
+    names: which of them are given. The first three need two frames. A share is not given where the original
+    has no change at all.
 
     Example:
         >>> import torch

@@ -94,8 +94,8 @@ def test_a_preset_says_what_is_missing_and_what_to_fetch(small: Preset, tmp_path
     _video(tmp_path / "z.mp4")
     with pytest.raises(
         MissingDependencyError,
-        match=r"1 of 2 videos x_\*; 0 of 1 videos y_\*; 1 videos that are not part of it, the first is z.mp4; "
-        r"to do: fetch it from example.org",
+        match=r"1 of 2 videos x_\*; 0 of 1 videos y_\*; 1 videos that are not part of it, the first is z.mp4"
+        r"; to do: fetch it from example.org",
     ):
         Reconstruction("psnr", preset="small", data=str(tmp_path))
 
