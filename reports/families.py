@@ -8,7 +8,13 @@ from reports.run_document import RunSystem
 
 
 def family(system: RunSystem) -> str:
-    """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs."""
+    """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs.
+
+    Example:
+        >>> from reports.run_document import RunSystem
+        >>> family(RunSystem(name="vtok-grid", spec="vtok:pool=grid"))
+        'vtok'
+    """
     head = re.match(r"[A-Za-z_]*", system.spec or system.name)
     name = head.group() if head else ""
     return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]

@@ -148,7 +148,13 @@ class Session(RunPart):
 
 
 class RunDocument(RunPart):
-    """run.json, without its schema version."""
+    """run.json, without its schema version.
+
+    Example:
+        >>> run = RunDocument(name="mini", systems=[RunSystem(name="vtok")])
+        >>> [system.title for system in run.systems]
+        ['vtok']
+    """
 
     name: str
     label: str = ""

@@ -14,6 +14,10 @@ def parse(text: bytes) -> object:
     Raises:
         ValueError: it is not strict JSON, names a key twice in one object, holds a number beyond a double's
             range or an integer of thousands of digits, or is nested too deeply.
+
+    Example:
+        >>> parse(b'{"n": 1}')
+        {'n': 1}
     """
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_once_each, parse_constant=_refuse)

@@ -163,7 +163,12 @@ def _signed(number: int) -> int:
 
 
 def book_sizes(codebook_size: int | Sequence[int], *, n_quantisers: int) -> tuple[int, ...]:
-    """The size of each quantiser's code book; one number holds for all of them."""
+    """The size of each quantiser's code book; one number holds for all of them.
+
+    Example:
+        >>> book_sizes(8, n_quantisers=2)
+        (8, 8)
+    """
     if isinstance(codebook_size, int):
         return (codebook_size,) * n_quantisers
     return tuple(codebook_size)

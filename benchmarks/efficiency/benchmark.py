@@ -64,7 +64,12 @@ NOTES = (
 
 
 class Efficiency:
-    """Measures one tokenizer at several clip lengths; every (length, repeat) is a sample."""
+    """Measures one tokenizer at several clip lengths; every (length, repeat) is a sample.
+
+    Example:
+        >>> [metric.name for metric in Efficiency(lengths=[4, 8]).metrics()][:2]
+        ['tokens@4', 'tokens@8']
+    """
 
     name = "efficiency"
     version = "1"

@@ -358,6 +358,10 @@ def dimension(name: str) -> Dimension:
 
     Raises:
         UnknownNameError: there is none; names the nearest.
+
+    Example:
+        >>> dimension("color").group
+        'semantic'
     """
     if name not in _BY_NAME:
         raise UnknownNameError(what="VBench dimension", name=name, known=_BY_NAME)
@@ -372,6 +376,10 @@ def select(names: str | Iterable[str]) -> tuple[Dimension, ...]:
     Raises:
         UnknownNameError: there is no dimension with this name.
         ValueError: no name is given.
+
+    Example:
+        >>> [entry.name for entry in select("color,scene")]
+        ['color', 'scene']
     """
     given = names.split(",") if isinstance(names, str) else list(names)
     wanted = {name.strip() for name in given if name.strip()}

@@ -61,6 +61,10 @@ def normalised(name: str, score: float) -> float:
 
     Raises:
         UnknownNameError: there is no such dimension.
+
+    Example:
+        >>> round(normalised("subject_consistency", 0.95), 3)
+        0.941
     """
     entry = dimension(name)
     return (score - entry.low) / (entry.high - entry.low)
@@ -75,6 +79,10 @@ def totals(scores: Mapping[str, float]) -> Totals:
 
     Raises:
         UnknownNameError: a score for a dimension that does not exist.
+
+    Example:
+        >>> totals({"subject_consistency": 0.95}).total is None
+        True
     """
     for name in scores:
         dimension(name)

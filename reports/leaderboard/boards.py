@@ -131,7 +131,12 @@ def headline_metrics(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
 
 
 def slug(text: str) -> str:
-    """A file name for `text`: lower-case ASCII, and with a hash of the text where that lost anything."""
+    """A file name for `text`: lower-case ASCII, and with a hash of the text where that lost anything.
+
+    Example:
+        >>> slug("Understanding: scenes")
+        'understanding_scenes-dd11e512'
+    """
     readable = re.sub(r"[^a-z0-9._-]+", "_", text.lower())[:60].strip("._")
     if readable == text:
         return readable

@@ -47,13 +47,23 @@ PAIR_COLUMNS = (
 
 
 def as_json(content: object) -> str:
-    """Compact strict JSON that is also safe inside a script: `<`, `>` and `&` are escaped."""
+    r"""Compact strict JSON that is also safe inside a script: `<`, `>` and `&` are escaped.
+
+    Example:
+        >>> as_json({"name": "<b>"})
+        '{"name":"\\u003cb\\u003e"}'
+    """
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def as_script(kind: str, content: object) -> str:
-    """The content as a script that hands it to the site's own; a page of file:// cannot fetch JSON."""
+    r"""The content as a script that hands it to the site's own; a page of file:// cannot fetch JSON.
+
+    Example:
+        >>> as_script("scores", [1, 2])
+        'window.vtokEval.scores([1,2]);\n'
+    """
     return f"window.vtokEval.{kind}({as_json(content)});\n"
 
 

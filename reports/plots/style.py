@@ -151,7 +151,12 @@ def add_axes(figure: Figure, theme: Theme, *, left: float, right: float, top: fl
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib must not read as mathematics."""
+    r"""Text that matplotlib must not read as mathematics.
+
+    Example:
+        >>> literal("50 $")
+        '50 \\$'
+    """
     return text.replace("$", r"\$")
 
 

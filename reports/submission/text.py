@@ -38,6 +38,10 @@ def check_one_line(text: str) -> str:
 
     Raises:
         ValueError: there is one.
+
+    Example:
+        >>> check_one_line("two words")
+        'two words'
     """
     if "\n" in text or "\t" in text:
         raise ValueError("must be one line")
@@ -77,7 +81,12 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def visible(text: str) -> str:
-    """The text with a replacement character for each one that `check_visible` would refuse."""
+    """The text with a replacement character for each one that `check_visible` would refuse.
+
+    Example:
+        >>> visible("plain")
+        'plain'
+    """
     if text.isprintable():
         return text
     return "".join("\ufffd" if _is_hidden(character) else character for character in text)

@@ -12,7 +12,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def safe_cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula, with an apostrophe in front; all else as it is."""
+    """A text that a spreadsheet would run as a formula, with an apostrophe in front; all else as it is.
+
+    Example:
+        >>> safe_cell("=1+1"), safe_cell(0.5)
+        ("'=1+1", 0.5)
+    """
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

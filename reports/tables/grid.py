@@ -146,7 +146,13 @@ def system_text(system: RunSystem, *, baseline: str | None) -> str:
 
 
 def chance_text(metric: Metric) -> str:
-    """The chance level as the metric's values are shown."""
+    """The chance level as the metric's values are shown.
+
+    Example:
+        >>> from vtok_eval.results.records import Metric
+        >>> chance_text(Metric("hit", "Hit rate", chance=0.25))
+        '25.0'
+    """
     if metric.chance is None:
         return MISSING
     return (

@@ -72,10 +72,14 @@ def latex(report: RunReport, budget: Mapping[str, BudgetTables] | None = None) -
 
 
 def latex_text(text: str) -> str:
-    """Text as LaTeX prints it in any font encoding, with every special character escaped.
+    r"""Text as LaTeX prints it in any font encoding, with every special character escaped.
 
     Accented letters lose their accents and other letters beyond ASCII become their code points: plain
     pdflatex has no glyphs for most of them.
+
+    Example:
+        >>> latex_text("50 % of vtok_eval")
+        '50 \\% of vtok\\_eval'
     """
     escaped = "".join(_latex_character(character) for character in " ".join(text.split()))
     # No dashes or quotes out of neighbours, and no optional argument of the row break before a cell.

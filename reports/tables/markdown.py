@@ -69,7 +69,12 @@ def _budget_blocks(tables: BudgetTables, benchmark: BenchmarkReport, report: Run
 
 
 def escape(text: str) -> str:
-    """Text as Markdown shows it letter by letter: no markup, no HTML, no table cell ends in it."""
+    r"""Text as Markdown shows it letter by letter: no markup, no HTML, no table cell ends in it.
+
+    Example:
+        >>> escape("a|b")
+        'a\\|b'
+    """
     flat = " ".join(text.split())
     return re.sub(r"([\\`*_{}\[\]<>#|~&!$])", r"\\\1", flat)
 

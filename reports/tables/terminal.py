@@ -75,7 +75,12 @@ def _rendered(grid: Grid) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a name must not move the cursor or colour the screen."""
+    """The text without control characters: a name must not move the cursor or colour the screen.
+
+    Example:
+        >>> printable("plain")
+        'plain'
+    """
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

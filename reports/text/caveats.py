@@ -37,7 +37,12 @@ def caveats(description: Mapping[str, object], *, spec: str = "") -> tuple[str, 
 
 
 def with_caveats(name: str, found: tuple[str, ...]) -> str:
-    """The name as it is shown, e.g. "mine (random weights)"."""
+    """The name as it is shown, e.g. "mine (random weights)".
+
+    Example:
+        >>> with_caveats("mine", ["random weights"]), with_caveats("mine", [])
+        ('mine (random weights)', 'mine')
+    """
     return f"{name} ({', '.join(found)})" if found else name
 
 

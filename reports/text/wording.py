@@ -75,18 +75,36 @@ def testable(comparison: Comparison) -> bool:
 
 
 def unit_text(metric: Metric) -> str:
-    """The unit as headings show it: percent for fractions."""
+    """The unit as headings show it: percent for fractions.
+
+    Example:
+        >>> from vtok_eval.results.records import Metric
+        >>> unit_text(Metric("hit", "Hit rate")), unit_text(Metric("lag", "Latency", unit="ms"))
+        ('%', 'ms')
+    """
     return "%" if metric.unit == "fraction" else metric.unit
 
 
 def title_text(metric: Metric) -> str:
-    """Title and unit, as headings show them; the unit is left out where the title says it."""
+    """Title and unit, as headings show them; the unit is left out where the title says it.
+
+    Example:
+        >>> from vtok_eval.results.records import Metric
+        >>> title_text(Metric("hit", "Hit rate"))
+        'Hit rate (%)'
+    """
     unit = unit_text(metric)
     return metric.title if unit.casefold() in metric.title.casefold() else f"{metric.title} ({unit})"
 
 
 def shown(value: float, metric: Metric) -> float:
-    """The value as it is shown: fractions in percent."""
+    """The value as it is shown: fractions in percent.
+
+    Example:
+        >>> from vtok_eval.results.records import Metric
+        >>> shown(0.4567, Metric("hit", "Hit rate"))
+        45.67
+    """
     return 100 * value if metric.unit == "fraction" else value
 
 
@@ -143,7 +161,12 @@ def difference_unit(metric: Metric) -> str:
 
 
 def p_text(p: float, *, name: str = "p") -> str:
-    """A p-value, e.g. "p = 0.034" or "p < 0.001"."""
+    """A p-value, e.g. "p = 0.034" or "p < 0.001".
+
+    Example:
+        >>> p_text(0.0004), p_text(0.25)
+        ('p < 0.001', 'p = 0.25')
+    """
     if p < 0.001:
         return f"{name} < 0.001"
     return f"{name} = {p:.3f}" if p < 0.0995 else f"{name} = {p:.2f}"
@@ -157,7 +180,12 @@ def corrected_p_text(comparison: Comparison) -> str:
 
 
 def tokens_text(tokens: float | None) -> str:
-    """Tokens per clip: whole where they are whole, else with one decimal."""
+    """Tokens per clip: whole where they are whole, else with one decimal.
+
+    Example:
+        >>> tokens_text(31.0), tokens_text(27.5)
+        ('31', '27.5')
+    """
     if tokens is None:
         return MISSING
     return f"{tokens:,.0f}" if abs(tokens - round(tokens)) < 0.05 else f"{tokens:,.1f}"
@@ -175,7 +203,12 @@ def count_text(scores: Iterable[Score]) -> str:
 
 
 def percent(confidence: float) -> str:
-    """A confidence level, e.g. "95 %"."""
+    """A confidence level, e.g. "95 %".
+
+    Example:
+        >>> percent(0.95)
+        '95 %'
+    """
     return f"{100 * confidence:g} %"
 
 

@@ -16,7 +16,12 @@ CORRECTED = "corrected_accuracy"
 
 
 def metric_name(score: str, category: str | None = None) -> str:
-    """The key of a score in a record's values; without a category: over all of them."""
+    """The key of a score in a record's values; without a category: over all of them.
+
+    Example:
+        >>> metric_name("question_accuracy", "counting")
+        'question_accuracy:counting'
+    """
     return score if category is None else f"{score}:{category}"
 
 
@@ -28,6 +33,11 @@ def metrics(categories: Iterable[str]) -> list[Metric]:
     video that is missing or cannot be read counts 0 in both, in its own category and in all. Intervals are
     clustered by prompt. Half of the expected answers are yes and half no: an answer that does not depend on
     the clip and the question is right on half of the questions, and on no prompt if it is always the same.
+
+    Example:
+        >>> from tv_align.prompts.schema import CATEGORIES
+        >>> [metric.name for metric in metrics(CATEGORIES) if metric.headline]
+        ['question_accuracy', 'prompt_accuracy']
     """
     found = [
         Metric(QUESTIONS, "Question accuracy", chance=0.5, group="All categories", headline=True),

@@ -52,7 +52,12 @@ def _with_extra(text: str, extra: str) -> str:
 
 
 def applies(text: str, *, extra: str) -> bool:
-    """Whether this environment wants the requirement when `extra` is asked for ("" for none)."""
+    """Whether this environment wants the requirement when `extra` is asked for ("" for none).
+
+    Example:
+        >>> applies("numpy>=1.26", extra="")
+        True
+    """
     from packaging.requirements import Requirement
 
     marker = Requirement(text).marker

@@ -29,7 +29,12 @@ def user_message(text: str, frames: Clip | None = None, *, frame_format: FrameFo
 
 
 def system_message(text: str) -> Message:
-    """One system message."""
+    """One system message.
+
+    Example:
+        >>> system_message("Answer with one letter.")
+        {'role': 'system', 'content': 'Answer with one letter.'}
+    """
     return {"role": "system", "content": text}
 
 

@@ -12,7 +12,12 @@ RETRIED_STATUS = frozenset({408, 409, 425, 429})
 
 
 def is_retried(status: int) -> bool:
-    """Whether another attempt at the same request may fare better."""
+    """Whether another attempt at the same request may fare better.
+
+    Example:
+        >>> is_retried(503), is_retried(401)
+        (True, False)
+    """
     return status in RETRIED_STATUS or status >= 500
 
 

@@ -153,7 +153,12 @@ class WorkerProcess:
 
 
 def how_it_ended(returncode: int) -> str:
-    """In words, for example "was killed by SIGKILL"."""
+    """In words, for example "was killed by SIGKILL".
+
+    Example:
+        >>> how_it_ended(-9)
+        'was killed by SIGKILL'
+    """
     if returncode >= 0:
         return f"ended with exit code {returncode}"
     try:

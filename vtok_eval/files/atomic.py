@@ -11,7 +11,14 @@ from vtok_eval.errors import RunFolderError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically; raises as `write_atomically`."""
+    """Write a file atomically; raises as `write_atomically`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> write_bytes(Path("note.txt"), b"done")
+        >>> Path("note.txt").read_bytes()
+        b'done'
+    """
     write_atomically(path, lambda target: target.write_bytes(content))
 
 

@@ -69,6 +69,15 @@ def path_sha256(path: Path) -> str:
 
     Raises:
         OSError: there is no such file or folder.
+
+    Example:
+        >>> from pathlib import Path
+        >>> Path("one.txt").write_bytes(b"same")
+        4
+        >>> Path("two.txt").write_bytes(b"same")
+        4
+        >>> path_sha256(Path("one.txt")) == path_sha256(Path("two.txt"))
+        True
     """
     if not path.is_dir():
         return content_sha256(path)

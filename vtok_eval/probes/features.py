@@ -127,7 +127,12 @@ def begin_features(tokenizer: Tokenizer, clips: Clips) -> Deferred[list[ClipFeat
 
 
 def is_trained_with_probe(tokenizer: object) -> TypeGuard[TrainableTokenizer]:
-    """Whether the tokenizer has a projection that is trained together with the reader of its tokens."""
+    """Whether the tokenizer has a projection that is trained together with the reader of its tokens.
+
+    Example:
+        >>> is_trained_with_probe(object())
+        False
+    """
     return isinstance(tokenizer, TrainableTokenizer) and tokenizer.trainable
 
 

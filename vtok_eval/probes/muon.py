@@ -92,6 +92,11 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
     Source: the quintic Newton-Schulz iteration of Muon, whose coefficients are chosen for speed: singular
     values end between about .7 and 1.2.
+
+    Example:
+        >>> found = orthogonalised(torch.eye(3)[None])
+        >>> bool((found[0].diagonal() > 0.5).all())
+        True
     """
     a, b, c = _COEFFICIENTS
     found = matrices.to(torch.bfloat16)

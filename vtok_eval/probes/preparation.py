@@ -196,5 +196,10 @@ class ReaderTraining:
 
 
 def probe_seed(run_seed: int, number: int) -> int:
-    """The seed of a run's probe `number`, unrelated to that of any other probe or run."""
+    """The seed of a run's probe `number`, unrelated to that of any other probe or run.
+
+    Example:
+        >>> probe_seed(0, 0) == probe_seed(0, 1)
+        False
+    """
     return int(np.random.SeedSequence([run_seed, number]).generate_state(1, np.uint32)[0])

@@ -141,6 +141,10 @@ def new_projection(tokenizer: object, *, seed: int, widths: tuple[int, ...] | No
     """The tokenizer's own projection if it is to be trained, else one that leaves the tokens unchanged.
 
     widths: of the groups of features, where they may have been reduced.
+
+    Example:
+        >>> new_projection(object(), seed=0)
+        JoinGroups()
     """
     if not is_trained_with_probe(tokenizer):
         return JoinGroups()
@@ -182,7 +186,15 @@ def measure_shape(tokenizer: object, table: FeatureTable, *, seed: int, device: 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from torch's default generators as from `seed`, and leave them as they were."""
+    """Draw from torch's default generators as from `seed`, and leave them as they were.
+
+    Example:
+        >>> with seeded(0, torch.device("cpu")):
+        ...     first = torch.rand(2)
+        >>> with seeded(0, torch.device("cpu")):
+        ...     print(bool((torch.rand(2) == first).all()))
+        True
+    """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -310,7 +322,12 @@ def _muon_group(matrix: nn.Parameter, recipe: Recipe, learning_rate: float) -> d
 
 
 def warm_cosine(step: int, n_steps: int) -> float:
-    """The learning rate's factor at a step from 0: a straight rise, then half a cosine down to zero."""
+    """The learning rate's factor at a step from 0: a straight rise, then half a cosine down to zero.
+
+    Example:
+        >>> [round(warm_cosine(step, 100), 2) for step in (0, 9, 55, 99)]
+        [0.1, 1.0, 0.5, 0.0]
+    """
     rise = max(1, round(_WARM_UP * n_steps))
     if step < rise:
         return (step + 1) / rise

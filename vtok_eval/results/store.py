@@ -269,7 +269,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def folder_name(job: str) -> str:
-    """A name that every file system takes, readable, and different for different job ids."""
+    """A name that every file system takes, readable, and different for different job ids.
+
+    Example:
+        >>> folder_name("b/vtok:grid=4")
+        'b_vtok_grid=4-3e1eef4532'
+    """
     readable = re.sub(r"[^A-Za-z0-9._=-]+", "_", job)[:80].strip(".")
     if readable == job:
         return readable

@@ -198,7 +198,12 @@ def fingerprint(system: System) -> str:
 
 
 def job_id(benchmark_id: str, system: str) -> str:
-    """A job's name in the journal."""
+    """A job's name in the journal.
+
+    Example:
+        >>> job_id("understanding-scenes", "vtok")
+        'understanding-scenes/vtok'
+    """
     return f"{benchmark_id}/{system}"
 
 

@@ -193,7 +193,12 @@ class Suite(_Entry):
 
 
 def shipped_suites() -> dict[str, str]:
-    """The suites that ship with the package: name -> description."""
+    """The suites that ship with the package: name -> description.
+
+    Example:
+        >>> sorted(shipped_suites())
+        ['full', 'mini', 'paper']
+    """
     return {name: load_suite(name).description for name in _shipped_names()}
 
 
@@ -203,6 +208,10 @@ def load_suite(name_or_path: str) -> Suite:
     Raises:
         UnknownNameError: neither a shipped suite nor a file.
         SuiteError: the file is not YAML or breaks the schema; names file, line and key.
+
+    Example:
+        >>> load_suite("mini").baseline
+        'frames-2'
     """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
@@ -220,6 +229,11 @@ def parse_suite(text: str, *, origin: str) -> Suite:
 
     Raises:
         SuiteError: as `load_suite`.
+
+    Example:
+        >>> parse_suite("name: mine", origin="mine.yaml")
+        Traceback (most recent call last):
+        vtok_eval.errors.SuiteError: mine.yaml:1: label: Field required
     """
     return parse_yaml(text, Suite, origin=origin, what="a suite", error=SuiteError)
 

@@ -34,12 +34,22 @@ Item = TypeVar("Item")
 
 
 def stream(*key: int) -> np.random.Generator:
-    """A separate generator for each key. Only its `random` is used, which numpy keeps stable."""
+    """A separate generator for each key. Only its `random` is used, which numpy keeps stable.
+
+    Example:
+        >>> stream(0, 1).random() == stream(0, 1).random(), stream(0, 1).random() == stream(0, 2).random()
+        (True, False)
+    """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of the items, all equally likely."""
+    """One of the items, all equally likely.
+
+    Example:
+        >>> pick(stream(0), ["red", "blue"]) in ("red", "blue")
+        True
+    """
     return items[int(rng.random() * len(items))]
 
 
@@ -81,6 +91,12 @@ def draw_scene(seed: int, split: str, index: int) -> Scene:
     Raises:
         UnknownNameError: no such split.
         ValueError: a negative seed or index.
+
+    Example:
+        >>> draw_scene(0, "test", 3).name
+        'scenes-v.../seed=0/test/3'
+        >>> draw_scene(0, "test", 3) == draw_scene(0, "test", 3)
+        True
     """
     photos = photos_of(split)
     if seed < 0 or index < 0:

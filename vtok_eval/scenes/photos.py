@@ -97,6 +97,10 @@ def photos_of(split: str) -> tuple[Photo, ...]:
 
     Raises:
         UnknownNameError: no such split.
+
+    Example:
+        >>> {photo.name for photo in photos_of("train")} & {photo.name for photo in photos_of("test")}
+        set()
     """
     if split not in SPLITS:
         raise UnknownNameError(what="scene split", name=split, known=SPLITS)

@@ -75,6 +75,12 @@ def questions(scene: Scene, *, seed: int) -> tuple[SceneQuestion, ...]:
 
     Raises:
         ValueError: a negative seed.
+
+    Example:
+        >>> from vtok_eval.scenes.drawing import draw_scene
+        >>> asked = questions(draw_scene(0, "test", 0), seed=0)
+        >>> all(0 <= question.answer < len(question.options) for question in asked)
+        True
     """
     if seed < 0:
         raise ValueError(f"the seed of questions must not be negative, not {seed}")

@@ -18,6 +18,11 @@ def labels(scene: Scene) -> dict[str, Label]:
     largest shape where there are others and it neither moves nor vanishes. The yes/no attributes apply to all
     clips in which that event happens and to a random part of the others, as many. Speed and direction do not
     apply to a circle. The time of the event does not apply where the only shape vanishes.
+
+    Example:
+        >>> from vtok_eval.scenes.drawing import draw_scene
+        >>> sorted(labels(draw_scene(0, "test", 0)))[:3]
+        ['appears', 'camera_motion', 'colour_change']
     """
     motion = scene.motion
     found: dict[str, Label] = {
@@ -64,7 +69,13 @@ def _quadrant_of_largest(scene: Scene) -> str | None:
 
 
 def caption(scene: Scene) -> str:
-    """One English description of everything the clip shows: shapes, motion, event and camera."""
+    """One English description of everything the clip shows: shapes, motion, event and camera.
+
+    Example:
+        >>> from vtok_eval.scenes.drawing import draw_scene
+        >>> caption(draw_scene(0, "test", 0)).split(" moves")[0]
+        'A blue circle'
+    """
     mover = scene.objects[scene.mover]
     others = [item for i, item in enumerate(scene.objects) if i != scene.mover and item.appears_at is None]
     sentences = [f"{_a(mover)} {_movement(scene)}{_beside(others)}", *_event(scene), _camera(scene)]

@@ -108,5 +108,9 @@ def attribute(name: str) -> Attribute:
 
     Raises:
         KeyError: no such attribute.
+
+    Example:
+        >>> attribute("direction").chance
+        0.125
     """
     return {item.name: item for item in ATTRIBUTES}[name]

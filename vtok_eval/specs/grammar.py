@@ -132,7 +132,12 @@ def split_name(text: str) -> tuple[str, str]:
 
 
 def without_parentheses(text: str) -> str:
-    """`text` without one pair of parentheses that encloses all of it."""
+    """`text` without one pair of parentheses that encloses all of it.
+
+    Example:
+        >>> without_parentheses("(a,b)")
+        'a,b'
+    """
     if not (text.startswith("(") and text.endswith(")")):
         return text
     depth = 0

@@ -14,6 +14,10 @@ def stored_clips(tokenizer: object) -> Unread:
     """A function that returns the form of a clip whose pixels the tokenizer does not need, else None.
 
     It is a hint (see `Runner.map`): a tokenizer that looks at the pixels after all gets them.
+
+    Example:
+        >>> stored_clips(object())(None) is None
+        True
     """
     from vtok_eval.tokenizers.controls import Blind
     from vtok_eval.tokenizers.feature_cache import CachedBackbone

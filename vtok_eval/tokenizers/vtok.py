@@ -128,6 +128,10 @@ class KeyFrame(ProjectedTokenizer):
 
 
 def check_grid(grid: int) -> None:
-    """Refuse a grid without cells."""
+    """Refuse a grid without cells.
+
+    Example:
+        >>> check_grid(4)
+    """
     if grid < 1:
         raise SpecError(f"grid must be at least 1 cell a side, not {grid}")

@@ -36,6 +36,15 @@ def encode(clip: Clip, path: str | Path, *, crf: int = 18, codec: str = "libx264
         VideoError: frames that are not uint8 `(T, 3, H, W)` with T >= 1, an fps that is not positive, a crf
             out of range, a name that does not end in .mp4, or a folder that cannot be written.
         UnknownNameError: a codec not in `CODECS`.
+
+    Example:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> from vtok_eval.data import Clip
+        >>> from vtok_eval.video.decoding.decode import decode
+        >>> encode(Clip(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), fps=4.0), Path("clip.mp4"))
+        >>> tuple(decode(Path("clip.mp4")).frames.shape)
+        (4, 3, 32, 32)
     """
     import av
 

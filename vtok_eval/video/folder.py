@@ -138,7 +138,14 @@ def composed(text: str) -> str:
 
 
 def is_frame(file: Path) -> bool:
-    """Whether it is a picture that counts as a frame."""
+    """Whether it is a picture that counts as a frame.
+
+    Example:
+        >>> from pathlib import Path
+        >>> Path("0001.png").touch()
+        >>> is_frame(Path("0001.png")), is_frame(Path("clip.mp4"))
+        (True, False)
+    """
     return file.suffix.lower() in FRAME_SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 

@@ -29,6 +29,11 @@ class UnderstandingScenes:
     trained with it. The learning rate is chosen on the validation split. `reader=ridge` reads
     the same clips by kernel ridge regression instead, which has one solution and no seed: a second opinion
     about the sign of a difference. The options are explained in `ScenesOptions`.
+
+    Example:
+        >>> small = UnderstandingScenes(train_clips=64, validation_clips=16, test_clips=16, epochs=2)
+        >>> small.options.epochs, len(small.samples(None))
+        (2, 16)
     """
 
     name = "understanding-scenes"

@@ -22,7 +22,12 @@ TILE = 8
 
 
 def kept_bytes(*, height: int, width: int) -> int:
-    """What correlations of all scales take for one pair of frames whose maps are an eighth of this size."""
+    """What correlations of all scales take for one pair of frames whose maps are an eighth of this size.
+
+    Example:
+        >>> kept_bytes(height=480, width=640) > kept_bytes(height=240, width=320)
+        True
+    """
     places = -(-height // 8) * -(-width // 8)
     return sum(4 * places * (places // 4**level) for level in range(LEVELS))
 

@@ -105,6 +105,10 @@ def middle_frames(n_frames: int, count: int) -> tuple[int, ...]:
     """The middles of `count` equal intervals of a video; a shorter video's last frame is repeated.
 
     As `vbench.utils.get_frame_indices(..., sample="middle")`, integers cut off, not rounded.
+
+    Example:
+        >>> list(middle_frames(16, 4))
+        [1, 5, 9, 13]
     """
     import numpy as np
 

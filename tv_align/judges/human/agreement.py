@@ -17,6 +17,10 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     the sum off the diagonal and D_e the sum of n_c n_k over c != k, of n paired labels.
 
     None where it is not defined: no unit has two labels, or only one label was ever given.
+
+    Example:
+        >>> round(krippendorff_alpha([["yes", "yes"], ["no", "no"], ["yes", "no"]]), 3)
+        0.444
     """
     margins: Counter[str] = Counter()
     disagreement = 0.0
@@ -35,7 +39,12 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
 
 
 def majority(labels: Sequence[str]) -> str | None:
-    """The label that more raters gave than any other; None for a tie or no label."""
+    """The label that more raters gave than any other; None for a tie or no label.
+
+    Example:
+        >>> majority(["yes", "yes", "no"]), majority(["yes", "no"])
+        ('yes', None)
+    """
     ranked = Counter(labels).most_common(2)
     if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
         return None

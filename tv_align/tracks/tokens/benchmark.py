@@ -29,6 +29,11 @@ class TVAlignRead:
     tokenizer's own projection is trained with it. Splits share no photo. `reader=ridge` answers the same
     questions by kernel ridge regression, which has one solution and no seed: a second opinion. The options:
     `ReadOptions`.
+
+    Example:
+        >>> small = TVAlignRead(train_clips=64, validation_clips=16, per_level=2, epochs=2)
+        >>> small.options.per_level, len(small.samples(None))
+        (2, 32)
     """
 
     name = "tv-align-read"

@@ -33,7 +33,12 @@ _NOT_AFTER = re.compile(
 
 
 def squeezed(text: str) -> str:
-    """Lower case, one space between words, without the punctuation around them."""
+    """Lower case, one space between words, without the punctuation around them.
+
+    Example:
+        >>> squeezed("  The  Red ball. ")
+        'the red ball'
+    """
     return " ".join(re.sub(r"[\"'`*().,;:!?\[\]{}<>~\\]", " ", plain(text).lower()).split())
 
 
@@ -71,7 +76,12 @@ def read_option_text(text: str, labels: Sequence[str], options: Sequence[str]) -
 
 
 def named_text(text: str, options: Sequence[str]) -> int | None:
-    """The option that the whole text is, in the same words or nearly; None where it is none or several."""
+    """The option that the whole text is, in the same words or nearly; None where it is none or several.
+
+    Example:
+        >>> named_text("The red ball.", ["red ball", "blue ball"])
+        0
+    """
     for normal in (squeezed, _loose, _without_subject):
         texts = [normal(option) for option in options]
         answer = normal(text)

@@ -191,7 +191,12 @@ REFUSAL = re.compile(
 
 
 def is_right(after: str) -> bool:
-    """Whether the text after an answer calls it the right one; "is likely" alone does not."""
+    """Whether the text after an answer calls it the right one; "is likely" alone does not.
+
+    Example:
+        >>> is_right(" is correct"), is_right(" is wrong")
+        (True, False)
+    """
     match = IS_RIGHT.match(after)
     if match is None:
         return False

@@ -119,6 +119,14 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
 
     Raises:
         ValueError: no records, records of several jobs, or a sample twice.
+
+    Example:
+        >>> from vtok_eval.results.records import Record, Status
+        >>> names = ("a", "b")
+        >>> rows = [Record("b/x", "x", "b", name, name, Status.OK, values={"hit": (1.0,)}) for name in names]
+        >>> columns = from_records(rows)
+        >>> columns.samples.ids, columns.values["hit"].tolist()
+        (('a', 'b'), [[1.0], [1.0]])
     """
     ordered = sorted(records, key=lambda record: record.sample_id.encode())
     _check_one_job(ordered)
@@ -143,7 +151,12 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
 
 
 def seeds_in(meta: Mapping[str, object]) -> int:
-    """How many training seeds a record's meta states; 0 where it states none, or no count."""
+    """How many training seeds a record's meta states; 0 where it states none, or no count.
+
+    Example:
+        >>> seeds_in({"training_seeds": 3}), seeds_in({})
+        (3, 0)
+    """
     found = meta.get(TRAINING_SEEDS, 0)
     return found if type(found) is int and found > 0 else 0
 

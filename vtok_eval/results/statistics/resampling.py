@@ -123,7 +123,12 @@ def _own_spreads(group: ClusterSums) -> list[SeedSpread]:
 
 
 def resamples_for(n_clusters: int) -> int:
-    """Bootstrap resamples and random sign flips: 9,999, and 1,999 beyond 2,000 clusters."""
+    """Bootstrap resamples and random sign flips: 9,999, and 1,999 beyond 2,000 clusters.
+
+    Example:
+        >>> resamples_for(400)
+        9999
+    """
     return 9_999 if n_clusters <= 2_000 else 1_999
 
 

@@ -15,6 +15,10 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises:
         SpecError: torch does not know the device, or this machine does not have it.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
     """
     import torch
 

@@ -6,7 +6,12 @@ import gc
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the error says that memory ran out: Python's, torch's, or torch's CPU allocator's."""
+    """Whether the error says that memory ran out: Python's, torch's, or torch's CPU allocator's.
+
+    Example:
+        >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError())
+        (True, False)
+    """
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -109,6 +109,10 @@ def parse_model(model: str) -> tuple[str, str, int | None]:
     Raises:
         UnknownNameError: open_clip knows no such model.
         SpecError: it names no weights, or cannot be read.
+
+    Example:
+        >>> parse_model("ViT-B-32/openai")
+        ('ViT-B-32', 'openai', None)
     """
     match = _SPEC.fullmatch(model)
     if match is None:

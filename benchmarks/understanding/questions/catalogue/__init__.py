@@ -13,7 +13,12 @@ _FOLDER = Path(__file__).parent
 
 
 def shipped_names() -> tuple[str, ...]:
-    """Names of the benchmarks in this folder, sorted."""
+    """Names of the benchmarks in this folder, sorted.
+
+    Example:
+        >>> "mvbench" in shipped_names()
+        True
+    """
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 

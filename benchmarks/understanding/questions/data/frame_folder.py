@@ -87,7 +87,12 @@ class FrameFolder:
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """File names in the order of the numbers in them: 2.jpg before 10.jpg."""
+    """File names in the order of the numbers in them: 2.jpg before 10.jpg.
+
+    Example:
+        >>> in_order(["10.png", "2.png"])
+        ['2.png', '10.png']
+    """
     return sorted(names, key=lambda name: [(int(d or -1), t) for d, t in re.findall(r"(\d+)|(\D+)", name)])
 
 
