@@ -47,8 +47,8 @@ FILES: Mapping[str, Callable[[Path], str]] = {
     "statistics_simulation.jsonl": lambda path: rows_table(read_rows(path)),
 }
 """How the files of docs/results/ that other tools measured become tables."""
-_PICTURES = {"understanding-scenes-against-tokens.png": "accuracy_against_tokens.png"}
-"""Pictures of the run's report, and what they are called in docs/images/."""
+_PICTURES = {"mini": {"understanding-scenes-against-tokens.png": "accuracy_against_tokens.png"}}
+"""By suite, pictures of the run's report, and what they are called in docs/images/."""
 _TABLE = re.compile(r"(<!-- table:(?P<name>[^ ]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
@@ -81,13 +81,13 @@ def keep(run: Path, results: Path) -> Path:
     return folder
 
 
-def copy_pictures(run: Path, images: Path) -> None:
-    """Copy the pictures that README shows out of the run's report.
+def copy_pictures(run: Path, images: Path, *, suite: str) -> None:
+    """Copy the pictures that README shows of this suite out of the run's report.
 
     Raises:
         RunFolderError: the report does not have one.
     """
-    for name, kept_as in _PICTURES.items():
+    for name, kept_as in _PICTURES.get(suite, {}).items():
         if not (run / "report" / name).is_file():
             raise RunFolderError(f"no {name} in {run / 'report'}: vtok-eval report {run}")
         shutil.copyfile(run / "report" / name, images / kept_as)
@@ -172,8 +172,9 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> None:
     run: Path | None = parser.parse_args(arguments).run
     results = root / "docs" / "results"
     if run is not None:
-        sys.stdout.write(f"kept: {keep(run, results)}\n")
-        copy_pictures(run, root / "docs" / "images")
+        kept = keep(run, results)
+        sys.stdout.write(f"kept: {kept}\n")
+        copy_pictures(run, root / "docs" / "images", suite=kept.name)
     for path in pages(root):
         text = path.read_text(encoding="utf-8")
         written = rendered(text, results, name=path.name)
