@@ -226,7 +226,7 @@ def test_part_of_a_suite_is_kept_but_replaces_no_more(run, shipped, tmp_path):
 
 def test_pictures_are_of_the_suite_that_the_readme_shows(tmp_path):
     readme_table.copy_pictures(tmp_path, tmp_path, suite="full")
-    with pytest.raises(RunFolderError, match="no understanding-scenes-against-tokens.png"):
+    with pytest.raises(RunFolderError, match=r"no understanding-scenes-against-tokens\.png"):
         readme_table.copy_pictures(tmp_path, tmp_path, suite="mini")
 
 
