@@ -233,6 +233,8 @@ REPORTS = Registry(
         "folder": "reports.write:write_report",
         "terminal": "reports.write:terminal_table",
         "figure": "reports.write:figure",
+        "viewer": "reports.viewer.bundle:write_viewer",
+        "viewer-server": "reports.viewer.server:make_server",
     },
 )
 

@@ -18,6 +18,7 @@ from vtok_eval.cli.fetch import fetch
 from vtok_eval.cli.listing import list_
 from vtok_eval.cli.report import report
 from vtok_eval.cli.run import run
+from vtok_eval.cli.view import view
 from vtok_eval.errors import SpecError, VtokEvalError
 from vtok_eval.version import __version__
 
@@ -100,6 +101,7 @@ def _options(
 
 app.command()(run)
 app.command()(report)
+app.command()(view)
 app.command(name="list")(list_)
 app.command()(doctor)
 app.command()(check)
