@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from vtok_eval.errors import RunFolderError
@@ -53,7 +54,7 @@ class SampleGroup:
         }
 
     def details(self) -> Iterator[tuple[int, list[dict[str, object]]]]:
-        """Pieces of `DETAILS_IN_A_FILE` samples: the piece's number, and everything recorded of each sample."""
+        """Pieces of `DETAILS_IN_A_FILE` samples: its number, and all that was recorded of each sample."""
         for start in range(0, len(self.sample_ids), DETAILS_IN_A_FILE):
             stop = min(start + DETAILS_IN_A_FILE, len(self.sample_ids))
             yield start // DETAILS_IN_A_FILE, [self._detail(i) for i in range(start, stop)]
@@ -80,11 +81,20 @@ class SampleGroup:
         held = {name for found in self.records.values() for r in found if r is not None for name in r.values}
         return [m for m in self.metrics if m.name in held or (m.mean_of and held & set(m.mean_of))]
 
+    @cached_property
+    def _metas(self) -> list[Mapping[str, object]]:
+        """What is said of each sample, by the first system that has it."""
+        every = zip(*self.records.values(), strict=True)
+        return [next((r.meta for r in found if r is not None), {}) for found in every]
+
     def _text(self, i: int) -> str:
-        """What the search looks at: the facts about the sample, which all systems share."""
-        own = (record for found in self.records.values() if (record := found[i]) is not None)
-        meta = next((record.meta for record in own), {})
-        return " ".join(str(value) for value in meta.values() if isinstance(value, str | int | float))
+        """What the search looks at: facts about the sample, those aside that all samples share."""
+        return " ".join(str(v) for name, v in self._metas[i].items() if name in self._telling)
+
+    @cached_property
+    def _telling(self) -> frozenset[str]:
+        names = {name for meta in self._metas for name, v in meta.items() if isinstance(v, str)}
+        return frozenset(n for n in names if len({str(meta.get(n)) for meta in self._metas}) > 1)
 
     def _detail(self, i: int) -> dict[str, object]:
         return {

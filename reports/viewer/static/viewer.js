@@ -46,7 +46,7 @@ const viewer = (() => {
     const words = bounded()
       ? {ab: "A right, B wrong", ba: "B right, A wrong", wrong: "A wrong", right: "A right", both: "both wrong"}
       : {ab: "A better than B", ba: "B better than A"};
-    return {all: "all", ...words, differ: "A and B differ", failed: "failed", unparsed: "no readable answer"};
+    return {all: "all", ...words, differ: "A and B differ", failed: "failed", unparsed: "no readable answer", ...(group().clips === null ? {} : {clip: "with a clip"})};
   }
   function passes(sample) {
     const a = value(state.a, sample), b = value(state.b, sample);
@@ -58,6 +58,7 @@ const viewer = (() => {
       case "both": return a != null && b != null && a < 1 && b < 1;
       case "differ": return a != null && b != null && a !== b;
       case "failed": return group().systems.some(name => group().states[name][sample] === "f");
+      case "clip": return group().clips === null || group().clips.includes(sample);
       case "unparsed": return group().systems.some(name => group().states[name][sample] === "o" && value(name, sample) == null);
       default: return true;
     }
@@ -108,7 +109,8 @@ const viewer = (() => {
       row.setAttribute("role", "option");
       row.setAttribute("aria-selected", sample === state.sample);
       name.className = "name";
-      name.textContent = group().texts[sample] ? group().samples[sample] + " · " + group().texts[sample] : group().samples[sample];
+      const marked = group().clips?.includes(sample) ? "▶ " : "";
+      name.textContent = marked + (group().texts[sample] ? group().samples[sample] + " · " + group().texts[sample] : group().samples[sample]);
       name.title = name.textContent;
       row.append(name, mark(state.a, sample), mark(state.b, sample));
       row.onclick = () => choose(sample);
@@ -158,44 +160,63 @@ const viewer = (() => {
     }
     area.replaceChildren(title, player.view, facts(about, media), answers(about, media), raw(about));
   }
+  function scrolling(name) { // a part that scrolls by itself must be reachable by keyboard
+    const box = element("div", null, "scroll");
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", name);
+    return box;
+  }
   function facts(about, media) {
-    const list = element("div", null, "scroll"), table = element("table");
+    const list = scrolling("facts about the sample"), table = element("table");
     const meta = about ? Object.values(about)[0]?.meta ?? {} : {};
     for (const [name, v] of Object.entries(meta)) {
       const row = element("tr");
       row.append(Object.assign(element("th", name), {scope: "row"}), element("td", plain(v)));
       table.append(row);
     }
-    if (table.rows.length) list.append(table);
-    return list;
+    list.append(table);
+    return table.rows.length ? list : element("div");
+  }
+  function answer(own, name, seeds) { // what the system gave for a metric, one text for each training seed
+    const given = own?.outputs?.[name];
+    if (given === undefined) return "";
+    const each = seeds > 1 && Array.isArray(given) && given.length === seeds ? given : [given];
+    return [...new Set(each.map(plain))].join(" / ");
   }
   function answers(about, media) {
-    const box = element("div", null, "scroll"), table = element("table"), head = element("tr");
-    const names = state.metric ? [state.metric, ...(metricOf(state.metric)?.parts ?? [])] : [];
-    const measured = names.filter(name => !metricOf(name)?.parts.length);
-    const columns = measured.length ? measured : [state.metric];
-    head.append(...["System", ...columns.map(name => metricOf(name)?.title ?? name), "Answer", "Tokens"].map(text => Object.assign(element("th", text), {scope: "col"})));
+    const box = scrolling("answers"), table = element("table"), head = element("tr");
+    const systems = group().systems, truth = media?.truth ?? null;
+    const chosen = metricOf(state.metric)?.parts.length ? metricOf(state.metric).parts : [state.metric];
+    const rest = group().metrics.filter(metric => !metric.parts.length && !chosen.includes(metric.name)).map(metric => metric.name);
+    const held = [...chosen, ...rest].filter(name => systems.some(system => value(system, state.sample, name) != null));
+    head.append(...["", ...(truth ? ["truth"] : []), ...systems].map(text => Object.assign(element("th", text), {scope: "col"})));
     table.append(head);
-    const truth = media?.truth ? columns.map(name => media.truth[name]).filter(v => v !== undefined) : [];
-    if (truth.length) {
+    const line = (title, truthText, cell) => {
       const row = element("tr");
-      row.append(Object.assign(element("th", "truth"), {scope: "row"}), ...columns.map(() => element("td", "")), element("td", truth.map(plain).join("; ")), element("td", ""));
+      row.append(Object.assign(element("th", title), {scope: "row"}));
+      if (truth) row.append(element("td", truthText));
+      row.append(...systems.map(cell));
       table.append(row);
+    };
+    for (const name of held) {
+      const metric = metricOf(name);
+      line(metric.title, truth?.[name] === undefined ? "" : plain(truth[name]), system => {
+        const own = about?.[system], v = value(system, state.sample, name), cell = element("td");
+        const text = answer(own, name, own?.meta?.training_seeds ?? 1);
+        const sign = v == null ? "" : metric.bounded && v >= 1 ? "✓" : metric.bounded && v <= 0 ? "✗" : short(v);
+        cell.textContent = [sign, text].filter(Boolean).join(" ");
+        if (metric.bounded && v != null) cell.className = v >= 1 ? "right" : v <= 0 ? "wrong" : "";
+        return cell;
+      });
     }
-    for (const system of group().systems) {
-      const own = about?.[system], row = element("tr");
-      row.append(Object.assign(element("th", system), {scope: "row"}));
-      for (const name of columns) {
-        const v = value(system, state.sample, name), cell = element("td", short(v), "number");
-        if (metricOf(name)?.bounded && v != null) cell.classList.add(v >= 1 ? "right" : v <= 0 ? "wrong" : "part");
-        row.append(cell);
-      }
-      const given = own?.outputs ?? {};
-      const shown = columns.map(name => given[name]).filter(v => v !== undefined);
-      const text = own?.reason ? "failed: " + own.reason : shown.length ? shown.map(plain).join("; ") : plain(given.answer ?? given.text ?? "");
-      row.append(element("td", text), element("td", own?.cost?.tokens != null ? short(own.cost.tokens) : "", "number"));
-      table.append(row);
-    }
+    const spoken = system => { const given = about?.[system]?.outputs ?? {}; return given.answer ?? given.text ?? given.reply; };
+    if (systems.some(system => spoken(system) !== undefined))
+      line("answer", truth?.answer === undefined ? "" : plain(truth.answer), system => element("td", plain(spoken(system) ?? "")));
+    if (systems.some(system => about?.[system]?.reason)) line("failed", "", system => element("td", about?.[system]?.reason ?? "", "wrong"));
+    for (const [cost, title] of [["tokens", "tokens"], ["bits", "bits"]])
+      if (systems.some(system => about?.[system]?.cost?.[cost] != null))
+        line(title, "", system => element("td", short(about?.[system]?.cost?.[cost]), "number"));
     box.append(table);
     return box;
   }
