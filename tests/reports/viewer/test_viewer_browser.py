@@ -64,10 +64,7 @@ def visit(browser, bundle, *, fragment="", **options):
     page.on("console", lambda message: page.troubles.append(message.text))
     page.on("pageerror", lambda error: page.troubles.append(str(error)))
     page.on("dialog", lambda dialog: (page.troubles.append("dialog"), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: request.url.startswith(("file:", "data:")) or page.troubles.append(request.url),
-    )
+    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or page.troubles.append(r.url))
     page.goto(bundle.as_uri() + fragment)
     return page
 
