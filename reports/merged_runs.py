@@ -18,6 +18,7 @@ from reports.run_report import (
     make_benchmark_report,
 )
 from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.self_checks import SelfCheck
 
@@ -25,10 +26,17 @@ if TYPE_CHECKING:
     from vtok_eval.results.columns.job_columns import JobColumns
 
 
-def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions: bool = False) -> RunReport:
+def gather_runs(
+    paths: Sequence[Path],
+    *,
+    baseline: str | None = None,
+    versions: bool = False,
+    unit: BudgetUnit | None = None,
+) -> RunReport:
     """One run as it is, or several merged; `baseline` replaces the (first) run's baseline.
 
     versions: with the earlier versions that the folders hold, beside what took their place.
+    unit: what budgets are counted in; None for what the (first) run says.
 
     A system in several runs is listed once for each, with the run's folder after its name. A benchmark of
     several runs is one table where its settings agree, whatever the runs' suites are called; where they do
@@ -42,19 +50,22 @@ def gather_runs(paths: Sequence[Path], *, baseline: str | None = None, versions:
     if not paths:
         raise RunFolderError("no run folder is named")
     if len(paths) == 1 and baseline is None and not versions:
-        return gather(paths[0])
+        return gather(paths[0], unit=unit)
     from vtok_eval.results.columns.job_columns import SampleSets
 
     _refuse_equal_names(paths)
     sets = SampleSets()
-    runs = [gather(path, rank=False, sets=sets, versions=versions) for path in paths]
-    runs, apart = _settings_apart(runs)
+    first = gather(paths[0], rank=False, sets=sets, versions=versions, unit=unit)
+    others = [
+        gather(path, rank=False, sets=sets, versions=versions, unit=unit or first.run.budget)
+        for path in paths[1:]
+    ]
+    runs, apart = _settings_apart([first, *others])
     named = _named_apart(runs)
     systems = tuple(system for run in named for system in run.systems)
     chosen = _baseline(named, runs, baseline)
     identifiers = dict.fromkeys(report.info.id for run in named for report in run.benchmarks)
     described = {info.id: info for run in reversed(runs) for info in run.described}
-    first = runs[0]
     return RunReport(
         paths=tuple(path for run in runs for path in run.paths),
         name=" + ".join(dict.fromkeys(_folder_name(run) for run in runs)),
@@ -85,6 +96,7 @@ class _Measured:
     scores: tuple[Score, ...]
     job: JobColumns | None
     tokens: float | None
+    bits: float | None
     input_fits: tuple[str, ...] = ()
     decoded: str = ""
 
@@ -175,6 +187,7 @@ def _renamed(run: RunReport, names: set[str]) -> RunReport:
                 report,
                 systems=systems(report.systems),
                 tokens={new(name): tokens for name, tokens in report.tokens.items()},
+                bits={new(name): bits for name, bits in report.bits.items()},
                 input_fits={new(name): fits for name, fits in report.input_fits.items()},
                 decoded={new(name): text for name, text in report.decoded.items()},
                 cells={(new(name), metric): cell(found) for (name, metric), found in report.cells.items()},
@@ -241,6 +254,8 @@ def _together(
             scores=scores,
             comparisons=comparisons,
             tokens={name: found.tokens for name, found in measured.items() if found.tokens is not None},
+            bits={name: found.bits for name, found in measured.items() if found.bits is not None},
+            unit=next(report.unit for run in runs for report in run.benchmarks),
             jobs=jobs,
             input_fits={
                 found.system.name: found.input_fits for found in measured.values() if found.input_fits
@@ -266,6 +281,7 @@ def _measured(identifier: str, run: RunReport) -> Iterator[_Measured]:
             scores=tuple(scores[system.name]),
             job=run.columns.get((identifier, system.name)) if system.name in done else None,
             tokens=report.tokens.get(system.name),
+            bits=report.bits.get(system.name),
             input_fits=report.input_fits.get(system.name, ()),
             decoded=report.decoded.get(system.name, ""),
         )

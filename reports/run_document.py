@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reports.text.caveats import caveats, with_caveats
+from vtok_eval.results.budget import BudgetUnit
 
 # Any: content of JSON or YAML before its schema has checked it.
 
@@ -161,6 +162,7 @@ class RunDocument(RunPart):
     setting: str = ""
     description: str = ""
     baseline: str | None = None
+    budget: BudgetUnit = Field(default=BudgetUnit.TOKENS, strict=False)
     seed: int | None = None
     limit: int | float | None = None
     threads: int | None = None

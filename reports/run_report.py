@@ -12,6 +12,7 @@ from reports.run import Run, read_run
 from reports.run_document import NotRunEntry, RunBenchmark, RunDocument, RunSystem
 from reports.tables.best_systems import Podium, find_best, tested_pairs
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.records import Comparison, Metric, Score
 from vtok_eval.results.self_checks import SelfCheck
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from vtok_eval.results.columns.run_columns import Failure, JobState
     from vtok_eval.results.statistics.pairs import Pair
 
+RATES = "bits"
+"""The group of the metrics that a run adds where tokens are codes."""
 BUDGET_TOLERANCE = 0.1
-"""Two systems have an equal token budget where their tokens per clip differ by at most this share."""
+"""Two systems have an equal budget where their tokens, or bits, per clip differ by at most this share."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class BenchmarkReport:
     """A benchmark's results.
 
     metrics: in the benchmark's order. systems: those that have a score, in the run's order.
-    tokens: mean tokens per clip over the samples that went well, by system; no key where none is known;
-        empty where tokens are among the metrics. pairs: the paired tests between its contenders.
+    tokens, bits: means per clip over the samples that went well, by system; no key where none is known;
+        empty where tokens are among the metrics. unit: which of the two budgets are counted in.
+    pairs: the paired tests between its contenders.
     input_fits: by system, what was done to clips so that they met its input contract.
     decoded: by system, what its `decode` changed of the clips that it was given.
     """
@@ -53,6 +57,20 @@ class BenchmarkReport:
     pairs: Sequence[Pair] = ()
     input_fits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     decoded: Mapping[str, str] = field(default_factory=dict)
+    bits: Mapping[str, float] = field(default_factory=dict)
+    unit: BudgetUnit = BudgetUnit.TOKENS
+
+    @property
+    def prices(self) -> Mapping[str, float]:
+        """What a clip costs by system, in `unit`; no key where it is not known."""
+        return self.tokens if self.unit is BudgetUnit.TOKENS else self.bits
+
+    @property
+    def shows_bits(self) -> bool:
+        """Whether tables have a column of bits: where budgets are in bits, or some tokens are codes."""
+        return bool(self.bits) and (
+            self.unit is BudgetUnit.BITS or any(metric.group == RATES for metric in self.metrics)
+        )
 
     def title_of(self, system: str) -> str:
         """A system's name as tables show it, with its caveats."""
@@ -103,14 +121,14 @@ class BenchmarkReport:
         return None if cell is None or cell.score.value is None else cell.score
 
     def at_budget_of(self, name: str) -> tuple[RunSystem, ...]:
-        """The systems, including `name`, with its tokens per clip, within `BUDGET_TOLERANCE`."""
-        budget = self.tokens.get(name)
+        """The systems, including `name`, that cost what it costs, within `BUDGET_TOLERANCE`."""
+        budget = self.prices.get(name)
         if budget is None:
             return ()
         return tuple(
             system
             for system in self.systems
-            if abs(self.tokens.get(system.name, -1.0) - budget) <= BUDGET_TOLERANCE * budget
+            if abs(self.prices.get(system.name, -1.0) - budget) <= BUDGET_TOLERANCE * budget
         )
 
 
@@ -160,17 +178,30 @@ class RunReport:
 
 
 def gather(
-    path: Path, *, rank: bool = True, sets: SampleSets | None = None, versions: bool = False
+    path: Path,
+    *,
+    rank: bool = True,
+    sets: SampleSets | None = None,
+    versions: bool = False,
+    unit: BudgetUnit | None = None,
 ) -> RunReport:
     """Read the run folder at `path`, finished or not; without `rank` no cell is called the best.
 
     sets: sample sets that runs read before have, so that equal ones are kept once. versions: with earlier
     versions of systems and benchmarks, which is for `gather_runs`: nothing compares them with the others yet.
+    unit: what budgets are counted in; None for what the run says.
 
     Raises:
-        RunFolderError: there is no run, or a file of it cannot be read.
+        RunFolderError: there is no run, a file of it cannot be read, or it does not say how many bits clips
+            cost although budgets are to be in bits.
     """
     run = read_run(path, sets, versions=versions)
+    counted_in = run.document.budget if unit is None else unit
+    if counted_in is BudgetUnit.BITS and run.records.tokens and not run.records.bits:
+        raise RunFolderError(
+            f"{path} does not say how many bits its tokens cost (it is of an earlier version): run it again "
+            "in another folder, or compare with --budget tokens"
+        )
     scores, document = run.scores, run.document
     states = run.records.states
     described = tuple(_benchmarks(document, scores))
@@ -184,7 +215,7 @@ def gather(
         baseline=document.baseline,
         systems=systems,
         benchmarks=tuple(
-            _benchmark_report(benchmark, systems, run, rank=rank)
+            _benchmark_report(benchmark, systems, run, rank=rank, unit=counted_in)
             for benchmark in described
             if any(score.benchmark == benchmark.id for score in scores)
         ),
@@ -239,6 +270,7 @@ def _benchmark_report(
     run: Run,
     *,
     rank: bool,
+    unit: BudgetUnit,
 ) -> BenchmarkReport:
     records = run.records
     own = [score for score in run.scores if score.benchmark == info.id]
@@ -255,13 +287,9 @@ def _benchmark_report(
         systems=present,
         scores=own,
         comparisons=[entry for entry in run.comparisons if entry.benchmark == info.id],
-        tokens={}
-        if counted
-        else {
-            system.name: records.tokens[info.id, system.name]
-            for system in present
-            if (info.id, system.name) in records.tokens
-        },
+        tokens={} if counted else _of_systems(records.tokens, info.id, present),
+        bits={} if counted else _of_systems(records.bits, info.id, present),
+        unit=unit,
         jobs={name: job for name, job in jobs.items() if name in done} if rank else {},
         input_fits={
             system.name: tuple(fits)
@@ -270,6 +298,14 @@ def _benchmark_report(
         },
         decoded={system: text for (benchmark, system), text in run.decoded.items() if benchmark == info.id},
     )
+
+
+def _of_systems(
+    costs: Mapping[tuple[str, str], float], benchmark: str, systems: Sequence[RunSystem]
+) -> dict[str, float]:
+    return {
+        system.name: costs[benchmark, system.name] for system in systems if (benchmark, system.name) in costs
+    }
 
 
 def make_benchmark_report(
@@ -283,12 +319,16 @@ def make_benchmark_report(
     jobs: Mapping[str, JobColumns],
     input_fits: Mapping[str, tuple[str, ...]],
     decoded: Mapping[str, str],
+    bits: Mapping[str, float],
+    unit: BudgetUnit,
 ) -> BenchmarkReport:
     """A benchmark's results, with the best and second best of the systems that `jobs` has columns of."""
     against = {(entry.system, entry.metric): entry for entry in comparisons}
     contenders = [system.name for system in systems if not system.control and system.name in jobs]
     tested = {name: jobs[name] for name in contenders}
-    pairs = tested_pairs(tested, scores, metrics=metrics, tokens=tokens)
+    pairs = tested_pairs(
+        tested, scores, metrics=metrics, prices=tokens if unit is BudgetUnit.TOKENS else bits
+    )
     podiums = find_best(pairs, scores, metrics=metrics, contenders=contenders)
     none = Podium()
     return BenchmarkReport(
@@ -296,6 +336,8 @@ def make_benchmark_report(
         metrics=metrics,
         systems=systems,
         tokens=tokens,
+        bits=bits,
+        unit=unit,
         cells={
             (score.system, score.metric.name): Cell(
                 score=score,

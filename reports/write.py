@@ -18,6 +18,7 @@ from reports.tables.markdown import markdown
 from reports.tables.score_table import tidy
 from reports.tables.terminal import terminal
 from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.store import RunFolder, write_bytes
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ReportPaths:
     """What `write_report` wrote. csv holds every score; comparison what the short tables show; budget
-    the tokens that others need for each score.
+    the tokens or bits that others need for each score.
     """
 
     folder: Path
@@ -46,12 +47,14 @@ def write_report(
     *,
     baseline: str | None = None,
     versions: bool = False,
+    unit: BudgetUnit | None = None,
 ) -> ReportPaths:
     """Write the report of one run, finished or not, or of several as one.
 
     out: default: the run's report folder; that of several must be named.
     baseline: another system than the (first) run's to compare the others with.
     versions: with the earlier versions of systems and benchmarks that the folders hold.
+    unit: what budgets are counted in; None for what the (first) run says.
 
     Raises:
         RunFolderError: there is no run, a file of it cannot be read, several cannot share one table, no
@@ -59,7 +62,7 @@ def write_report(
         UnknownNameError: there is no such baseline.
     """
     folders = _folders(run_folder)
-    report = gather_runs(folders, baseline=baseline, versions=versions)
+    report = gather_runs(folders, baseline=baseline, versions=versions, unit=unit)
     if out is None and len(folders) > 1:
         raise RunFolderError("a report of several runs belongs to none of them: name its folder with --out")
     folder = RunFolder(folders[0]).report() if out is None else _made(Path(out))
@@ -88,14 +91,18 @@ def write_report(
 
 
 def terminal_table(
-    run_folder: Path | Sequence[Path], *, baseline: str | None = None, versions: bool = False
+    run_folder: Path | Sequence[Path],
+    *,
+    baseline: str | None = None,
+    versions: bool = False,
+    unit: BudgetUnit | None = None,
 ) -> str:
     """The finding and the comparison tables of one run or several, as text of at most 100 columns.
 
     Raises:
         RunFolderError, UnknownNameError: as `write_report`.
     """
-    return terminal(gather_runs(_folders(run_folder), baseline=baseline, versions=versions))
+    return terminal(gather_runs(_folders(run_folder), baseline=baseline, versions=versions, unit=unit))
 
 
 def figure(

@@ -37,6 +37,7 @@ class CostQuantity:
 
 QUANTITIES = (
     CostQuantity("tokens", "tokens", "tokens", "tokens", headline=True),
+    CostQuantity("bits", "bits", "bits", "tokens"),
     CostQuantity("gflop", "FLOPs of encoding", "GFLOP", "compute"),
     CostQuantity("latency_ms", "latency", "ms", "latency", headline=True),
     CostQuantity("throughput_fps", "throughput", "frames/s", "throughput", higher_is_better=True),
@@ -44,6 +45,8 @@ QUANTITIES = (
 )
 
 NOTES = (
+    "Bits are those of the tokens: of values, width times the bits of their stored precision; of codes, log2 "
+    "of their code books' sizes.",
     "Tokens, latency and throughput are measured anew in every repeat, on another clip; FLOPs and peak "
     "memory, which do not vary, once for each clip length.",
     "Latency is the median over the passes of a repeat, of encoding one clip that is already on the device: "
@@ -219,6 +222,7 @@ class EfficiencyEvaluator:
         from benchmarks.efficiency.clips import moving_noise
         from benchmarks.efficiency.measure import time_encode
         from vtok_eval.data import Clips
+        from vtok_eval.token_costs import token_costs
 
         options, device = self._options, self._device
         batch = moving_noise(
@@ -241,6 +245,7 @@ class EfficiencyEvaluator:
         latency = statistics.median(single.seconds)
         measured = {
             "tokens": tokens,
+            "bits": tokens * many.tokens.bits_per_token,
             "latency_ms": 1e3 * latency,
             "throughput_fps": options.batch_size * n_frames / statistics.median(many.seconds),
         }
@@ -258,7 +263,10 @@ class EfficiencyEvaluator:
                 "device": _device_name(device),
                 "threads": torch.get_num_threads(),
             },
-            cost={"tokens": tokens, "seconds": latency},
+            cost={
+                **token_costs(one.frames.shape, tokens=tokens, bits=tokens * many.tokens.bits_per_token),
+                "seconds": latency,
+            },
         )
 
     def _first(self, one: Clips, batch: Clips) -> _Fixed:

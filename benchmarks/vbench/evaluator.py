@@ -15,6 +15,7 @@ from benchmarks.vbench.scorers.scorer import Pass, Request, Scorer, VideoResult
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import SpecError, VideoError, VtokEvalError
 from vtok_eval.results.shape_change import OUTPUT as DECODED
+from vtok_eval.token_costs import noted_costs
 from vtok_eval.video.folder import VideoEntry
 from vtok_eval.video.made import how_made
 
@@ -226,7 +227,7 @@ def _outcome(video: Video, scores: VideoScores, note: Mapping[str, Any]) -> Outc
     return Outcome(
         values={name: (found.value,) for name, found in scores.results.items()},
         outputs={"weights": {name: found.weight for name, found in scores.results.items()}, **changed},
-        cost={"tokens": float(note["tokens"])} if "tokens" in note else {},
+        cost=noted_costs(note),
         error=_reason(video, scores),
         failed_at=tuple(scores.failures),
     )

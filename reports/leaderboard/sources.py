@@ -88,7 +88,14 @@ def _from_submission(path: Path, sets: SampleSets) -> BoardSource:
         raise RunFolderError(f"there is no run {path}")
     verified = verify(path)
     unsound = unsound_groups(verified.self_checks)
-    tokens = {key: _mean_tokens(records) for key, records in verified.records.items()}
+    tokens, bits = (
+        {
+            key: mean
+            for key, records in verified.records.items()
+            if (mean := _mean_cost(records, name)) is not None
+        }
+        for name in ("tokens", "bits")
+    )
     records = RunRecords(
         states=(),
         jobs={
@@ -96,7 +103,8 @@ def _from_submission(path: Path, sets: SampleSets) -> BoardSource:
             for key, records in verified.records.items()
             if records
         },
-        tokens={key: count for key, count in tokens.items() if count is not None},
+        tokens=tokens,
+        bits=bits,
         failures=(),
     )
     run = Run(
@@ -123,7 +131,7 @@ def _from_folder(path: Path, sets: SampleSets) -> BoardSource:
     return BoardSource(replace(run, name=source_name(path), document=document))
 
 
-def _mean_tokens(records: Sequence[Record]) -> float | None:
-    """Mean tokens per clip of these records; None where none tells."""
-    counts = [record.cost["tokens"] for record in records if "tokens" in record.cost]
+def _mean_cost(records: Sequence[Record], name: str) -> float | None:
+    """The mean of a cost (tokens, bits) per clip of these records; None where none tells."""
+    counts = [record.cost[name] for record in records if name in record.cost]
     return sum(counts) / len(counts) if counts else None

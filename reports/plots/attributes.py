@@ -74,7 +74,7 @@ def attributes(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
 def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[Sequence[RunSystem], str]:
     """At most `MAX_SYSTEMS` systems, and how they were chosen, as text.
 
-    Those with the baseline's token budget where there are at least two, the only ones that compare like with
+    Those with the baseline's budget where there are at least two, the only ones that compare like with
     like; else the contenders, in the run's order.
     """
     equal = benchmark.at_budget_of(baseline) if baseline is not None else ()
@@ -82,10 +82,10 @@ def shown_systems(benchmark: BenchmarkReport, *, baseline: str | None) -> tuple[
         # The baseline is always shown, last, so that the others are above it.
         others = [system for system in equal if system.name != baseline][: MAX_SYSTEMS - 1]
         own = [system for system in equal if system.name == baseline]
-        tokens = [benchmark.tokens[system.name] for system in (*others, *own)]
-        low, high = tokens_text(min(tokens)), tokens_text(max(tokens))
+        prices = [benchmark.prices[system.name] for system in (*others, *own)]
+        low, high = tokens_text(min(prices)), tokens_text(max(prices))
         budget = low if low == high else f"{low} to {high}"
-        return [*others, *own], f"systems at the baseline's budget: {budget} tokens per clip"
+        return [*others, *own], f"systems at the baseline's budget: {budget} {benchmark.unit.per_clip}"
     contenders = benchmark.contenders() or benchmark.systems
     count = "all" if len(contenders) <= MAX_SYSTEMS else f"the first {MAX_SYSTEMS}"
     return contenders[:MAX_SYSTEMS], f"{count} systems; budgets differ"
@@ -103,6 +103,7 @@ def _data(
             "system": system.name,
             "control": system.control,
             "tokens_per_clip": benchmark.tokens.get(system.name),
+            "bits_per_clip": benchmark.bits.get(system.name),
             "value": cell.score.value,
             "low": cell.score.low,
             "high": cell.score.high,

@@ -1,4 +1,4 @@
-"""Accuracy against tokens per clip: one panel per headline metric, with intervals and the chance line."""
+"""Accuracy against tokens or bits per clip: a panel per headline metric, with intervals and chance lines."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.clips import mean_costs
 from reports.text.wording import RESERVED, score_text, shown, title_text, tokens_text
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.records import Metric, Score
 
 if TYPE_CHECKING:
@@ -41,28 +42,38 @@ COLUMN_LENGTH = 8.4
 FRONTIER_EXPLAINED = "Wide grey line: the best contender within each budget."
 MOST_NAMES = 24
 """Points of a panel that all get their names; of more, a picture's data holds the rest."""
+LONG_POWER = 13
+"""From 2^13 = 8,192 on, ticks are named as powers."""
 ZERO_BEFORE = 1.6
 """How far left of the fewest tokens "no tokens" is drawn, in doublings."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """What scores are drawn against: its name in files, its title, its column in data, an amount as text."""
+    """What scores are drawn against: its name in files, its title, its column in data, an amount as text.
+
+    explained: how it is counted, as a sentence below the picture.
+    """
 
     name: str
     title: str
     column: str
     text: Callable[[float], str]
+    explained: str = ""
 
 
 TOKENS = Price("tokens", "tokens per clip", "tokens_per_clip", tokens_text)
 BITS = Price("bits", "bits per pixel", "bits_per_pixel", lambda amount: f"{amount:.3g}")
+BITS_PER_CLIP = Price(
+    "bits-per-clip", "bits per clip", "bits_per_clip", tokens_text, BudgetUnit.BITS.explained
+)
 SECONDS = Price("seconds", "seconds to encode and decode a clip", "seconds", lambda amount: f"{amount:.3g}")
 
 
 def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
-    """The picture; None where no headline metric has scores of systems with a known number of tokens."""
-    return _against(TOKENS, report, benchmark)
+    """The picture in the report's unit of budgets; None where no headline metric has scores at known prices."""
+    price = TOKENS if benchmark.unit is BudgetUnit.TOKENS else BITS_PER_CLIP
+    return _against(price, report, replace(benchmark, tokens=benchmark.prices))
 
 
 def against_bits(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
@@ -161,7 +172,7 @@ def _draw(
     n_columns = 1 if theme.in_column else min(PER_ROW, len(metrics))
     n_rows = math.ceil(len(metrics) / n_columns)
     width = COLUMN_WIDTH if theme.in_column else max(4.2, 3.45 * n_columns)
-    below = f"{FRONTIER_EXPLAINED} Setting: {label}"
+    below = " ".join(filter(None, (FRONTIER_EXPLAINED, price.explained, f"Setting: {label}")))
     foot = 0.46 + label_height(below, width)
     panel = min(PANEL_HEIGHT, COLUMN_LENGTH / n_rows) if theme.in_column else PANEL_HEIGHT
     height = panel * n_rows + foot - 0.3
@@ -284,10 +295,7 @@ def _scale_x(axes: Axes, tokens: Sequence[float], theme: Theme) -> None:
     least, most = (min(positive), max(positive)) if positive else (1.0, 2.0)
     zero = _log(0, least)
     powers = range(math.floor(math.log2(least)), math.ceil(math.log2(most)) + 1)
-    ticks, names = (
-        [float(power) for power in powers],
-        [f"{2.0**power:,.3g}" if power < 0 else f"{2**power:,}" for power in powers],
-    )
+    ticks, names = [float(power) for power in powers], [_tick_name(power) for power in powers]
     left = math.log2(least) - 0.5
     if len(positive) < len(tokens):
         ticks, names = [zero, *ticks], ["0", *names]
@@ -304,6 +312,13 @@ def _scale_x(axes: Axes, tokens: Sequence[float], theme: Theme) -> None:
         )
     axes.set_xticks(ticks, names)
     axes.set_xlim(left, math.log2(most) + 0.85)
+
+
+def _tick_name(power: int) -> str:
+    """2 to the power: in full, or as a power where the number is too long for its place."""
+    if power < 0:
+        return f"{2.0**power:,.3g}"
+    return f"{2**power:,}" if power < LONG_POWER else f"$2^{{{power}}}$"
 
 
 def _scale_y(axes: Axes, points: Sequence[tuple[RunSystem, float, Score]], metric: Metric) -> None:

@@ -17,6 +17,7 @@ from reports.run_document import (
     Session,
 )
 from reports.submission.text import Link, LongText, Name, Sha256, ShortText
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import Comparison, Metric, Record, Score, Status
 from vtok_eval.results.store import comparison_of
@@ -169,6 +170,7 @@ class SubmittedRun(RunDocument):
     description: LongText = ""
     baseline: Name | None = None
     precision: ShortText | None = None
+    budget: BudgetUnit = Field(default=BudgetUnit.TOKENS, strict=False)
     systems: list[SubmittedSystem] = Field(default_factory=list, max_length=1_000)
     benchmarks: list[SubmittedBenchmark] = Field(default_factory=list, max_length=1_000)
     input_fits: dict[Name, list[LongText]] = Field(default_factory=dict, max_length=10_000)

@@ -58,26 +58,26 @@ def tested_pairs(
     scores: Sequence[Score],
     *,
     metrics: Sequence[Metric],
-    tokens: Mapping[str, float],
+    prices: Mapping[str, float],
 ) -> list[Pair]:
     """The paired tests that `find_best` may ask for, of these systems and of those within any token budget.
 
     jobs: the contenders' columns, by system. metrics: all of the benchmark; those without a better end, and
-    those that rank no system (`Score.ranks`), are not tested. tokens: per clip, where known.
+    those that rank no system (`Score.ranks`), are not tested. prices: tokens or bits per clip, where known.
     """
     from vtok_eval.results.statistics.pairs import compare_pairs
 
     rankings = {metric.name: ranked(scores, metric, contenders=jobs) for metric in metrics}
     tested = [metric for metric in metrics if len(rankings[metric.name]) > 1]
-    wanted = {name: _leaders(ranking, tokens) for name, ranking in rankings.items()}
+    wanted = {name: _leaders(ranking, prices) for name, ranking in rankings.items()}
     return compare_pairs(jobs, metrics=tested, known=metrics, wanted=wanted) if tested else []
 
 
-def _leaders(ranking: Sequence[str], tokens: Mapping[str, float]) -> set[str]:
+def _leaders(ranking: Sequence[str], prices: Mapping[str, float]) -> set[str]:
     """The best two of all systems, and the best two within each token budget."""
     found = set(ranking[:2])
-    for budget in {tokens[name] for name in ranking if name in tokens}:
-        found |= set([name for name in ranking if tokens.get(name, budget + 1) <= budget][:2])
+    for budget in {prices[name] for name in ranking if name in prices}:
+        found |= set([name for name in ranking if prices.get(name, budget + 1) <= budget][:2])
     return found
 
 

@@ -1,4 +1,4 @@
-"""At equal token budget: the best system within each budget, and the tokens that others need for a score."""
+"""At equal budget: the best system within each, and the tokens or bits that others need for a score."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LEADERS_EXPLAINED = (
     "within the budget (Bonferroni); where none is bold, another may be as good."
 )
 NEEDED_EXPLAINED = (
-    "Each cell: the tokens per clip with which the systems of other families reach this system's score, read "
+    "Each cell: the {unit} per clip with which the systems of other families reach this system's score, read "
     "from their frontier: their best score within each budget, straight between budgets on a log axis, never "
     "beyond the measured ones. In brackets: 95 % percentile intervals, clips resampled jointly. "
     "≤: their cheapest system suffices; >: the dearest measured one does not reach it."
@@ -43,7 +43,7 @@ NEEDED_EXPLAINED = (
 
 @dataclass(frozen=True)
 class Needed:
-    """Tokens per clip with which the others reach a system's score; infinite where they do not.
+    """Tokens or bits per clip with which the others reach a system's score; infinite where they do not.
 
     low, high: the interval; None where fewer than two clusters are shared. least, most: the others' cheapest
     and dearest budget; an amount at `least` means at most that many.
@@ -51,7 +51,7 @@ class Needed:
 
     system: str
     metric: str
-    tokens: float
+    amount: float
     low: float | None
     high: float | None
     least: float
@@ -80,18 +80,24 @@ class BudgetTables:
         found: list[tuple[str, Grid, tuple[str, ...]]] = []
         if self.leaders:
             grid = leaders_grid(benchmark, self.leaders)
-            found.append(("the best within each token budget", grid, (LEADERS_EXPLAINED,)))
+            title = f"the best within each {str(benchmark.unit).removesuffix('s')} budget"
+            found.append((title, grid, (LEADERS_EXPLAINED, *_unit_explained(benchmark))))
         if self.needed:
             grid = needed_grid(benchmark, self.needed)
-            found.append(("tokens that other families need for a score", grid, (NEEDED_EXPLAINED,)))
+            notes = (NEEDED_EXPLAINED.format(unit=benchmark.unit), *_unit_explained(benchmark))
+            found.append((f"{benchmark.unit} that other families need for a score", grid, notes))
         return found
+
+
+def _unit_explained(benchmark: BenchmarkReport) -> tuple[str, ...]:
+    return (benchmark.unit.explained,) if benchmark.unit.explained else ()
 
 
 def budget_tables(report: RunReport) -> dict[str, BudgetTables]:
     """The tables at equal budget, by benchmark id, where contenders have several budgets."""
     return {
         benchmark.info.id: BudgetTables(
-            leaders=tuple(leaders(benchmark)), needed=tuple(tokens_needed(report, benchmark))
+            leaders=tuple(leaders(benchmark)), needed=tuple(amounts_needed(report, benchmark))
         )
         for benchmark in report.benchmarks
         if len(budgets(benchmark)) > 1
@@ -99,7 +105,7 @@ def budget_tables(report: RunReport) -> dict[str, BudgetTables]:
 
 
 def needed_table(report: RunReport, tables: Mapping[str, BudgetTables]) -> pd.DataFrame:
-    """The tokens needed as a tidy table.
+    """The tokens or bits needed as a tidy table.
 
     `bound` is "at most" where the others' cheapest system suffices and "not reached" where none does; an
     infinite end of an interval is "not reached" too.
@@ -111,29 +117,30 @@ def needed_table(report: RunReport, tables: Mapping[str, BudgetTables]) -> pd.Da
             "benchmark": identifier,
             "system": entry.system,
             "metric": entry.metric,
-            "others_need_tokens": None if math.isinf(entry.tokens) else entry.tokens,
+            "unit": str(unit),
+            "others_need": None if math.isinf(entry.amount) else entry.amount,
             "bound": _bound(entry),
             "low": entry.low,
             "high": entry.high,
-            "others_least_tokens": entry.least,
-            "others_most_tokens": entry.most,
+            "others_least": entry.least,
+            "others_most": entry.most,
             "confidence": CONFIDENCE,
             "label": report.label,
         }
         for identifier, found in tables.items()
+        for unit in (benchmark.unit for benchmark in report.benchmarks if benchmark.info.id == identifier)
         for entry in found.needed
     ]
     columns = (
-        "benchmark system metric others_need_tokens bound low high others_least_tokens others_most_tokens "
-        "confidence label"
+        "benchmark system metric unit others_need bound low high others_least others_most confidence label"
     )
     return pd.DataFrame(rows, columns=columns.split())
 
 
 def _bound(needed: Needed) -> str:
-    if math.isinf(needed.tokens):
+    if math.isinf(needed.amount):
         return "not reached"
-    return "at most" if needed.tokens <= needed.least else ""
+    return "at most" if needed.amount <= needed.least else ""
 
 
 def leaders(benchmark: BenchmarkReport) -> list[Leader]:
@@ -141,7 +148,7 @@ def leaders(benchmark: BenchmarkReport) -> list[Leader]:
     metrics = _rankable(benchmark)
     found = []
     for budget in budgets(benchmark):
-        affordable = [s.name for s in _priced(benchmark) if benchmark.tokens[s.name] <= budget]
+        affordable = [s.name for s in _priced(benchmark) if benchmark.prices[s.name] <= budget]
         scores = [
             cell.score
             for metric in metrics
@@ -160,17 +167,17 @@ def leaders(benchmark: BenchmarkReport) -> list[Leader]:
 
 
 def budgets(benchmark: BenchmarkReport) -> list[float]:
-    """The contenders' token counts, those within `BUDGET_TOLERANCE` of each other as one: their largest."""
+    """What the contenders cost, amounts within `BUDGET_TOLERANCE` of each other as one: their largest."""
     found: list[list[float]] = []
-    for tokens in sorted(benchmark.tokens[system.name] for system in _priced(benchmark)):
-        if found and tokens <= (1 + BUDGET_TOLERANCE) * found[-1][0]:
-            found[-1].append(tokens)
+    for price in sorted(benchmark.prices[system.name] for system in _priced(benchmark)):
+        if found and price <= (1 + BUDGET_TOLERANCE) * found[-1][0]:
+            found[-1].append(price)
         else:
-            found.append([tokens])
+            found.append([price])
     return [group[-1] for group in found]
 
 
-def tokens_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]:
+def amounts_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]:
     """For each contender and headline metric what the contenders of other families need for its score.
 
     Replicates are averaged first: the intervals hold the variance of the clips, none of training.
@@ -193,7 +200,7 @@ def tokens_needed(report: RunReport, benchmark: BenchmarkReport) -> list[Needed]
             own = [name for name in drawn if families[name] == kind]
             others = [name for name in drawn if families[name] != kind]
             if others:
-                found += _needed(metric.name, own, others, drawn, benchmark.tokens)
+                found += _needed(metric.name, own, others, drawn, benchmark.prices)
     place = {
         (system.name, metric.name): i
         for i, (metric, system) in enumerate(
@@ -211,38 +218,42 @@ def leaders_grid(benchmark: BenchmarkReport, found: Sequence[Leader]) -> Grid:
     for budget in dict.fromkeys(entry.budget for entry in found):
         cells = [_leader_cell(benchmark, by_place.get((budget, metric.name))) for metric in metrics]
         rows.append(GridRow(RowKind.VALUES, (GridCell(f"at most {tokens_text(budget)}"), *cells)))
-    columns = ("Tokens per clip", *(heading(benchmark, metric) for metric in metrics))
+    columns = (benchmark.unit.per_clip.capitalize(), *(heading(benchmark, metric) for metric in metrics))
     return Grid(columns, tuple(rows))
 
 
 def needed_grid(benchmark: BenchmarkReport, found: Sequence[Needed]) -> Grid:
-    """Systems x headline metrics: the tokens that other families need."""
+    """Systems x headline metrics: the tokens or bits that other families need."""
     metrics = [metric for metric in benchmark.headline if any(f.metric == metric.name for f in found)]
     by_place = {(entry.system, entry.metric): entry for entry in found}
     rows = []
     for system in dict.fromkeys(entry.system for entry in found):
         cells = [GridCell(needed_text(by_place.get((system, metric.name)))) for metric in metrics]
-        tokens = GridCell(tokens_text(benchmark.tokens[system]))
-        rows.append(GridRow(RowKind.VALUES, (GridCell(benchmark.title_of(system)), tokens, *cells)))
-    columns = ("System", "Its own tokens per clip", *(heading(benchmark, metric) for metric in metrics))
+        own = GridCell(tokens_text(benchmark.prices[system]))
+        rows.append(GridRow(RowKind.VALUES, (GridCell(benchmark.title_of(system)), own, *cells)))
+    columns = (
+        "System",
+        f"Its own {benchmark.unit.per_clip}",
+        *(heading(benchmark, metric) for metric in metrics),
+    )
     return Grid(columns, tuple(rows), lead=2)
 
 
 def needed_text(needed: Needed | None) -> str:
-    """Tokens with their interval, e.g. "74 [52, > 128]", "≤ 16"."""
+    """An amount with its interval, e.g. "74 [52, > 128]", "≤ 16"."""
     if needed is None:
         return MISSING
-    amount = _amount_text(needed.tokens, needed)
+    amount = _amount_text(needed.amount, needed)
     if needed.low is None or needed.high is None:
         return amount
     low, high = _amount_text(needed.low, needed), _amount_text(needed.high, needed)
     return amount if low == high == amount else f"{amount} [{low}, {high}]"
 
 
-def _amount_text(tokens: float, needed: Needed) -> str:
-    if math.isinf(tokens):
+def _amount_text(amount: float, needed: Needed) -> str:
+    if math.isinf(amount):
         return f"> {tokens_text(needed.most)}"
-    return f"≤ {tokens_text(needed.least)}" if tokens <= needed.least else tokens_text(round(tokens))
+    return f"≤ {tokens_text(needed.least)}" if amount <= needed.least else tokens_text(round(amount))
 
 
 def _leader_cell(benchmark: BenchmarkReport, leader: Leader | None) -> GridCell:
@@ -254,8 +265,8 @@ def _leader_cell(benchmark: BenchmarkReport, leader: Leader | None) -> GridCell:
 
 
 def _priced(benchmark: BenchmarkReport) -> list[RunSystem]:
-    """The contenders with a known number of tokens above 0."""
-    return [system for system in benchmark.contenders() if benchmark.tokens.get(system.name, 0.0) > 0]
+    """The contenders with a known price above 0."""
+    return [system for system in benchmark.contenders() if benchmark.prices.get(system.name, 0.0) > 0]
 
 
 def _rankable(benchmark: BenchmarkReport) -> list[Metric]:
@@ -271,19 +282,19 @@ def _needed(
     systems: Sequence[str],
     others: Sequence[str],
     drawn: Mapping[str, Floats],
-    tokens: Mapping[str, float],
+    prices: Mapping[str, float],
 ) -> list[Needed]:
     """What `others` need for the score of each of `systems`; drawn: scores of all samples (first) and of each
     resample (rest).
     """
     import numpy as np
 
-    ordered = sorted(others, key=lambda other: tokens[other])
-    prices = [tokens[other] for other in ordered]
+    ordered = sorted(others, key=lambda other: prices[other])
+    rising = [prices[other] for other in ordered]
     targets = np.stack([drawn[name] for name in systems])
-    crossings = frontier_crossings(targets, prices, np.stack([drawn[other] for other in ordered]))
+    crossings = frontier_crossings(targets, rising, np.stack([drawn[other] for other in ordered]))
     found = []
     for name, crossing in zip(systems, crossings, strict=True):
         low, high = percentile_interval(crossing[1:], CONFIDENCE)
-        found.append(Needed(name, metric, float(crossing[0]), low, high, least=prices[0], most=prices[-1]))
+        found.append(Needed(name, metric, float(crossing[0]), low, high, least=rising[0], most=rising[-1]))
     return found

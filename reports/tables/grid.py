@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -104,15 +104,15 @@ class Grid:
 
 
 def comparison_grid(benchmark: BenchmarkReport, *, baseline: str | None) -> Grid:
-    """The short table: systems x headline metrics, tokens per clip first, differences below the values."""
+    """The short table: systems x headline metrics, what a clip costs first, differences below the values."""
     metrics = benchmark.headline
-    tokens = ("Tokens per clip",) if benchmark.tokens else ()
-    columns = ("System", *tokens, *(heading(benchmark, metric) for metric in metrics), "n (failed)")
+    prices = [heading for heading, _ in _price_columns(benchmark)]
+    columns = ("System", *prices, *(heading(benchmark, metric) for metric in metrics), "n (failed)")
     rows: list[GridRow] = []
     for system in benchmark.systems:
         rows.append(_value_row(benchmark, system, metrics, baseline=baseline))
         rows += _difference_row(benchmark, system, metrics, baseline=baseline)
-    return Grid(columns, tuple(rows), lead=1 + len(tokens))
+    return Grid(columns, tuple(rows), lead=1 + len(prices))
 
 
 def details_grid(benchmark: BenchmarkReport) -> Grid:
@@ -172,12 +172,12 @@ def _value_row(
     benchmark: BenchmarkReport, system: RunSystem, metrics: Sequence[Metric], *, baseline: str | None
 ) -> GridRow:
     cells = [benchmark.cell(system.name, metric.name) for metric in metrics]
-    tokens = (GridCell(tokens_text(benchmark.tokens.get(system.name))),) if benchmark.tokens else ()
+    prices = [GridCell(tokens_text(of.get(system.name))) for _, of in _price_columns(benchmark)]
     return GridRow(
         RowKind.VALUES,
         (
             GridCell(system_text(system, baseline=baseline)),
-            *tokens,
+            *prices,
             *(_score_cell(cell) for cell in cells),
             GridCell(count_text(cell.score for cell in cells if cell)),
         ),
@@ -205,11 +205,21 @@ def _difference_row(
         texts.append(f"{difference}, {p} {mark}".rstrip())
     if not any(texts):
         return
-    tokens = (GridCell(""),) if benchmark.tokens else ()
+    prices = [GridCell("") for _ in _price_columns(benchmark)]
     yield GridRow(
         RowKind.DIFFERENCES,
-        (GridCell(f"  minus {baseline}"), *tokens, *(GridCell(text) for text in texts), GridCell("")),
+        (GridCell(f"  minus {baseline}"), *prices, *(GridCell(text) for text in texts), GridCell("")),
     )
+
+
+def _price_columns(benchmark: BenchmarkReport) -> list[tuple[str, Mapping[str, float]]]:
+    """The columns of what a clip costs: heading and amounts by system."""
+    found: list[tuple[str, Mapping[str, float]]] = []
+    if benchmark.tokens:
+        found.append(("Tokens per clip", benchmark.tokens))
+    if benchmark.shows_bits:
+        found.append(("Bits per clip", benchmark.bits))
+    return found
 
 
 def _metric_row(benchmark: BenchmarkReport, metric: Metric, *, with_chance: bool) -> GridRow:

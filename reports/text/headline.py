@@ -137,12 +137,12 @@ def _tested_first(benchmark: BenchmarkReport) -> Comparison:
 
 
 def _budget(benchmark: BenchmarkReport, system: str, baseline: str) -> str:
-    ours, theirs = benchmark.tokens.get(system), benchmark.tokens.get(baseline)
+    ours, theirs = benchmark.prices.get(system), benchmark.prices.get(baseline)
     if ours is None or theirs is None:
         return ""
     equal = system in {entry.name for entry in benchmark.at_budget_of(baseline)}
     unequal = "" if equal else " (not an equal budget)"
-    return f", at {tokens_text(ours)} against {tokens_text(theirs)} tokens per clip{unequal}"
+    return f", at {tokens_text(ours)} against {tokens_text(theirs)} {benchmark.unit.per_clip}{unequal}"
 
 
 def _comparison(benchmark: BenchmarkReport, system: str, metric: Metric) -> Comparison | None:

@@ -12,12 +12,12 @@ import pytest
 from reports.run_report import gather
 from reports.tables.budget import (
     Needed,
+    amounts_needed,
     budget_tables,
     budgets,
     leaders,
     needed_table,
     needed_text,
-    tokens_needed,
 )
 from reports.tables.markdown import markdown
 from tests.reports.made_up_run import LABEL, add_job, finish, made_record, run_json
@@ -53,12 +53,12 @@ def test_leaders_have_the_highest_score_that_the_budget_buys(report):
 
 def test_needed_tokens_agree_with_the_scores(report):
     benchmark = report.benchmark("understanding-scenes")
-    found = {(entry.system, entry.metric): entry for entry in tokens_needed(report, benchmark)}
+    found = {(entry.system, entry.metric): entry for entry in amounts_needed(report, benchmark)}
     frames = ("frames-1", "frames-2", "frames-4", "frames-8", "frames-matched", "frames-8:grid=2")
     best = max(benchmark.cell(name, "temporal").score.value for name in frames)
     # Frame sampling tops out below vtok-grid: its tokens are not to be had at any measured budget.
     assert benchmark.cell("vtok-grid", "temporal").score.value > best
-    assert math.isinf(found["vtok-grid", "temporal"].tokens)
+    assert math.isinf(found["vtok-grid", "temporal"].amount)
     # vtok-mean lies between 2 frames (32 tokens) and 4 frames (64); at 32 tokens frames-8:grid=2 is the best.
     mean = benchmark.cell("vtok-mean", "temporal").score.value
     at_32 = max(
@@ -66,7 +66,7 @@ def test_needed_tokens_agree_with_the_scores(report):
     )
     at_64 = benchmark.cell("frames-4", "temporal").score.value
     expected = 32 * 2 ** ((mean - at_32) / (at_64 - at_32))
-    assert found["vtok-mean", "temporal"].tokens == pytest.approx(expected)
+    assert found["vtok-mean", "temporal"].amount == pytest.approx(expected)
     for entry in found.values():
         assert entry.low <= entry.high
     assert "blind" not in {system for system, _ in found}
@@ -97,7 +97,9 @@ def test_interval_covers_where_the_truth_is_known(tmp_path):
         add_job(folder, "understanding-scenes", name, records)
     report = gather(finish(folder, baseline="frames-1").path)
     entry = next(
-        e for e in tokens_needed(report, report.benchmarks[0]) if (e.system, e.metric) == ("vtok", "temporal")
+        e
+        for e in amounts_needed(report, report.benchmarks[0])
+        if (e.system, e.metric) == ("vtok", "temporal")
     )
     assert entry.low < 32 < entry.high
     assert entry.low > 22
@@ -123,7 +125,7 @@ def test_tables_are_labelled_and_stand_in_the_report(report):
     rows = list(csv.DictReader(io.StringIO(needed_table(report, tables).to_csv(index=False))))
     assert {row["label"] for row in rows} == {LABEL}
     row = next(row for row in rows if (row["system"], row["metric"]) == ("vtok-grid", "temporal"))
-    assert (row["others_need_tokens"], row["bound"]) == ("", "not reached")
+    assert (row["unit"], row["others_need"], row["bound"]) == ("tokens", "", "not reached")
     text = markdown(report, tables)
     assert "the best within each token budget" in text
     assert "\\> 128" in text

@@ -13,6 +13,7 @@ from tv_align.tracks.scores import values, verdicts_as_json
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.errors import MissingDependencyError, VtokEvalError
 from vtok_eval.results.shape_change import OUTPUT, ShapeChange
+from vtok_eval.token_costs import noted_costs
 from vtok_eval.video.made import MadeVideo, how_made
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class JudgeEvaluator:
             raise ValueError("TV-Align judges clips; there are none")
         single = [Clip(frames, float(fps)) for frames, fps in zip(clips.frames, clips.fps, strict=True)]
         notes = [_made(sample) for sample in samples]
-        judged = self.judge(samples, single, [_tokens(note) for note in notes])
+        judged = self.judge(samples, single, [noted_costs(note) for note in notes])
         return [
             with_change(outcome, ShapeChange.of_json(note.get(OUTPUT)))
             for outcome, note in zip(judged, notes, strict=True)
@@ -84,11 +85,6 @@ def with_change(outcome: Outcome, change: ShapeChange | None) -> Outcome:
 def _made(sample: Sample) -> Mapping[str, Any]:
     """What is noted of a video that was made for the run; nothing of others."""
     return how_made(sample.clip.entry.path) if isinstance(sample.clip, MadeVideo) else {}
-
-
-def _tokens(note: Mapping[str, Any]) -> Mapping[str, float]:
-    """What a reconstruction was decoded from, as a cost; nothing for other videos."""
-    return {"tokens": float(note["tokens"])} if "tokens" in note else {}
 
 
 def _total_cost(verdicts: Sequence[Verdict]) -> Mapping[str, float]:

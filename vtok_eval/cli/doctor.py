@@ -11,7 +11,9 @@ from vtok_eval.errors import SpecError
 
 
 def doctor(
-    what: Annotated[str, typer.Argument(help="Nothing for vtok-eval itself, or vbench, reconstruction.")] = "",
+    what: Annotated[
+        str, typer.Argument(help="Nothing for vtok-eval itself, or vbench, reconstruction.")
+    ] = "",
     fetch: Annotated[bool, typer.Option("--fetch", help="Download what is missing and can be.")] = False,
     hashes: Annotated[bool, typer.Option("--hash", help="Show the SHA-256 of files.")] = False,
 ) -> None:

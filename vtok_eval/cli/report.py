@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vtok_eval.results.budget import BudgetUnit
+
 
 def report(
     run_folders: Annotated[
@@ -22,10 +24,14 @@ def report(
         bool,
         typer.Option("--versions", help="Also show the earlier versions (mine@d631) that the folder keeps."),
     ] = False,
+    budget: Annotated[
+        BudgetUnit | None, typer.Option(help="What budgets are counted in; default: what the run says.")
+    ] = None,
 ) -> None:
     """Write the tables, plots and page of a run again, or of several runs side by side."""
     from vtok_eval.registry import REPORTS
 
-    paths = REPORTS.resolve("folder")(run_folders, out, baseline=baseline, versions=versions)
-    typer.echo(REPORTS.resolve("terminal")(run_folders, baseline=baseline, versions=versions))
+    options = {"baseline": baseline, "versions": versions, "unit": budget}
+    paths = REPORTS.resolve("folder")(run_folders, out, **options)
+    typer.echo(REPORTS.resolve("terminal")(run_folders, **options))
     typer.echo(f"report: {paths.html}")

@@ -12,6 +12,7 @@ import typer
 
 from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
 from vtok_eval.errors import SpecError
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.run.suite import DEFAULT_SUITE, Suite, SystemEntry, load_suite, parse_benchmark
 from vtok_eval.systems import SystemKind
 
@@ -103,6 +104,10 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try the samples again that failed before.")
     ] = False,
+    budget: Annotated[
+        BudgetUnit | None,
+        typer.Option(help="What tables and plots count budgets in; default: what the suite says."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
     ] = False,
@@ -126,6 +131,7 @@ def run(
         options=_options_of(set_ or [], data=data),
         only=only,
         baseline=baseline,
+        budget=budget,
     )
     settings = RunSettings(
         device=device,
@@ -157,6 +163,7 @@ def _choose_suite(
     options: Mapping[str, object],
     only: bool,
     baseline: str | None,
+    budget: BudgetUnit | None,
 ) -> Suite:
     """The suite with what the command line adds to it or leaves out of it."""
     from vtok_eval.specs.systems import kind_of
@@ -180,6 +187,7 @@ def _choose_suite(
             for text in _split(texts)
         ],
         baseline=baseline,
+        budget=budget,
     )
 
 

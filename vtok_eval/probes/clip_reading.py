@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import Outcome, Sample, Unread
 from vtok_eval.devices.deferred import Deferred
+from vtok_eval.probes.bits import clip_bits, projected_bits_per_token
 from vtok_eval.probes.features import ClipFeatures, begin_features
+from vtok_eval.token_costs import token_costs
 from vtok_eval.tokenizers.stored_clips import stored_clips
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ class ClipReading(ABC):
 
     @abstractmethod
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
-        """What is read from one clip's features."""
+        """What is read from one clip's features; what its tokens cost is added to it."""
 
     @property
     def unread(self) -> Unread:
@@ -53,8 +57,30 @@ class ClipReading(ABC):
         """As `evaluate`; the clips are read once their features have arrived from the device."""
         if clips is None:
             raise ValueError("reading tokens needs clips")
-        return begin_features(self.tokenizer, clips).then(lambda features: self._read(samples, features))
+        shape = tuple(clips.frames.shape)
+        return begin_features(self.tokenizer, clips).then(
+            lambda features: self._read(samples, features, shape)
+        )
 
-    def _read(self, samples: Sequence[Sample], features: Sequence[ClipFeatures]) -> list[Outcome]:
+    def _read(
+        self, samples: Sequence[Sample], features: Sequence[ClipFeatures], shape: Sequence[int]
+    ) -> list[Outcome]:
         self.fitted.require_same_form(features, [sample.id for sample in samples])
-        return [self.outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
+        return [
+            self._with_costs(self.outcome(sample, clip), clip, shape)
+            for sample, clip in zip(samples, features, strict=True)
+        ]
+
+    def _with_costs(self, outcome: Outcome, features: ClipFeatures, shape: Sequence[int]) -> Outcome:
+        """The outcome with what the clip's tokens cost and, of codes, which they are."""
+        bits = clip_bits(features, self._projected_bits)
+        costs = token_costs(shape, tokens=features.n_tokens, bits=bits)
+        return replace(
+            outcome,
+            cost={**costs, **outcome.cost},
+            outputs={**outcome.outputs, **features.code_outputs()},
+        )
+
+    @cached_property
+    def _projected_bits(self) -> float | None:
+        return projected_bits_per_token(self.tokenizer, self.fitted.input_widths)

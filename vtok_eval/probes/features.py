@@ -23,6 +23,7 @@ from vtok_eval.devices.deferred import Deferred, arriving
 from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.errors import TokenizerError
 from vtok_eval.systems import Tokenizer, TrainableTokenizer
+from vtok_eval.token_costs import CODES, code_counts
 
 N_KINDS = max(TokenKind) + 1
 _CHUNK_CLIPS = 256
@@ -58,6 +59,12 @@ class ClipFeatures:
     def widths(self) -> tuple[int, ...]:
         """The width D of each group."""
         return tuple(int(group.values.shape[2]) for group in self.groups)
+
+    def code_outputs(self) -> dict[str, object]:
+        """The codes as a record's outputs keep them; nothing unless the tokens are one group of codes."""
+        if len(self.codes) != 1 or self.codes[0] is None:
+            return {}
+        return {CODES: code_counts(self.codes[0], self.groups[0])}
 
     @property
     def books(self) -> Books:

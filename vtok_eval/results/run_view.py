@@ -110,20 +110,23 @@ class RunView:
         """One row a system, benchmark and metric.
 
         Columns: system, benchmark, metric, unit, value, low, high, confidence, n, n_failed, n_clusters,
-        seeds, seed_deviation, tokens, headline, higher_is_better, sound, label. value, low and high are in
-        the metric's unit; tokens is the mean number per clip. Missing ones are NaN.
+        seeds, seed_deviation, tokens, bits, headline, higher_is_better, sound, label. value, low and high are
+        in the metric's unit; tokens and bits are means per clip. Missing ones are NaN.
 
         Raises:
             RunFolderError: the run has no scores yet.
         """
         import pandas as pd
 
-        hidden, tokens = self._hidden(), self._records.tokens
-        rows = [
-            {**_score_row(score), "tokens": tokens.get((score.benchmark, score.system), math.nan)}
-            for score in self.folder.scores()
-            if not hidden & {score.system, score.benchmark}
-        ]
+        hidden = self._hidden()
+        tokens, bits = self._records.tokens, self._records.bits
+        rows = []
+        for score in self.folder.scores():
+            if hidden & {score.system, score.benchmark}:
+                continue
+            job = score.benchmark, score.system
+            costs = {"tokens": tokens.get(job, math.nan), "bits": bits.get(job, math.nan)}
+            rows.append({**_score_row(score), **costs})
         return pd.DataFrame(rows, columns=list(_SCORE_COLUMNS))
 
     def compare(self, a: str, b: str, *, benchmark: str | None = None) -> pd.DataFrame:
@@ -281,7 +284,7 @@ def open_run(path: str | Path, *, versions: bool = False) -> RunView:
 
 
 _SCORE_COLUMNS = (
-    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens",
+    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens", "bits",
     "headline", "higher_is_better", "sound", "label",
 )  # fmt: skip
 

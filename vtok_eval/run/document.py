@@ -39,6 +39,7 @@ def run_document(suite: Suite, settings: RunSettings, plan: Plan) -> Document:
         "setting": suite.setting,
         "description": suite.description,
         "baseline": suite.baseline,
+        "budget": str(suite.budget),
         **shared,
         "systems": [
             {

@@ -19,6 +19,7 @@ from vtok_eval.results.statistics.checking import (
     same_token_checks,
     subset_checks,
 )
+from vtok_eval.results.statistics.code_use import all_rate_scores
 from vtok_eval.results.statistics.scores import compare_all, mark_discriminating, score_systems
 from vtok_eval.results.store import folder_name
 
@@ -55,7 +56,8 @@ def score_run(
     metrics: by benchmark id. label: shown with every score. baseline: a system's name; a benchmark that did
     not run it has no comparisons. controls: systems that cannot show that a metric discriminates.
     versions: systems that are earlier versions of others: they are scored, and nothing else.
-    deriving: benchmarks that compute further scores themselves, by id. relations: of the systems' tokens;
+    deriving: benchmarks that compute further scores themselves, by id. Where a system's tokens are codes, the
+    rates of all systems are added (see `code_use`). relations: of the systems' tokens;
     where a larger set of tokens reads less than one that it contains, scores of that group of metrics are not
     `sound`, and their comparisons have no p-value.
     What the folder holds of benchmarks that are not in `metrics` stays as it is.
@@ -96,8 +98,10 @@ def _scores(
 ) -> Iterator[Score]:
     """The scores of one benchmark's jobs, job by job."""
     of_jobs = iter(score_systems(list(jobs.values()), metrics, label=label))
-    for records in by_system.values():
+    rates = all_rate_scores(by_system, label=label)
+    for system, records in by_system.items():
         yield from islice(of_jobs, len(metrics))
+        yield from rates[system]
         if deriving is not None:
             derived = deriving.derived_scores(records, label=label)
             yield from (marked_score(score, unsound) for score in derived)

@@ -13,6 +13,7 @@ from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
 from vtok_eval.files.cache_folder import cache_path
 from vtok_eval.files.yaml_schema import parse_yaml
 from vtok_eval.registry import BENCHMARKS
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.specs.systems import kind_of
 from vtok_eval.systems import SystemKind
 
@@ -102,7 +103,7 @@ class Suite(_Entry):
     """What a run compares, and under which label its numbers may be shown.
 
     label: shown in every table and picture. setting: "embedded-default", "paper", "custom".
-    baseline: the system that the others are compared with, by name.
+    baseline: the system that the others are compared with, by name. budget: what budgets are counted in.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Suite(_Entry):
     description: str = ""
     seed: int = Field(default=0, ge=0)
     baseline: str | None = None
+    budget: BudgetUnit = BudgetUnit.TOKENS
     systems: tuple[SystemEntry, ...] = Field(min_length=1)
     benchmarks: tuple[BenchmarkEntry, ...] = Field(min_length=1)
 
@@ -137,12 +139,13 @@ class Suite(_Entry):
         without_kinds: Container[str] = (),
         benchmarks: Sequence[BenchmarkEntry] = (),
         baseline: str | None = None,
+        budget: BudgetUnit | None = None,
     ) -> Suite:
         """This suite with more systems, or only those; with only the named benchmarks; with another baseline.
 
         A system that the suite has already (same name and spec) is not added again. without_kinds: the
         suite's own systems of these kinds are left out. Without the suite's systems, and where no benchmark
-        is named, benchmarks that take none of the systems are left out too.
+        is named, benchmarks that take none of the systems are left out too. budget: another unit of budgets.
 
         Raises:
             UnknownNameError: the baseline is not a system of the suite.
@@ -162,6 +165,8 @@ class Suite(_Entry):
             raise UnknownNameError(what="baseline system", name=baseline, known=names)
         kept_baseline = self.baseline if self.baseline in names else None
         changes: dict[str, object] = {"systems": systems, "baseline": baseline or kept_baseline}
+        if budget is not None:
+            changes["budget"] = budget
         if benchmarks:
             changes["benchmarks"] = tuple(benchmarks)
         elif not keep_systems:

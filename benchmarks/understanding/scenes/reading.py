@@ -80,7 +80,6 @@ class ReadingEvaluator(ClipReading):
         return Outcome(
             values={name: tuple(score[name] for score in scores) for name in scores[0]},
             outputs={name: [_as_json(answer[name]) for answer in answers] for name in answers[0]},
-            cost={"tokens": float(features.n_tokens)},
             training_seeds=len(self.readers),
         )
 
@@ -133,7 +132,6 @@ class RidgeEvaluator(ClipReading):
         return Outcome(
             values={name: (score,) for name, score in scores.items()},
             outputs={name: [_as_json(each)] for name, each in answer.items()},
-            cost={"tokens": float(features.n_tokens)},
         )
 
 

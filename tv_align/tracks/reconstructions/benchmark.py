@@ -95,7 +95,9 @@ class TVAlignShow:
         keep_sheet(system, decoding, self._samples, context)
         key = tokens_key(system, n_frames=self._n_frames)
         known = self._outcomes.setdefault(key, {})
-        return ShowEvaluator(decoding, judges, known=known, unread=stored_clips(system.subject))
+        return ShowEvaluator(
+            decoding, judges, system.subject, known=known, unread=stored_clips(system.subject)
+        )
 
     def derived_scores(self, records: Sequence[Record], *, label: str) -> Sequence[Score]:
         """As `JudgedPrompts.derived_scores`."""

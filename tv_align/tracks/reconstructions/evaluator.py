@@ -10,10 +10,12 @@ from tv_align.tracks.evaluator import JudgeEvaluator, with_change
 from vtok_eval.benchmark import Outcome, Sample, Unread
 from vtok_eval.data import Clip, Clips
 from vtok_eval.errors import VtokEvalError
+from vtok_eval.token_costs import COSTS, bits_per_token, token_costs
 from vtok_eval.video.returned_clips import shape_change
 
 if TYPE_CHECKING:
     from tv_align.tracks.reconstructions.decoding import Decoding
+    from vtok_eval.systems import Tokenizer
 
 
 class ShowEvaluator:
@@ -27,11 +29,13 @@ class ShowEvaluator:
         self,
         decoding: Decoding,
         judges: JudgeEvaluator,
+        tokenizer: Tokenizer,
         *,
         known: MutableMapping[str, Outcome] | None = None,
         unread: Unread | None = None,
     ) -> None:
-        self._decoding = decoding
+        self._decoding, self._tokenizer = decoding, tokenizer
+        self._bits_per_token: float | None = None
         self.unread = unread
         self._judges = judges
         self._known = {} if known is None else known
@@ -54,7 +58,10 @@ class ShowEvaluator:
         except VtokEvalError as error:
             return Outcome(error=str(error))
         shown = [Clip(frames[0], float(alone.fps[0])) for frames in decoded]
-        tokens = {"tokens": float(n_tokens[0])}
+        if self._bits_per_token is None:
+            self._bits_per_token = bits_per_token(self._tokenizer, alone)
+        count = float(n_tokens[0])
+        tokens = token_costs(alone.frames.shape, tokens=count, bits=count * self._bits_per_token)
         judged = self._judges.judge([sample] * len(shown), shown, [tokens] * len(shown))
         change = shape_change(alone, Clips(decoded[0], alone.fps))
         outcome = replace(joined(judged), training_seeds=self._decoding.training_seeds)
@@ -65,8 +72,8 @@ def joined(judged: Sequence[Outcome]) -> Outcome:
     """One outcome of a sample from those of its decoders, in order: for each score one value per decoder.
 
     The verdicts of the first are kept in full; of the others what was expected and what was replied, under
-    `other_seeds`. Costs are summed, except the tokens, which are the same for all. The first failure fails
-    them all.
+    `other_seeds`. Costs are summed, except those of the tokens, which are the same for all. The first failure
+    fails them all.
     """
     if failed := next((outcome for outcome in judged if outcome.error is not None), None):
         return failed
@@ -81,7 +88,7 @@ def joined(judged: Sequence[Outcome]) -> Outcome:
             for other in others
         ]
     cost = {name: sum(outcome.cost[name] for outcome in judged) for name in first.cost}
-    cost["tokens"] = first.cost["tokens"]
+    cost |= {name: first.cost[name] for name in COSTS if name in first.cost}
     return Outcome(
         values={name: tuple(outcome.values[name][0] for outcome in judged) for name in first.values},
         outputs=outputs,

@@ -46,7 +46,6 @@ class ReadEvaluator(ClipReading):
         return Outcome(
             values={name: tuple(score[name][0] for score in scores) for name in scores[0]},
             outputs={"verdicts": verdicts_as_json(prompt, verdicts[0])},
-            cost={"tokens": float(features.n_tokens)},
             training_seeds=len(self.readers),
         )
 
@@ -92,5 +91,4 @@ class RidgeReadEvaluator(ClipReading):
         return Outcome(
             values=values(prompt, verdicts),
             outputs={"verdicts": verdicts_as_json(prompt, verdicts)},
-            cost={"tokens": float(features.n_tokens)},
         )

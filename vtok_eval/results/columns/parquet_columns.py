@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["job", "system", "benchmark", "sample_id", "cluster", "status", "metric", "replicate", "value"]
 _TEXTS = [*_COLUMNS[:7]]
-_TOKENS = r'"tokens": ?(?P<tokens>-?[0-9][0-9.eE+-]*)'
+_COST = r'"{name}": ?(?P<amount>-?[0-9][0-9.eE+-]*)'
 """In the JSON text of a record's cost. A quote inside a key is escaped, so that this is always the key."""
 _SEEDS = rf'"{TRAINING_SEEDS}": ?(?P<seeds>[0-9]{{1,9}})[,}}]'
 """The same in the JSON text of a record's meta."""
@@ -63,8 +63,8 @@ def read_parquet(
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
 
 
-def read_tokens(path: Path) -> dict[tuple[str, str], float]:
-    """Mean tokens per clip by benchmark and system, from a run's samples.parquet.
+def read_mean_cost(path: Path, name: str) -> dict[tuple[str, str], float]:
+    """The mean of a cost (`tokens`, `bits`) per clip by benchmark and system, from a run's samples.parquet.
 
     Raises:
         RunFolderError: the file is not an export of samples.
@@ -82,16 +82,16 @@ def read_tokens(path: Path) -> dict[tuple[str, str], float]:
                     continue
                 # Equal texts are parsed once.
                 cost = _dictionary(table, "cost")
-                found = pc.extract_regex(cost.dictionary, _TOKENS)
-                tokens = pc.cast(pc.struct_field(found, "tokens"), pa.float64())
-                table = table.set_column(2, "tokens", pc.take(tokens, cost.indices))
+                found = pc.extract_regex(cost.dictionary, _COST.format(name=name))
+                amounts = pc.cast(pc.struct_field(found, "amount"), pa.float64())
+                table = table.set_column(2, "amount", pc.take(amounts, cost.indices))
                 sums = table.group_by(["benchmark", "system"]).aggregate(
-                    [("tokens", "sum"), ("tokens", "count")]
+                    [("amount", "sum"), ("amount", "count")]
                 )
                 for row in sums.to_pylist():
                     total = totals.setdefault((row["benchmark"], row["system"]), [0.0, 0.0])
-                    total[0] += row["tokens_sum"] or 0.0
-                    total[1] += row["tokens_count"]
+                    total[0] += row["amount_sum"] or 0.0
+                    total[1] += row["amount_count"]
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunFolderError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from error
     return {key: total / count for key, (total, count) in totals.items() if count}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vtok_eval.results.columns.job_columns import JobColumns, SampleSets, from_records
 from vtok_eval.results.columns.parquet_columns import (
     count_samples,
     read_failed,
     read_failed_meta,
+    read_mean_cost,
     read_parquet,
-    read_tokens,
     read_training_seeds,
 )
 from vtok_eval.results.soundness import marked_job, unsound_groups
@@ -43,16 +43,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Everything that reports need from a run's records. jobs, tokens: by benchmark and system."""
+    """Everything that reports need from a run's records. jobs, tokens, bits: by benchmark and system."""
 
     states: tuple[JobState, ...]
     jobs: Mapping[tuple[str, str], JobColumns]
     tokens: Mapping[tuple[str, str], float]
     failures: tuple[Failure, ...]
+    bits: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 def read_records(folder: RunFolder, sets: SampleSets) -> RunRecords:
-    """Read the records of a run, finished or not. tokens: the mean per clip, over the samples that state it.
+    """Read the records of a run, finished or not. tokens, bits: means over the samples that state them.
 
     A folder without a journal (it was packed for others, say) is read from Parquet alone, and its jobs are
     done. Parquet files older than the journal are not read. Jobs have the marks of the run's self-checks
@@ -120,7 +121,8 @@ def _from_parquet(folder: RunFolder, states: tuple[JobState, ...] | None, sets: 
     return RunRecords(
         states=tuple(_done(jobs)) if states is None else states,
         jobs=jobs,
-        tokens=read_tokens(samples),
+        tokens=read_mean_cost(samples, "tokens"),
+        bits=read_mean_cost(samples, "bits"),
         failures=failures,
     )
 
@@ -140,11 +142,12 @@ def _from_journal(folder: RunFolder, states: tuple[JobState, ...], sets: SampleS
             if state.n_finished
         }
         failures = journal.failures()
-        tokens = journal.mean_costs("tokens")
+        tokens, bits = journal.mean_costs("tokens"), journal.mean_costs("bits")
     return RunRecords(
         states=states,
         jobs=jobs,
         tokens={(by_id[job].benchmark, by_id[job].system): mean for job, mean in tokens.items()},
+        bits={(by_id[job].benchmark, by_id[job].system): mean for job, mean in bits.items()},
         failures=tuple(
             Failure(by_id[job].system, by_id[job].benchmark, sample, reason)
             for job, sample, reason in failures

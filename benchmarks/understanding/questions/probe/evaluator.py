@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.data import Clips
 from vtok_eval.errors import VideoError
+from vtok_eval.probes.bits import clip_bits, projected_bits_per_token
 from vtok_eval.probes.features import (
     ClipFeatures,
     FeatureTable,
@@ -26,6 +28,7 @@ from vtok_eval.probes.features import (
 )
 from vtok_eval.probes.training import TrainedReader
 from vtok_eval.systems import Tokenizer
+from vtok_eval.token_costs import summed_costs, token_costs
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import ClipRunner, ClipSource
@@ -53,7 +56,9 @@ class ProbeEvaluator:
     questions: Mapping[str, Sequence[VideoQuestion]]
     sources: Mapping[str, ClipSource]
     device: torch.device
-    _kept: OrderedDict[str, ClipFeatures] = field(default_factory=OrderedDict, repr=False)
+    _kept: OrderedDict[str, tuple[ClipFeatures, Mapping[str, float]]] = field(
+        default_factory=OrderedDict, repr=False
+    )
 
     def evaluate(self, samples: Sequence[Sample], clips: Clips | None) -> list[Outcome]:
         """One outcome per sample.
@@ -85,21 +90,30 @@ class ProbeEvaluator:
         features = extract_features(self.tokenizer, chosen)
         self.readers[0].preprocessing.require_same_form(features, [keys[row] for row in rows])
         for row, found in zip(rows, features, strict=True):
-            self._kept[keys[row]] = found
+            costs = token_costs(
+                clips.frames.shape, tokens=found.n_tokens, bits=clip_bits(found, self._projected_bits)
+            )
+            self._kept[keys[row]] = found, costs
 
     def _forget(self) -> None:
         while len(self._kept) > _CLIPS_KEPT:
             self._kept.popitem(last=False)
 
-    def _tables(self, key: str) -> tuple[int, list[FeatureTable]]:
-        """The clip's tokens, counted, and its features as each reader has them standardised."""
+    def _tables(self, key: str) -> tuple[Mapping[str, float], list[FeatureTable]]:
+        """What the clip's tokens cost, and its features as each reader has them standardised."""
         self._kept.move_to_end(key)
-        features = self._kept[key]
+        features, costs = self._kept[key]
         table = build_table([features], [key])
-        return features.n_tokens, [reader.preprocessing.apply(table) for reader in self.readers]
+        return costs, [reader.preprocessing.apply(table) for reader in self.readers]
 
-    def _outcome(self, question: VideoQuestion, clip: tuple[int, list[FeatureTable]]) -> Outcome:
-        n_tokens, tables = clip
+    @cached_property
+    def _projected_bits(self) -> float | None:
+        return projected_bits_per_token(self.tokenizer, self.readers[0].preprocessing.input_widths)
+
+    def _outcome(
+        self, question: VideoQuestion, clip: tuple[Mapping[str, float], list[FeatureTable]]
+    ) -> Outcome:
+        costs, tables = clip
         n_turns = turns(question) if self.metric_set.circular else 1
         grades = [
             [self._grade(reader, table, turned_question(question, turn)) for turn in range(n_turns)]
@@ -114,7 +128,7 @@ class ProbeEvaluator:
         return Outcome(
             values=_joined(values),
             outputs=outputs,
-            cost={"tokens": float(n_tokens)},
+            cost=costs,
             training_seeds=len(self.readers),
         )
 
@@ -143,11 +157,11 @@ class ProbeEvaluator:
             for member, found in zip(members, grades[0], strict=True)
         ]
         # A clip that several of the questions show is paid for once.
-        n_tokens = sum({key: count for (key, _), (count, _) in zip(loaded, clips, strict=True)}.values())
+        costs = {key: costs for (key, _), (costs, _) in zip(loaded, clips, strict=True)}
         return Outcome(
             values=_joined([self.metric_set.pair_values(members, each) for each in grades]),
             outputs={"answers": answers},
-            cost={"tokens": float(n_tokens)},
+            cost=summed_costs(list(costs.values())),
             training_seeds=len(self.readers),
         )
 

@@ -1,0 +1,79 @@
+"""What a clip's tokens cost, as records keep it: tokens, bits, and which codes they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vtok_eval.codes import Codes
+    from vtok_eval.data import Clips, Tokens
+    from vtok_eval.systems import Tokenizer
+
+CODES = "codes"
+"""Key in a record's outputs: each quantiser's size, the codes of the clip, and how often each occurs."""
+
+
+COSTS = ("tokens", "bits", "bits_per_frame", "bits_per_pixel")
+"""Keys in a record's cost: what `token_costs` gives."""
+
+
+def token_costs(shape: Sequence[int], *, tokens: float, bits: float) -> dict[str, float]:
+    """The costs of one clip: tokens, bits, and bits per frame and per pixel of the clip as it was given.
+
+    shape: `(B, T, 3, H, W)` of the batch that the clip is part of.
+
+    Example:
+        >>> token_costs((1, 4, 3, 8, 8), tokens=2.0, bits=64.0)
+        {'tokens': 2.0, 'bits': 64.0, 'bits_per_frame': 16.0, 'bits_per_pixel': 0.25}
+    """
+    _, n_frames, _, height, width = shape
+    return {
+        "tokens": float(tokens),
+        "bits": float(bits),
+        "bits_per_frame": bits / n_frames,
+        "bits_per_pixel": bits / (n_frames * height * width),
+    }
+
+
+def code_counts(codes: Codes, tokens: Tokens) -> dict[str, list[object]]:
+    """One clip's codes as a record's outputs keep them; `tokens` says with its mask which are there.
+
+    codes, tokens: of a batch of one.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Tokens
+        >>> one = Tokens.codes(torch.tensor([[5, 0, 5]]), codebook_size=8)
+        >>> code_counts(one.coded, one)
+        {'sizes': [8], 'codes': [[0, 5]], 'counts': [[1, 2]]}
+    """
+    found = [index[tokens.mask].unique(return_counts=True) for index in codes.stacked.unbind(dim=2)]
+    return {
+        "sizes": list(codes.sizes),
+        "codes": [values.tolist() for values, _ in found],
+        "counts": [counts.tolist() for _, counts in found],
+    }
+
+
+def bits_per_token(tokenizer: Tokenizer, clips: Clips) -> float:
+    """Bits of a token of this tokenizer, from encoding the first of the clips.
+
+    Raises:
+        TokenizerError: the tokens break the protocol.
+    """
+    from vtok_eval.data import check_tokens
+
+    tokens = tokenizer.encode(clips.part(0, 1))
+    check_tokens(tokens, n_clips=1)
+    return tokens.bits_per_token
+
+
+def noted_costs(note: Mapping[str, object]) -> dict[str, float]:
+    """The costs that are noted with a video that was decoded from tokens; none for other videos."""
+    return {name: float(str(note[name])) for name in ("tokens", "bits") if name in note}
+
+
+def summed_costs(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The costs of several clips together, without bits per frame and per pixel, which do not add up."""
+    return {name: sum(cost[name] for cost in costs) for name in ("tokens", "bits")}
