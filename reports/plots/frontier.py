@@ -71,7 +71,7 @@ SECONDS = Price("seconds", "seconds to encode and decode a clip", "seconds", lam
 
 
 def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
-    """The picture in the report's unit of budgets; None where no headline metric has scores at known prices."""
+    """The picture in the report's unit of budgets; None where no headline metric has priced scores."""
     price = TOKENS if benchmark.unit is BudgetUnit.TOKENS else BITS_PER_CLIP
     return _against(price, report, replace(benchmark, tokens=benchmark.prices))
 

@@ -89,6 +89,7 @@ class TestMetrics:
         units = {name: metric.unit for name, metric in by_name.items() if name.endswith("@4")}
         assert units == {
             "tokens@4": "tokens",
+            "bits@4": "bits",
             "gflop@4": "GFLOP",
             "latency_ms@4": "ms",
             "throughput_fps@4": "frames/s",

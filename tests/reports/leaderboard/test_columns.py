@@ -10,7 +10,7 @@ import pytest
 from tests.reports.leaderboard.small_runs import LABEL, METRICS, write_run
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.columns.job_columns import SampleSets, from_records
-from vtok_eval.results.columns.parquet_columns import read_failed_meta, read_parquet, read_tokens
+from vtok_eval.results.columns.parquet_columns import read_failed_meta, read_mean_cost, read_parquet
 from vtok_eval.results.statistics.sample_table import material, value_of
 from vtok_eval.results.statistics.scores import score as score_of
 from vtok_eval.results.store import RECORD_COLUMNS
@@ -96,7 +96,7 @@ def test_replicates_and_samples_without_the_metric(tmp_path):
 
 
 def test_tokens_from_parquet_are_those_of_the_records(finished):
-    found = read_tokens(finished.path / "samples.parquet")
+    found = read_mean_cost(finished.path / "samples.parquet", "tokens")
     for job in finished.jobs():
         costs = [record.cost.get("tokens") for record in finished.raw_records(job.id)]
         stated = [cost for cost in costs if cost is not None]
