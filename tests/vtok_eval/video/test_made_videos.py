@@ -173,6 +173,7 @@ def test_a_reconstruction_is_kept_without_loss_under_the_name_of_its_original(tm
     assert how_made(entries[1].path) == {
         "original": "a clip-1.mp4",
         "tokens": 4,
+        "bits": 4 * 3 * 32 * 48 * 32.0,  # each token is a frame's pixels in float32
         "n_frames": 4,
         "decoded": {"given": shape, "returned": shape},
     }
