@@ -60,8 +60,8 @@ class RunBenchmark(RunPart):
 
     version_of: the id that an earlier version had. seed, limit, threads, precision: of the run that measured
     it; none where an earlier release wrote them for the whole run. identity: everything but the system that
-    its numbers depend on, by parts; two runs with equal "settings" can be compared, and settings_sha256 is that
-    part's digest.
+    its numbers depend on, by parts; two runs with equal "settings" can be compared, and settings_sha256 is
+    that part's digest.
     """
 
     id: str
