@@ -142,7 +142,7 @@ def test_what_is_computed_is_stored_when_it_has_arrived(slow, tmp_path: Path, ar
 
 
 def test_after_a_pass_over_samples_all_is_stored(slow, tmp_path: Path) -> None:
-    clips = list(SceneSet(0, "test", 5, size=16, n_frames=4).clips())
+    clips = list(SceneSet(0, "test", 5, size=32, n_frames=4).clips())
     samples = [Sample(id=clip.key, cluster=clip.key, clip=clip) for clip in clips]
     backbone, cache = Pictures(), FeatureCache(tmp_path)
     tokenizer = VTok(backbone=CachedBackbone(backbone, cache), stride=1)
