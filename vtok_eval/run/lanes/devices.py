@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from vtok_eval.errors import SpecError
+from vtok_eval.run.runners.cores import cores_at_hand
 
 _MOST_CPU_LANES = 8
 _BYTES_A_CPU_LANE = 3 * 2**30
@@ -45,9 +45,8 @@ def automatic_devices() -> tuple[str, ...]:
 
     if torch.cuda.is_available():
         return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_memory = psutil.virtual_memory().available // _BYTES_A_CPU_LANE
-    result: tuple[str, ...] = ("cpu",) * max(1, min(cores, by_memory, _MOST_CPU_LANES))
+    result: tuple[str, ...] = ("cpu",) * max(1, min(cores_at_hand(), by_memory, _MOST_CPU_LANES))
     return result
 
 

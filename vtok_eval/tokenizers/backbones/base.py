@@ -62,7 +62,10 @@ class Backbone(ABC):
 
     @abstractmethod
     def _forward(self, frames: Tensor) -> Tensor:
-        """Maps `(N, C, gh, gw)` of uint8 frames `(N, 3, H, W)` that are on the device."""
+        """Maps `(N, C, gh, gw)` of uint8 frames `(N, 3, H, W)` that are on the device.
+
+        The frames must not be changed or kept: their memory is used again for the next pass.
+        """
 
     @property
     def computes_in(self) -> Precision:
