@@ -42,12 +42,20 @@ BUILT = BuildContext(device=CPU)
 """Its backbones are built once, and copied to the pretended GPU for each test."""
 PACKAGES = ("vtok_eval", "benchmarks", "tv_align")
 
-TOKENIZER_SPECS = {"frames": "frames-2"}
+TOKENIZER_SPECS = {
+    "frames": "frames-2",
+    "pooled": "pooled:segments=2",
+    "slowfast": "slowfast:slow=1,fast=4",
+    "merged": "merged:count=20",
+}
 """Specs of tokenizers whose name alone is none; any other is built by its name."""
 BACKBONE_SPECS = {"open_clip": "open_clip:tiny-here:random=0"}
 
-NO_NETWORK = {"codec": "encodes and decodes video files, on the CPU"}
-"""Tokenizers that compute nothing on a device, and why."""
+NEEDS_VALUES = {
+    "codec": "encodes and decodes video files, on the CPU",
+    "motion-vectors": "encodes the frames to read the codec's motion vectors, on the CPU",
+}
+"""Tokenizers that cannot run without values, and why."""
 
 OFF_DEVICE: dict[str, str] = {
     "hf": "transformers places its models; tests/vtok_eval/answerers run it with tiny models",
@@ -108,7 +116,7 @@ def test_mixing_devices_raises(mode) -> None:
 
 @pytest.mark.parametrize("where", ["held", "on the GPU"])
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
-@pytest.mark.parametrize("name", sorted(set(TOKENIZERS) - set(NO_NETWORK)))
+@pytest.mark.parametrize("name", sorted(set(TOKENIZERS) - set(NEEDS_VALUES)))
 def test_tokenizers(name: str, backbone: str, where: str, mode) -> None:
     def build() -> Any:
         spec = TOKENIZER_SPECS.get(name, name)

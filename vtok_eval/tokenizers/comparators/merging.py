@@ -35,8 +35,9 @@ def merge(values: Tensor, *, count: int) -> tuple[Tensor, Tensor, Tensor]:
     sizes = torch.ones(length, dtype=torch.int64, device=values.device)
     members = torch.arange(length, device=values.device)
     while len(totals) > count:
-        kept = _step(totals, n_merged=min(len(totals) - count, (len(totals) + 1) // 2))
-        n_left = int(kept.max()) + 1
+        n_merged = min(len(totals) - count, (len(totals) + 1) // 2)
+        kept = _step(totals, n_merged=n_merged)
+        n_left = len(totals) - n_merged
         totals = totals.new_zeros(n_left, totals.shape[1]).index_add_(0, kept, totals)
         sizes = sizes.new_zeros(n_left).index_add_(0, kept, sizes)
         members = kept[members]
