@@ -366,6 +366,10 @@ def check_token_shapes(tokens: Tokens, *, n_clips: int) -> None:
 
     Raises:
         TokenizerError: naming what is wrong.
+
+    Example:
+        >>> import torch
+        >>> check_token_shapes(Tokens.of(torch.zeros(2, 6, 4)), n_clips=2)
     """
     values, mask = tokens.values, tokens.mask
     if values.ndim != 3 or values.shape[0] != n_clips:
@@ -392,7 +396,15 @@ def check_token_shapes(tokens: Tokens, *, n_clips: int) -> None:
 
 
 def finite_values(tokens: Tokens) -> Tensor:
-    """Of each clip, whether all its tokens' values are finite numbers: bool `(B,)`, on the tokens' device."""
+    """Of each clip, whether all its tokens' values are finite numbers: bool `(B,)`, on the tokens' device.
+
+    Example:
+        >>> import torch
+        >>> values = torch.zeros(2, 6, 4)
+        >>> values[1, 0, 0] = float("nan")
+        >>> finite_values(Tokens.of(values)).tolist()
+        [True, False]
+    """
     return (tokens.values.isfinite().all(dim=2) | ~tokens.mask).all(dim=1)
 
 
@@ -401,6 +413,12 @@ def check_finite(finite: Tensor) -> None:
 
     Raises:
         TokenizerError: naming the clips.
+
+    Example:
+        >>> import torch
+        >>> check_finite(torch.tensor([True, False]))
+        Traceback (most recent call last):
+        vtok_eval.errors.TokenizerError: token values are NaN or infinite in clips [1] of the batch
     """
     if not bool(finite.all()):
         bad = (~finite).nonzero().flatten().tolist()
