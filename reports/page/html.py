@@ -20,9 +20,10 @@ from reports.tables.photos import PHOTOS_EXPLAINED, photos_grid
 from reports.text.headline import headline, how_to_read
 from reports.text.notes import status_notes, table_notes
 from vtok_eval.errors import RunFolderError
+from vtok_eval.results.causes import failure_causes
 
 MOST_FAILURES = 200
-"""Failed samples listed on the page; the rest are counted there and are in samples.parquet."""
+"""Reasons of failed samples listed on the page; the rest are counted there and are in samples.parquet."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def page(
         loader=PackageLoader("reports.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     template = environment.get_template("report.html.j2")
+    causes = failure_causes(report.failed)
     return template.render(
         report=report,
         status=status_notes(report),
@@ -67,8 +69,8 @@ def page(
         reading=how_to_read(report),
         parts=[_part(benchmark, report, pictures, budget or {}) for benchmark in report.benchmarks],
         unscored=[info for info in report.described if report.benchmark(info.id) is None],
-        failed=report.failed[:MOST_FAILURES],
-        n_more_failed=max(0, len(report.failed) - MOST_FAILURES),
+        failed=causes[:MOST_FAILURES],
+        n_more_failed=max(0, len(causes) - MOST_FAILURES),
         sessions=[_session(session) for session in report.run.sessions],
         systems=[(system, _pretty(system.description)) for system in report.systems],
         described=[(info, _pretty({**info.options, **info.description})) for info in report.described],

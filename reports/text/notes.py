@@ -23,9 +23,13 @@ from reports.text.wording import (
     shown,
     testable,
 )
+from vtok_eval.results.causes import failure_causes, not_run_lines
 from vtok_eval.results.description import Caveat
 from vtok_eval.results.records import NoTest, Score
 from vtok_eval.results.self_checks import CheckKind, CheckOutcome, SelfCheck
+
+MOST_CAUSES = 5
+"""Reasons that struck several samples and are said above the tables; the page lists all."""
 
 
 def status_notes(report: RunReport) -> tuple[str, ...]:
@@ -41,9 +45,11 @@ def status_notes(report: RunReport) -> tuple[str, ...]:
         )
     if report.failed:
         several = "samples" if len(report.failed) > 1 else "sample"
-        notes.append(f"{len(report.failed)} {several} failed; they are listed in report.html.")
+        causes = failure_causes(report.failed)
+        notes.append(f"{len(report.failed):,} {several} failed; their reasons are listed in report.html.")
+        notes += [f"Failed: {cause.text}." for cause in causes if cause.count > 1][:MOST_CAUSES]
     notes += self_check_notes(report.self_checks)
-    notes += [f"Not run: {entry.benchmark} on {entry.system}: {entry.reason}" for entry in report.not_run]
+    notes += [f"Not run: {line}" for line in not_run_lines(report.not_run)]
     return tuple(notes)
 
 

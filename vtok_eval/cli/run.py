@@ -293,13 +293,16 @@ def _finish(harness: Harness, out: Path) -> None:
 
 
 def _print_shortfall(summary: RunSummary, *, shown: int = 20) -> None:
-    for entry in summary.optional_not_run:
-        typer.echo(f"not run (optional): {entry.benchmark} on {entry.system}: {entry.reason}")
-    for entry in summary.not_run:
-        typer.echo(f"not run: {entry.benchmark} on {entry.system}: {entry.reason}", err=True)
-    for record in summary.failed[:shown]:
-        typer.echo(f"failed: {record.job}, {record.sample_id}: {record.reason}", err=True)
-    if len(summary.failed) > shown:
-        typer.echo(f"... and {len(summary.failed) - shown} more; all are in the report", err=True)
+    from vtok_eval.results.causes import failure_causes, not_run_lines
+
+    for line in not_run_lines(summary.optional_not_run):
+        typer.echo(f"not run (optional): {line}")
+    for line in not_run_lines(summary.not_run):
+        typer.echo(f"not run: {line}", err=True)
+    causes = failure_causes(summary.failed)
+    for cause in causes[:shown]:
+        typer.echo(f"failed: {cause.text}", err=True)
+    if len(causes) > shown:
+        typer.echo(f"... and for {len(causes) - shown} more reasons; all are in the report", err=True)
     if summary.failed:
         typer.echo(f"{len(summary.failed)} samples failed; --retry-failed tries them again", err=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vtok_eval.errors import SpecError, UnknownNameError
 from vtok_eval.files.cache_folder import cache_folder
+from vtok_eval.results.causes import failure_causes, not_run_lines
 from vtok_eval.results.run_view import RunView, open_run
 from vtok_eval.run.harness import Harness, RunSettings
 from vtok_eval.run.score_logs import LogTarget, log_scores
@@ -114,8 +115,10 @@ def evaluate(
     with _in_evaluation_mode(objects.values()), _same_random_state():
         harness = Harness(chosen, settings, cache=cache_folder(), objects=tuple(objects.values()))
         summary = harness.run(folder)
-    for entry in summary.not_run:
-        log.warning("not run: %s on %s: %s", entry.benchmark, entry.system, entry.reason)
+    for line in not_run_lines(summary.not_run):
+        log.warning("not run: %s", line)
+    for cause in failure_causes(summary.failed):
+        log.warning("failed: %s", cause.text)
     run = open_run(folder)
     if log_to is not None:
         tags = {live.name: name for name, live in objects.items()}
