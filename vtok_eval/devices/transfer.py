@@ -181,8 +181,7 @@ class CudaTransfer:
         if pictures[0].device.type != "cpu":
             there = [picture.to(self.device) for picture in pictures]
             return _CudaUpload(torch.stack(there + there[-1:] * (size - len(there))), None, self.device)
-        # torch gives pinned memory out again only when no copy reads it any more.
-        host = torch.empty((size, *pictures[0].shape), dtype=pictures[0].dtype, device="cpu", pin_memory=True)
+        host = _pinned((size, *pictures[0].shape), pictures[0].dtype)
         fill_batch(host, pictures)
         with torch.cuda.stream(self._copies):
             frames = host.to(self.device, non_blocking=True)
@@ -202,7 +201,7 @@ class CudaTransfer:
         """Copied to pinned memory after what is computed now, in the order of the stream that computes it."""
         if tensor.device.type == "cpu":
             return _Arrived(tensor)
-        host = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True)
+        host = _pinned(tuple(tensor.shape), tensor.dtype)
         host.copy_(tensor, non_blocking=True)
         copied = torch.cuda.Event()
         copied.record(torch.cuda.current_stream(tensor.device))
@@ -217,8 +216,7 @@ class _CudaUpload:
         if self._copied is not None:
             computing = torch.cuda.current_stream(self._device)
             computing.wait_event(self._copied)
-            # The allocator must not give this memory to the next copy while it is computed with.
-            self._frames.record_stream(computing)
+            _used_on(computing, self._frames)
         return self._frames
 
     def release(self) -> None:
@@ -244,6 +242,16 @@ def fill_batch(batch: Tensor, pictures: Sequence[Tensor]) -> None:
         place.copy_(picture)
     if len(pictures) < len(batch):
         batch[len(pictures) :] = pictures[-1]
+
+
+def _pinned(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    # torch gives pinned memory out again only when no copy reads or writes it any more.
+    return torch.empty(shape, dtype=dtype, device="cpu", pin_memory=True)
+
+
+def _used_on(stream: torch.cuda.Stream, tensor: Tensor) -> None:
+    # The allocator must not give this memory to the next copy while it is computed with.
+    tensor.record_stream(stream)
 
 
 def _ordinary(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.vtok_eval.devices.slow_device import SlowDevice
 from vtok_eval.benchmark import Sample
 from vtok_eval.data import Clips
 from vtok_eval.devices import transfer
-from vtok_eval.devices.transfer import DirectTransfer, passes
+from vtok_eval.devices.transfer import CudaTransfer, DirectTransfer, passes
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.collection import collect
 from vtok_eval.probes.features import begin_features
@@ -158,3 +160,91 @@ def test_stored_and_computed_frames_are_put_in_order(slow, tmp_path: Path) -> No
     mixed = cached.clip_features(clips, [2, 0, 1, 2], [2])
     plain = backbone.clip_features(clips, [2, 0, 1, 2], [2])
     assert torch.equal(mixed[2], plain[2])
+
+
+class Streams:
+    """A stand-in for torch.cuda's streams and events; writes down who waits for what."""
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+        self.on = "compute"
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        streams = self
+
+        class Stream:
+            def __init__(self, device: object = None, name: str = "copies") -> None:
+                self.name = name
+
+            def wait_event(self, event: Event) -> None:
+                streams.did.append(f"{self.name} waits for {event.after}")
+
+        class Event:
+            after = ""
+
+            def record(self, stream: Stream) -> None:
+                self.after = f"{stream.name} {len(streams.did)}"
+                streams.did.append(f"event on {stream.name}")
+
+            def query(self) -> bool:
+                return False
+
+            def synchronize(self) -> None:
+                streams.did.append(f"host waits for {self.after}")
+
+        @contextmanager
+        def stream(chosen: Stream) -> Iterator[None]:
+            before, streams.on = streams.on, chosen.name
+            yield
+            streams.on = before
+
+        def used_on(stream: Stream, tensor: torch.Tensor) -> None:
+            streams.did.append(f"kept for {stream.name}")
+
+        def pinned(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+            streams.did.append(f"pinned for {streams.on}")
+            return torch.empty(shape, dtype=dtype, device="cpu")
+
+        monkeypatch.setattr(torch.cuda, "Stream", Stream)
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "stream", stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: Stream(name=streams.on))
+        monkeypatch.setattr(transfer, "_pinned", pinned)
+        monkeypatch.setattr(transfer, "_used_on", used_on)
+
+
+def test_a_gpus_streams_wait_for_each_other_and_the_host_for_results_only(monkeypatch) -> None:
+    """The calls to CUDA, on a stand-in: this has not been run on a GPU."""
+    streams = Streams()
+    streams.install(monkeypatch)
+    gpu = CudaTransfer(CPU)
+    frames = pictures_of(3)
+    batches = [batch.clone() for batch in passes(list(frames), 2, gpu)]
+    assert torch.equal(torch.cat(batches)[:3], frames)
+    upload = ["pinned for compute", "event on copies"]
+    assert streams.did == [
+        *upload, *upload,
+        "compute waits for copies 1", "kept for compute", "compute waits for copies 3", "kept for compute",
+    ]  # fmt: skip
+    assert torch.equal(gpu.bring(list(frames)), frames)
+    assert torch.equal(gpu.send(frames[0]), frames[0])
+
+
+def test_a_gpus_results_are_waited_for_only_when_asked_for(monkeypatch) -> None:
+    streams = Streams()
+    streams.install(monkeypatch)
+    values = torch.ones(2, 3, device="cpu")
+    # To the transfer, what has another device than the CPU is on the GPU.
+    begun = CudaTransfer(CPU).download(OnGpu(values))
+    assert streams.did == ["pinned for compute", "event on compute"]
+    assert not begun.done
+    assert torch.equal(begun.wait(), values)
+    assert streams.did[2:] == ["host waits for compute 1"]
+
+
+class OnGpu(torch.Tensor):
+    """Says that it is on a GPU; its values are on the CPU."""
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("cuda", 0)
