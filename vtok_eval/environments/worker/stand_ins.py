@@ -133,7 +133,7 @@ class Tokens:
         every, kinds, frames = _places(codes, frame=frame, kind=kind)
         n_quantisers = int(codes.shape[2]) if codes.ndim == 3 else 1
         sizes = (
-            _listed(codebook_size) if hasattr(codebook_size, "__len__") else [codebook_size] * n_quantisers
+            list(codebook_size) if hasattr(codebook_size, "__len__") else [codebook_size] * n_quantisers
         )
         coded = Codes(codes, [int(size) for size in sizes], _listed(embedding))
         return cls(None, every if mask is None else mask, kinds, frames, latent_shape, coded)
