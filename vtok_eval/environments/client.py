@@ -22,8 +22,8 @@ from vtok_eval.environments.spec import ExecSpec
 from vtok_eval.environments.watch import RemoteCall, watched
 from vtok_eval.environments.worker.messages import PROTOCOL, to_array, to_tensor
 from vtok_eval.errors import MissingDependencyError, RunFolderError, SpecError, UnknownNameError
-from vtok_eval.files.hashing import sha256_file
 from vtok_eval.results.store import RunFolder
+from vtok_eval.specs.sources import sources_of
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ class Client:
         self._lock = threading.Lock()
         self._process: WorkerProcess | None = None
         self._sent, self._doing = 0, ""
-        self._source = ""
+        self._sources: Mapping[str, str] = {}
         self.made = self._repeatedly(self._start)
         _clients.add(self)
 
@@ -162,10 +162,13 @@ class Client:
 
     def _start(self) -> Made:
         """Start a process and have it make the object, within the start's time limit."""
-        source = sha256_file(self.spec.file)
-        if self._source and source != self._source:
-            raise RunFolderError(f"{self.spec.file} was changed during the run; start the run again")
-        self._source = source
+        sources = sources_of(self.spec.file).files
+        changed = [name for name in sources if sources[name] != self._sources.get(name, sources[name])]
+        if changed:
+            raise RunFolderError(
+                f"{self.spec.file.parent / changed[0]} was changed during the run; start the run again"
+            )
+        self._sources = sources
         deadline = time.monotonic() + self.spec.start_limit_s
         try:
             process = self._process = WorkerProcess(self.spec, self._log)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 from vtok_eval.environments.spec import ExecSpec
 from vtok_eval.errors import SpecError
 from vtok_eval.specs.binding import bind
+from vtok_eval.specs.grammar import MATCH
 
 if TYPE_CHECKING:
     from vtok_eval.environments.worker.messages import Content
@@ -30,6 +31,11 @@ def read_options(spec: ExecSpec, parameters: Sequence[Content]) -> dict[str, obj
         UnknownNameError: no such option; names the nearest.
         SpecError: an option is missing or has a bad value.
     """
+    for name, value in spec.options.items():
+        if value.startswith(MATCH):
+            raise SpecError(
+                f"{spec.name}: {name}={value} names a tokenizer, which cannot be sent to a worker"
+            )
     signature = _Signature(spec, parameters)
     given: dict[str, object] = {} if "device" in spec.options else {"device": ""}
     arguments = bind(signature, spec.options, what=spec.name, given=given)

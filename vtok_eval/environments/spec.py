@@ -19,6 +19,7 @@ CALL_LIMIT_S = 600.0
 _FORM = re.compile(
     r"(?P<python>.+?)@(?P<file>[^@]+\.py):(?P<cls>[A-Za-z_]\w*)(?::(?P<options>.*))?", re.DOTALL
 )
+_INTERPRETER = re.compile(r"\bexec:(?P<python>.+?)@[^@]+?\.py:")
 _OF_WORKER = ("start_limit_s", "call_limit_s", "pythonpath", "variables")
 
 
@@ -62,6 +63,17 @@ def is_exec(spec: str) -> bool:
         (True, False)
     """
     return spec.strip().startswith(EXEC)
+
+
+def interpreter_in(spec: str) -> str:
+    """The interpreter or folder that a spec, or a part of one, names before the user's file; empty elsewhere.
+
+    Example:
+        >>> interpreter_in("reconstructed:exec:.venv/bin/python@wan.py:Wan@clips")
+        '.venv/bin/python'
+    """
+    found = _INTERPRETER.search(spec)
+    return found["python"] if found else ""
 
 
 def parse_exec(spec: str) -> ExecSpec:

@@ -16,9 +16,10 @@ from vtok_eval.environments.options import read_options
 from vtok_eval.environments.spec import parse_exec
 from vtok_eval.environments.tokens import received, sent
 from vtok_eval.errors import SpecError
-from vtok_eval.files.hashing import sha256_file
+from vtok_eval.files.content_hash import content_sha256
 from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.results.description import Description
+from vtok_eval.specs.sources import sources_of
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ class ExecSystem:
         self.client = client
 
     def describe(self) -> Description:
-        """What provenance keeps: class, options, the environment's versions, hashes of the files.
+        """What provenance keeps: class, options, the environment's versions, hashes of sources and weights.
 
         Raises:
             SpecError: what the class's own `describe` gives is not a description.
@@ -42,13 +43,14 @@ class ExecSystem:
             own = Description.of(made.content["description"])
         except (TypeError, ValueError, AttributeError) as error:
             raise SpecError(f"{spec.name}.describe(): {error}") from error
-        files = {name: Path(value).expanduser() for name, value in spec.options.items()}
         facts: dict[str, object] = {
             "class": made.class_name,
             "environment": dict(made.environment),
-            "source_sha256": sha256_file(spec.file),
-            "files_sha256": {name: sha256_file(file) for name, file in files.items() if file.is_file()},
+            "source_sha256": content_sha256(spec.file),
+            "sources": sources_of(spec.file).files,
         }
+        if made.content["weights_sha256"]:
+            facts["state_sha256"] = made.content["weights_sha256"]
         if "encode" in made.methods:
             facts["sampling_rule"] = made.content["sampling_rule"]
         return own | Description(options=made.content["options"], facts=facts)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vtok_eval.environments.spec import interpreter_in
 from vtok_eval.files.content_hash import content_sha256, path_sha256
 from vtok_eval.specs.neighbours import PREFIX
 from vtok_eval.specs.sources import Sources, is_own, sources_of
@@ -54,6 +55,11 @@ def content_of(specs: Iterable[str]) -> Content:
     files: dict[str, str] = {}
     names: dict[str, str] = {}
     ours: frozenset[str] = frozenset()
+    specs = list(specs)
+    for interpreter in filter(None, map(interpreter_in, specs)):
+        # Another environment is known by its versions, which its worker states; its files are not hashed.
+        names[interpreter] = Path(interpreter).name
+    specs = [spec.replace(f"{interpreter_in(spec)}@", "@") for spec in specs]
     for text in dict.fromkeys(piece for spec in specs for piece in _pieces(spec)):
         path = Path(text).expanduser()
         if not _counts(text, path):

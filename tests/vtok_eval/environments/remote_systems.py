@@ -195,6 +195,14 @@ class Remembering(Mean):
         return super().encode(clips if before is None else before)
 
 
+class Drawn(Mean):
+    """Its weights come from a global generator, without a seed."""
+
+    def __init__(self, first: float = 0.0):
+        self.weights = np.random.rand(3)
+        self.first = float(self.weights[0])
+
+
 class Hopeless:
     """Has no method that anybody could call."""
 

@@ -116,6 +116,11 @@ class TestOptions:
                 "mine.py:Mine: width=wide is not valid: input should be a valid integer",
             ),
             ("mode=fats", SpecError, "mode=fats is not valid: .*did you mean 'fast'?"),
+            (
+                "width=match:vtok",
+                SpecError,
+                "width=match:vtok names a tokenizer, which cannot be sent to a worker",
+            ),
             ("model=x", SpecError, "option 'model' cannot be read: its annotation mine.Model must be of int"),
         ],
     )

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import signal
 import sys
+import types
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,9 +32,11 @@ from vtok_eval.inputs.fitted import fitted
 from vtok_eval.results.description import Caveat
 from vtok_eval.run.runners.memory import is_out_of_memory
 from vtok_eval.run.suite import SystemEntry
+from vtok_eval.specs.content import content_of
 from vtok_eval.specs.systems import VideoMaking, build_system
 from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, SystemKind, Tokenizer
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer, describe_tokenizer
+from vtok_eval.tokenizers.state import state_facts
 
 CPU = torch.device("cpu")
 FOLDER = Path(__file__).parent
@@ -183,10 +186,22 @@ class TestWhatItCanDo:
             "numpy": np.__version__,
             "torch": version("torch"),  # numpy alone does not load it
             "arrays": "numpy",
+            "packages": {"numpy": np.__version__},
         }
         # What the class sees: not the harness's PYTHONPATH, its own variables, its own folder first.
         assert (said["PYTHONPATH"], said["MINE"], said["path"]) == (None, "1", str(FOLDER))
-        assert said["files_sha256"] == {"weights": sha256_file(weights)}
+        assert said["sources"] == {"remote_systems.py": sha256_file(FOLDER / "remote_systems.py")}
+        ((name, digest),) = content_of([tokenizer.client.spec.text]).files.items()
+        assert (name, digest) == ("w.pt", sha256_file(weights))  # not the interpreter
+
+    def test_weights_that_are_drawn_without_a_seed(self, spec):
+        """They are those of every other worker, and of this process; their hash is in the description."""
+        seeded = [describe_tokenizer(exec_tokenizer(spec("Drawn"), CPU)) for _ in range(2)]
+        np.random.seed(0)
+        weights = np.random.rand(3)
+        assert seeded[0]["options"] == seeded[1]["options"] == {"first": float(weights[0])}
+        here = types.SimpleNamespace(weights=weights)
+        assert {each["state_sha256"] for each in seeded} == {state_facts(here)["state_sha256"]}
 
     def test_a_python_path_of_its_own(self, spec):
         tokenizer = exec_tokenizer(spec("Mean", pythonpath="/a:/b"), CPU)

@@ -8,7 +8,9 @@ import inspect
 import json
 import os
 import platform
+import random
 import sys
+import sysconfig
 import traceback
 import types
 from pathlib import Path
@@ -28,6 +30,7 @@ from .stand_ins import (
     VtokEvalError,
     provide_stand_ins,
 )
+from .weights import weights_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,12 +92,15 @@ class Served:
         """Make the object; gives what it can do and what it says about itself."""
         self.device = request["device"]
         self.uses_torch = "torch" in sys.modules or _imports_torch(self.file)
+        if self.uses_torch:
+            import torch  # noqa: F401 -- also where only a function of the file imports it
         arguments = {
             key: Path(value["path"]) if isinstance(value, dict) else value
             for key, value in request["arguments"].items()
         }
         if "device" in inspect.signature(self.cls).parameters and "device" not in arguments:
             arguments["device"] = self._device()
+        _seed()
         with self._settings(request):
             self.subject = self.cls(**arguments)
         declared = getattr(self.subject, "arrays", None)
@@ -112,11 +118,13 @@ class Served:
             "sampling_rule": str(getattr(self.subject, "sampling_rule", "not declared")),
             "options": options,
             "description": self._description(),
+            "weights_sha256": weights_sha256(self.subject),
             "environment": {
                 "python": platform.python_version(),
                 "numpy": _version_of("numpy"),
                 "torch": _version_of("torch"),
                 "arrays": "torch" if self.uses_torch else "numpy",
+                "packages": _packages(),
             },
         }
 
@@ -226,6 +234,30 @@ class Served:
             if os.path.dirname(os.path.abspath(frame.filename)).startswith(folder):
                 found = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
         return found
+
+
+def _packages() -> dict[str, str]:
+    """The packages that are loaded besides the standard library, with their versions."""
+    standard = sysconfig.get_paths()["stdlib"]
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        version, file = getattr(module, "__version__", None), getattr(module, "__file__", None)
+        if not isinstance(version, str) or not file or "." in name:
+            continue
+        if "site-packages" in file or not file.startswith(standard):
+            found[name] = version
+    return found
+
+
+def _seed() -> None:
+    """A constructor that draws weights without a seed of its own draws those that it draws in the harness."""
+    import numpy as np
+
+    random.seed(0)
+    np.random.seed(0)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)
 
 
 def _tokens(values: Mapping[str, Any], plain: Content) -> Tokens:

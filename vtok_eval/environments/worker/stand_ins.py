@@ -132,9 +132,7 @@ class Tokens:
         """Tokens that are entries of code books, from int64 `(B, L)`, or `(B, L, Q)` of Q quantisers."""
         every, kinds, frames = _places(codes, frame=frame, kind=kind)
         n_quantisers = int(codes.shape[2]) if codes.ndim == 3 else 1
-        sizes = (
-            list(codebook_size) if hasattr(codebook_size, "__len__") else [codebook_size] * n_quantisers
-        )
+        sizes = list(codebook_size) if hasattr(codebook_size, "__len__") else [codebook_size] * n_quantisers
         coded = Codes(codes, [int(size) for size in sizes], _listed(embedding))
         return cls(None, every if mask is None else mask, kinds, frames, latent_shape, coded)
 

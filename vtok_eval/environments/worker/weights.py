@@ -1,0 +1,56 @@
+"""The weights that a user's object holds, as one hash; in a worker and in the harness's own process alike."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Weight = tuple[str, str, tuple[int, ...], bytes]
+
+
+def weights_sha256(subject: object) -> str:
+    """A hash of all weights; empty where the object holds none.
+
+    Weights are the `state_dict` of the object, where it is a `torch.nn.Module`, and of its attributes that
+    are modules, and attributes that are tensors or numpy arrays.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    for name, kind, shape, content in _weights(subject):
+        digest.update(f"{name} {kind} {shape}\n".encode())
+        digest.update(content)
+        count += 1
+    return digest.hexdigest() if count else ""
+
+
+def _weights(subject: object) -> Iterator[Weight]:
+    """Name, type, shape and bytes of each."""
+    import numpy as np
+
+    torch = sys.modules.get("torch")  # where it is not loaded, nothing is a tensor
+    if torch is not None and isinstance(subject, torch.nn.Module):
+        yield from _of_module("", subject, torch)
+        return
+    for name, value in sorted(getattr(subject, "__dict__", {}).items()):
+        if torch is not None and isinstance(value, torch.nn.Module):
+            yield from _of_module(f"{name}.", value, torch)
+        elif torch is not None and isinstance(value, torch.Tensor) and not value.is_meta:
+            yield _of_tensor(name, value, torch)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+            yield name, str(value.dtype), value.shape, value.tobytes()
+
+
+def _of_module(prefix: str, module: Any, torch: Any) -> Iterator[Weight]:
+    for name, value in sorted(module.state_dict().items()):
+        if isinstance(value, torch.Tensor) and not value.is_meta:
+            yield _of_tensor(f"{prefix}{name}", value, torch)
+
+
+def _of_tensor(name: str, tensor: Any, torch: Any) -> Weight:
+    plain = tensor.detach().cpu().contiguous()
+    content = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+    return name, str(plain.dtype), tuple(plain.shape), content
