@@ -199,8 +199,9 @@ class Drawn(Mean):
     """Its weights come from a global generator, without a seed."""
 
     def __init__(self, first: float = 0.0):
-        self.weights = np.random.rand(3)
-        self.first = float(self.weights[0])
+        super().__init__()
+        self.drawn = np.random.rand(3)
+        self.first = float(self.drawn[0])
 
 
 class Hopeless:

@@ -200,7 +200,7 @@ class TestWhatItCanDo:
         np.random.seed(0)
         weights = np.random.rand(3)
         assert seeded[0]["options"] == seeded[1]["options"] == {"first": float(weights[0])}
-        here = types.SimpleNamespace(weights=weights)
+        here = types.SimpleNamespace(drawn=weights)
         assert {each["state_sha256"] for each in seeded} == {state_facts(here)["state_sha256"]}
 
     def test_a_python_path_of_its_own(self, spec):
