@@ -44,7 +44,7 @@ def _weights(subject: object) -> Iterator[Weight]:
             yield name, str(value.dtype), value.shape, value.tobytes()
 
 
-def _of_module(prefix: str, module: Any, torch: Any) -> Iterator[Weight]:
+def _of_module(prefix: str, module: Any, torch: Any) -> Iterator[Weight]:  # Any: torch may not be there
     for name, value in sorted(module.state_dict().items()):
         if isinstance(value, torch.Tensor) and not value.is_meta:
             yield _of_tensor(f"{prefix}{name}", value, torch)
