@@ -23,10 +23,13 @@ def family(system: RunSystem) -> str:
 def line_of(system: RunSystem) -> str:
     """Names the line that joins systems which differ in their budget only: frames-1, frames-2, ...
 
-    The number of frames and the stride set the budget; a system matched to another's budget is on no line.
+    The number of frames and the stride set the budget, of a video codec its quality; a system matched to
+    another's budget is on no line.
     """
     head, _, options = (system.spec or system.name).partition(":")
     head = re.sub(r"-\d+$", "", head)
+    if head == "codec":
+        options = re.sub(r"[:,]?(crf|bits_per_pixel)=[^,]*", "", options)
     kept = sorted(option for option in options.split(",") if option and not option.startswith("stride="))
     if any(option.startswith("budget=") for option in kept):
         return f"{head}:{options} as {system.name}"

@@ -285,13 +285,15 @@ WEIGHTS = Registry(
         "oracle": "tv_align.judges.weights:oracle",
         "human": "tv_align.judges.weights:human",
         "always-yes": "tv_align.judges.weights:always_yes",
+        "lpips": "benchmarks.reconstruction.weights:lpips_weights",
+        "i3d": "benchmarks.reconstruction.weights:i3d_weights",
         "minilm": "benchmarks.understanding.questions.probe.sentences.encoders:minilm_weights",
         "sentence-transformers": (
             "benchmarks.understanding.questions.probe.sentences.encoders:sentence_transformers_weights"
         ),
     },
 )
-"""Weights of backbones, judges, answerers and sentence encoders.
+"""Weights of backbones, judges, answerers, sentence encoders and metrics.
 
 Each name is a function from what follows the name in a spec (None for what `vtok-eval doctor` lists) to a
 `vtok_eval.files.weights.WeightsOf`.

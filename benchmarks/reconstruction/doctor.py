@@ -15,7 +15,7 @@ from vtok_eval.files.hashing import sha256_file
 def doctor(*, fetch: bool, hashes: bool) -> int:
     """Print what the metrics need and whether it is there.
 
-    fetch: refused, since the files are of other projects; each line says where they come from.
+    fetch: refused; `vtok-eval fetch` gets single files.
 
     Returns:
         The exit code: 0 where what the default protocol needs without downloads is there, else 1.
@@ -27,7 +27,7 @@ def doctor(*, fetch: bool, hashes: bool) -> int:
 
     if fetch:
         raise MissingDependencyError(
-            "doctor reconstruction fetches nothing: get the files from the addresses that it names"
+            "doctor reconstruction fetches nothing: vtok-eval fetch lpips:vgg (or alex, squeeze) and i3d do"
         )
     for line in lines(hashes=hashes):
         typer.echo(line)

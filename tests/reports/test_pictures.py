@@ -67,6 +67,17 @@ def test_lines_join_what_differs_in_budget_only():
     def line(spec):
         return line_of(RunSystem(name=spec, spec=spec))
 
+    assert (
+        line("codec:libx264:crf=22")
+        == line("codec:libx264:crf=36")
+        == line("codec:libx264:bits_per_pixel=0.1")
+    )
+    assert (
+        line("codec:libx264:crf=22,preset=slow")
+        != line("codec:libx264:crf=22")
+        != line("codec:libx265:crf=22")
+    )
+
     assert line("frames-2") == line("frames-8")
     assert line("vtok:pool=grid,stride=1") == line("vtok:stride=2,pool=grid")
     assert line("vtok:pool=grid,stride=1") != line("vtok:pool=mean,stride=1")

@@ -28,6 +28,32 @@ def test_data_of_a_preset_that_is_not_there(tmp_path: Path, monkeypatch: pytest.
     assert "--set preset=ucf101 --set protocol=larp" in done.output
 
 
+def test_weights_are_listed_and_fetched_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from vtok_eval.cli.model_weights import fetch, weights_of
+    from vtok_eval.errors import UnknownNameError
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path))
+    asked: list[tuple[str, str | None]] = []
+
+    def download(url: str, place: str, hash_prefix: str | None) -> None:
+        asked.append((url, hash_prefix))
+        Path(place).write_bytes(b"weights")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    assert "SHA-256 397923af" in weights_of("lpips:vgg")[0].missing()
+    assert [path.name for path in fetch(["lpips:alex", "i3d"])] == [
+        "alexnet-owt-7be5be79.pth",
+        "i3d_torchscript.pt",
+    ]
+    assert asked[0] == ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79")
+    assert weights_of("lpips:alex")[0].find() == tmp_path / "hub/checkpoints/alexnet-owt-7be5be79.pth"
+    with pytest.raises(UnknownNameError, match="did you mean 'alex'"):
+        weights_of("lpips:alexx")
+
+
 def test_doctor_names_file_hash_and_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
