@@ -28,7 +28,7 @@ from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import TokenDecoder
 from vtok_eval.decoders.objects import MOST_OBJECTS, Truth
 from vtok_eval.decoders.training.losses import loss_parts, weighted
-from vtok_eval.probes.attentive import AttentiveProbe, JoinGroups, TokenReader
+from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups, TokenReader
 from vtok_eval.probes.features import N_KINDS, FeatureTable, Statistics
 from vtok_eval.probes.ridge import ClipVectors, Kernel, RidgePath
 from vtok_eval.registry import ANSWERERS, BACKBONES, TOKENIZERS
@@ -158,7 +158,7 @@ def table_of(device: torch.device, *, n_clips: int = 6, width: int = 12) -> Feat
     return FeatureTable(tuple(groups), slot)
 
 
-PROBE = {"token_width": 12, "n_slots": 4, "n_frames": 4, "width": 16, "heads": 2}
+PROBE = AttentionShape(token_width=12, n_slots=4, n_frames=4, width=16, heads=2)
 
 
 def check_loss(loss: torch.Tensor) -> None:
@@ -170,7 +170,7 @@ def check_loss(loss: torch.Tensor) -> None:
 def test_attribute_probe_and_its_loss(mode) -> None:
     attributes = tuple(ATTRIBUTES)
     classes = {each.name: len(each.labels) for each in attributes}
-    reader = built(lambda: TokenReader(JoinGroups(), AttentiveProbe(n_classes=classes, **PROBE)))
+    reader = built(lambda: TokenReader(JoinGroups(), AttentiveProbe(PROBE, n_classes=classes)))
     reader = on_gpu(reader, mode)
     targets = built(lambda: Targets.of(attributes, [{}] * 6))
     index = torch.arange(6, device="cpu")
@@ -179,7 +179,7 @@ def test_attribute_probe_and_its_loss(mode) -> None:
 
 
 def test_choice_probe_and_its_loss(mode) -> None:
-    reader = built(lambda: ChoiceReader(JoinGroups(), ChoiceProbe(text_width=8, **PROBE)))
+    reader = built(lambda: ChoiceReader(JoinGroups(), ChoiceProbe(PROBE, text_width=8)))
     reader = on_gpu(reader, mode)
     groups, slot = built(lambda: table_of(CPU)).select(torch.arange(6, device="cpu"), device=CUDA)
     # The sentences' vectors are on the GPU, the rows that questions name on the CPU.
@@ -195,7 +195,7 @@ def test_choice_probe_and_its_loss(mode) -> None:
 
 
 def test_question_probe(mode) -> None:
-    reader = built(lambda: QuestionReader(JoinGroups(), QuestionProbe(n_words=len(VOCABULARY), **PROBE)))
+    reader = built(lambda: QuestionReader(JoinGroups(), QuestionProbe(PROBE, n_words=len(VOCABULARY))))
     reader = on_gpu(reader, mode)
     groups, slot = built(lambda: table_of(CPU)).select(torch.arange(6, device="cpu"), device=CUDA)
     asked, claimed = gpu(5, len(VOCABULARY)), gpu(5, len(VOCABULARY))

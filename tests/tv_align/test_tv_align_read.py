@@ -22,6 +22,7 @@ from tv_align.tracks.tokens.reading import QuestionReading
 from vtok_eval.benchmark import Context, NoResult, Outcome
 from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SuiteError
+from vtok_eval.probes.attentive import AttentionShape
 from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.splits import Split
 from vtok_eval.run.runners.runner import Runner
@@ -335,9 +336,8 @@ class TestProbe:
     @pytest.fixture
     def probe(self) -> QuestionProbe:
         torch.manual_seed(0)
-        return QuestionProbe(
-            n_words=len(VOCABULARY), token_width=5, n_slots=4, n_frames=3, width=16, heads=4
-        ).eval()
+        shape = AttentionShape(token_width=5, n_slots=4, n_frames=3, width=16, heads=4)
+        return QuestionProbe(shape, n_words=len(VOCABULARY)).eval()
 
     def test_questions_do_not_see_each_other(self, probe: QuestionProbe) -> None:
         asked, claimed = bags_of_words(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,29 @@ from vtok_eval.data import Tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import N_KINDS
 from vtok_eval.probes.known_codes import CodeEmbedding
+
+
+@dataclass(frozen=True)
+class AttentionShape:
+    """The tokens that a probe's attention reads, and its own size.
+
+    token_width: D of the tokens that are read. n_slots: slots with an embedding of their own; later
+    ones share the last. n_frames: frames of a clip. width: of the attention, a multiple of `heads`.
+    vocabulary: of tokens read as codes, the rows of each quantiser's table (see `KnownCodes`); empty where
+    values are read.
+
+    Example:
+        >>> shape = AttentionShape(token_width=6, n_slots=4, n_frames=8, width=16, heads=4)
+        >>> AttentiveProbe(shape, n_classes={"colour": 3}).classifiers["colour"]
+        Linear(in_features=16, out_features=3, bias=True)
+    """
+
+    token_width: int
+    n_slots: int
+    n_frames: int
+    width: int = 128
+    heads: int = 8
+    vocabulary: tuple[int, ...] = ()
 
 
 class TokenAttention(nn.Module):
@@ -25,29 +49,17 @@ class TokenAttention(nn.Module):
     V-JEPA (arXiv 2404.08471), with several queries and without its self-attention.
     """
 
-    def __init__(
-        self,
-        *,
-        token_width: int,
-        n_slots: int,
-        n_frames: int,
-        width: int,
-        heads: int,
-        n_queries: int,
-        vocabulary: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, shape: AttentionShape, *, n_queries: int) -> None:
         """Draw the weights from torch's default generator.
 
-        token_width: D of the tokens that are read. vocabulary: of tokens read as codes, the rows of each
-        quantiser's table (see `KnownCodes`); empty where values are read. n_slots: slots with an embedding of
-        their own; later ones share the last. width: a multiple of `heads`. n_queries: learned queries; 0
-        where they come from elsewhere.
+        n_queries: learned queries; 0 where they come from elsewhere.
         """
         super().__init__()
-        self.n_slots, self.n_frames, self.heads = max(n_slots, 1), n_frames, heads
-        self.embed_values = None if vocabulary else nn.Linear(token_width, width)
+        width, vocabulary = shape.width, shape.vocabulary
+        self.n_slots, self.n_frames, self.heads = max(shape.n_slots, 1), shape.n_frames, shape.heads
+        self.embed_values = None if vocabulary else nn.Linear(shape.token_width, width)
         self.embed_codes = CodeEmbedding(vocabulary, width) if vocabulary else None
-        self.embed_place = nn.Linear(N_KINDS + n_frames + self.n_slots, width, bias=False)
+        self.embed_place = nn.Linear(N_KINDS + self.n_frames + self.n_slots, width, bias=False)
         self.refine = ResidualBlock(width, hidden=width)
         self.null_token = nn.Parameter(torch.randn(1, 1, width, device="cpu"))
         self.token_norm = nn.LayerNorm(width)
@@ -121,31 +133,10 @@ class TokenAttention(nn.Module):
 class AttentiveProbe(TokenAttention):
     """Cross attention from one learned query per attribute to the tokens, and a linear classifier each."""
 
-    def __init__(
-        self,
-        *,
-        n_classes: Mapping[str, int],
-        token_width: int,
-        n_slots: int,
-        n_frames: int,
-        width: int = 128,
-        heads: int = 8,
-        vocabulary: Sequence[int] = (),
-    ) -> None:
-        """Draw the weights from torch's default generator.
-
-        n_classes: attribute -> logits. The rest: as `TokenAttention`.
-        """
-        super().__init__(
-            token_width=token_width,
-            n_slots=n_slots,
-            n_frames=n_frames,
-            width=width,
-            heads=heads,
-            n_queries=len(n_classes),
-            vocabulary=vocabulary,
-        )
-        self.classifiers = nn.ModuleDict({name: nn.Linear(width, n) for name, n in n_classes.items()})
+    def __init__(self, shape: AttentionShape, *, n_classes: Mapping[str, int]) -> None:
+        """Draw the weights from torch's default generator. n_classes: attribute -> logits."""
+        super().__init__(shape, n_queries=len(n_classes))
+        self.classifiers = nn.ModuleDict({name: nn.Linear(shape.width, n) for name, n in n_classes.items()})
 
     def tables(self) -> Iterator[nn.Parameter]:
         """Also the classifiers."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vtok_eval.errors import TokenizerError
-from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
+from vtok_eval.probes.attentive import AttentionShape, JoinGroups, TokenReader, project
 from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
 from vtok_eval.probes.muon import StackedMuon
 from vtok_eval.probes.preprocessing import Preprocessing
@@ -66,6 +66,17 @@ class ReaderShape:
     n_slots: int
     group_widths: tuple[int, ...]
     vocabulary: tuple[int, ...] = ()
+
+    def attention(self, recipe: Recipe) -> AttentionShape:
+        """The shape of a probe that reads such tokens and is trained by the recipe."""
+        return AttentionShape(
+            token_width=self.token_width,
+            n_slots=self.n_slots,
+            n_frames=recipe.n_frames,
+            width=recipe.width,
+            heads=recipe.heads,
+            vocabulary=self.vocabulary,
+        )
 
 
 @dataclass(frozen=True)

@@ -38,15 +38,8 @@ class AttributeReading:
         self, tokenizer: object, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
     ) -> TokenReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
-        probe = AttentiveProbe(
-            n_classes={attribute.name: len(attribute.labels) for attribute in self.attributes},
-            token_width=shape.token_width,
-            vocabulary=shape.vocabulary,
-            n_slots=shape.n_slots,
-            n_frames=recipe.n_frames,
-            width=recipe.width,
-            heads=recipe.heads,
-        )
+        n_classes = {attribute.name: len(attribute.labels) for attribute in self.attributes}
+        probe = AttentiveProbe(shape.attention(recipe), n_classes=n_classes)
         return TokenReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(device)
 
     def ridge_score(self, training: Split, validation: Split) -> float:

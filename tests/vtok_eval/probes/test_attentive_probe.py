@@ -6,7 +6,7 @@ import torch
 
 from vtok_eval.data import TokenKind, Tokens
 from vtok_eval.errors import TokenizerError
-from vtok_eval.probes.attentive import AttentiveProbe, JoinGroups, TokenReader, project
+from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups, TokenReader, project
 from vtok_eval.probes.muon import StackedMuon
 from vtok_eval.probes.training import Recipe, make_optimizers, warm_cosine
 
@@ -14,10 +14,8 @@ from vtok_eval.probes.training import Recipe, make_optimizers, warm_cosine
 def probe_of(token_width=6, n_slots=4):
     torch.manual_seed(0)
     sizes = {"one": 3, "two": 5}
-    probe = AttentiveProbe(
-        n_classes=sizes, token_width=token_width, n_slots=n_slots, n_frames=8, width=16, heads=4
-    )
-    return probe.eval()
+    shape = AttentionShape(token_width=token_width, n_slots=n_slots, n_frames=8, width=16, heads=4)
+    return AttentiveProbe(shape, n_classes=sizes).eval()
 
 
 def tokens_of(batch=2, length=5, width=6):

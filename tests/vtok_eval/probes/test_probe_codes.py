@@ -122,10 +122,7 @@ def trained(tokenizer):
     )  # fmt: skip
 
     def build():
-        probe = AttentiveProbe(
-            n_classes={"odd": 2}, token_width=shape.token_width, vocabulary=shape.vocabulary,
-            n_slots=shape.n_slots, n_frames=3, width=32, heads=4,
-        )  # fmt: skip
+        probe = AttentiveProbe(shape.attention(recipe), n_classes={"odd": 2})
         return TokenReader(JoinGroups(), probe)
 
     reader = train_reader(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
 from vtok_eval.data import Tokens
-from vtok_eval.probes.attentive import TokenAttention, TokenReader, project
+from vtok_eval.probes.attentive import AttentionShape, TokenAttention, TokenReader, project
 
 _SPREAD = 0.3
 """Standard deviation of the word embeddings at the start."""
@@ -23,30 +23,10 @@ class QuestionProbe(TokenAttention):
     what is claimed. Without tokens only the null token is left, and the logit depends on the words alone.
     """
 
-    def __init__(
-        self,
-        *,
-        n_words: int,
-        token_width: int,
-        n_slots: int,
-        n_frames: int,
-        width: int,
-        heads: int,
-        vocabulary: Sequence[int] = (),
-    ) -> None:
-        """Draw the weights from torch's default generator.
-
-        n_words: words of questions. The rest: as `TokenAttention`.
-        """
-        super().__init__(
-            token_width=token_width,
-            n_slots=n_slots,
-            n_frames=n_frames,
-            width=width,
-            heads=heads,
-            n_queries=0,
-            vocabulary=vocabulary,
-        )
+    def __init__(self, shape: AttentionShape, *, n_words: int) -> None:
+        """Draw the weights from torch's default generator. n_words: words of questions."""
+        super().__init__(shape, n_queries=0)
+        width = shape.width
         # Products with bags of words, not look-ups: their gradient is deterministic on every device.
         self.embed_asked = nn.Linear(n_words, width, bias=False)
         self.embed_claimed = nn.Linear(n_words, width, bias=False)

@@ -36,15 +36,7 @@ class QuestionReading:
         self, tokenizer: object, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
     ) -> QuestionReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
-        probe = QuestionProbe(
-            n_words=len(VOCABULARY),
-            token_width=shape.token_width,
-            vocabulary=shape.vocabulary,
-            n_slots=shape.n_slots,
-            n_frames=recipe.n_frames,
-            width=recipe.width,
-            heads=recipe.heads,
-        )
+        probe = QuestionProbe(shape.attention(recipe), n_words=len(VOCABULARY))
         return QuestionReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(
             device
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from vtok_eval.data import Tokens
-from vtok_eval.probes.attentive import TokenAttention, TokenReader, project
+from vtok_eval.probes.attentive import AttentionShape, TokenAttention, TokenReader, project
 
 
 class ChoiceProbe(TokenAttention):
@@ -22,30 +21,10 @@ class ChoiceProbe(TokenAttention):
     a vocabulary. Without tokens only the null token is left, and the score depends on the text alone.
     """
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        token_width: int,
-        n_slots: int,
-        n_frames: int,
-        width: int,
-        heads: int,
-        vocabulary: Sequence[int] = (),
-    ) -> None:
-        """Draw the weights from torch's default generator.
-
-        text_width: of the sentences' vectors. The rest: as `TokenAttention`.
-        """
-        super().__init__(
-            token_width=token_width,
-            n_slots=n_slots,
-            n_frames=n_frames,
-            width=width,
-            heads=heads,
-            n_queries=0,
-            vocabulary=vocabulary,
-        )
+    def __init__(self, shape: AttentionShape, *, text_width: int) -> None:
+        """Draw the weights from torch's default generator. text_width: of the sentences' vectors."""
+        super().__init__(shape, n_queries=0)
+        width = shape.width
         self.embed_question = nn.Linear(text_width, width)
         self.embed_option = nn.Linear(text_width, width, bias=False)
         self.query_norm = nn.LayerNorm(width)

@@ -117,15 +117,7 @@ class ChoiceReading:
         self, tokenizer: Any, shape: ReaderShape, *, recipe: Recipe, seed: int, device: torch.device
     ) -> ChoiceReader:
         """An untrained reader for a tokenizer; the probe's weights come from torch's default generator."""
-        probe = ChoiceProbe(
-            text_width=self.sentences.width,
-            token_width=shape.token_width,
-            vocabulary=shape.vocabulary,
-            n_slots=shape.n_slots,
-            n_frames=recipe.n_frames,
-            width=recipe.width,
-            heads=recipe.heads,
-        )
+        probe = ChoiceProbe(shape.attention(recipe), text_width=self.sentences.width)
         return ChoiceReader(new_projection(tokenizer, seed=seed, widths=shape.group_widths), probe).to(device)
 
     def ridge_score(self, training: Split, validation: Split) -> None:

@@ -27,6 +27,7 @@ from tests.benchmarks.understanding.questions.tiny_training import (
 )
 from vtok_eval.data import Clip, Clips, Tokens
 from vtok_eval.errors import DataError, SuiteError, UnknownNameError
+from vtok_eval.probes.attentive import AttentionShape
 from vtok_eval.results.store import RunFolder
 from vtok_eval.run.harness import Harness, RunSettings
 from vtok_eval.run.suite import parse_suite
@@ -461,7 +462,8 @@ class TestRefusals:
 
 def test_the_order_of_options_changes_their_order_only():
     torch.manual_seed(0)
-    probe = ChoiceProbe(text_width=6, token_width=5, n_slots=2, n_frames=3, width=16, heads=4).eval()
+    shape = AttentionShape(token_width=5, n_slots=2, n_frames=3, width=16, heads=4)
+    probe = ChoiceProbe(shape, text_width=6).eval()
     tokens = Tokens.of(torch.randn(2, 4, 5), frame=torch.tensor([0, 1, 2, 2]))
     slot = torch.zeros(2, 4, dtype=torch.int64)
     question, options = torch.randn(2, 6), torch.randn(2, 3, 6)
