@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from vtok_eval.codes import Codes
@@ -36,24 +37,55 @@ def token_costs(shape: Sequence[int], *, tokens: float, bits: float) -> dict[str
     }
 
 
-def code_counts(codes: Codes, tokens: Tokens) -> dict[str, list[object]]:
-    """One clip's codes as a record's outputs keep them; `tokens` says with its mask which are there.
+class CodeCounts(TypedDict):
+    """Which codes a clip has, for each quantiser: its size, the codes, and how often each occurs."""
 
-    codes, tokens: of a batch of one.
+    sizes: list[int]
+    codes: list[list[int]]
+    counts: list[list[int]]
+
+
+def code_counts(tokens: Tokens, codes: Codes | None = None) -> CodeCounts | None:
+    """One clip's codes, as a record's outputs keep them; None where its tokens are values.
+
+    tokens: of a batch of one; its mask says which tokens there are. codes: in place of those of the tokens,
+    where these have become values.
 
     Example:
         >>> import torch
         >>> from vtok_eval.data import Tokens
-        >>> one = Tokens.codes(torch.tensor([[5, 0, 5]]), codebook_size=8)
-        >>> code_counts(one.coded, one)
+        >>> code_counts(Tokens.codes(torch.tensor([[5, 0, 5]]), codebook_size=8))
         {'sizes': [8], 'codes': [[0, 5]], 'counts': [[1, 2]]}
     """
-    found = [index[tokens.mask].unique(return_counts=True) for index in codes.stacked.unbind(dim=2)]
-    return {
-        "sizes": list(codes.sizes),
-        "codes": [values.tolist() for values, _ in found],
-        "counts": [counts.tolist() for _, counts in found],
-    }
+    found = codes or tokens.coded
+    if found is None:
+        return None
+    counted = [index[tokens.mask].unique(return_counts=True) for index in found.stacked.unbind(dim=2)]
+    return CodeCounts(
+        sizes=list(found.sizes),
+        codes=[values.tolist() for values, _ in counted],
+        counts=[counts.tolist() for _, counts in counted],
+    )
+
+
+def joined_counts(parts: Sequence[CodeCounts]) -> CodeCounts:
+    """The codes of a clip that was encoded in several windows.
+
+    Example:
+        >>> window = CodeCounts(sizes=[8], codes=[[0, 5]], counts=[[1, 2]])
+        >>> joined_counts([window, window])
+        {'sizes': [8], 'codes': [[0, 5]], 'counts': [[2, 4]]}
+    """
+    sizes = parts[0]["sizes"]
+    totals: list[Counter[int]] = [Counter() for _ in sizes]
+    for part in parts:
+        for total, codes, counts in zip(totals, part["codes"], part["counts"], strict=True):
+            total.update(dict(zip(codes, counts, strict=True)))
+    return CodeCounts(
+        sizes=list(sizes),
+        codes=[sorted(total) for total in totals],
+        counts=[[total[code] for code in sorted(total)] for total in totals],
+    )
 
 
 def bits_per_token(tokenizer: Tokenizer, clips: Clips) -> float:

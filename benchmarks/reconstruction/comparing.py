@@ -12,12 +12,14 @@ from benchmarks.reconstruction.frechet.scores import FEATURES, pack
 from benchmarks.reconstruction.metrics.chunks import ChunkedPair, frames_per_chunk
 from vtok_eval.benchmark import Outcome
 from vtok_eval.data import ClipForm
+from vtok_eval.token_costs import CODES, joined_counts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from benchmarks.reconstruction.metrics.measure import Measure, Measurement, MeasurePass
     from benchmarks.reconstruction.round_trip import Returned
+    from vtok_eval.token_costs import CodeCounts
 
 NOT_MEASURED = "not_measured"
 """Key in a record's outputs: metric -> why the clip has no value of it."""
@@ -29,18 +31,27 @@ class _Spent:
     bits: float = 0.0
     seconds: float | None = 0.0
     n_pixels: int = 0
+    n_frames: int = 0
+    codes: list[CodeCounts] = field(default_factory=list)
 
     def add(self, returned: Returned) -> None:
         counted = self.tokens is not None and returned.tokens is not None
         self.tokens = (self.tokens or 0) + (returned.tokens or 0) if counted else None
         self.bits += returned.bits
         self.n_pixels += returned.original[:, 0].numel()
+        self.n_frames += len(returned.original)
+        if returned.codes is not None:
+            self.codes.append(returned.codes)
         timed = self.seconds is not None and returned.seconds is not None
         self.seconds = (self.seconds or 0.0) + (returned.seconds or 0.0) if timed else None
 
     def cost(self) -> dict[str, float]:
-        """What the record keeps: tokens, bits, bits per pixel of the clip, seconds where known."""
-        cost = {"bits": self.bits, "bits_per_pixel": self.bits / self.n_pixels}
+        """What the record keeps: tokens, bits, bits per frame and pixel of the clip, seconds where known."""
+        cost = {
+            "bits": self.bits,
+            "bits_per_frame": self.bits / self.n_frames,
+            "bits_per_pixel": self.bits / self.n_pixels,
+        }
         if self.tokens is not None:
             cost["tokens"] = float(self.tokens)
         return cost if self.seconds is None else {**cost, "seconds": self.seconds}
@@ -145,6 +156,8 @@ def _outcome(
     }
     if features:
         outputs[FEATURES] = features
+    if spent.codes:
+        outputs[CODES] = joined_counts(spent.codes)
     return Outcome(
         values={name: all_of_it for name, all_of_it in values.items() if name not in infinite},
         infinite=infinite,

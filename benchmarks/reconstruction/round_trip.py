@@ -14,6 +14,7 @@ from vtok_eval.inputs.accepts import Accepts
 from vtok_eval.inputs.fitted import FittedTokenizer
 from vtok_eval.inputs.fitting import fit_clips, plan_fit, undo_fit
 from vtok_eval.systems import DecodingTokenizer, System, SystemKind, Tokenizer
+from vtok_eval.token_costs import CodeCounts, code_counts
 from vtok_eval.video.returned_clips import checked_clips
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Returned:
     original: uint8 `(T, 3, H, W)`, cropped where the tokenizer's contract crops. decoded: of the same shape,
     one for each training seed of what decodes. tokens, bits: of these frames; a codec has no tokens.
     seconds: of encoding and decoding; None where features came from a cache, so that the time says nothing.
+    codes: of these frames' tokens, as `code_counts`; None where they are values.
     """
 
     original: Tensor
@@ -41,6 +43,7 @@ class Returned:
     tokens: int | None
     bits: float
     seconds: float | None
+    codes: CodeCounts | None = None
 
 
 class RoundTrip(Protocol):
@@ -144,6 +147,7 @@ class OwnRoundTrip:
             tokens=int(tokens.count()[0]) if self._counts_tokens else None,
             bits=float(tokens.bits()[0]),
             seconds=seconds,
+            codes=code_counts(tokens),
         )
 
     def _clock(self) -> float:
@@ -183,11 +187,14 @@ class DrawnRoundTrip:
         )
         [window] = fit_clips(clips, fit)
         drawn, counts = self._decoders.reconstruct(window)
-        bits = float(self._tokenizer.encode(window).bits()[0])
+        tokens = self._tokenizer.encode(window)
+        bits = float(tokens.bits()[0])
         decoded = [undo_fit([Clips(frames.to(self._device), window.fps)], fit).frames[0] for frames in drawn]
         for frames in decoded:
             _check_same_shape(clips.frames[0], frames)
-        return Returned(clips.frames[0], tuple(decoded), int(counts[0]), bits, None)
+        return Returned(
+            clips.frames[0], tuple(decoded), int(counts[0]), bits, seconds=None, codes=code_counts(tokens)
+        )
 
 
 def _cropped(tokenizer: Tokenizer, clips: Clips) -> Tensor:

@@ -64,7 +64,7 @@ class ClipFeatures:
         """The codes as a record's outputs keep them; nothing unless the tokens are one group of codes."""
         if len(self.codes) != 1 or self.codes[0] is None:
             return {}
-        return {CODES: code_counts(self.codes[0], self.groups[0])}
+        return {CODES: code_counts(self.groups[0], self.codes[0])}
 
     @property
     def books(self) -> Books:

@@ -14,7 +14,7 @@ from benchmarks.reconstruction.data.cutting import Whole
 from benchmarks.reconstruction.data.video_part import VideoPart
 from benchmarks.reconstruction.metrics.psnr import psnr_of
 from tests.benchmarks.reconstruction.clips import noisy, pattern
-from tests.benchmarks.reconstruction.tokenizers import Broken, Cropping, InWindows, Unchanged
+from tests.benchmarks.reconstruction.tokenizers import Broken, Cropping, InWindows, Levels, Unchanged
 from vtok_eval.benchmark import Context, Outcome
 from vtok_eval.data import Clip, Clips
 from vtok_eval.errors import MissingDependencyError, SuiteError, UnknownNameError, VideoError
@@ -241,6 +241,27 @@ def test_reconstructed_videos_are_compared_with_their_originals(folder: Path, tm
     assert outcome.values["psnr"][0] == pytest.approx(sum(expected) / 10, abs=1e-4)
     assert outcome.cost["tokens"] == 12 * 48 * 64
     assert outcome.cost["bits_per_pixel"] == pytest.approx(96 * 12 / 10)
+
+
+def test_codes_of_all_windows_are_counted_and_cost_their_bits(folder: Path, tmp_path: Path) -> None:
+    # Ten frames are three windows of four, the last filled with two repeated frames.
+    benchmark = Reconstruction(FAST, data=str(folder), n_frames=10, windows=1, sizes=32)
+    outcomes = _run(benchmark, _system(Levels()), tmp_path)
+    clips = {sample.id: sample.clip for sample in benchmark.samples(_system(Levels()))}
+    for name, outcome in outcomes.items():
+        source = clips[name]
+        assert source is not None
+        frames = source.load().frames
+        encoded = torch.cat([frames, frames[-1:], frames[-1:]]).long() // 16
+        counts = outcome.outputs["codes"]
+        assert counts["sizes"] == [16] * 3
+        for channel in range(3):
+            codes, expected = encoded[:, channel].unique(return_counts=True)
+            assert counts["codes"][channel] == codes.tolist()
+            assert counts["counts"][channel] == expected.tolist()
+        # 12 bits a pixel, of 12 encoded frames for 10.
+        assert outcome.cost["bits_per_pixel"] == pytest.approx(12 * 12 / 10)
+        assert outcome.cost["bits_per_frame"] == pytest.approx(12 * 12 / 10 * frames[0, 0].numel())
 
 
 def test_a_sheet_shows_original_reconstruction_and_error(folder: Path, tmp_path: Path) -> None:

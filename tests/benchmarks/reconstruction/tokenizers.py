@@ -41,6 +41,20 @@ class InWindows(Unchanged):
         return Clips(frames, clips.fps)
 
 
+class Levels(InWindows):
+    """The windows' pixels as codes of three quantisers: a colour channel each, in 16 levels."""
+
+    def encode(self, clips: Clips) -> Tokens:
+        """Codes `(B, T * H * W, 3)`."""
+        tokens = super().encode(clips)
+        return Tokens.codes(tokens.values.long() // 16, codebook_size=16, latent_shape=tokens.latent_shape)
+
+    def decode(self, tokens: Tokens) -> Clips:
+        """The middle of each level."""
+        pixels = Tokens.of(tokens.indices.float() * 16 + 8, latent_shape=tokens.latent_shape)
+        return super().decode(pixels)
+
+
 class Cropping(Unchanged):
     """Takes multiples of 16 pixels and crops."""
 
