@@ -135,6 +135,7 @@ class Results:
     def _differences(self, benchmark: str, scores: Sequence[Score]) -> Iterator[str]:
         metrics = list({score.metric.name: score.metric for score in scores}.values())
         found = {(each.system, each.metric): each for each in self.comparisons if each.benchmark == benchmark}
+        metrics = [metric for metric in metrics if any(name == metric.name for _, name in found)]
         yield (
             f"Paired differences from `{self.about.baseline}` on the same clips, in points, with 95 % "
             f"intervals and p-values corrected over all systems and headline scores of the benchmark "

@@ -36,6 +36,7 @@ from tools.training_photos import photos_table, read_photo_points
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import write_json
 from vtok_eval.run.suite import load_suite, shipped_suites
+from vtok_eval.specs.systems import kind_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES: Mapping[str, Callable[[Path], str]] = {
@@ -47,8 +48,12 @@ FILES: Mapping[str, Callable[[Path], str]] = {
     "statistics_simulation.jsonl": lambda path: rows_table(read_rows(path)),
 }
 """How the files of docs/results/ that other tools measured become tables."""
-_PICTURES = {"mini": {"understanding-scenes-against-tokens.png": "accuracy_against_tokens.png"}}
-"""By suite, pictures of the run's report, and what they are called in docs/images/."""
+_PICTURES = {
+    ("mini", "understanding-scenes"): {
+        "understanding-scenes-against-tokens.png": "accuracy_against_tokens.png"
+    }
+}
+"""By suite and benchmark, pictures of the run's report, and what they are called in docs/images/."""
 _TABLE = re.compile(r"(<!-- table:(?P<name>[^ ]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
@@ -81,13 +86,18 @@ def keep(run: Path, results: Path) -> Path:
     return folder
 
 
-def copy_pictures(run: Path, images: Path, *, suite: str) -> None:
-    """Copy the pictures that README shows of this suite out of the run's report.
+def copy_pictures(run: Path, images: Path, *, kept: Results) -> None:
+    """Copy the pictures that README shows of this suite's benchmarks out of the run's report.
 
     Raises:
         RunFolderError: the report does not have one.
     """
-    for name, kept_as in _PICTURES.get(suite, {}).items():
+    shown = [
+        found
+        for (suite, benchmark), found in _PICTURES.items()
+        if suite == kept.about.suite and kept.has(benchmark)
+    ]
+    for name, kept_as in (pair for found in shown for pair in found.items()):
         if not (run / "report" / name).is_file():
             raise RunFolderError(f"no {name} in {run / 'report'}: vtok-eval report {run}")
         shutil.copyfile(run / "report" / name, images / kept_as)
@@ -174,7 +184,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> None:
     if run is not None:
         kept = keep(run, results)
         sys.stdout.write(f"kept: {kept}\n")
-        copy_pictures(run, root / "docs" / "images", suite=kept.name)
+        copy_pictures(run, root / "docs" / "images", kept=Results.read(kept))
     for path in pages(root):
         text = path.read_text(encoding="utf-8")
         written = rendered(text, results, name=path.name)
@@ -202,10 +212,14 @@ def _require_shipped(report: RunReport) -> None:
         raise RunFolderError(f"{report.paths[0]} is of {report.name!r}, not of a shipped suite")
     suite = load_suite(report.name)
     run = report.run
+    # Of a run of some benchmarks, others are left out, and systems of a kind that none of them takes.
+    kinds = {system.kind for system in run.systems}
+    part = {each.id for each in suite.benchmarks if not each.optional} - {each.id for each in run.benchmarks}
     shipped: dict[str, tuple[object, bool]] = {
-        f"system {each.name}": (each.spec, each.optional) for each in suite.systems
+        f"system {each.name}": (each.spec, each.optional or bool(part and kind_of(each.spec) not in kinds))
+        for each in suite.systems
     }
-    shipped |= {f"benchmark {each.id}": (_plain(each.options), each.optional) for each in suite.benchmarks}
+    shipped |= {f"benchmark {each.id}": (_plain(each.options), True) for each in suite.benchmarks}
     shipped |= {"limit": (None, False), "seed": (suite.seed, False)}
     found: dict[str, object] = {f"system {each.name}": each.spec for each in run.systems}
     found |= {f"benchmark {each.id}": each.options for each in run.benchmarks}
@@ -215,7 +229,7 @@ def _require_shipped(report: RunReport) -> None:
         for what in sorted(shipped | found)
         if what not in shipped
         or (what in found and found[what] != shipped[what][0])
-        or (what not in found and not shipped[what][1] and not what.startswith("benchmark "))
+        or (what not in found and not shipped[what][1])
     ]
     if different:
         raise RunFolderError(

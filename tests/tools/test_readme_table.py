@@ -215,6 +215,13 @@ def test_part_of_a_suite_is_kept_but_replaces_no_more(run, shipped, tmp_path):
     shipped.benchmarks.append(SimpleNamespace(id="tv-align-read", options={}, optional=False))
     folder = keep(run.path, tmp_path)
     assert "vtok-eval run" in rendered("<!-- table:mini/tv-align-read -->\n<!-- /table -->", tmp_path)
+    # Videos are nothing that the run's benchmark takes; a tokenizer would have been measured.
+    shipped.systems.append(SimpleNamespace(name="clips", spec="videos:shipped", optional=False))
+    assert keep(run.path, tmp_path) == folder
+    shipped.systems.append(SimpleNamespace(name="frames-4", spec="frames-4", optional=False))
+    with pytest.raises(RunFolderError, match="system frames-4 is not as"):
+        keep(run.path, tmp_path)
+    del shipped.systems[-2:]
     about = json.loads((folder / "about.json").read_text())
     about["options"]["tv-align-read"] = {}
     (folder / "about.json").write_text(json.dumps(about))
@@ -225,9 +232,13 @@ def test_part_of_a_suite_is_kept_but_replaces_no_more(run, shipped, tmp_path):
 
 
 def test_pictures_are_of_the_suite_that_the_readme_shows(tmp_path):
-    readme_table.copy_pictures(tmp_path, tmp_path, suite="full")
+    metric = Metric(name="m", title="M", headline=True)
+    scenes = results_of([Score("a", "understanding-scenes", metric, 0.5, 0.4, 0.6, 10, 0, 10)])
+    others = replace(scenes, about=scenes.about.model_copy(update={"suite": "full"}))
+    for kept in (results_of([]), others):
+        readme_table.copy_pictures(tmp_path, tmp_path, kept=kept)
     with pytest.raises(RunFolderError, match=r"no understanding-scenes-against-tokens\.png"):
-        readme_table.copy_pictures(tmp_path, tmp_path, suite="mini")
+        readme_table.copy_pictures(tmp_path, tmp_path, kept=scenes)
 
 
 def test_categories_by_hand():
