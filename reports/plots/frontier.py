@@ -67,7 +67,7 @@ BITS = Price("bits", "bits per pixel", "bits_per_pixel", lambda amount: f"{amoun
 BITS_PER_CLIP = Price(
     "bits-per-clip", "bits per clip", "bits_per_clip", tokens_text, BudgetUnit.BITS.explained
 )
-SECONDS = Price("seconds", "seconds to encode and decode a clip", "seconds", lambda amount: f"{amount:.3g}")
+SECONDS = Price("seconds", "seconds per clip", "seconds", lambda amount: f"{amount:.3g}")
 
 
 def frontier(report: RunReport, benchmark: BenchmarkReport) -> Picture | None:
