@@ -356,7 +356,7 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
         vtok_eval.errors.TokenizerError: token values must be (3, L, D), not (2, 5, 8)
     """
     check_token_shapes(tokens, n_clips=n_clips)
-    check_finite(finite_values(tokens))
+    check_finite(finite_values(tokens), dtype=str(tokens.values.dtype))
     if tokens.coded is not None:
         _check_codes(tokens.values, tokens.mask, tokens.coded)
 
@@ -381,7 +381,11 @@ def check_token_shapes(tokens: Tokens, *, n_clips: int) -> None:
     if not values.is_floating_point():
         hint = "; codes are given as Tokens.codes(codes, codebook_size=...)" if _is_whole(values) else ""
         raise TokenizerError(f"token values must be floating point, not {values.dtype}{hint}")
+    if values.is_meta:
+        raise TokenizerError("token values are on the device meta, which holds no numbers: load the weights")
     for name, part in (("mask", mask), ("kind", tokens.kind), ("frame", tokens.frame)):
+        if part.device != values.device:
+            raise TokenizerError(f"token {name} is on {part.device}, the values on {values.device}")
         if part.shape != values.shape[:2]:
             raise TokenizerError(
                 f"token {name} must be {tuple(values.shape[:2])} like the values, not {tuple(part.shape)}"
@@ -408,8 +412,10 @@ def finite_values(tokens: Tokens) -> Tensor:
     return (tokens.values.isfinite().all(dim=2) | ~tokens.mask).all(dim=1)
 
 
-def check_finite(finite: Tensor) -> None:
-    """Refuse a batch with a clip whose values are not all finite; finite: as `finite_values` gives it.
+def check_finite(finite: Tensor, *, dtype: str = "") -> None:
+    """Refuse a batch with a clip whose values are not all finite.
+
+    finite: as `finite_values` gives it. dtype: of the values, where it is known.
 
     Raises:
         TokenizerError: naming the clips.
@@ -422,7 +428,9 @@ def check_finite(finite: Tensor) -> None:
     """
     if not bool(finite.all()):
         bad = (~finite).nonzero().flatten().tolist()
-        raise TokenizerError(f"token values are NaN or infinite in clips {bad} of the batch")
+        half = dtype == "torch.float16"
+        hint = "; float16 ends at 65504: divide by a constant, or give float32" if half else ""
+        raise TokenizerError(f"token values are NaN or infinite in clips {bad} of the batch{hint}")
 
 
 def _is_whole(values: Tensor) -> bool:

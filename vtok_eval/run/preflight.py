@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = "input_fits.json"
 CLIPS_TRIED = 4
-"""Clips examined, spread over the samples; one of each length, size and frame rate is encoded."""
+"""Clips examined, spread over the samples; of each length, size and frame rate one must be encoded."""
 
 
 def check_input(job: PlannedJob, samples: Sequence[Sample], runner: Runner) -> tuple[str, ...]:
@@ -37,8 +37,9 @@ def check_input(job: PlannedJob, samples: Sequence[Sample], runner: Runner) -> t
     """
     if job.system.kind not in (SystemKind.TOKENIZER, SystemKind.CODEC):
         return ()
-    clips = _clips_of_each_shape(samples, runner)
-    failures = [_failure(job.system.subject, clip, runner) for clip in clips]
+    alike = _clips_by_shape(samples, runner)
+    failures = [_first_failure(job.system.subject, clips, runner) for clips in alike]
+    clips = [group[0] for group in alike]
     if clips and all(failures):
         raise UnfitInputError(_reason(job.system.subject, clips[0], failures[0], runner))
     return tuple(dict.fromkeys(text for clip in clips if (text := _fit_text(job.system.subject, clip))))
@@ -61,14 +62,15 @@ def kept_fits(artifacts: Path) -> tuple[str, ...]:
     return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ()
 
 
-def _clips_of_each_shape(samples: Sequence[Sample], runner: Runner) -> list[Clip]:
+def _clips_by_shape(samples: Sequence[Sample], runner: Runner) -> list[list[Clip]]:
+    """The clips examined, those of one length, size and frame rate together."""
     with_clip = [sample for sample in samples if sample.clip is not None]
     step = max(1, len(with_clip) // CLIPS_TRIED)
-    found: dict[tuple[object, ...], Clip] = {}
+    found: dict[tuple[object, ...], list[Clip]] = {}
     for sample in with_clip[::step][:CLIPS_TRIED]:
         clip = _load(sample, runner)
         if clip is not None:
-            found.setdefault((tuple(clip.frames.shape), clip.fps), clip)
+            found.setdefault((tuple(clip.frames.shape), clip.fps), []).append(clip)
     return list(found.values())
 
 
@@ -86,6 +88,20 @@ def _batch(clip: Clip, count: int, runner: Runner) -> Clips:
 
     clips = Clips.stack([clip] * count)
     return Clips(frames=clips.frames.to(runner.device), fps=clips.fps.to(runner.device))
+
+
+def _first_failure(tokenizer: Tokenizer, clips: Sequence[Clip], runner: Runner) -> str:
+    """Why the first of clips of one shape cannot be encoded; empty where one of them can.
+
+    A tokenizer may fail at some clips for what they show: those are their own samples' failures.
+    """
+    first = ""
+    for clip in clips:
+        failure = _failure(tokenizer, clip, runner)
+        if not failure:
+            return ""
+        first = first or failure
+    return first
 
 
 def _failure(tokenizer: Tokenizer, clip: Clip, runner: Runner) -> str:

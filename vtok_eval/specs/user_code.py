@@ -86,4 +86,7 @@ def _import_module(name: str, what: str, known: Collection[str]) -> ModuleType:
 
 
 def _import_failed(what: str, error: Exception) -> VtokEvalError:
-    return SpecError(f"{what} cannot be imported: {one_line(error)}")
+    hint = ""
+    if isinstance(error, ModuleNotFoundError) and what.endswith(".py"):
+        hint = f"; install it here, or name the environment that has it: exec:PYTHON@{what}:Class"
+    return SpecError(f"{what} cannot be imported: {one_line(error)}{hint}")
