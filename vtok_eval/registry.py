@@ -147,6 +147,7 @@ TOKENIZERS = Registry(
         "keyframe": "vtok_eval.tokenizers.vtok:KeyFrame",
         "blind": "vtok_eval.tokenizers.controls:Blind",
         "codec": "vtok_eval.tokenizers.codec:VideoCodec",
+        "diffusers": "vtok_eval.tokenizers.autoencoders.adapter:DiffusersAutoencoder",
         "pooled": "vtok_eval.tokenizers.comparators.pooled:Pooled",
         "slowfast": "vtok_eval.tokenizers.comparators.slowfast:SlowFast",
         "merged": "vtok_eval.tokenizers.comparators.merged:Merged",
@@ -161,6 +162,7 @@ TOKENIZERS = Registry(
         "slowfast": "few frames of a fine grid, many of a coarse one: slow=1,fast=8, or budget=match:NAME",
         "merged": "cells of every frame, similar ones merged (ToMe): count=31, or budget=match:NAME",
         "motion-vectors": "key frame's grid plus a codec's motion vectors: stride=1, or budget=match:NAME",
+        "diffusers": "diffusers:CLASS@FOLDER, a video autoencoder such as AutoencoderKLWan (extra diffusers)",
         "codec": "codec:libx264:crf=28 (libx265, libsvtav1): bits of a video codec, for reconstruction",
     },
 )
@@ -276,6 +278,7 @@ WEIGHTS = Registry(
     {
         "efficientnet_lite0": "vtok_eval.cli.model_weights:efficientnet_weights",
         "open_clip": "vtok_eval.tokenizers.backbones.open_clip_weights:weights_of",
+        "diffusers": "vtok_eval.tokenizers.autoencoders.diffusers_model:diffusers_weights",
         "hf": "vtok_eval.answerers.language_models.checkpoint_folder:hf_weights",
         "vtok-llava": "vtok_eval.answerers.language_models.checkpoint_folder:vtok_llava_weights",
         "zero-shot": "vtok_eval.tokenizers.backbones.open_clip_weights:zero_shot_weights",

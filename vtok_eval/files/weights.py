@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from vtok_eval.errors import MissingDependencyError, SpecError
 
+_CHUNK_BYTES = 2**24
 _OTHER_FORMATS = ["*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.ot", "original/*"]
 """Of the same weights: not fetched."""
 
@@ -71,6 +73,24 @@ class WeightsOf:
     name: str
     weights: Sequence[Weights] = ()
     note: str = ""
+
+
+def safetensors_sha256(folder: Path) -> str:
+    """SHA-256 over the names and bytes of the folder's safetensors files.
+
+    Raises:
+        SpecError: there are none. Weights in other formats could run code and are not loaded.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise SpecError(f"{folder} holds no weights as safetensors")
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def in_hub_cache(repository: str, files: Sequence[str]) -> Path | None:

@@ -84,7 +84,7 @@ class Accepts:
         window: frames of a window; None for the largest number that `frames` and `most` allow. Where it is
             given, every clip longer than it is cut.
         size: heights and widths in pixels: "8k" (multiples of 8), 256 (256 x 256) or (256, 320), height
-            first.
+            first; each of the two may be a rule.
         fit_size: how another size is changed. "pad" repeats the border to the next size that fits, "resize"
             scales, "crop" keeps the centre. None: "pad" for multiples, "resize" for fixed sizes.
         fps: frames per second it takes; other clips are resampled by nearest frame. None: any.
@@ -98,7 +98,7 @@ class Accepts:
     """
 
     frames: str | int | None = None
-    size: str | int | tuple[int, int] | None = None
+    size: str | int | tuple[int | str, int | str] | None = None
     fps: float | None = None
     least: int | None = None
     most: int | None = None
@@ -181,7 +181,7 @@ class Accepts:
             raise SpecError(f"Accepts({self.text()}): window={window} is not among its own numbers of frames")
 
 
-def _size_rules(size: str | int | tuple[int, int] | None) -> tuple[Progression, Progression]:
+def _size_rules(size: str | int | tuple[int | str, int | str] | None) -> tuple[Progression, Progression]:
     if size is None:
         rule = Progression(1, 1)
         return rule, rule

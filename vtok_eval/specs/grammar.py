@@ -13,7 +13,7 @@ from vtok_eval.registry import TOKENIZERS
 MATCH = "match:"
 """Before a spec or a system's name, as an option's value: "what that tokenizer has"."""
 
-LEADING: Mapping[str, str] = {"codec": "codec"}
+LEADING: Mapping[str, str] = {"codec": "codec", "diffusers": "model"}
 """Tokenizers whose first option is written without its name and ends at a colon, and that option."""
 
 _FRAMES_COUNT = re.compile(r"frames-(.*)")

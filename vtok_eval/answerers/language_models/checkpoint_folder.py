@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from vtok_eval.errors import MissingDependencyError, SpecError
-from vtok_eval.files.weights import WeightsOf, hub_weights, in_bytes
+from vtok_eval.files.weights import WeightsOf, hub_weights, in_bytes, safetensors_sha256
 from vtok_eval.results.description import Description
-
-_CHUNK_BYTES = 2**24
 
 
 def need_transformers() -> None:
@@ -56,24 +53,6 @@ def checkpoint_folder(model: str, *, revision: str | None = None) -> Path:
     return hub_weights(model, spec=f"hf:{model}", revision=revision).require()
 
 
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 over the names and bytes of the folder's safetensors files.
-
-    Raises:
-        SpecError: there are none. Weights in other formats could run code and are not loaded.
-    """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise SpecError(f"{folder} holds no weights as safetensors")
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode())
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
 def describe_checkpoint(model: str, folder: Path) -> Description:
     """What provenance keeps of a model, from its files: name, revision, classes, hash of the weights.
 
@@ -88,7 +67,7 @@ def describe_checkpoint(model: str, folder: Path) -> Description:
         "model": model,
         "snapshot": folder.name if folder != Path(model).expanduser() else None,
         "architectures": config.get("architectures"),
-        "weights_sha256": weights_sha256(folder),
+        "weights_sha256": safetensors_sha256(folder),
     }
     return Description(facts=facts)
 

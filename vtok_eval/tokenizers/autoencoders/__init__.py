@@ -1,0 +1,1 @@
+"""Video autoencoders of other libraries as tokenizers."""
