@@ -152,3 +152,30 @@ def test_bring_a_vae(tmp_path):
     assert re.search(r"\bmine\b.*\d", printed["run"])
     assert "padded to 17" in printed["report"]
     assert (tmp_path / "mine.zip").is_file()
+
+
+@pytest.mark.parametrize(("name", "bits"), [("FiniteScalar", 9.51), ("Vector", 6.0)])
+def test_library_quantizers(name, bits):
+    """The protocol is kept; codes are the nearest colours of the code book, worked out by hand."""
+    import torch
+
+    from vtok_eval import Clips
+    from vtok_eval.checks.clips import shipped_clips_of
+    from vtok_eval.checks.tokenizer import check_tokenizer
+    from vtok_eval.specs.user_code import load_user_class
+
+    spec = f"{ROOT / 'examples' / 'library_quantizers.py'}:{name}"
+    tokenizer = load_user_class(spec)()
+    clips = shipped_clips_of(n_frames=8, size=32, device=torch.device("cpu"))
+    report = check_tokenizer(tokenizer, clips, spec=spec)
+    assert report.ok, report.as_text()
+    # 255 is the end of the scale; 100 is -0.216 from -1 to 1. Of steps of 0.25 the nearest is -0.25, of steps
+    # of 2/3 it is -1/3.
+    colour = torch.tensor([255, 100, 0], dtype=torch.uint8)
+    flat = colour[:, None, None].expand(1, 4, 3, 8, 8).contiguous()
+    tokens = tokenizer.encode(Clips(flat, torch.tensor([8.0], dtype=torch.float64)))
+    middle = -0.25 if name == "FiniteScalar" else -1 / 3
+    assert tokens.values[0, 0].tolist() == pytest.approx([1.0, middle, -1.0], abs=1e-6)
+    assert float(tokens.bits()) == pytest.approx(bits, abs=0.01)
+    decoded = tokenizer.decode(tokens).frames
+    assert decoded[0, 0, :, 0, 0].tolist() == [255, round((middle + 1) * 127.5), 0]

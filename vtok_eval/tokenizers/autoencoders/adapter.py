@@ -58,7 +58,7 @@ class DiffusersAutoencoder:
         self.accepts = self._layout.accepts
         self.tiling = tiling or self._layout.always_tiled
         self._weights_sha256 = None if random is not None else self._files.sha256
-        self._loaded: Any = None  # the model of diffusers
+        self._loaded: Any = None  # Any: a class of diffusers
         if self.tiling and not self._can_tile():
             raise SpecError(f"{self._files.class_name} has no tiling")
 
@@ -172,7 +172,7 @@ class DiffusersAutoencoder:
     def _can_tile(self) -> bool:
         return hasattr(self._network(), "enable_tiling")
 
-    def _network(self) -> Any:
+    def _network(self) -> Any:  # Any: a class of diffusers
         if self._loaded is None:
             model = self._files.load(dtype=self.dtype, random=self.random).to(self.device)
             if self.tiling:
