@@ -90,7 +90,9 @@ class DiffusersAutoencoder:
             )
         shape = self._layout.latent_shape(n_frames, height, width)
         latents = torch.cat([self._encode_one(clip, shape) for clip in clips.frames.split(1)])
-        frame = torch.tensor(self._layout.first_frames(shape[0])).repeat_interleave(shape[1] * shape[2])
+        frame = torch.tensor(self._layout.first_frames(shape[0]), device="cpu").repeat_interleave(
+            shape[1] * shape[2]
+        )
         return Tokens.of(latents.flatten(2).transpose(1, 2).contiguous(), frame=frame, latent_shape=shape)
 
     def decode(self, tokens: Tokens) -> Clips:

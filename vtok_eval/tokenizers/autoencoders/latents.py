@@ -54,9 +54,9 @@ def scale_of(model: Any, *, channels: int) -> LatentScale:  # Any: one of diffus
     mean = _stated(model, "latents_mean")
     deviation = _stated(model, "latents_std")
     if mean is None:
-        mean = torch.full((channels,), float(config.get("shift_factor") or 0.0))
+        mean = torch.full((channels,), float(config.get("shift_factor") or 0.0), device="cpu")
     if deviation is None:
-        deviation = torch.ones(channels)
+        deviation = torch.ones(channels, device="cpu")
     rows = [part.float().view(channels, -1, 1, 1) for part in (mean, factor / deviation)]
     return LatentScale(mean=rows[0], factor=rows[1])
 
@@ -67,4 +67,4 @@ def _stated(model: Any, name: str) -> Tensor | None:
         found: Tensor = buffers[name].detach().cpu()
         return found
     listed = model.config.get(name)
-    return None if listed is None else torch.tensor(listed)
+    return None if listed is None else torch.tensor(listed, device="cpu")
