@@ -179,3 +179,28 @@ def test_library_quantizers(name, bits):
     assert float(tokens.bits()) == pytest.approx(bits, abs=0.01)
     decoded = tokenizer.decode(tokens).frames
     assert decoded[0, 0, :, 0, 0].tolist() == [255, round((middle + 1) * 127.5), 0]
+
+
+def test_example_of_codes_by_hand():
+    """A clip of middle grey: every channel is at its middle level, and decodes to middle grey."""
+    import torch
+
+    from vtok_eval import Clips
+    from vtok_eval.specs.user_code import load_user_class
+
+    tokenizer_class = load_user_class(f"{ROOT / 'examples' / 'fsq_tokenizer.py'}:FSQ")
+    clips = Clips(torch.full((2, 8, 3, 16, 16), 127, dtype=torch.uint8), torch.ones(2, dtype=torch.float64))
+    tokens = tokenizer_class().encode(clips)
+    assert tokens.latent_shape == (2, 2, 2)
+    # Levels 8, 5, 5, 5: the middle of five is 2; of eight it is 3 or 4. 2 x 8 + 2 x 40 + 2 x 200 = 496.
+    (code,) = tokens.indices.unique().tolist()
+    assert code in {496 + 3, 496 + 4}
+    assert tokens.frame[0].tolist() == [0] * 4 + [4] * 4
+    assert torch.allclose(tokens.bits(), 8 * torch.tensor(1000.0, dtype=torch.float64).log2())
+    decoded = tokenizer_class().decode(tokens)
+    assert decoded.frames.shape == clips.frames.shape
+    assert int((decoded.frames.int() - 127).abs().max()) < 40  # the first channel is half a level off
+    own = tokenizer_class(embedding=True).encode(clips)
+    assert torch.equal(own.indices, tokens.indices)
+    assert own.values.shape == (2, 8, 4)
+    assert not own.values[..., 1:].any()

@@ -11,6 +11,9 @@ from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.preparation import probe_seed
 
+COST = {"tokens": 3.0, "bits": 3 * 12 * 32.0, "bits_per_frame": 288.0, "bits_per_pixel": 18.0}
+"""Three tokens of 12 values in float32, of clips of 4 frames of 4 x 4 pixels."""
+
 
 def training_of(fakes, *, n_probes=1, n_clips=192, n_validation=48, **recipe):
     return ProbeTraining(
@@ -59,7 +62,7 @@ def test_outcomes_hold_scores_answers_and_cost_of_each_clip(fakes, evaluated):
         outcome = results[sample.id]
         assert set(outcome.values) == set(sample.target)  # `late` applies to odd clips only
         assert all(len(values) == 2 for values in outcome.values.values())
-        assert outcome.cost == {"tokens": 3.0}
+        assert outcome.cost == COST
         for attribute in fakes.attributes:
             answers = outcome.outputs[attribute.name]
             assert len(answers) == 2
@@ -75,7 +78,7 @@ def test_no_tokens_means_chance(fakes, evaluated):
     right = [result.values["tone"][0] for result in results.values()]
     low, high = stats.binom.interval(0.9999, 400, 0.25)
     assert low <= sum(right) <= high
-    assert all(result.cost == {"tokens": 0.0} for result in results.values())
+    assert all(set(result.cost.values()) == {0.0} for result in results.values())
     # It sees nothing, so it says the same of every clip.
     assert len({str(result.outputs) for result in results.values()}) == 1
 
@@ -430,7 +433,7 @@ def test_what_a_false_mask_covers_changes_nothing(fakes, make_context):
         evaluator = training_of(fakes, epochs=2).prepare(fakes.system(tokenizer), context)
         outcomes.append(evaluate(evaluator, fakes.samples("test", 24), context.runner))
     assert outcomes[0] == outcomes[1] == outcomes[2]
-    assert next(iter(outcomes[0].values())).cost == {"tokens": 3.0}
+    assert next(iter(outcomes[0].values())).cost == COST
 
 
 def test_probe_seeds_differ_by_run_and_number():

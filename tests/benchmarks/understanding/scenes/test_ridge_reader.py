@@ -35,7 +35,8 @@ def test_reads_what_the_tokens_hold_with_one_value_per_clip(fakes, make_context)
         assert mean_of(results, name) > 0.9
     outcome = next(iter(results.values()))
     assert all(len(value) == 1 for value in outcome.values.values())
-    assert outcome.cost == {"tokens": 3.0}
+    assert outcome.cost["tokens"] == 3.0
+    assert outcome.cost["bits"] == 3 * 12 * 32
     facts = json.loads((context.artifacts / "training.json").read_text())
     assert (facts["seeds"], facts["steps"], facts["recipe"]) == ([], 0, None)
     assert facts["ridge_validation_score"] > 0.8
