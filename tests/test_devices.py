@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from benchmarks.understanding.questions.probe.network import ChoiceProbe, ChoiceReader, as_rows
 from benchmarks.understanding.questions.probe.sentences.bert import installed_minilm
@@ -28,6 +29,7 @@ from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import TokenDecoder
 from vtok_eval.decoders.objects import MOST_OBJECTS, Truth
 from vtok_eval.decoders.training.losses import loss_parts, weighted
+from vtok_eval.inputs.fitted import unfitted
 from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups, TokenReader
 from vtok_eval.probes.features import N_KINDS, FeatureTable, Statistics
 from vtok_eval.probes.ridge import ClipVectors, Kernel, RidgePath
@@ -56,6 +58,8 @@ NEEDS_VALUES = {
     "motion-vectors": "encodes the frames to read the codec's motion vectors, on the CPU",
 }
 """Tokenizers that cannot run without values, and why."""
+BY_ITSELF = {"diffusers"}
+"""Tokenizers that need files and have a test of their own."""
 
 OFF_DEVICE: dict[str, str] = {
     "hf": "transformers places its models; tests/vtok_eval/answerers run it with tiny models",
@@ -116,7 +120,7 @@ def test_mixing_devices_raises(mode) -> None:
 
 @pytest.mark.parametrize("where", ["held", "on the GPU"])
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
-@pytest.mark.parametrize("name", sorted(set(TOKENIZERS) - set(NEEDS_VALUES)))
+@pytest.mark.parametrize("name", sorted(set(TOKENIZERS) - set(NEEDS_VALUES) - BY_ITSELF))
 def test_tokenizers(name: str, backbone: str, where: str, mode) -> None:
     def build() -> Any:
         spec = TOKENIZER_SPECS.get(name, name)
@@ -131,6 +135,28 @@ def test_tokenizers(name: str, backbone: str, where: str, mode) -> None:
     check_on_gpu(tokenizer.encode(clips))
     if hasattr(tokenizer, "features"):
         check_on_gpu(*tokenizer.features(clips))
+
+
+def test_diffusers_autoencoder(tmp_path: Path, mode) -> None:
+    """A tiny one, behind its contract: what that checks of tokens are values."""
+    pytest.importorskip("diffusers")
+    name = "AutoencoderKLCosmos"
+
+    def build() -> Any:
+        from tools.tiny_autoencoders import CONFIGS, write_model
+
+        folder = write_model(tmp_path, name, CONFIGS[name])
+        tokenizer = unfitted(build_tokenizer(f"diffusers:{name}@{folder}", BUILT))
+        tokenizer.encode(Clips(torch.zeros(1, 17, 3, 64, 64, dtype=torch.uint8), torch.ones(1).double()))
+        return tokenizer
+
+    tokenizer = on_gpu(built(build), mode)
+    frames = torch.empty(17, 3, 64, 64, dtype=torch.uint8, device="cpu")
+    tokens = tokenizer.encode(HeldClips.holding([Clip(frames, 8.0)] * 2, CUDA))
+    check_on_gpu(tokens)
+    # Decoded; then it is asked whether the values are finite.
+    with pytest.raises(GuardOnDataDependentSymNode):
+        tokenizer.decode(tokens)
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
