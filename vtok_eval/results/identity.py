@@ -121,7 +121,11 @@ def in_words(differences: Iterable[Difference]) -> str:
         >>> in_words([Difference("sources", name, "1f", "2e") for name in ("a.py", "b.py")])
         'a.py changed, b.py changed'
     """
-    texts = list(dict.fromkeys(difference.text() for difference in differences))
+    found = list(differences)
+    if any(difference.part == "sources" for difference in found):
+        # Weights that a changed constructor draws or reads follow from it.
+        found = [difference for difference in found if difference.part != "state"]
+    texts = list(dict.fromkeys(difference.text() for difference in found))
     more = len(texts) - _AT_MOST
     return ", ".join(texts[:_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 

@@ -66,12 +66,18 @@ def merged_entries(before: Sequence[Entry], now: Sequence[Entry], *, key: str) -
     Of parts of an identity that only the folder's entry has, which another environment or command could
     state, nothing is lost.
     """
-    merged = {entry[key]: entry for entry in before}
+    merged = list(before)
     for entry in now:
-        known = merged.get(entry[key], {}).get("identity")
+        places = [i for i, other in enumerate(merged) if other[key] == entry[key]]
+        if not places:
+            # What takes the place of an earlier version stands before it.
+            of_versions = (i for i, other in enumerate(merged) if other.get(VERSION_OF) == entry[key])
+            merged.insert(next(of_versions, len(merged)), entry)
+            continue
+        known = merged[places[0]].get("identity")
         identity = {**known, **entry["identity"]} if isinstance(known, Mapping) else entry["identity"]
-        merged[entry[key]] = {**entry, "identity": identity}
-    return list(merged.values())
+        merged[places[0]] = {**entry, "identity": identity}
+    return merged
 
 
 def finish_renaming(folder: RunFolder, journal: Journal) -> None:
@@ -214,9 +220,10 @@ def _line(
 ) -> str:
     """One line that says what changed, what is done about it, and where the earlier results are."""
     why = in_words(differences) or "it was set aside before"
-    stays = f", the earlier version stays as {set_aside}" if set_aside else ""
     if taken_from is not None:
+        stays = f"; the version in between stays as {set_aside}" if set_aside else ""
         return f"{name}: {why}; it is as it was in {taken_from}, whose results are taken{stays}"
+    stays = f", the earlier version stays as {set_aside}" if set_aside else ""
     return f"{name}: {why}; measured again{stays}"
 
 

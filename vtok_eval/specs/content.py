@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vtok_eval.environments.spec import interpreter_in
+from vtok_eval.errors import SpecError
 from vtok_eval.files.content_hash import content_sha256, path_sha256
+from vtok_eval.specs.grammar import parse_options
 from vtok_eval.specs.neighbours import PREFIX
 from vtok_eval.specs.sources import Sources, is_own, sources_of
 
@@ -107,8 +109,13 @@ def class_facts(cls: type) -> dict[str, object]:
 def _pieces(spec: str) -> Iterator[str]:
     yield spec
     yield from _SEPARATORS.split(spec)
-    # An option's value that holds a separator, such as the `=` of a file name.
-    yield from (part.partition("=")[2] for part in re.split(r"[:,]", spec) if "=" in part)
+    for found in re.finditer(":", spec):
+        # Whole values of options, which may hold any separator, in parentheses.
+        try:
+            options = parse_options(spec[found.end() :], spec=spec, subject="subject")
+        except SpecError:
+            continue  # what follows this colon is not a list of options
+        yield from options.values()
 
 
 def _counts(text: str, path: Path) -> bool:

@@ -101,7 +101,7 @@ def test_reports_show_the_newest_version_alone_unless_asked(tmp_path, code):
     assert [system.name for system in open_run(out).systems] == systems
     assert set(open_run(out).scores()["system"]) == set(systems)
     shown = gather_runs([out], versions=True)
-    assert [system.name for system in shown.systems] == ["MeanColourTokenizer", version, "mine"]
+    assert [system.name for system in shown.systems] == ["MeanColourTokenizer", "mine", version]
     both = {
         name: shown.benchmark("mean-colour").cell(name, "level").score.value for name in (version, "mine")
     }
