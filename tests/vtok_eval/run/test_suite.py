@@ -3,6 +3,7 @@
 import pytest
 
 from vtok_eval.errors import SpecError, SuiteError, UnknownNameError
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.run.suite import (
     CUSTOM_LABEL,
     SystemEntry,
@@ -131,3 +132,16 @@ def test_one_tokenizer_alone_leaves_out_benchmarks_that_take_none():
     )
     # What was asked for by name stays, and is refused in one line.
     assert [entry.name for entry in asked.benchmarks] == ["vbench"]
+
+
+def test_budgets_are_in_tokens_unless_the_suite_or_the_command_line_says_bits():
+    suite = parse_suite(GOOD, origin="s.yaml")
+    assert suite.budget == "tokens"
+    assert suite.changed(budget=BudgetUnit.BITS).budget == "bits"
+    in_bits = parse_suite("budget: bits\n" + GOOD, origin="s.yaml")
+    assert in_bits.budget == "bits"
+    assert in_bits.changed().budget == "bits"
+    # Which unit tables count in says nothing of what is measured: the suite's label stays true.
+    assert in_bits.changed(budget=BudgetUnit.TOKENS).label == "a test"
+    with pytest.raises(SuiteError, match=r"s\.yaml:1: budget: Input should be 'tokens' or 'bits'"):
+        parse_suite("budget: bytes\n" + GOOD, origin="s.yaml")
