@@ -22,6 +22,7 @@ from vtok_eval.registry import (
 )
 from vtok_eval.run.suite import shipped_suites
 
+_ELSEWHERE = "exec:PYTHON@FILE.py:Class"
 _OWN_GENERATOR = "generator:FILE.py:Class"
 
 
@@ -37,13 +38,18 @@ def _of_other_package(what: str) -> Callable[[], Mapping[str, str]]:
     return lambda: _names(LISTED.resolve(what))
 
 
+def _tokenizers() -> Mapping[str, str]:
+    elsewhere = "a class of your own in another Python environment; also for generators and answerers"
+    return {**_names(TOKENIZERS), _ELSEWHERE: elsewhere}
+
+
 def _generators() -> Mapping[str, str]:
     own = "a class of your own with generate(prompts, seeds) -> Clips"
     return {**_names(GENERATORS), _OWN_GENERATOR: own}
 
 
 LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
-    "tokenizers": _registered(TOKENIZERS),
+    "tokenizers": _tokenizers,
     "backbones": _registered(BACKBONES),
     "benchmarks": _registered(BENCHMARKS),
     "answerers": _registered(ANSWERERS),

@@ -53,6 +53,14 @@ class Clips:
         """H and W in pixels."""
         return int(self.frames.shape[-2]), int(self.frames.shape[-1])
 
+    def fps_of(self, row: int) -> float:
+        """A clip's frames per second."""
+        return float(self.fps[row])
+
+    def pictures(self, places: Sequence[tuple[int, int]]) -> list[Any]:
+        """Frames `(3, H, W)` by clip and number."""
+        return [self.frames[row, number] for row, number in places]
+
     def part(self, start: int, stop: int) -> Clips:
         """The clips from `start` up to `stop`."""
         return Clips(self.frames[start:stop], self.fps[start:stop])
