@@ -16,7 +16,7 @@ from reports.tables.csv_text import csv_text
 from reports.tables.latex import latex
 from reports.tables.markdown import markdown
 from reports.tables.score_table import tidy
-from reports.tables.terminal import terminal
+from reports.tables.terminal import summary, terminal
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.store import RunFolder, write_bytes
@@ -103,6 +103,21 @@ def terminal_table(
         RunFolderError, UnknownNameError: as `write_report`.
     """
     return terminal(gather_runs(_folders(run_folder), baseline=baseline, versions=versions, unit=unit))
+
+
+def terminal_summary(
+    run_folder: Path | Sequence[Path],
+    *,
+    baseline: str | None = None,
+    versions: bool = False,
+    unit: BudgetUnit | None = None,
+) -> str:
+    """The answer of one run or several in about a dozen lines.
+
+    Raises:
+        RunFolderError, UnknownNameError: as `write_report`.
+    """
+    return summary(gather_runs(_folders(run_folder), baseline=baseline, versions=versions, unit=unit))
 
 
 def figure(

@@ -233,6 +233,7 @@ REPORTS = Registry(
     "report",
     {
         "folder": "reports.write:write_report",
+        "summary": "reports.write:terminal_summary",
         "terminal": "reports.write:terminal_table",
         "figure": "reports.write:figure",
         "viewer": "reports.viewer.bundle:write_viewer",

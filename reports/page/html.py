@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.plots.gallery import WrittenPicture
+from reports.plots.gallery import WHOLE_RUN, WrittenPicture
 from reports.plots.sheets import played_videos
 from reports.run_document import Session
 from reports.run_report import BenchmarkReport, RunReport
@@ -17,8 +17,15 @@ from reports.tables.budget import BudgetTables
 from reports.tables.clips import clips_grid
 from reports.tables.grid import Grid, RowKind, comparison_grid, details_grid
 from reports.tables.photos import PHOTOS_EXPLAINED, photos_grid
-from reports.text.headline import headline, how_to_read
-from reports.text.notes import status_notes, table_notes
+from reports.text.answer import answer
+from reports.text.headline import compared, headline, how_to_read
+from reports.text.notes import (
+    VIOLATED,
+    self_check_notes,
+    self_check_verdict,
+    status_notes,
+    table_notes,
+)
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.causes import failure_causes
 
@@ -62,12 +69,24 @@ def page(
     )
     template = environment.get_template("report.html.j2")
     causes = failure_causes(report.failed)
+    passed = [note for note in self_check_notes(report.self_checks) if not note.startswith(VIOLATED)]
+    first = _first_pictures(report, pictures)
+    others = [written for written in pictures if written not in first]
+    parts = [_part(benchmark, report, others, budget or {}) for benchmark in report.benchmarks]
+    shared = parts[0].table_notes if parts else ()
+    # What holds for every table is said once; a part keeps what only its own tables need.
+    parts = [replace(part, table_notes=[n for n in part.table_notes if n not in shared]) for part in parts]
     return template.render(
         report=report,
-        status=status_notes(report),
+        status=[note for note in status_notes(report) if note not in passed],
+        answers=answer(report),
+        first_pictures=[_inlined(written) for written in first],
+        checks=self_check_verdict(report.self_checks),
+        check_details=passed,
+        shared_notes=shared,
         findings=headline(report),
         reading=how_to_read(report),
-        parts=[_part(benchmark, report, pictures, budget or {}) for benchmark in report.benchmarks],
+        parts=parts,
         unscored=[info for info in report.described if report.benchmark(info.id) is None],
         failed=causes[:MOST_FAILURES],
         n_more_failed=max(0, len(causes) - MOST_FAILURES),
@@ -77,6 +96,14 @@ def page(
         row_kinds=RowKind,
         photos_explained=PHOTOS_EXPLAINED,
     )
+
+
+def _first_pictures(report: RunReport, pictures: Sequence[WrittenPicture]) -> list[WrittenPicture]:
+    """What the first screen shows: all differences, and the frontier of the first benchmark that has them."""
+    differences = [written for written in pictures if written.benchmark == WHOLE_RUN]
+    leading = next((benchmark.info.id for benchmark in compared(report)), None)
+    frontiers = [written for written in pictures if written.benchmark == leading]
+    return [*differences, *frontiers[:1]]
 
 
 def _part(

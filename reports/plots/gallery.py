@@ -9,6 +9,7 @@ from pathlib import Path
 from reports.plots.attributes import attributes
 from reports.plots.calibration import calibration
 from reports.plots.cost import growth, latency, memory
+from reports.plots.forest import forest
 from reports.plots.frontier import against_bits, against_seconds, frontier
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
@@ -28,6 +29,9 @@ DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
     radar,
     calibration,
 )
+
+WHOLE_RUN = ""
+"""In place of a benchmark's id, for a picture of all of them."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,14 @@ def write_pictures(report: RunReport, folder: Path) -> list[WrittenPicture]:
     Raises:
         RunFolderError: a file cannot be written, or a sheet of reconstructions not be read.
     """
+    differences = forest(report)
     return [
-        _write(picture, benchmark.info.id, folder)
-        for benchmark in report.benchmarks
-        for picture in pictures_of(report, benchmark)
+        *([] if differences is None else [_write(differences, WHOLE_RUN, folder)]),
+        *(
+            _write(picture, benchmark.info.id, folder)
+            for benchmark in report.benchmarks
+            for picture in pictures_of(report, benchmark)
+        ),
     ]
 
 

@@ -8,13 +8,28 @@ from collections.abc import Iterator, Sequence
 
 from reports.run_report import RunReport
 from reports.tables.grid import Grid, GridCell, comparison_grid
+from reports.text.answer import answer
 from reports.text.headline import headline, how_to_read
-from reports.text.notes import status_notes, table_notes
+from reports.text.notes import self_check_verdict, status_notes, table_notes
 
 
 def terminal(report: RunReport, *, width: int = 100) -> str:
     """The finding and the comparison tables in lines of at most `width` characters, without colours."""
     return "\n".join(line.rstrip() for block in _blocks(report, width) for line in (*block.splitlines(), ""))
+
+
+def summary(report: RunReport, *, width: int = 100) -> str:
+    """The answer of a run in about a dozen lines of at most `width` characters: what it says and whether its
+    own checks passed. Where nothing is compared, the tables are the answer."""
+    sentences = answer(report)
+    if not sentences:
+        return terminal(report, width=width)
+    lines = [f"{report.name}: {report.label}"]
+    lines += [note for note in status_notes(report) if not note.startswith("Self-checks,")]
+    lines += sentences
+    if checks := self_check_verdict(report.self_checks):
+        lines.append(checks)
+    return "\n".join(_wrapped(line, width, indent="  ") for line in lines)
 
 
 def _blocks(report: RunReport, width: int) -> Iterator[str]:

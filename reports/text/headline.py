@@ -38,7 +38,7 @@ def headline(report: RunReport) -> tuple[str, ...]:
     sentences = [
         about[benchmark.info.id] + _sentence(system, benchmark, baseline=report.baseline)
         for benchmark in benchmarks[:MOST_BENCHMARKS]
-        for system in _subjects(benchmark, report.baseline)
+        for system in subjects(benchmark, report.baseline)
     ]
     if left := [benchmark.info.title for benchmark in benchmarks[MOST_BENCHMARKS:]]:
         sentences.append(f"Compared in the tables only: {', '.join(left)}.")
@@ -57,7 +57,7 @@ def _names(benchmarks: Sequence[BenchmarkReport]) -> dict[str, str]:
 
 def _compares(benchmark: BenchmarkReport) -> bool:
     return any(
-        metric.unit == "fraction" and _comparison(benchmark, system.name, metric) is not None
+        metric.unit == "fraction" and comparison_of(benchmark, system.name, metric) is not None
         for system in benchmark.contenders()
         for metric in benchmark.headline
     )
@@ -71,18 +71,19 @@ def _nothing_compared(report: RunReport) -> str:
     return f"No other system was compared with the baseline {report.baseline}."
 
 
-def _subjects(benchmark: BenchmarkReport, baseline: str) -> list[RunSystem]:
+def subjects(benchmark: BenchmarkReport, baseline: str) -> list[RunSystem]:
+    """The contenders that sentences are about: those with the baseline's token budget, else the first."""
     tested = [
         system
         for system in benchmark.contenders()
-        if any(_comparison(benchmark, system.name, metric) for metric in benchmark.headline)
+        if any(comparison_of(benchmark, system.name, metric) for metric in benchmark.headline)
     ]
     equal = {system.name for system in benchmark.at_budget_of(baseline)}
     return [system for system in tested if system.name in equal] or tested[:1]
 
 
 def _sentence(system: RunSystem, benchmark: BenchmarkReport, *, baseline: str) -> str:
-    tested = [(metric, _comparison(benchmark, system.name, metric)) for metric in benchmark.headline]
+    tested = [(metric, comparison_of(benchmark, system.name, metric)) for metric in benchmark.headline]
     clauses = [
         _clause(comparison, metric, discriminates=benchmark.discriminates(metric.name))
         for metric, comparison in tested
@@ -145,7 +146,8 @@ def _budget(benchmark: BenchmarkReport, system: str, baseline: str) -> str:
     return f", at {tokens_text(ours)} against {tokens_text(theirs)} {benchmark.unit.per_clip}{unequal}"
 
 
-def _comparison(benchmark: BenchmarkReport, system: str, metric: Metric) -> Comparison | None:
+def comparison_of(benchmark: BenchmarkReport, system: str, metric: Metric) -> Comparison | None:
+    """The system's comparison with the baseline, if a test could have shown a difference."""
     cell = benchmark.cell(system, metric.name)
     if cell is None or cell.comparison is None or not testable(cell.comparison):
         return None

@@ -154,12 +154,23 @@ def _deviations(scores: Sequence[Score]) -> Iterator[str]:
             yield f"{metric.title} {least:.3g} to {most:.3g} {difference_unit(metric)}"
 
 
+VIOLATED = "Self-check violated"
+
+
+def self_check_verdict(checks: Sequence[SelfCheck]) -> str:
+    """Whether the run's checks of itself passed, in one sentence; empty where there are none."""
+    violated = sum(check.outcome is CheckOutcome.VIOLATED for check in checks)
+    if not checks:
+        return ""
+    if not violated:
+        return f"Self-checks: none of {len(checks):,} is violated."
+    return f"Self-checks: {violated:,} of {len(checks):,} {'is' if violated == 1 else 'are'} violated."
+
+
 def self_check_notes(checks: Sequence[SelfCheck]) -> list[str]:
     """What the run's checks of itself found: each violated one, and one line about all of a kind."""
     violated = [check for check in checks if check.outcome is CheckOutcome.VIOLATED]
-    notes = [
-        f"Self-check violated: {check.benchmark}{_group_text(check)}: {check.detail}." for check in violated
-    ]
+    notes = [f"{VIOLATED}: {check.benchmark}{_group_text(check)}: {check.detail}." for check in violated]
     for kind in CheckKind:
         own = [check for check in checks if check.kind is kind]
         if own:

@@ -78,6 +78,7 @@ def test_everything_is_written_and_labelled(written):
     assert "embedded default" in written.latex.read_text(encoding="utf-8")
     names = {path.stem for path in written.pictures}
     assert names == {
+        "differences",
         "understanding-scenes-against-tokens",
         "understanding-scenes-metric-by-metric",
         "efficiency-token-growth",
@@ -108,7 +109,7 @@ def test_the_page_fetches_nothing_and_describes_its_pictures(written):
             assert value is not None
             assert value.startswith("#")
     alts = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(alts) == 5
+    assert len(alts) == 6
     assert all(alt and len(alt) > 60 for alt in alts)
 
 

@@ -187,7 +187,7 @@ def test_sheets_of_the_same_clips_are_one_picture_with_the_originals_once(folder
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"rows": [{"title": "t", "frames": ["../../run.json"]}], "alt": "a"}, "no name of a PNG file"),
+        ({"rows": [{"title": "t", "frames": ["../../run.json"]}], "alt": "a"}, "not the name of a PNG file"),
         ({"rows": [{"title": "t", "frames": ["f0.png"]}]}, "alt"),
         ({"rows": [], "alt": "a"}, "rows"),
         ({"rows": [{"title": "t", "frames": ["f0.png"]}], "alt": "a", "more": 1}, "more"),

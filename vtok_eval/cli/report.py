@@ -27,11 +27,13 @@ def report(
     budget: Annotated[
         BudgetUnit | None, typer.Option(help="What budgets are counted in; default: what the run says.")
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Print every table, not the answer alone.")] = False,
 ) -> None:
     """Write the tables, plots and page of a run again, or of several runs side by side."""
     from vtok_eval.registry import REPORTS
 
     options = {"baseline": baseline, "versions": versions, "unit": budget}
     paths = REPORTS.resolve("folder")(run_folders, out, **options)
-    typer.echo(REPORTS.resolve("terminal")(run_folders, **options))
+    text = REPORTS.resolve("terminal" if full else "summary")
+    typer.echo(text(run_folders, **options))
     typer.echo(f"report: {paths.html}")

@@ -108,6 +108,7 @@ def run(
         BudgetUnit | None,
         typer.Option(help="What tables and plots count budgets in; default: what the suite says."),
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="At the end, print every table.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
     ] = False,
@@ -152,7 +153,7 @@ def run(
     if dry_run:
         _print_plan(harness.plan())
         return
-    _finish(harness, out or Path("runs") / chosen.name)
+    _finish(harness, out or Path("runs") / chosen.name, full=full)
 
 
 def _choose_suite(
@@ -274,14 +275,14 @@ def _print_plan(plan: Plan) -> None:
     typer.echo(render_plan(plan))
 
 
-def _finish(harness: Harness, out: Path) -> None:
-    """Run, print the table, write the report, and end with the exit code that says how it went."""
+def _finish(harness: Harness, out: Path, *, full: bool) -> None:
+    """Run, write the report, print the answer (`full`: the tables), and end with the exit code."""
     from vtok_eval.registry import REPORTS
 
     summary = harness.run(out)
     paths = REPORTS.resolve("folder")(summary.folder, None)
     if summary.new_samples or summary.changes:
-        typer.echo(REPORTS.resolve("terminal")(summary.folder))
+        typer.echo(REPORTS.resolve("terminal" if full else "summary")(summary.folder))
     elif summary.not_run or summary.optional_not_run:
         typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")
     else:

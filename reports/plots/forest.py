@@ -1,0 +1,150 @@
+"""Every headline difference from the baseline at its token budget, as points with intervals about zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.plots.style import (
+    COLUMN_WIDTH,
+    Picture,
+    Theme,
+    add_axes,
+    label_height,
+    literal,
+    looks,
+    new_figure,
+    write_label,
+)
+from reports.run_document import RunSystem
+from reports.run_report import RunReport
+from reports.text.headline import compared, comparison_of, subjects
+from reports.text.wording import PairedVerdict, corrected_p_text, difference_text, shown, verdict
+from vtok_eval.results.records import Comparison, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+ROW = 0.27
+"""Inches of a row."""
+EXPLAINED = "Filled: significant after correction. Lines: 95 % intervals of the paired difference."
+
+
+@dataclass(frozen=True)
+class _Row:
+    benchmark: str
+    metric: Metric
+    system: RunSystem
+    comparison: Comparison
+
+    @property
+    def is_significant(self) -> bool:
+        return verdict(self.comparison, self.metric) is not PairedVerdict.NOT_SHOWN
+
+    def shown(self, value: float | None) -> float | None:
+        """In points, positive where the system is better than the baseline."""
+        if value is None:
+            return None
+        return shown(value, self.metric) * (-1 if self.metric.higher_is_better is False else 1)
+
+
+def forest(report: RunReport) -> Picture | None:
+    """The picture; None where nothing was compared with a baseline.
+
+    Metrics are fractions; where less is better the sign is turned, so that right of zero is always better.
+    """
+    rows = _rows(report)
+    if not rows or report.baseline is None:
+        return None
+    baseline = report.baseline
+    return Picture(
+        name="differences",
+        title=f"Differences from {baseline} at its token budget",
+        alt=_alt(rows, baseline, _label(report)),
+        data=_data(rows, report),
+        draw=lambda theme: _draw(rows, theme, report=report),
+    )
+
+
+def _rows(report: RunReport) -> list[_Row]:
+    if report.baseline is None:
+        return []
+    return [
+        _Row(benchmark.info.title, metric, system, found)
+        for benchmark in compared(report)
+        for metric in benchmark.headline
+        if metric.unit == "fraction" and benchmark.is_sound(metric.name)
+        for system in subjects(benchmark, report.baseline)
+        if (found := comparison_of(benchmark, system.name, metric)) is not None
+    ]
+
+
+def _label(report: RunReport) -> str:
+    """The setting, with the caveats of every benchmark in the picture."""
+    return "; ".join(dict.fromkeys(report.label_of(benchmark) for benchmark in compared(report)))
+
+
+def _alt(rows: Sequence[_Row], baseline: str, label: str) -> str:
+    said = "; ".join(
+        f"{row.benchmark}, {row.metric.title}, {row.system.title}: "
+        f"{difference_text(row.comparison, row.metric)} points, {corrected_p_text(row.comparison)}"
+        for row in rows
+    )
+    return f"Differences from {baseline} with intervals ({label}). {said}."
+
+
+def _data(rows: Sequence[_Row], report: RunReport) -> pd.DataFrame:
+    import pandas as pd
+
+    label = _label(report)
+    return pd.DataFrame(
+        [
+            {
+                "benchmark": row.benchmark,
+                "metric": row.metric.name,
+                "system": row.system.name,
+                "baseline": report.baseline,
+                "difference": row.comparison.difference,
+                "low": row.comparison.low,
+                "high": row.comparison.high,
+                "p_corrected": row.comparison.p_corrected,
+                "significant": row.is_significant,
+                "label": label,
+            }
+            for row in rows
+        ]
+    )
+
+
+def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
+    width = COLUMN_WIDTH if theme.in_column else 9.0
+    below = f"{EXPLAINED} Setting: {_label(report)}"
+    foot = 0.5 + label_height(below, width)
+    height = ROW * len(rows) + foot + 0.15
+    figure = new_figure(theme, width=width, height=height)
+    axes = add_axes(figure, theme, left=1.75 if theme.in_column else 3.0, right=0.15, top=0.1, bottom=foot)
+    styles = looks(report.systems, theme)
+    axes.axvline(0, color=theme.text, linewidth=0.9)
+    for place, row in enumerate(rows):
+        look = styles[row.system.name]
+        found = row.comparison
+        low, value, high = (row.shown(end) for end in (found.low, found.difference, found.high))
+        if low is not None and high is not None:
+            axes.plot([low, high], [place, place], color=look.color, linewidth=1.6, solid_capstyle="butt")
+        face = look.color if row.is_significant else theme.background
+        axes.plot([value or 0.0], [place], look.marker, color=look.color, markerfacecolor=face, markersize=6)
+    axes.set_yticks(range(len(rows)), [literal(_name(row, theme)) for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(literal(f"points from {report.baseline}: better to the right"))
+    for i in range(1, len(rows)):
+        if rows[i].benchmark != rows[i - 1].benchmark:
+            axes.axhline(i - 0.5, color=theme.faint, linewidth=0.6)
+    write_label(figure, below, theme)
+    return figure
+
+
+def _name(row: _Row, theme: Theme) -> str:
+    own = f"{row.metric.title}: {row.system.title}"
+    return own if theme.in_column else f"{row.benchmark} · {own}"
