@@ -1,4 +1,4 @@
-"""The answer of a run: a few sentences that agree with the comparisons, first on the page and on the terminal."""
+"""The answer of a run: sentences that agree with the comparisons, first on the page and on the terminal."""
 
 from __future__ import annotations
 
