@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -161,6 +162,14 @@ class QuestionAnswering:
             shows_clips=shows,
             peer=self._compat is not None,
         )
+
+    def with_less_training(self, share: float) -> QuestionAnswering:
+        """The same benchmark, whose probes learn from this share of the training clips."""
+        fewer = copy.copy(self)
+        fewer._training = replace(self._training, share=share)
+        for made in ("_tokenizer_path", "_usable_path"):
+            vars(fewer).pop(made, None)  # made of all training clips
+        return fewer
 
     def more_sources(self, system: System) -> list[ClipSource]:
         """Clips that no sample has but a result depends on: of pairs of questions, and of training."""

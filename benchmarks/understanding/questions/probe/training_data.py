@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import math
 import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 Leakage = Literal["refuse", "drop"]
 _OPTION_COLUMNS = tuple(f"option{number}" for number in range(len(string.ascii_uppercase)))
+LEAST_CLIPS = 32
+"""Training clips that a smoke test keeps."""
+
 _VALIDATED = 10
 """One clip in so many is kept apart to choose the epoch by."""
 
@@ -40,11 +44,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """Where training questions come from: `file`, a user's, or else the tables of the benchmark's split."""
+    """Where training questions come from: `file`, a user's, or else the tables of the benchmark's split.
+
+    share: of their clips, the first so many in the order of the tables; below 1 in a smoke test.
+    """
 
     description: BenchmarkDescription
     folder: Path
     file: Path | None = None
+    share: float = 1.0
 
     def why_not(self) -> str | None:
         """Why a probe cannot be trained, in one line; None where it can."""
@@ -190,6 +198,7 @@ def make_training_data(
         raise DataError(
             f"{name}: {source.name()} has {asked} about {len(kept)} videos; a probe needs 2 or more"
         )
+    kept = _first_clips(kept, share=source.share)
     validation = _validation_clips(list(kept))
     samples = {clip: Sample(clip, clip, loaded.sources[clip], {"clip": clip}) for clip in kept}
     return TrainingData(
@@ -199,6 +208,14 @@ def make_training_data(
         n_dropped=len(leaked),
         loaded=loaded,
     )
+
+
+def _first_clips(
+    questions: dict[str, list[VideoQuestion]], *, share: float
+) -> dict[str, list[VideoQuestion]]:
+    """The questions of this share of the clips, of at least `LEAST_CLIPS` where there are as many."""
+    count = max(LEAST_CLIPS, math.ceil(share * len(questions)))
+    return dict(list(questions.items())[:count])
 
 
 def read_training_file(path: Path) -> list[VideoQuestion]:

@@ -317,6 +317,19 @@ class TestLeakage:
         assert shared_clips({"x/a.mp4": missing}, {"a.avi": missing}) == {"x/a.mp4"}
 
 
+def test_a_smoke_test_learns_from_fewer_clips(tiny, tmp_path):
+    rows = [
+        {"video": f"own_{i}.mp4", "question": "?", "options": ["a", "b"], "answer": "a"} for i in range(80)
+    ]
+    path = write_training(tmp_path / "mine/train.jsonl", rows)
+    whole = QuestionAnswering("nextqa", data=str(tiny("nextqa").folder), train=str(path))
+    kept = []
+    for benchmark in (whole, whole.with_less_training(0.5), whole.with_less_training(0.01), whole):
+        probe = benchmark.describe()["probe"]
+        kept.append(probe["training_clips"] + probe["validation_clips"])
+    assert kept == [80, 40, 32, 80]
+
+
 class TestOwnSplit:
     def test_nextqa(self, tiny, tiny_bert, tmp_path, other_clip_bytes):
         data = tiny("nextqa")
