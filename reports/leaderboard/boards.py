@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reports.comparable import comparable_parts
+from reports.leaderboard.ranks import RankInterval, equal_records, rank_intervals
 from reports.leaderboard.sources import BoardSource
 from reports.run_document import RunBenchmark, RunSystem
 from reports.submission.text import visible
-from reports.tables.best_systems import ALPHA
 from reports.text.caveats import with_caveats
 from reports.text.wording import LEAST_CLUSTERS
 from vtok_eval.results.columns.job_columns import JobColumns
@@ -71,7 +71,7 @@ class BoardEntry:
 class Board:
     """Scores that may be compared.
 
-    ranks: (entry's key, metric) -> rank, 1 + the number of contenders that are significantly better.
+    ranks: (entry's key, metric) -> the ranks that the paired tests allow (see `RankInterval`).
     pairs: the paired tests of contenders and controls on the headline metrics.
     silent: metrics that do not distinguish the systems and therefore rank none of them.
     untestable: metrics on which no test can distinguish two contenders; they rank none either.
@@ -89,7 +89,7 @@ class Board:
     metrics: tuple[Metric, ...]
     n_samples: int | None
     entries: tuple[BoardEntry, ...]
-    ranks: Mapping[tuple[str, str], int]
+    ranks: Mapping[tuple[str, str], RankInterval]
     pairs: tuple[Pair, ...]
     silent: frozenset[str]
     untestable: frozenset[str]
@@ -118,11 +118,6 @@ class Board:
     def contenders(self) -> list[BoardEntry]:
         """The ranked systems."""
         return [entry for entry in self.entries if not entry.control and not entry.reasons]
-
-    def shares_rank(self, key: str, metric: str) -> bool:
-        """Whether another contender has the same rank."""
-        rank = self.ranks.get((key, metric))
-        return sum(found == rank for (_, name), found in self.ranks.items() if name == metric) > 1
 
 
 def headline_metrics(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
@@ -275,7 +270,7 @@ def _machine(source: BoardSource) -> str:
 def _board(
     key: str, members: Sequence[tuple[BoardSource, RunBenchmark, BoardEntry]], facts: Mapping[str, Any]
 ) -> Board:
-    entries = _distinct_names([entry for _, _, entry in members])
+    entries = _equal_once(_distinct_names([entry for _, _, entry in members]))
     metrics: tuple[Metric, ...] = facts["metrics"]
     silent = frozenset(metric.name for metric in metrics if not _tells_apart(entries, metric))
     pairs = _pairs(entries, metrics)
@@ -359,40 +354,43 @@ def _ranks(
     pairs: Sequence[Pair],
     *,
     unranked: frozenset[str],
-) -> dict[tuple[str, str], int]:
-    """1 + the number of contenders that are better at `ALPHA` after the correction over the board.
+) -> dict[tuple[str, str], RankInterval]:
+    """The rank intervals of contenders on the metrics that rank.
 
     A system that no other can be tested against, having one training seed or a reader that is not sound, has
     no rank.
     """
-    better_end = {metric.name: metric.higher_is_better for metric in headline_metrics(metrics)}
     tested = {(key, pair.metric) for pair in pairs if pair.no_test is None for key in (pair.a, pair.b)}
-    ranks = {
-        (entry.key, metric): 1
-        for metric, end in better_end.items()
-        if end is not None and metric not in unranked
-        for entry in entries
-        if not entry.control and not entry.reasons and (entry.key, metric) in tested
-        if metric in entry.scores and entry.scores[metric].value is not None
+    ranked = {
+        metric.name: [
+            entry.key
+            for entry in entries
+            if not entry.control and not entry.reasons and (entry.key, metric.name) in tested
+            if metric.name in entry.scores and entry.scores[metric.name].value is not None
+        ]
+        for metric in headline_metrics(metrics)
+        if metric.higher_is_better is not None and metric.name not in unranked
     }
-    for pair in pairs:
-        winner_and_loser = significant(pair, higher_is_better=better_end[pair.metric])
-        if winner_and_loser is None:
-            continue
-        winner, loser = winner_and_loser
-        if (winner, pair.metric) in ranks and (loser, pair.metric) in ranks:
-            ranks[loser, pair.metric] += 1
-    return ranks
+    return rank_intervals(ranked, pairs, headline_metrics(metrics))
 
 
-def significant(pair: Pair, *, higher_is_better: bool | None) -> tuple[str, str] | None:
-    """The better and the worse system of a pair; None if the test does not distinguish them."""
-    if (
-        pair.p_corrected is None
-        or pair.p_corrected >= ALPHA
-        or not pair.difference
-        or higher_is_better is None
-    ):
-        return None
-    a_wins = (pair.difference > 0) is higher_is_better
-    return (pair.a, pair.b) if a_wins else (pair.b, pair.a)
+def _equal_once(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
+    """The entries; a contender with the spec and the records of an earlier one gets that as a reason.
+
+    Without this, a system that was submitted twice would hold two places, and the correction over all pairs
+    would be stricter for everyone.
+    """
+    found: list[BoardEntry] = []
+    for entry in entries:
+        first = next((other for other in found if _equal(other, entry)), None)
+        reason = () if first is None else (f"equal to {first.name}, which is ranked: they count once",)
+        found.append(replace(entry, reasons=(*entry.reasons, *reason)))
+    return found
+
+
+def _equal(first: BoardEntry, entry: BoardEntry) -> bool:
+    if first.job is None or entry.job is None or first.reasons or entry.reasons:
+        return False
+    if first.control or entry.control or first.system.spec != entry.system.spec:
+        return False
+    return equal_records(first.job, entry.job)

@@ -37,6 +37,7 @@ SCORE_COLUMNS = (
     *SCORE_NUMBERS,
     "sound",
     "rank",
+    "worst_rank",
     "why_unranked",
     "method",
     "label",
@@ -93,6 +94,7 @@ def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[object]:
     score = entry.scores[metric.name]
     why = "; ".join(entry.reasons) or ("a control" if entry.control else why_unranked(board, metric))
     headline = metric in board.headline
+    rank = board.ranks.get((entry.key, metric.name))
     return [
         board.key,
         board.benchmark.name,
@@ -113,7 +115,8 @@ def _score_row(board: Board, entry: BoardEntry, metric: Metric) -> list[object]:
         metric.higher_is_better,
         *(getattr(score, name) for name in SCORE_NUMBERS),
         score.sound,
-        board.ranks.get((entry.key, metric.name)),
+        None if rank is None else rank.best,
+        None if rank is None else rank.worst,
         why if headline else why or "no headline metric",
         score.method,
         board.label,

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from reports.leaderboard.boards import Board, BoardEntry, significant
+from reports.leaderboard.boards import Board, BoardEntry
+from reports.leaderboard.ranks import significant
 from reports.run_document import Session
 from reports.submission.text import visible
 from reports.text.wording import (
@@ -105,21 +106,24 @@ def row_view(board: Board, entry: BoardEntry) -> dict[str, Any]:
 
 
 def score_view(board: Board, entry: BoardEntry, metric: Metric) -> dict[str, Any]:
-    """A score: number and texts, and its rank as number and text ("=2" where it is shared)."""
+    """A score: number and texts, and its rank interval as numbers and text ("2–3").
+
+    rank: the best rank that the paired tests allow; worst_rank: the worst.
+    """
     score = entry.scores.get(metric.name)
     rank = board.ranks.get((entry.key, metric.name))
-    shared = rank is not None and board.shares_rank(entry.key, metric.name)
     return {
         "value": None if score is None else score.value,
         "text": value_text(score),
         "interval": interval_text(score),
-        "rank": rank,
-        "rank_text": MISSING if rank is None else f"={rank}" if shared else str(rank),
+        "rank": None if rank is None else rank.best,
+        "worst_rank": None if rank is None else rank.worst,
+        "rank_text": MISSING if rank is None else str(rank),
     }
 
 
 def ordered(board: Board) -> list[BoardEntry]:
-    """The entries as a table shows them first: by rank and value of the first metric, then the unranked."""
+    """As a table first shows them: by best rank and value of the first metric, then the unranked."""
     metric = board.headline[0]
     sign = -1.0 if metric.higher_is_better else 1.0
 
@@ -127,8 +131,9 @@ def ordered(board: Board) -> list[BoardEntry]:
         score = entry.scores.get(metric.name)
         value = None if score is None else score.value
         part = 1 if entry.control else 2 if entry.reasons else 0
-        rank = board.ranks.get((entry.key, metric.name), len(board.entries) + 1)
-        return part, rank, float("inf") if value is None else sign * value, entry.name
+        rank = board.ranks.get((entry.key, metric.name))
+        best = len(board.entries) + 1 if rank is None else rank.best
+        return part, best, float("inf") if value is None else sign * value, entry.name
 
     return sorted(board.entries, key=place)
 

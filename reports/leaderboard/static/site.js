@@ -236,7 +236,7 @@
       table.tHead.replaceChildren(header());
       table.tBodies[0].replaceChildren(...rows.map(line));
       byId("ranking-caption").textContent =
-        "Systems on " + board.title + ", ranked by " + metric.title + ". A rank is one plus the number of systems that the paired test shows to be better; = marks a shared one.";
+        "Systems on " + board.title + ", ranked by " + metric.title + ". Ranks such as 1–4 are the best and the worst rank that the paired tests allow.";
       byId("status").textContent =
         rows.length + " of " + board.rows.length + " systems shown" + (metric.why_unranked ? "; no ranks: " + metric.why_unranked : "");
       byId("silent").textContent = board.metrics

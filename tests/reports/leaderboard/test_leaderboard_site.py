@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,8 +18,10 @@ from markupsafe import escape
 
 from reports.leaderboard.boards import make_boards, slug
 from reports.leaderboard.data_files import as_json
+from reports.leaderboard.ranks import RankInterval
 from reports.leaderboard.site import MARKER, build_site
 from reports.leaderboard.sources import find_runs, load_source
+from reports.leaderboard.views import board_view
 from reports.submission.pack import submit
 from tests.reports.leaderboard.hostile_runs import PAYLOAD, write_hostile_run, write_hostile_submission
 from tests.reports.leaderboard.small_runs import (
@@ -55,19 +58,24 @@ def by_name(board):
 # Ranks ------------------------------------------------------------
 
 
-def test_a_rank_is_one_plus_the_contenders_that_are_significantly_better(finished):
+def test_ranks_are_those_that_the_paired_tests_allow(finished):
     board = quiz(boards_of(finished.path))
     jobs = {name: from_records(finished.raw_records(f"quiz/{name}")) for name in SYSTEMS}
-    expected = {name: 1 for name in SYSTEMS if name != "blind"}
+    contenders = [name for name in SYSTEMS if name != "blind"]
+    best, worst = dict.fromkeys(contenders, 1), dict.fromkeys(contenders, 3)
     for pair in compare_pairs(jobs, metrics=METRICS[:1], known=METRICS):
         if pair.p_corrected < 0.05 and "blind" not in (pair.a, pair.b):
-            expected[pair.b if pair.difference > 0 else pair.a] += 1
+            best[pair.b if pair.difference > 0 else pair.a] += 1
+            worst[pair.a if pair.difference > 0 else pair.b] -= 1
     entries = by_name(board)
-    assert {name: board.ranks[entries[name].key, "both"] for name in expected} == expected
+    found = {name: board.ranks[entries[name].key, "both"] for name in contenders}
+    assert found == {name: RankInterval(best=best[name], worst=worst[name]) for name in contenders}
     # What the made-up probabilities say: 0.9 leads, and two systems of 0.6 share what is left.
-    assert expected == {"good": 1, "fair": 2, "like-fair": 2}
-    assert board.shares_rank(entries["fair"].key, "both")
-    assert not board.shares_rank(entries["good"].key, "both")
+    assert {name: str(rank) for name, rank in found.items()} == {
+        "good": "1",
+        "fair": "2–3",
+        "like-fair": "2–3",
+    }
 
 
 def test_controls_have_no_rank(finished):
@@ -81,8 +89,8 @@ def test_a_metric_on_which_fewer_is_better_ranks_the_other_way(tmp_path):
     score(folder, metrics=errors)
     board = quiz(boards_of(folder.path))
     entries = by_name(board)
-    assert board.ranks[entries["fair"].key, "both"] == 1
-    assert board.ranks[entries["good"].key, "both"] == 2
+    assert board.ranks[entries["fair"].key, "both"].best == 1
+    assert board.ranks[entries["good"].key, "both"].best == 2
 
 
 @pytest.mark.parametrize("changes", [{"higher_is_better": None}, {"chance": 0.99}])
@@ -127,7 +135,7 @@ def test_a_score_that_does_not_follow_from_the_records_is_not_ranked(tmp_path):
     board = quiz(boards_of(folder.path))
     assert by_name(board)["good"].reasons == ("its score of both does not follow from its records",)
     assert by_name(board)["fair"].reasons == ()
-    assert board.ranks[by_name(board)["fair"].key, "both"] == 1
+    assert board.ranks[by_name(board)["fair"].key, "both"].best == 1
 
 
 def test_an_open_job_keeps_its_run_from_being_ranked(tmp_path):
@@ -153,6 +161,27 @@ def test_runs_that_are_alike_share_a_board_and_names_stay_apart(finished, tmp_pa
         "blind",
     }
     assert len({entry.key for entry in board.entries}) == 6
+
+
+def test_equal_submissions_count_once(finished, tmp_path):
+    alone = quiz(boards_of(finished.path))
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.path, copy)
+    board = quiz(boards_of(finished.path, copy))
+    entries = by_name(board)
+    assert entries["good (copy)"].reasons == ("equal to good (small), which is ranked: they count once",)
+    assert len(board.contenders()) == len(alone.contenders()) == 3
+    assert board.ranks == alone.ranks
+    row = next(row for row in board_view(board)["rows"] if row["name"] == "good (copy)")
+    assert (row["scores"][0]["rank_text"], row["unranked"]) == (
+        "–",
+        "equal to good (small), which is ranked: they count once",
+    )
+
+
+def test_another_draw_of_the_same_system_counts_by_itself(finished, tmp_path):
+    other = write_run(tmp_path / "other", names=("good", "fair"), draw=1)
+    assert len(quiz(boards_of(finished.path, other.path)).contenders()) == 5
 
 
 @pytest.mark.parametrize(
@@ -338,6 +367,8 @@ def test_data_files_hold_the_scores_and_the_pairs(finished, site):
         assert float(row["value"]) == pytest.approx(expected.value)
         assert row["label"] == expected.label
         assert (row["rank"] != "") != (row["why_unranked"] != "")
+        assert (row["rank"] != "") == (row["worst_rank"] != "")
+        assert not row["rank"] or 1 <= int(row["rank"]) <= int(row["worst_rank"]) <= 3
     content = json.loads((site / "data" / "leaderboard.json").read_text())
     for board in content["boards"]:
         assert json.loads((site / "data" / f"board-{board['id']}.json").read_text()) == board
