@@ -5,10 +5,13 @@ python -m tools.tiny_autoencoders FOLDER [CLASS ...]
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from vtok_eval.errors import nearest
 
 _FOUR = (8, 8, 8, 8)
 
@@ -118,14 +121,19 @@ def write_model(folder: Path, class_name: str, config: Mapping[str, Any], *, see
     return target
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the classes named, or all that this diffusers has, into the folder named first."""
+def main() -> None:
+    """Write the classes named, or all that this diffusers has, into a folder."""
     import diffusers
 
-    folder, *names = arguments
-    for name in names or [name for name in CONFIGS if hasattr(diffusers, name)]:
-        sys.stdout.write(f"diffusers:{name}@{write_model(Path(folder), name, CONFIGS[name])}\n")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("folder", type=Path, help="Where the models go, a folder each.")
+    parser.add_argument("classes", nargs="*", metavar="CLASS", help=f"Of {', '.join(CONFIGS)}; default: all.")
+    given = parser.parse_args()
+    for name in given.classes or [name for name in CONFIGS if hasattr(diffusers, name)]:
+        if name not in CONFIGS:
+            parser.error(f"unknown class {name!r}; {nearest(name, CONFIGS)}")
+        sys.stdout.write(f"diffusers:{name}@{write_model(given.folder, name, CONFIGS[name])}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
