@@ -77,6 +77,12 @@ class Record:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+POSITIVE_UNITS = frozenset(
+    {"ms", "s", "frames/s", "tokens", "bits", "codes", "MiB", "GFLOP", "levels", "ratio"}
+)
+"""Units of quantities that are 0 or more: times, rates, sizes, counts, and sizes of errors."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """What a benchmark measures, and how its sample values become a score.
@@ -128,6 +134,11 @@ class Metric:
     def bounded(self) -> bool:
         """Whether the score must be between 0 and 1: a fraction that is not a weighted sum of fractions."""
         return self.unit == "fraction" and not self.weights
+
+    @property
+    def positive(self) -> bool:
+        """Whether the score is of a quantity that is never below 0, whatever its values: a time, say."""
+        return self.unit in POSITIVE_UNITS and not self.weights
 
     def is_charged_with(self, record: Record) -> bool:
         """Whether a failed record counts in this metric."""

@@ -298,5 +298,5 @@ def _rare_clusters(sums: ClusterSums) -> int:
 
 def _bounds(metric: Metric, difference: bool) -> tuple[float, float]:
     if not metric.bounded:
-        return (-np.inf, np.inf)
+        return (0.0 if metric.positive and not difference else -np.inf, np.inf)
     return (-1.0, 1.0) if difference else (0.0, 1.0)

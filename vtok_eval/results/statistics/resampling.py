@@ -35,6 +35,13 @@ KEPT_CELLS = 32_000_000
 """Draws are kept for the next call where there are at most this many, 64 MB of weights and 32 MB of signs."""
 
 
+POSITIVE = (0.0, np.inf)
+"""Bounds of a quantity that cannot be negative and has no upper end."""
+
+MOST_LOG = 600.0
+"""exp(709) is the largest double; this leaves room for the value itself."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """An interval and how it was computed; `low` and `high` are None where there can be none."""
@@ -91,6 +98,9 @@ def bootstrap(
     the replicates' deviations are scaled by sqrt(R / (R - 1)), since R draws of R values show too little
     spread. Both are widened about the score by sqrt(C / (C - 1)) t / z for few clusters and replicates, and
     cut at `bounds`. The draws depend on `seed`, C and R alone.
+
+    Where the bounds are `POSITIVE`, ends are widened on the log scale, so that a low end above 0 stays there;
+    not where the low end is 0 already, or the high one would exceed what a float can hold.
 
     seeds: for each group the spreads of its trained sides, as `seeds.seed_spreads` estimated them with the
     help of other systems: the interval is stretched from the spread that its own replicates show to that one.
@@ -312,13 +322,29 @@ def _interval(
     error, freedom = standard_error(clusters, spreads, n_clusters=n_clusters)
     quantile = float(t.ppf(1 - tail, freedom)) * (error / shown if shown > 0 else 1.0)
     widening = float(np.sqrt(n_clusters / (n_clusters - 1))) * quantile / _normal_quantile(confidence)
-    low = max(bounds[0], value - widening * max(0.0, value - low))
-    high = min(bounds[1], value + widening * max(0.0, high - value))
+    log_scale = bounds == POSITIVE and low > 0 and widening * np.log(max(high, value) / value) < MOST_LOG
+    if log_scale:
+        low, high = _widened_as_ratios(value, (low, high), widening)
+    else:
+        low = max(bounds[0], value - widening * max(0.0, value - low))
+        high = min(bounds[1], value + widening * max(0.0, high - value))
     kind = "BCa" if levels else "percentile"
     several = " and ".join(str(spread.seeds) for spread in spreads)
     over = f"{n_clusters} clusters" + (f" x {replicates} replicates" if replicates > 1 else "")
     over += f" and {several} seeds" if replicates == 1 and several else ""
-    return _rounded(low, high, f"{kind} bootstrap over {over}, {len(scores)} resamples")
+    over += f", {len(scores)} resamples" + (", widened on the log scale" if log_scale else "")
+    return _rounded(low, high, f"{kind} bootstrap over {over}")
+
+
+def _widened_as_ratios(value: float, ends: tuple[float, float], widening: float) -> tuple[float, float]:
+    """The ends, whose ratios to the value are raised to the power `widening`: so low stays above 0.
+
+    Example:
+        >>> _widened_as_ratios(8.0, (4.0, 16.0), 2.0)
+        (2.0, 32.0)
+    """
+    low, high = min(ends[0], value), max(ends[1], value)
+    return float(value * (low / value) ** widening), float(value * (high / value) ** widening)
 
 
 def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float, float] | None:

@@ -172,7 +172,8 @@ def test_one_missed_clip_of_ten_questions_counts_as_one_clip() -> None:
 
 def test_without_clusters_it_is_scipys_bca_interval_widened() -> None:
     values = np.random.default_rng(0).exponential(size=40)
-    found = score([record(i, lag=float(value)) for i, value in enumerate(values)], LAG)
+    records = [record(i, lag=float(value)) for i, value in enumerate(values)]
+    found = score(records, replace(LAG, unit="points"))
     reference = scipy.stats.bootstrap(
         (values,), np.mean, n_resamples=50_000, method="BCa", random_state=np.random.default_rng(1)
     ).confidence_interval
@@ -205,6 +206,49 @@ def test_with_clusters_it_is_scipys_paired_bootstrap_of_a_ratio() -> None:
     widening = math.sqrt(50 / 49) * scipy.stats.t.ppf(0.975, 49) / scipy.stats.norm.ppf(0.975)
     assert found.low == pytest.approx(value - widening * (value - reference.low), abs=0.02)
     assert found.high == pytest.approx(value + widening * (reference.high - value), abs=0.02)
+
+
+def test_an_interval_of_a_latency_is_positive_and_worked_by_hand() -> None:
+    """Two clips of 1 and 4 ms: a resample has the mean 1, 2.5 or 4 ms, with odds 1/4, 1/2 and 1/4.
+
+    The percentiles of 2.5 and 97.5 % are thus 1 and 4; by symmetry BCa corrects nothing. Both are widened by
+    sqrt(2 / 1) t(1) / z = 1.4142 x 12.7062 / 1.95996 = 9.1682. On the plain scale the low end would be
+    2.5 - 9.1682 x 1.5 = -11.25 ms; as ratios it is 2.5 x 0.4^9.1682 = 0.000562 ms.
+    """
+    found = score([record(0, lag=1.0), record(1, lag=4.0)], LAG)
+    assert found.value == pytest.approx(2.5)
+    assert found.low == pytest.approx(2.5 * 0.4**9.1682, rel=1e-3)
+    assert found.high == pytest.approx(2.5 * 1.6**9.1682, rel=1e-3)
+    assert found.method.endswith("widened on the log scale")
+
+
+def test_a_quantity_that_may_be_zero_has_no_interval_below_zero() -> None:
+    found = score([record(0, lag=0.0), record(1, lag=4.0)], LAG)
+    assert found.low == 0.0
+    assert found.high == pytest.approx(2.0 + 9.1682 * 2.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("unit", ["dB", "points", "", "score"])
+def test_what_may_be_negative_is_widened_on_the_plain_scale(unit: str) -> None:
+    found = score([record(0, lag=1.0), record(1, lag=4.0)], replace(LAG, unit=unit))
+    assert found.low == pytest.approx(2.5 - 9.1682 * 1.5, rel=1e-3)
+    assert "log" not in found.method
+
+
+def test_a_difference_of_latencies_may_be_negative() -> None:
+    ours = [record(0, lag=1.0), record(1, lag=4.0)]
+    theirs = [record(0, "b", lag=2.0), record(1, "b", lag=2.0)]
+    found = compare(ours, theirs, LAG)
+    assert found.low is not None
+    assert found.low < 0
+    assert "log" not in found.test
+
+
+@given(st.lists(st.floats(0.01, 1000.0), min_size=2, max_size=8))
+@drawing(25)
+def test_no_latency_has_an_interval_below_zero(lags: list[float]) -> None:
+    found = score([record(i, lag=lag) for i, lag in enumerate(lags)], LAG)
+    assert found.low is None or 0 < found.low <= found.value <= found.high
 
 
 def test_spread_of_a_hand_worked_two_way_layout() -> None:
