@@ -149,7 +149,7 @@ class ClipRunner(Protocol):
         >>> samples = [Sample(name, cluster=name) for name in ("a", "b")]
         >>> def upper(batch, clips):
         ...     return [sample.id.upper() for sample in batch]
-        >>> [result for _, result in runner.map(samples, upper, description="upper")]
+        >>> list(result for _, result in runner.map(samples, upper, description="upper"))
         ['A', 'B']
     """
 
@@ -256,7 +256,7 @@ class Benchmark(Protocol):
 
         >>> from vtok_eval.registry import BENCHMARKS
         >>> scenes = BENCHMARKS.resolve("understanding-scenes")(test_clips=3)
-        >>> [metric.name for metric in scenes.metrics() if metric.headline]
+        >>> list(metric.name for metric in scenes.metrics() if metric.headline)
         ['static', 'temporal', 'camera']
     """
 

@@ -140,7 +140,7 @@ class TokenKind(IntEnum):
     """What a token represents.
 
     Example:
-        >>> [kind.name for kind in TokenKind]
+        >>> list(kind.name for kind in TokenKind)
         ['SPATIAL', 'MOTION']
     """
 

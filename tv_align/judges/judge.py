@@ -51,7 +51,7 @@ class Judge(Protocol):
         ...         return [Verdict("yes") for _ in questions]
         ...     def describe(self):
         ...         return Description()
-        >>> [verdict.reply for verdict in AlwaysYes().judge(None, ["Is it red?", "Is it blue?"])]
+        >>> list(verdict.reply for verdict in AlwaysYes().judge(None, ["Is it red?", "Is it blue?"]))
         ['yes', 'yes']
     """
 

@@ -151,7 +151,7 @@ def joined_caveats(*several: Iterable[Caveat]) -> tuple[Caveat, ...]:
 
     Example:
         >>> both = joined_caveats([Caveat.STAND_IN], [Caveat.RANDOM_WEIGHTS, Caveat.STAND_IN])
-        >>> [str(caveat) for caveat in both]
+        >>> list(str(caveat) for caveat in both)
         ['random weights', 'stand-in']
     """
     found = {caveat for caveats in several for caveat in caveats}

@@ -171,7 +171,7 @@ class Score:
     Example:
         >>> hit = Metric("hit", "Hit rate", chance=0.25)
         >>> score = Score("vtok", "b", hit, 0.61, 0.58, 0.64, n=400, n_failed=0, n_clusters=400)
-        >>> [getattr(score, name) for name in SCORE_NUMBERS[:4]]
+        >>> list(getattr(score, name) for name in SCORE_NUMBERS[:4])
         [0.61, 0.58, 0.64, 0.95]
     """
 
