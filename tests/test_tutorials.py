@@ -154,6 +154,27 @@ def test_bring_a_vae(tmp_path):
     assert (tmp_path / "mine.zip").is_file()
 
 
+@ONCE
+@pytest.mark.slow
+def test_bring_a_vq_or_fsq_model(tmp_path):
+    commands = write_files(ROOT / "docs" / "bring_a_vq_or_fsq_model.md", tmp_path)
+    printed = {command.split()[1]: follow(command, tmp_path) for command in commands}
+    assert "the protocol is kept" in printed["check"]
+    assert "2,551.2" in printed["check"]
+    for system, bits in (("fsq", "2,551.2"), ("fsq-own", "2,551.2"), ("narrow", "2,304")):
+        assert re.search(rf"^{system}\b.*\b{bits}\b", printed["report"], re.MULTILINE), system
+    assert re.search(r"\bbits per clip\b", printed["report"])
+    use = re.findall(r"^ *(\S+) +(\S+) +([\d.]+)", printed["code_use.py"], re.MULTILINE)
+    found = {(system, metric): float(value) for system, metric, value in use}
+    assert {system for system, _ in found} == {"fsq", "fsq-own"}
+    # The same codes, however they are read; what is not used of 1,000 entries is dead.
+    for metric in ("coded_bits_per_clip", "code_book_used", "code_perplexity", "dead_codes"):
+        assert found["fsq", metric] == found["fsq-own", metric]
+    assert found["fsq", "dead_codes"] == pytest.approx(1000 * (1 - found["fsq", "code_book_used"]))
+    assert found["fsq", "coded_bits_per_clip"] < 2551.2
+    assert (tmp_path / "fsq.zip").is_file()
+
+
 @pytest.mark.parametrize(("name", "bits"), [("FiniteScalar", 9.51), ("Vector", 6.0)])
 def test_library_quantizers(name, bits):
     """The protocol is kept; codes are the nearest colours of the code book, worked out by hand."""

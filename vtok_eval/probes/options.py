@@ -21,7 +21,9 @@ Seed = Annotated[int, Field(ge=0, strict=True)]
 class TrainingOptions(BaseModel):
     """What every probe is trained with; the same values hold for every tokenizer of the suite.
 
-    width, heads: of the probe. epochs, batch_size, optimizer, weight_decay: of its training. learning_rates:
+    width: the probe's channels, a multiple of `heads`. heads: the probe's attention heads.
+    epochs: passes over the training split. batch_size: training clips per step. optimizer: muon or adamw.
+    weight_decay: the optimizer's weight decay, 0 to 10. learning_rates:
     each is tried; the one with the best validation score is kept, per system and probe seed.
     max_channels: groups of features with more are reduced to as many by a PCA of the training split, so that
     no tokenizer gives the probe more parameters to learn than another. keep: the reader after the "last"
@@ -71,7 +73,8 @@ Class = TypeVar("Class")
 def takes_options(schema: type[BaseModel]) -> Callable[[type[Class]], type[Class]]:
     """A decorator of a class whose constructor takes exactly the options of `schema`, as keywords.
 
-    `inspect.signature` of the class gives their names, types and defaults, which only `schema` states.
+    `inspect.signature` of the class gives their names, types and defaults, which only `schema` states; the
+    attribute `option_schema` is the schema, whose docstring describes them.
 
     Example:
         >>> class Sides(BaseModel):
@@ -89,6 +92,7 @@ def takes_options(schema: type[BaseModel]) -> Callable[[type[Class]], type[Class
     def with_signature(cls: type[Class]) -> type[Class]:
         vars_of_class: Any = cls  # Any: typeshed does not know __signature__, which inspect reads
         vars_of_class.__signature__ = inspect.signature(schema)
+        vars_of_class.option_schema = schema
         return cls
 
     return with_signature

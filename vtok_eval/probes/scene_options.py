@@ -19,8 +19,10 @@ LEAST_CLIPS = 32
 class SceneProbeOptions(TrainingOptions):
     """What a suite may set where probes learn from rendered scenes.
 
-    train_clips, validation_clips: scenes rendered to train the probe with, and to make its choices with.
-    data_seed: of the scenes, apart from the run's seed. clip_size: side in pixels; n_frames: frames per clip.
+    train_clips: scenes rendered to train the probe with.
+    validation_clips: scenes rendered to make its choices with.
+    data_seed: seed of the scenes, apart from the run's seed.
+    clip_size: side in pixels; n_frames: frames per clip.
     reader: "probe", or "ridge" for kernel ridge regression, which takes none of the probe's options.
     probe_seeds: how many probes are trained, each with its own weights and data order.
 

@@ -55,14 +55,17 @@ class QuestionAnswering:
     description: a benchmark of the catalogue, by name, or a YAML file. data: the folder with its data, or
     one that holds such a folder under the benchmark's name; without it `$VTOK_EVAL_DATA/NAME`, else the cache
     folder's `data/NAME`. subsets: those to take, a list or text with commas.
-    frames, sampling, short_side: what is shown of a clip: the maximum number of frames, a rule of
-    `SAMPLING_RULES` (not "fps"), the shorter side in pixels; None takes all frames, or pixels as stored.
+    frames: the maximum number of frames shown of a clip; None takes all. sampling: the rule that chooses
+    them, of `SAMPLING_RULES` (not "fps"). short_side: the shorter side in pixels; None: as stored.
     compat: "lmms-eval" reads and scores answers as that peer does. circular: ask every rotation of the
     options. blind: ask without the clip.
-    For tokenizers, whose tokens a probe reads: train: a file of training questions
+
+    For tokenizers, whose tokens a probe reads:
+
+    train: a file of training questions
     (`training_data.read_training_file`) in place of the benchmark's training split. leakage: "refuse"
     training clips that are also under test, or "drop" them. text: what embeds sentences
-    (`sentences.encoders`). probe: see `ProbeOptions`.
+    (`sentences.encoders`). probe: options of the probe, such as {epochs: 4, seeds: 3} (`ProbeOptions`).
 
     Raises:
         UnknownNameError: no such description, subset, rule or peer.

@@ -9,7 +9,9 @@ from vtok_eval.probes.scene_options import SceneProbeOptions
 class ScenesOptions(SceneProbeOptions):
     """What a suite may set. The same values hold for every tokenizer of the suite.
 
-    test_clips: scenes rendered for the test split; the others: `SceneProbeOptions`.
+    test_clips: scenes rendered for the test split.
+
+    The others are in `SceneProbeOptions`.
     """
 
     test_clips: Count = 600

@@ -22,7 +22,8 @@ MISTAKES = [
     (["run", "--videos", "no_such_folder"], "no_such_folder"),
     (["run", "--device", "gpu0"], "device 'gpu0' cannot be used here"),
     (["report", "no_such_run"], "there is no run folder no_such_run"),
-    (["list", "tokenizer"], "unknown listing 'tokenizer'; did you mean 'tokenizers'?"),
+    (["list", "tokenizer"], "unknown listing or benchmark 'tokenizer'; did you mean 'tokenizers'?"),
+    (["list", "mvbnch"], "unknown listing or benchmark 'mvbnch'; did you mean 'mvbench'?"),
 ]
 
 

@@ -27,10 +27,12 @@ class TVAlignShow:
     tokens share decoders, decoded clips and verdicts. The system `originals` is judged on the clips
     themselves: the ceiling. What a tokenizer loses against it, tokens and decoder lose together.
 
-    judge, calibration: as for `TVAlign`. decoders: folder of decoders that `vtok-eval train decoder` made, in
-    place of the shipped ones. seeds: of how many training seeds decoders are used; None takes all that there
-    are. per_level: prompts a category and level. clip_size: of the clips that are encoded, in pixels;
-    n_frames: in each.
+    judge: its spec, `NAME` or `NAME:option=value,...`; None takes the oracle. calibration: a file that
+    `calibrate` wrote for this judge, or "none".
+    decoders: folder of decoders that `vtok-eval train decoder` made, in place of the shipped ones.
+    seeds: of how many training seeds decoders are used; None takes all that there are.
+    per_level: prompts for each category and level.
+    clip_size: side of the clips that are encoded, in pixels; n_frames: frames in each.
 
     Raises:
         SuiteError: a number that is not positive, or clips that cannot be rendered.

@@ -9,8 +9,10 @@ from vtok_eval.probes.scene_options import SceneProbeOptions
 class ReadOptions(SceneProbeOptions):
     """What a suite may set. The same values hold for every tokenizer of the suite.
 
-    per_level: prompts a category and level. questions_per_fact: of each type of fact about a training scene,
-    so many at most are asked. The others: `SceneProbeOptions`.
+    per_level: prompts for each category and level. questions_per_fact: the most questions that are asked of
+    each type of fact about a training scene.
+
+    The others are in `SceneProbeOptions`.
     """
 
     per_level: Count = 25
