@@ -58,7 +58,7 @@ def _docstrings(make: Callable[..., object]) -> Iterator[str]:
     for owner in (*inspect.getmro(make), *(inspect.getmro(schema) if schema else ())):
         yield vars(owner).get("__doc__") or ""
         if "__init__" in vars(owner):
-            yield owner.__init__.__doc__ or ""
+            yield vars(owner)["__init__"].__doc__ or ""
 
 
 def _described(docstring: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
