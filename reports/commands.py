@@ -40,13 +40,21 @@ def reproduce(
         list[str] | None,
         typer.Option(help="A system to treat as VTok; default: those called vtok. May be repeated."),
     ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON document on standard output, and nothing else there."),
+    ] = False,
 ) -> None:
     """Hold the paper's claims against what the runs measured: published number, ours, verdict."""
     from reports.reproduce.claims import published_claims
-    from reports.reproduce.write import as_text, gather_rows, write_reproduce
+    from reports.reproduce.write import as_lines, as_text, gather_rows, write_reproduce
 
     found = gather_rows(runs, systems=system or ())
     paths = write_reproduce(found, runs, out)
+    if as_json:
+        document = {"schema": "vtok-eval/reproduce/1", "table": str(paths.html), "claims": as_lines(found)}
+        typer.echo(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False))
+        return
     typer.echo(as_text(published_claims(), found))
     typer.echo(f"\ntable: {paths.html}")
 

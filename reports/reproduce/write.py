@@ -140,10 +140,15 @@ def as_html(claims: Claims, found: Sequence[ClaimRow]) -> str:
 
 
 def as_frame(found: Sequence[ClaimRow]) -> pd.DataFrame:
-    """One line per row, numbers in full; differences and levels as fractions, tokens as counts."""
+    """`as_lines` as a table."""
     import pandas as pd
 
-    lines = [
+    return pd.DataFrame(as_lines(found))
+
+
+def as_lines(found: Sequence[ClaimRow]) -> list[dict[str, object]]:
+    """One line per row, numbers in full; differences and levels as fractions, tokens as counts."""
+    return [
         {
             "claim_id": row.claim.id,
             "claim": row.claim.claim,
@@ -166,7 +171,6 @@ def as_frame(found: Sequence[ClaimRow]) -> pd.DataFrame:
         }
         for row in found
     ]
-    return pd.DataFrame(lines)
 
 
 def as_text(claims: Claims, found: Sequence[ClaimRow], *, width: int = 100) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import subprocess
 
@@ -198,6 +199,17 @@ def test_command(run_with_options, tmp_path):
     assert done.exit_code == 0, done.output
     assert "AGREES WITHIN THE INTERVAL: counted, equal" in done.output
     assert (tmp_path / "out" / "reproduce.md").exists()
+
+
+def test_command_prints_json_alone(run_with_options, tmp_path):
+    app = typer.Typer()
+    app.command()(COMMANDS.resolve("reproduce"))
+    done = CliRunner().invoke(app, [str(run_with_options.path), "-o", str(tmp_path / "out"), "--json"])
+    document = json.loads(done.stdout)
+    found = gather_rows([run_with_options.path])
+    assert document["schema"] == "vtok-eval/reproduce/1"
+    assert [line["claim_id"] for line in document["claims"]] == [row.claim.id for row in found]
+    assert [line["verdict"] for line in document["claims"]] == [row.verdict.value for row in found]
 
 
 def test_rows_of_several_runs_stand_beside_each_other(run_with_options, finished_run):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
+from vtok_eval.cli.json_output import JsonOption, json_text, prints_go_to_stderr
 from vtok_eval.errors import SpecError
 
 
@@ -16,11 +18,14 @@ def doctor(
     ] = "",
     fetch: Annotated[bool, typer.Option("--fetch", help="Download what is missing and can be.")] = False,
     hashes: Annotated[bool, typer.Option("--hash", help="Show the SHA-256 of files.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what is present, what is missing and how to get it."""
     from vtok_eval.cli.machine_checks import checks, healthy, render
     from vtok_eval.registry import DOCTORS
 
+    if what and as_json:
+        raise SpecError(f"--json goes with doctor alone, not with doctor {what}")
     if what:
         raise typer.Exit(DOCTORS.resolve(what)(fetch=fetch, hashes=hashes))
     if fetch or hashes:
@@ -28,7 +33,12 @@ def doctor(
             f"--fetch and --hash go with one of: {', '.join(DOCTORS)}; "
             "vtok-eval fetch SPEC downloads other weights"
         )
-    found = checks()
-    typer.echo(render(found))
+    with prints_go_to_stderr(as_json):
+        found = checks()
+    if as_json:
+        listed = [asdict(check) for check in found]
+        typer.echo(json_text("doctor", {"healthy": healthy(found), "checks": listed}))
+    else:
+        typer.echo(render(found))
     if not healthy(found):
         raise typer.Exit(EXIT_INCOMPLETE)

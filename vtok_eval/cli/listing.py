@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vtok_eval.cli.json_output import JsonOption, json_text
 from vtok_eval.decoders.catalogue import shipped_decoders
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.registry import (
@@ -61,22 +63,55 @@ LISTINGS: Mapping[str, Callable[[], Mapping[str, str]]] = {
 }
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A name that can be used. details: lines on what else is known of it."""
+
+    summary: str
+    details: tuple[str, ...] = ()
+
+
 def list_(
     what: Annotated[
         str,
         typer.Argument(help="One kind, such as tokenizers, or a benchmark for its options; default: all."),
     ] = "",
     data: Annotated[Path | None, typer.Option(help="Where the benchmarks' data are looked for.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List what can be named: tokenizers, backbones, benchmarks, answerers, judges, suites and so on."""
     where = None if data is None else str(data)
     if what in BENCHMARKS and what not in LISTINGS:
-        typer.echo(render_benchmark(what, data=where))
+        typer.echo(_benchmark_json(what, data=where) if as_json else render_benchmark(what, data=where))
         return
     if what and what not in LISTINGS:
         raise UnknownNameError(what="listing or benchmark", name=what, known=[*LISTINGS, *BENCHMARKS])
-    listed = [render_listing(name, data=where, details=bool(what)) for name in ([what] if what else LISTINGS)]
+    kinds = [what] if what else list(LISTINGS)
+    if as_json:
+        listings = {
+            kind: {
+                name: asdict(entry) for name, entry in _entries(kind, data=where, details=bool(what)).items()
+            }
+            for kind in kinds
+        }
+        typer.echo(json_text("list", {"listings": listings}))
+        return
+    listed = [render_listing(kind, data=where, details=bool(what)) for kind in kinds]
     typer.echo("\n\n".join(listed))
+
+
+def _entries(what: str, *, data: str | None, details: bool) -> dict[str, Entry]:
+    more = DETAILS.resolve(what)(data) if details and what in DETAILS else {}
+    return {
+        name: Entry(summary=summary, details=tuple(more.get(name, ())))
+        for name, summary in LISTINGS[what]().items()
+    }
+
+
+def _benchmark_json(name: str, *, data: str | None) -> str:
+    options = [asdict(option) for option in options_of(BENCHMARKS.resolve(name))]
+    entry = _entries("benchmarks", data=data, details=True)[name]
+    return json_text("benchmark", {"name": name, **asdict(entry), "options": options})
 
 
 def render_benchmark(name: str, *, data: str | None = None) -> str:
@@ -103,11 +138,10 @@ def render_listing(what: str, *, data: str | None = None, details: bool = True) 
 
     data: where benchmarks' data are looked for, as their option. details: false leaves a line for each.
     """
-    entries = LISTINGS[what]()
+    entries = _entries(what, data=data, details=details)
     width = max((len(name) for name in entries), default=0)
-    more = DETAILS.resolve(what)(data) if details and what in DETAILS else {}
     lines = [what]
-    for name, summary in entries.items():
-        lines.append(f"  {name:<{width}}  {summary}")
-        lines += [f"  {'':<{width}}  {line}" for line in more.get(name, ())]
+    for name, entry in entries.items():
+        lines.append(f"  {name:<{width}}  {entry.summary}")
+        lines += [f"  {'':<{width}}  {line}" for line in entry.details]
     return "\n".join(lines)

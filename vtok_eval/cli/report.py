@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vtok_eval.cli.json_output import JsonOption, headline_differences, json_text
+from vtok_eval.errors import SpecError
 from vtok_eval.results.budget import BudgetUnit
 
 
@@ -28,12 +30,21 @@ def report(
         BudgetUnit | None, typer.Option(help="What budgets are counted in; default: what the run says.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Print every table, not the answer alone.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the tables, plots and page of a run again, or of several runs side by side."""
     from vtok_eval.registry import REPORTS
 
+    if as_json and (full or baseline is not None):
+        left_out = "full" if full else "baseline"
+        raise SpecError(f"--json gives the differences as the runs recorded them; leave out --{left_out}")
     options = {"baseline": baseline, "versions": versions, "unit": budget}
     paths = REPORTS.resolve("folder")(run_folders, out, **options)
+    if as_json:
+        runs = [str(run) for run in run_folders]
+        differences = headline_differences(run_folders)
+        typer.echo(json_text("report", {"runs": runs, "report": str(paths.html), "differences": differences}))
+        return
     text = REPORTS.resolve("terminal" if full else "summary")
     typer.echo(text(run_folders, **options))
     typer.echo(f"report: {paths.html}")

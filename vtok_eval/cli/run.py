@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
+from vtok_eval.cli.json_output import JsonOption, json_text, prints_go_to_stderr, run_content
 from vtok_eval.errors import SpecError
 from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.run.suite import DEFAULT_SUITE, Suite, SystemEntry, load_suite, parse_benchmark
@@ -112,12 +113,17 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a suite, or continue one that was stopped; then print the comparison and write the report."""
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.run.harness import Harness, RunSettings
     from vtok_eval.run.lanes.devices import parse_devices
 
+    if as_json and (dry_run or full):
+        raise SpecError(
+            f"--json is for the end of a run; leave it out with --{'dry-run' if dry_run else 'full'}"
+        )
     if device != "auto" and (devices is not None or ray is not None):
         raise SpecError("--device is for one process; leave it out with --devices or --ray")
     chosen = _choose_suite(
@@ -153,7 +159,7 @@ def run(
     if dry_run:
         _print_plan(harness.plan())
         return
-    _finish(harness, out or Path("runs") / chosen.name, full=full)
+    _finish(harness, out or Path("runs") / chosen.name, full=full, as_json=as_json)
 
 
 def _choose_suite(
@@ -275,22 +281,32 @@ def _print_plan(plan: Plan) -> None:
     typer.echo(render_plan(plan))
 
 
-def _finish(harness: Harness, out: Path, *, full: bool) -> None:
+def _finish(harness: Harness, out: Path, *, full: bool, as_json: bool) -> None:
     """Run, write the report, print the answer (`full`: the tables), and end with the exit code."""
     from vtok_eval.registry import REPORTS
 
-    summary = harness.run(out)
-    paths = REPORTS.resolve("folder")(summary.folder, None)
+    with prints_go_to_stderr(as_json):
+        summary = harness.run(out)
+        paths = REPORTS.resolve("folder")(summary.folder, None)
+    if as_json:
+        typer.echo(json_text("run", run_content(summary, paths.html)))
+    else:
+        _print_answer(summary, paths.html, full=full)
+    if not summary.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _print_answer(summary: RunSummary, report: Path, *, full: bool) -> None:
+    from vtok_eval.registry import REPORTS
+
     if summary.new_samples or summary.changes:
         typer.echo(REPORTS.resolve("terminal" if full else "summary")(summary.folder))
     elif summary.not_run or summary.optional_not_run:
         typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")
     else:
         typer.echo(f"nothing to do: all {summary.n_done} jobs of {summary.folder} are done")
-    typer.echo(f"report: {paths.html}")
+    typer.echo(f"report: {report}")
     _print_shortfall(summary)
-    if not summary.complete:
-        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _print_shortfall(summary: RunSummary, *, shown: int = 20) -> None:
