@@ -105,10 +105,7 @@ def test_examples(tmp_path):
 @pytest.mark.slow
 def test_a_model_in_another_environment(tmp_path):
     """The environment is made as the page says, but gets its numpy from here instead of from the network."""
-    page = (ROOT / "docs" / "tokenizers.md").read_text(encoding="utf-8")
-    section = page.partition("## A model in another environment")[2].partition("\n## ")[0]
-    (tmp_path / "page.md").write_text(re.sub("^    ", "", section, flags=re.MULTILINE))
-    make, install_numpy, *commands = write_files(tmp_path / "page.md", tmp_path)
+    make, install_numpy, *commands = write_files(ROOT / "docs" / "another_environment.md", tmp_path)
     assert make == "python3 -m venv .venv-model"
     venv.create(tmp_path / ".venv-model", symlinks=True, with_pip=False)
     assert install_numpy == ".venv-model/bin/pip install numpy"
@@ -173,6 +170,26 @@ def test_bring_a_vq_or_fsq_model(tmp_path):
     assert found["fsq", "dead_codes"] == pytest.approx(1000 * (1 - found["fsq", "code_book_used"]))
     assert found["fsq", "coded_bits_per_clip"] < 2551.2
     assert (tmp_path / "fsq.zip").is_file()
+
+
+@ONCE
+@pytest.mark.slow
+def test_bring_a_hugging_face_model(tmp_path):
+    """Tiny models of the real classes, written by the page's own files; skipped without both libraries."""
+    pytest.importorskip("diffusers")
+    pytest.importorskip("transformers")
+    commands = write_files(ROOT / "docs" / "bring_a_hugging_face_model.md", tmp_path)
+    printed = [follow(command, tmp_path) for command in commands]
+    _, wan_check, wan_run, _, mae_check, mae_run, report, _ = printed
+    assert "320 x 16 values" in wan_check  # 5 x 8 x 8 latents of 17 frames of 64 pixels
+    assert "128 x 64 values" in mae_check  # 8 x 4 x 4 patches of 2 x 16 x 16
+    assert "the protocol is kept" in wan_check
+    assert "the protocol is kept" in mae_check
+    assert re.search(r"^wan +[\d,]+ +\d", wan_run, re.MULTILINE)
+    assert "16 frames padded to 17" in wan_run
+    assert re.search(r"\bvideomae\b.*\d", mae_run)
+    assert re.search(r"^videomae +128 +\d", report, re.MULTILINE)
+    assert (tmp_path / "videomae.zip").is_file()
 
 
 @pytest.mark.parametrize(("name", "bits"), [("FiniteScalar", 9.51), ("Vector", 6.0)])
