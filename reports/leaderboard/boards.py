@@ -377,13 +377,12 @@ def _ranks(
 def _equal_once(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
     """The entries; a contender with the spec and the records of an earlier one gets that as a reason.
 
-    Without this, a system that was submitted twice would hold two places, and the correction over all pairs
-    would be stricter for everyone.
+    Without this, a system that was submitted twice would hold two places and worsen the ranks behind it.
     """
     found: list[BoardEntry] = []
     for entry in entries:
         first = next((other for other in found if _equal(other, entry)), None)
-        reason = () if first is None else (f"equal to {first.name}, which is ranked: they count once",)
+        reason = () if first is None else (f"equal to {first.name}: the two count once, there",)
         found.append(replace(entry, reasons=(*entry.reasons, *reason)))
     return found
 

@@ -169,13 +169,13 @@ def test_equal_submissions_count_once(finished, tmp_path):
     shutil.copytree(finished.path, copy)
     board = quiz(boards_of(finished.path, copy))
     entries = by_name(board)
-    assert entries["good (copy)"].reasons == ("equal to good (small), which is ranked: they count once",)
+    assert entries["good (copy)"].reasons == ("equal to good (small): the two count once, there",)
     assert len(board.contenders()) == len(alone.contenders()) == 3
     assert board.ranks == alone.ranks
     row = next(row for row in board_view(board)["rows"] if row["name"] == "good (copy)")
     assert (row["scores"][0]["rank_text"], row["unranked"]) == (
         "–",
-        "equal to good (small), which is ranked: they count once",
+        "equal to good (small): the two count once, there",
     )
 
 
