@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -96,27 +97,41 @@ def test_each_lane_has_a_worker_that_ends_with_it(spec, tmp_path):
 class Killer:
     """Kills the worker at random moments: in calls, between them, and while it starts.
 
-    After a chosen number of finished calls it waits for a random part of a call and kills the worker, and in
-    some cases the next one too. Before it goes on a call is finished, so that no call meets more than two of
-    its kills, one less than the attempts that a call has.
+    At chosen calls a thread kills the worker a random part of a call after the call began, and in some cases
+    the next worker too. The first kill is waited for before the call returns, the second before the next
+    chosen call begins, however slow the machine is; so no call meets more than two kills, one less than the
+    attempts that a call has.
     """
 
     def __init__(self, monkeypatch, *, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._finished = 0
-        self._progress = threading.Condition()
+        drawn = random.Random(seed)
+        moments = drawn.sample(range(3, 270, 3), N_KILLS - N_TWICE)
+        twice = set(drawn.sample(moments, N_TWICE))
+        self._delays = {
+            moment: [drawn.uniform(0, 0.005), *([drawn.uniform(0, 0.3)] if moment in twice else [])]
+            for moment in sorted(moments)
+        }
+        self._calls = 0
         self._client: Client | None = None
         self._killed: set[int] = set()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self._thread: threading.Thread | None = None
+        self._first = threading.Event()
         call = Client.call
 
         def counted(client: Client, *arguments: object, **named: object) -> object:
+            self._calls += 1
             self._client = client
-            result = call(client, *arguments, **named)
-            with self._progress:
-                self._finished += 1
-                self._progress.notify_all()
-            return result
+            delays = self._delays.get(self._calls)
+            if delays is None:
+                return call(client, *arguments, **named)
+            self.finish()
+            self._first.clear()
+            self._thread = threading.Thread(target=self._kill, args=(delays,), daemon=True)
+            self._thread.start()
+            try:
+                return call(client, *arguments, **named)
+            finally:
+                self._first.wait()
 
         monkeypatch.setattr(Client, "call", counted)
 
@@ -124,30 +139,25 @@ class Killer:
     def n_kills(self) -> int:
         return len(self._killed)
 
-    def _run(self) -> None:
-        moments = sorted(self._random.sample(range(3, 280, 3), N_KILLS - N_TWICE))
-        twice = set(self._random.sample(moments, N_TWICE))
-        for moment in moments:
-            self._wait_for(moment)
-            self._kill_after(self._random.uniform(0, 0.005))
-            if moment in twice:
-                self._kill_after(self._random.uniform(0, 0.3))
-            self._wait_for(self._finished + 1)
+    def finish(self) -> None:
+        """Wait for the kills that were begun."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
-    def _wait_for(self, finished: int) -> None:
-        with self._progress:
-            self._progress.wait_for(lambda: self._finished >= finished)
-
-    def _kill_after(self, seconds: float) -> None:
-        """Kill the worker that there is, or the next one, so many seconds later."""
-        assert self._client is not None
+    def _kill(self, delays: Sequence[float]) -> None:
+        """Kill the worker that there is, or the next one, after each delay in turn."""
         pause = threading.Event()
-        while (pid := self._client.pid) is None or pid in self._killed:
-            pause.wait(0.001)
-        process = psutil.Process(pid)
-        pause.wait(seconds)
-        process.kill()
-        self._killed.add(pid)
+        for seconds in delays:
+            while (pid := self._pid()) is None or pid in self._killed:
+                pause.wait(0.001)
+            pause.wait(seconds)
+            psutil.Process(pid).kill()
+            self._killed.add(pid)
+            self._first.set()
+
+    def _pid(self) -> int | None:
+        return None if self._client is None else self._client.pid
 
 
 @pytest.mark.slow
@@ -155,9 +165,8 @@ def test_fifty_kills_at_random_moments_change_no_score(spec, tmp_path, monkeypat
     undisturbed = spec("Level", fault="none")
     run(undisturbed, tmp_path / "undisturbed", "many-levels", batch_size=1)
     killer = Killer(monkeypatch, seed=15)
-    killer.thread.start()
     run(undisturbed, tmp_path / "killed", "many-levels", batch_size=1)
-    killer.thread.join(timeout=60)
+    killer.finish()
     assert killer.n_kills == N_KILLS
     assert reasons(tmp_path / "killed") == {}
     assert results(tmp_path / "killed") == results(tmp_path / "undisturbed")

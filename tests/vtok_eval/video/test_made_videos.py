@@ -241,7 +241,7 @@ def test_a_users_generator_by_its_spec(tmp_path, context):
     assert len(system.description["source_sha256"]) == 64
     with pytest.raises(UnknownNameError, match="did you mean 'Flat'"):
         build(f"generator:{file}:Flak", context, tmp_path)
-    with pytest.raises(SpecError, match=r"no generator; write generator:FILE\.py:Class"):
+    with pytest.raises(SpecError, match=r"not a generator; write generator:FILE\.py:Class"):
         build("generator:vtok", context, tmp_path)
     with pytest.raises(SpecError, match=r"needs a method generate\(prompts, seeds\)"):
         build("generator:tests.vtok_eval.run.mean_colour:MeanColour", context, tmp_path)
