@@ -81,6 +81,7 @@ def test_a_run_says_how_many_values_are_infinite_and_reports_rate_and_clips(tmp_
 
 @pytest.mark.vbench
 def test_vbench_of_originals_and_reconstructions_is_in_one_table(tmp_path: Path) -> None:
+    pytest.importorskip("vbench", reason="the extra vbench is not installed")
     videos = _videos(tmp_path / "videos")
     folder = _run(
         tmp_path,
