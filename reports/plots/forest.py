@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ROW = 0.27
 """Inches of a row."""
+CHARACTER = 0.059
+"""Inches that a character of a row's name takes at most, on average."""
 EXPLAINED = "Filled: significant after correction. Lines: 95 % intervals of the paired difference."
 
 
@@ -121,10 +123,12 @@ def _data(rows: Sequence[_Row], report: RunReport) -> pd.DataFrame:
 def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
     width = COLUMN_WIDTH if theme.in_column else 9.0
     below = f"{EXPLAINED} Setting: {_label(report)}"
-    foot = 0.5 + label_height(below, width)
+    foot = (0.65 if theme.in_column else 0.5) + label_height(below, width)
     height = ROW * len(rows) + foot + 0.15
     figure = new_figure(theme, width=width, height=height)
-    axes = add_axes(figure, theme, left=1.75 if theme.in_column else 3.0, right=0.15, top=0.1, bottom=foot)
+    names = [literal(_name(row, theme)) for row in rows]
+    left = 0.25 + CHARACTER * max(map(len, names))
+    axes = add_axes(figure, theme, left=min(left, 0.6 * width), right=0.15, top=0.1, bottom=foot)
     styles = looks(report.systems, theme)
     axes.axvline(0, color=theme.text, linewidth=0.9)
     for place, row in enumerate(rows):
@@ -135,9 +139,13 @@ def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
             axes.plot([low, high], [place, place], color=look.color, linewidth=1.6, solid_capstyle="butt")
         face = look.color if row.is_significant else theme.background
         axes.plot([value or 0.0], [place], look.marker, color=look.color, markerfacecolor=face, markersize=6)
-    axes.set_yticks(range(len(rows)), [literal(_name(row, theme)) for row in rows])
+    axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(literal(f"points from {report.baseline}: better to the right"))
+    parts = (f"points from {report.baseline}:", "better to the right")
+    if theme.in_column:
+        axes.set_xlabel(literal("\n".join(parts)), loc="right")
+    else:
+        axes.set_xlabel(literal(" ".join(parts)))
     for i in range(1, len(rows)):
         if rows[i].benchmark != rows[i - 1].benchmark:
             axes.axhline(i - 0.5, color=theme.faint, linewidth=0.6)
