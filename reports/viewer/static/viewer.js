@@ -154,9 +154,10 @@ const viewer = (() => {
     const has = group().clips === null || group().clips.includes(state.sample);
     const media = has ? want(clips, key, `clips/${key}.js`) : {truth: null, strips: [], notes: ["this bundle has no clip of this sample"]};
     const title = element("h2", group().samples[state.sample]);
-    if (player?.key !== key || (media && !player.ready)) {
+    const shown = [key, state.a, state.b].join("\n");
+    if (player?.key !== shown || (media && !player.ready)) {
       player?.stop();
-      player = makePlayer(key, media);
+      player = makePlayer(shown, media);
     }
     area.replaceChildren(title, player.view, facts(about, media), answers(about, media), raw(about));
   }
@@ -237,7 +238,9 @@ const viewer = (() => {
     for (const note of media.notes) view.append(element("p", note, "hint"));
     if (!media.strips.length) return own;
     const holder = element("div", null, "clips"), parts = [];
-    for (const strip of media.strips) {
+    const first = media.strips[0], n = first.n; // the original; A and B stand next to it
+    const rank = name => name === first.name ? 0 : name === state.a ? 1 : name === state.b ? 2 : 3;
+    for (const strip of [...media.strips].sort((x, y) => rank(x.name) - rank(y.name))) {
       const figure = element("figure"), canvas = element("canvas"), image = new Image();
       canvas.width = strip.width;
       canvas.height = strip.height;
@@ -249,7 +252,6 @@ const viewer = (() => {
       image.src = strip.source;
       parts.push({strip, canvas, image});
     }
-    const first = media.strips[0], n = first.n;
     let frame = 0, playing = !matchMedia("(prefers-reduced-motion: reduce)").matches, timer = null, errors = false;
     const play = element("button"), back = element("button", "◀ frame"), on = element("button", "frame ▶");
     const error = element("button", "error map"), range = element("input"), count = element("span", "", "hint");
