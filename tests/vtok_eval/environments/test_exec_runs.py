@@ -98,9 +98,9 @@ class Killer:
     """Kills the worker at random moments: in calls, between them, and while it starts.
 
     At chosen calls a thread kills the worker a random part of a call after the call began, and in some cases
-    the next worker too. The first kill is waited for before the call returns, the second before the next
-    chosen call begins, however slow the machine is; so no call meets more than two kills, one less than the
-    attempts that a call has.
+    the next worker too. The first kill is waited for before the call returns, the second before the call
+    ahead of the next chosen one begins, however slow the machine is; so no call meets more than two kills, one
+    less than the attempts that a call has.
     """
 
     def __init__(self, monkeypatch, *, seed: int) -> None:
@@ -121,10 +121,11 @@ class Killer:
         def counted(client: Client, *arguments: object, **named: object) -> object:
             self._calls += 1
             self._client = client
+            if self._calls + 1 in self._delays:
+                self.finish()  # so that this call, not the next one, meets the worker that was killed last
             delays = self._delays.get(self._calls)
             if delays is None:
                 return call(client, *arguments, **named)
-            self.finish()
             self._first.clear()
             self._thread = threading.Thread(target=self._kill, args=(delays,), daemon=True)
             self._thread.start()
