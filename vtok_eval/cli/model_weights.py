@@ -81,7 +81,10 @@ def _fetched(weights: Weights) -> Path:
 def _checks_of(needs: WeightsOf) -> list[Check]:
     title = f"{needs.kind} {needs.name}"
     several = len(needs.weights) > 1
-    checks = [_check(f"{title} {w.spec.rpartition(':')[2]}" if several else title, w) for w in needs.weights]
+    checks = []
+    for weights in needs.weights:
+        own = f" {weights.spec.rpartition(':')[2]}" if several else ""
+        checks.append(_check(f"{title}{own}", weights))
     if needs.note:
         checks.append(Check(f"{title}, more" if checks else title, State.OK, needs.note, required=False))
     return checks
