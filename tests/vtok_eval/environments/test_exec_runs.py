@@ -99,8 +99,8 @@ class Killer:
 
     At chosen calls a thread kills the worker a random part of a call after the call began, and in some cases
     the next worker too. The first kill is waited for before the call returns, the second before the call
-    ahead of the next chosen one begins, however slow the machine is; so no call meets more than two kills, one
-    less than the attempts that a call has.
+    ahead of the next chosen one begins, however slow the machine is. So no call meets more than two kills,
+    one less than the attempts that a call has.
     """
 
     def __init__(self, monkeypatch, *, seed: int) -> None:
