@@ -20,7 +20,7 @@ from reports.plots.style import (
 from reports.run_document import RunSystem
 from reports.run_report import RunReport
 from reports.text.headline import compared, comparison_of, subjects
-from reports.text.wording import PairedVerdict, corrected_p_text, difference_text, shown, verdict
+from reports.text.wording import PairedVerdict, corrected_p_text, difference_text, percent, shown, verdict
 from vtok_eval.results.records import Comparison, Metric
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ ROW = 0.27
 """Inches of a row."""
 CHARACTER = 0.059
 """Inches that a character of a row's name takes at most, on average."""
-EXPLAINED = "Filled: significant after correction. Lines: 95 % intervals of the paired difference."
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,9 @@ def _data(rows: Sequence[_Row], report: RunReport) -> pd.DataFrame:
 
 def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
     width = COLUMN_WIDTH if theme.in_column else 9.0
-    below = f"{EXPLAINED} Setting: {_label(report)}"
+    levels = " and ".join(percent(level) for level in sorted({row.comparison.confidence for row in rows}))
+    explained = f"Filled: significant after correction. Lines: {levels} intervals of the paired difference."
+    below = f"{explained} Setting: {_label(report)}"
     foot = (0.65 if theme.in_column else 0.5) + label_height(below, width)
     height = ROW * len(rows) + foot + 0.15
     figure = new_figure(theme, width=width, height=height)

@@ -47,7 +47,7 @@ def _sentence(system: RunSystem, benchmark: BenchmarkReport, baseline: str) -> s
     where = f"{_at(benchmark, system.name)}, {system.title}"
     against = f"{benchmark.title_of(baseline)}{_tokens(benchmark, baseline)}"
     if not clauses:
-        return f"{where} does not differ measurably from {against}."
+        return f"{where} against {against}: no difference shown."
     ending = f"; no difference shown: {', '.join(rest)}" if rest else ""
     return f"{where} against {against}: {', '.join(clauses)}{ending}."
 

@@ -42,19 +42,21 @@ class SampleGroup:
             "label": self.label,
             "benchmark": self.benchmark,
             "systems": list(self.systems),
-            "metrics": [_metric(metric) for metric in self._shown_metrics()],
+            "metrics": [_metric(metric) for metric in self._shown_metrics],
             "samples": list(self.sample_ids),
             "texts": [self._text(i) for i in range(len(self.sample_ids))],
             "states": {name: "".join(map(_state, found)) for name, found in self.records.items()},
             "values": {
-                metric.name: {name: [_value(r, metric.name) for r in found] for name, found in self._items()}
-                for metric in self._shown_metrics()
+                metric.name: {
+                    name: [_value(r, metric.name) for r in found] for name, found in self.records.items()
+                }
+                for metric in self._shown_metrics
                 if not metric.mean_of
             },
         }
 
     def details(self) -> Iterator[tuple[int, list[dict[str, object]]]]:
-        """Pieces of `DETAILS_IN_A_FILE` samples: its number, and all that was recorded of each sample."""
+        """The number of each piece of `DETAILS_IN_A_FILE` samples, and all that was recorded of them."""
         for start in range(0, len(self.sample_ids), DETAILS_IN_A_FILE):
             stop = min(start + DETAILS_IN_A_FILE, len(self.sample_ids))
             yield start // DETAILS_IN_A_FILE, [self._detail(i) for i in range(start, stop)]
@@ -68,15 +70,13 @@ class SampleGroup:
         def spread(i: int) -> float:
             total = 0.0
             for part in parts:
-                values = [v for _, found in self._items() if (v := _value(found[i], part)) is not None]
+                values = [v for found in self.records.values() if (v := _value(found[i], part)) is not None]
                 total += max(values) - min(values) if values else 0.0
             return total
 
         return sorted(range(len(self.sample_ids)), key=lambda i: (-spread(i), i))[:n]
 
-    def _items(self) -> Iterator[tuple[str, Sequence[Record | None]]]:
-        yield from self.records.items()
-
+    @cached_property
     def _shown_metrics(self) -> list[Metric]:
         held = {name for found in self.records.values() for r in found if r is not None for name in r.values}
         return [m for m in self.metrics if m.name in held or (m.mean_of and held & set(m.mean_of))]
