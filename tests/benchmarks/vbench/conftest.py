@@ -24,6 +24,7 @@ def write_frames(path: Path, frames: np.ndarray, *, fps: int, codec: str) -> Pat
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
+        stream.codec_context.thread_count = 1
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p"
         for frame in frames:

@@ -43,6 +43,7 @@ def write_video(
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = pixel_format
+        stream.codec_context.thread_count = 1
         if time_base is not None:
             stream.codec_context.time_base = time_base
         sound = container.add_stream("aac", rate=8000) if audio else None

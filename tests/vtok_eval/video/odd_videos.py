@@ -13,7 +13,9 @@ import av
 import numpy as np
 
 X264 = {"g": "12", "bf": "3", "x264-params": "scenecut=0:b-adapt=0:log-level=none"}
-X265 = {"x265-params": "keyint=24:bframes=4:open-gop=1:b-adapt=0:log-level=none"}
+X265 = {
+    "x265-params": "keyint=24:bframes=4:open-gop=1:b-adapt=0:log-level=none:pools=none:frame-threads=1:ctu=32"
+}
 
 
 def moving_pictures(n_frames: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -36,10 +38,12 @@ def write(
     container_format: str | None = None,
 ) -> Path:
     """Encode `moving_pictures` with PyAV alone. ticks: each frame's time in hundredths of a second."""
+    assert codec != "libx265" or min(size) >= 64, "below 64 pixels libx265 may write beyond its memory"
     target = str(path) if file is None else file
     with av.open(target, "w", format=container_format, options=mux or {}) as container:
         stream = container.add_stream(codec, rate=25, options=X264 if options is None else options)
         stream.height, stream.width, stream.pix_fmt = *size, pixel_format
+        stream.codec_context.thread_count = 1
         if ticks is not None:
             stream.codec_context.time_base = Fraction(1, 100)
         for i, picture in enumerate(moving_pictures(n_frames, *size)):
@@ -72,7 +76,7 @@ def copy_packets(
 
 def open_gop(folder: Path) -> Path:
     """HEVC with pictures shown before the key frame that they follow in the file."""
-    return write(folder / "open.mp4", codec="libx265", options=X265)
+    return write(folder / "open.mp4", codec="libx265", options=X265, size=(64, 64))
 
 
 def cut_at_open_gop(folder: Path, name: str = "cut.mp4", mux: dict[str, str] | None = None) -> Path:

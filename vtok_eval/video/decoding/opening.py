@@ -70,6 +70,9 @@ def opened(path: Path, limits: DecodeLimits) -> Iterator[OpenedVideo]:
     with container:
         stream = _video_stream(path, container)
         stream.codec_context.options = {"max_pixels": options["max_pixels"]}
+        # Several files are decoded at once, each by a thread of its own. PyAV frees a decoder, and so waits
+        # for the decoder's threads to end, while it holds the interpreter's lock.
+        stream.codec_context.thread_count = 1
         _check_header_size(path, stream.codec_context, limits)
         check_complete(path)
         try:

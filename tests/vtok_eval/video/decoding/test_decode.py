@@ -31,6 +31,7 @@ def write_growing_video(path: Path, sizes: list[tuple[int, int]]) -> Path:
         container.start_encoding()
         for i, (height, width) in enumerate(sizes):
             encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.thread_count = 1
             encoder.height, encoder.width, encoder.pix_fmt = height, width, "yuvj420p"
             encoder.time_base = Fraction(1, 25)
             picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), 99, np.uint8), format="rgb24")
@@ -91,6 +92,7 @@ def test_colour_tags_are_honoured(tmp_path, matrix, full_range, kr, kb):
     path, (y, cb, cr) = tmp_path / "tagged.mp4", (120, 90, 170)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
+        stream.codec_context.thread_count = 1
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if full_range else 1
         planes = np.concatenate([np.full(48 * 64, y), np.full(24 * 32, cb), np.full(24 * 32, cr)])
