@@ -13,8 +13,9 @@ pytest.importorskip("transformers", minversion="5.0")
 
 from tests.vtok_eval.answerers.language_models import tiny_models
 from vtok_eval.answerers.language_models.text_prompt import VISUAL, TextPrompts
+from vtok_eval.answerers.language_models.token_language_model import TokenLanguageModel
 from vtok_eval.answerers.language_models.visual_projection import VisualProjection, save_reader
-from vtok_eval.answerers.language_models.vtok_llava import TokenLanguageModel, build_vtok_llava
+from vtok_eval.answerers.language_models.vtok_llava import build_vtok_llava
 from vtok_eval.answerers.request import AnswerRequest, BatchAnswerer
 from vtok_eval.data import Tokens
 from vtok_eval.errors import MissingDependencyError, SpecError, TokenizerError, UnknownNameError

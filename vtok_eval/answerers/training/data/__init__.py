@@ -1,0 +1,1 @@
+"""What readers are trained on: conversation files, tables, training splits, rendered scenes."""
