@@ -226,6 +226,16 @@ ANSWERERS = Registry(
 )
 """Each name is a function: called with what follows the name and `device=`, it returns an `Answerer`."""
 
+READER_DATA = Registry(
+    "part of readers' training data",
+    {
+        "training-split": "benchmarks.understanding.questions.data.reader_data:training_split",
+        "tested-clips": "benchmarks.understanding.questions.data.reader_data:tested_clips",
+        "shared-clips": "benchmarks.understanding.questions.data.leakage:shared_clips",
+    },
+)
+"""What `vtok-eval train reader` needs of benchmarks."""
+
 GENERATORS = Registry("generator", {})
 """Generators that other packages register; a user's own class is `generator:FILE.py:Class`."""
 

@@ -94,6 +94,31 @@ class BatchAnswerer(Answerer, Protocol):
         ...
 
 
+@runtime_checkable
+class ReplicatedAnswerer(BatchAnswerer, Protocol):
+    """An answerer that was trained several times, with other seeds: each of its answers has replicates.
+
+    Example:
+        >>> class Two:
+        ...     n_replicates = 2
+        ...     def answer(self, clip, question, options):
+        ...         return options[0]
+        ...     def answer_batch(self, requests):
+        ...         return [Answer(text=request.options[0]) for request in requests]
+        ...     def answer_replicates(self, requests):
+        ...         return [self.answer_batch(requests)] * 2
+        >>> isinstance(Two(), ReplicatedAnswerer)
+        True
+    """
+
+    n_replicates: int
+    """How many there are; 1 for one training."""
+
+    def answer_replicates(self, requests: Sequence[AnswerRequest]) -> Sequence[Sequence[Answer]]:
+        """Of each replicate, one answer for each request, in order."""
+        ...
+
+
 def option_labels(options: Sequence[str]) -> tuple[str, ...]:
     """A, B, C, ... for options in a list; options that are yes and no are their own labels.
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import MissingDependencyError, SpecError
 from vtok_eval.files.weights import WeightsOf, hub_weights, in_bytes, safetensors_sha256
 from vtok_eval.results.description import Description
+
+if TYPE_CHECKING:
+    import torch
+
+# Any: transformers' models and tokenizers, and the content of JSON.
 
 
 def need_transformers() -> None:
@@ -70,6 +75,30 @@ def describe_checkpoint(model: str, folder: Path) -> Description:
         "weights_sha256": safetensors_sha256(folder),
     }
     return Description(facts=facts)
+
+
+def load_language_model(folder: Path, dtype: str, device: torch.device) -> tuple[Any, Any]:
+    """A causal language model, or a LLaVA with its own one inside, and its text tokenizer, frozen.
+
+    dtype: torch's name of one, or "auto": the folder's own on CUDA, float32 elsewhere.
+
+    Raises:
+        SpecError: the folder does not load.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+
+    own = "auto" if device.type == "cuda" else torch.float32
+    wanted = own if dtype == "auto" else getattr(torch, dtype)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        auto = AutoModelForImageTextToText if hasattr(config, "vision_config") else AutoModelForCausalLM
+        model = auto.from_pretrained(folder, dtype=wanted, use_safetensors=True, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SpecError(f"{folder} does not load as a language model: {reason}") from error
+    return model.to(device).eval().requires_grad_(False), tokenizer
 
 
 def language_model_weights(name: str, argument: str | None) -> WeightsOf:

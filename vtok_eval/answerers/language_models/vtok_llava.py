@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import torch
 
 from vtok_eval.answerers.language_models.checkpoint_folder import (
     checkpoint_folder,
     describe_checkpoint,
+    load_language_model,
     need_transformers,
 )
-from vtok_eval.answerers.language_models.hf import DTYPES, Scoring
+from vtok_eval.answerers.language_models.hf import Scoring
 from vtok_eval.answerers.language_models.text_prompt import Template
 from vtok_eval.answerers.language_models.token_language_model import TokenLanguageModel
 from vtok_eval.answerers.language_models.visual_projection import VisualProjection, load_reader
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
+from vtok_eval.answerers.training.saved.loading import build_trained_readers, reader_folders
+from vtok_eval.answerers.training.tokens.source import build_reader_tokenizer, matched_names
 from vtok_eval.data import Clips
 from vtok_eval.errors import SpecError
 from vtok_eval.files.hashing import sha256_file
@@ -27,17 +30,14 @@ from vtok_eval.specs.binding import bind, effective_options
 from vtok_eval.specs.grammar import parse_options
 from vtok_eval.systems import Tokenizer
 
-if TYPE_CHECKING:
-    pass
-
-# Any: transformers' models, processors and tokenizers, which have no types.
-
 
 def build_vtok_llava(
     argument: str, *, device: torch.device, names: Mapping[str, str] | None = None
 ) -> LoadedWhenAsked:
-    """What `vtok-llava:LANGUAGE_MODEL,tokenizer=SPEC,checkpoint=FILE,...` names.
+    """What `vtok-llava:LANGUAGE_MODEL,tokenizer=SPEC,checkpoint=FILE,...` or `vtok-llava:READER` names.
 
+    READER: the folder of a reader that `vtok-eval train reader` has written, or of several that differ in
+    their seed; see `build_trained_readers`.
     LANGUAGE_MODEL: a local folder, or a hub name that the local cache holds or can fetch. tokenizer: a spec,
     in parentheses, `(vtok:grid=4,stride=6,checkpoint=g.safetensors)`. checkpoint: see
     `visual_projection.load_reader`; without one, `random=SEED` draws a projection, which says nothing about
@@ -51,8 +51,12 @@ def build_vtok_llava(
     """
     from vtok_eval.tokenizers.build import describe_tokenizer
 
+    written = dict(parse_options(argument, spec=f"vtok-llava:{argument}", subject="language_model"))
+    reader = Path(written.get("language_model", "")).expanduser()
+    if "language_model" in written and reader_folders(reader):
+        del written["language_model"]
+        return build_trained_readers(reader, written, device=device, names=names or {})
     given = {"source": None, "folder": None, "device": device}
-    written = parse_options(argument, spec=f"vtok-llava:{argument}", subject="language_model")
     arguments = bind(_token_reader, written, what="vtok-llava", subject="language_model", given=given)
     options = effective_options(_token_reader, arguments, leave_out=("language_model", *given))
     checkpoint = arguments.get("checkpoint")
@@ -66,12 +70,12 @@ def build_vtok_llava(
     language_model = arguments["language_model"]
     arguments["folder"] = checkpoint_folder(language_model, revision=arguments.get("revision"))
     spec = str(options["tokenizer"])
-    arguments["source"] = _build_tokenizer(spec, device, names or {})
+    arguments["source"] = build_reader_tokenizer(spec, device, names or {})
     tokenizer = describe_tokenizer(arguments["source"])
     facts = {
         **options,
         "tokenizer": {"spec": spec, **tokenizer.identity()},
-        **_matched(spec, names or {}),
+        **({"names": matched} if (matched := matched_names(spec, names or {})) else {}),
         "projection": "random weights" if checkpoint is None else sha256_file(checkpoint),
     }
     drawn = (Caveat.RANDOM_WEIGHTS,) if checkpoint is None else ()
@@ -100,7 +104,7 @@ def _token_reader(
 ) -> TokenLanguageModel:
     """`build_vtok_llava`'s options; `source` and `folder` are what tokenizer and language_model name."""
     del language_model, tokenizer, revision
-    model, text_tokenizer = _load_language_model(folder, dtype, device)
+    model, text_tokenizer = load_language_model(folder, dtype, device)
     width, embedding_width = _width(source), model.get_input_embeddings().weight.shape[1]
     if checkpoint is None:
         projection = VisualProjection(width, embedding_width, seed=random or 0)
@@ -118,37 +122,6 @@ def _token_reader(
         per_token=per_token,
         max_new_tokens=max_new_tokens,
     )
-
-
-def _load_language_model(folder: Path, dtype: str, device: torch.device) -> tuple[Any, Any]:
-    """A causal language model, or a LLaVA with its own one inside, and its text tokenizer."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
-
-    wanted = DTYPES.get(dtype, "auto" if device.type == "cuda" else torch.float32)
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        auto = AutoModelForImageTextToText if hasattr(config, "vision_config") else AutoModelForCausalLM
-        model = auto.from_pretrained(folder, dtype=wanted, use_safetensors=True, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise SpecError(f"{folder} does not load as a language model: {reason}") from error
-    return model.to(device).eval().requires_grad_(False), tokenizer
-
-
-def _matched(spec: str, names: Mapping[str, str]) -> dict[str, Any]:
-    """The systems that a spec matches by name: which systems the names mean is part of what it is."""
-    found = {name: system for name, system in names.items() if f"match:{name}" in spec}
-    return {"names": found} if found else {}
-
-
-def _build_tokenizer(spec: str, device: torch.device, names: Mapping[str, str]) -> Tokenizer:
-    from vtok_eval.files.cache_folder import cache_folder
-    from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
-    from vtok_eval.tokenizers.feature_cache import FeatureCache
-
-    features = FeatureCache(cache_folder() / "features")
-    return build_tokenizer(spec, BuildContext(device=device, cache=features, names=names))
 
 
 def _width(tokenizer: Tokenizer) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -155,7 +156,7 @@ class ReaderCollator:
             "groups": _batched([example.groups for example in examples]),
         }
 
-    def _row(self, example: ReaderExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _row(self, example: ReaderExample) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
         text = example.text
         n_visual = sum(group.values.shape[1] for group in example.groups)
         at = 0 if text.visual_at is None else text.visual_at

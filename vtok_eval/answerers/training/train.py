@@ -220,15 +220,20 @@ class _Job:
         import torch
         from peft import LoraConfig, PeftModel, get_peft_model
 
+        from vtok_eval.answerers.training.steps.model import VISION
+
         if isinstance(reader.language_model, PeftModel):
             return
         lora = self.recipe.lora
+        seeing = [
+            part for part in VISION if any(part in name.split(".") for name, _ in reader.named_modules())
+        ]
         config = LoraConfig(
             r=lora.rank,
             lora_alpha=lora.alpha,
             lora_dropout=lora.dropout,
             target_modules="all-linear",
-            exclude_modules=r".*(vision_tower|vision_model|visual|multi_modal_projector).*",
+            exclude_modules=rf".*({'|'.join(seeing)}).*" if seeing else None,
             task_type="CAUSAL_LM",
         )
         # Adapters depend on the seed alone, not on what was drawn before.

@@ -13,7 +13,7 @@ from benchmarks.understanding.questions.description import BenchmarkDescription
 from benchmarks.understanding.questions.metrics import CUT, MetricSet, turns
 from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.answerers.replay import NamedRequest
-from vtok_eval.answerers.request import Answer, BatchAnswerer
+from vtok_eval.answerers.request import Answer, BatchAnswerer, ReplicatedAnswerer
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.data import Clip
 from vtok_eval.errors import VideoError
@@ -62,7 +62,10 @@ class QuestionEvaluator:
             return [self._evaluate_pair(self.questions[sample.id]) for sample in samples]
         shown = self._clips_of(samples, clips)
         asked = self._ask([(self.questions[sample.id][0], shown[i]) for i, sample in enumerate(samples)])
-        return [self._outcome(self.questions[sample.id][0], asked[i]) for i, sample in enumerate(samples)]
+        return [
+            self._joined([self._outcome(self.questions[sample.id][0], each[i]) for each in asked])
+            for i, sample in enumerate(samples)
+        ]
 
     def _clips_of(self, samples: Sequence[Sample], clips: Clips | None) -> list[Clip | None]:
         """Each sample's clip; samples of one clip get the same object, so that work can be shared.
@@ -82,8 +85,11 @@ class QuestionEvaluator:
         self._last[keys[-1]] = made[keys[-1]]
         return [made[key] for key in keys]
 
-    def _ask(self, pairs: Sequence[tuple[VideoQuestion, Clip | None]]) -> list[list[_Asked]]:
-        """Every rotation of every question, in one call where the answerer takes several."""
+    def _ask(self, pairs: Sequence[tuple[VideoQuestion, Clip | None]]) -> list[list[list[_Asked]]]:
+        """Every rotation of every question, in one call where the answerer takes several.
+
+        Of each replicate of the answerer, of each question, its rotations.
+        """
         requests: list[NamedRequest] = []
         owners: list[tuple[int, VideoQuestion]] = []
         for i, (question, clip) in enumerate(pairs):
@@ -91,11 +97,13 @@ class QuestionEvaluator:
                 turned = turned_question(question, turn)
                 requests.append(self._request(turned, question, clip, turn))
                 owners.append((i, turned))
-        answers = self._answers(requests)
-        asked: dict[int, list[_Asked]] = defaultdict(list)
-        for (i, turned), request, answer in zip(owners, requests, answers, strict=True):
-            asked[i].append(_Asked(turned, request.question, answer))
-        return [asked[i] for i in range(len(pairs))]
+        found = []
+        for answers in self._answers(requests):
+            asked: dict[int, list[_Asked]] = defaultdict(list)
+            for (i, turned), request, answer in zip(owners, requests, answers, strict=True):
+                asked[i].append(_Asked(turned, request.question, answer))
+            found.append([asked[i] for i in range(len(pairs))])
+        return found
 
     def _request(
         self, turned: VideoQuestion, question: VideoQuestion, clip: Clip | None, turn: int
@@ -115,13 +123,18 @@ class QuestionEvaluator:
             text=question.text,
         )
 
-    def _answers(self, requests: Sequence[NamedRequest]) -> Sequence[Answer]:
-        if isinstance(self.answerer, BatchAnswerer):
-            answers = self.answerer.answer_batch(requests)
+    def _answers(self, requests: Sequence[NamedRequest]) -> Sequence[Sequence[Answer]]:
+        """Of each replicate, the answers in order; of an answerer without, its own alone."""
+        if isinstance(self.answerer, ReplicatedAnswerer):
+            found = self.answerer.answer_replicates(requests)
+        elif isinstance(self.answerer, BatchAnswerer):
+            found = [self.answerer.answer_batch(requests)]
+        else:
+            found = [[_as_answer(self._single(request)) for request in requests]]
+        for answers in found:
             if len(answers) != len(requests):
                 raise ValueError(f"gave {len(answers)} answers to {len(requests)} questions")
-            return answers
-        return [_as_answer(self._single(request)) for request in requests]
+        return found
 
     def _single(self, request: NamedRequest) -> str | Sequence[float]:
         return self.answerer.answer(request.clip, request.question, request.options)
@@ -149,6 +162,23 @@ class QuestionEvaluator:
             cost=_total_cost([each.answer for each in asked]),
         )
 
+    def _joined(self, outcomes: Sequence[Outcome]) -> Outcome:
+        """One outcome with a value for each replicate; what the others than the first answered is listed.
+
+        What a question costs is the same for all: it is stated once.
+        """
+        first = outcomes[0]
+        if not isinstance(self.answerer, ReplicatedAnswerer) or first.error is not None:
+            return first
+        values: dict[str, tuple[float, ...]] = defaultdict(tuple)
+        for each in outcomes:
+            for name, value in each.values.items():
+                values[name] += value
+        outputs = dict(first.outputs)
+        if len(outcomes) > 1:
+            outputs["seeds"] = [dict(each.outputs) for each in outcomes[1:]]
+        return Outcome(dict(values), outputs, first.cost, training_seeds=len(outcomes))
+
     def _grade(self, asked: _Asked) -> Grade:
         task = self.description.tasks[asked.question.task]
         return grade(task, asked.question, asked.answer.value(), peer=self.peer)
@@ -160,7 +190,12 @@ class QuestionEvaluator:
             ]
         except VideoError as error:
             return Outcome(error=str(error))
-        asked = [each[0] for each in self._ask(list(zip(members, shown, strict=True)))]
+        replicates = self._ask(list(zip(members, shown, strict=True)))
+        return self._joined(
+            [self._pair_outcome(members, [each[0] for each in asked]) for asked in replicates]
+        )
+
+    def _pair_outcome(self, members: Sequence[VideoQuestion], asked: Sequence[_Asked]) -> Outcome:
         grades = [self._grade(each) for each in asked]
         answers = [
             {"id": m.id, "answer": _raw(each.answer), "read": found.read, "expected": _expected(m)}

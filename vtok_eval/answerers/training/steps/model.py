@@ -16,7 +16,7 @@ from vtok_eval.data import Tokens
 
 # Any: transformers' and peft's models, which have no types.
 
-_VISION = ("vision_tower", "vision_model", "visual", "multi_modal_projector", "image_newline", "embed_vision")
+VISION = ("vision_tower", "vision_model", "visual", "multi_modal_projector", "image_newline", "embed_vision")
 """Parts of a LLaVA or its like that this reader has no use for: its eyes are the tokenizer."""
 
 
@@ -61,7 +61,7 @@ class ReaderModel(nn.Module):
         self.token_input = token_input
         # Where accelerate's FSDP reads which modules are one unit.
         self._no_split_modules = list(getattr(language_model, "_no_split_modules", None) or ())
-        self.register_state_dict_post_hook(_keep_trained)
+        self.register_state_dict_post_hook(_keep_trained)  # type: ignore[no-untyped-call]  # torch's
 
     @property
     def _keys_to_ignore_on_save(self) -> list[str]:
@@ -128,8 +128,12 @@ class ReaderModel(nn.Module):
         if not groups:
             # Every weight has a gradient in every step, which training on several devices relies on.
             return words + sum(parameter.sum() * 0 for parameter in self.token_input.parameters())
-        found = self.token_input(single([Tokens(**group) for group in groups]))
+        found = self.token_input(single([_as_tokens(group) for group in groups]))
         return words.masked_scatter(visual[..., None], found.to(words.dtype))
+
+
+def _as_tokens(group: Mapping[str, Tensor]) -> Tokens:
+    return Tokens(group["values"], group["mask"], group["kind"], group["frame"])
 
 
 def single(groups: Sequence[Tokens]) -> tuple[Tokens, ...]:
@@ -138,7 +142,7 @@ def single(groups: Sequence[Tokens]) -> tuple[Tokens, ...]:
 
 
 def _is_vision(name: str) -> bool:
-    return any(part in _VISION for part in name.split("."))
+    return any(part in VISION for part in name.split("."))
 
 
 def _keep_trained(module: nn.Module, state: dict[str, Any], prefix: str, metadata: object) -> None:

@@ -14,6 +14,8 @@ from vtok_eval.data import Tokens
 from vtok_eval.errors import TokenizerError
 
 if TYPE_CHECKING:
+    import torch
+
     from vtok_eval.benchmark import ClipRunner, Sample
     from vtok_eval.data import Clips
     from vtok_eval.devices.deferred import Deferred
@@ -205,3 +207,27 @@ def identity_sha256(identity: Mapping[str, object]) -> str:
         '73a5ef87'
     """
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def matched_names(spec: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The systems that a spec matches by name: which systems the names mean is part of what it is.
+
+    Example:
+        >>> matched_names("frames:budget=match:ours", {"ours": "vtok", "theirs": "frames-4"})
+        {'ours': 'vtok'}
+    """
+    return {name: system for name, system in names.items() if f"match:{name}" in spec}
+
+
+def build_reader_tokenizer(spec: str, device: torch.device, names: Mapping[str, str]) -> Tokenizer:
+    """The tokenizer that a spec names, its features through the user's cache.
+
+    Raises:
+        SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
+    """
+    from vtok_eval.files.cache_folder import cache_folder
+    from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+    from vtok_eval.tokenizers.feature_cache import FeatureCache
+
+    features = FeatureCache(cache_folder() / "features")
+    return build_tokenizer(spec, BuildContext(device=device, cache=features, names=names))

@@ -263,7 +263,8 @@ def _packed(groups: Sequence[Tokens]) -> Shorts:
     numbers = np.concatenate([np.array(head, dtype=np.int64), *places])
     if numbers.size and (numbers.min() < 0 or numbers.max() > _MOST):
         raise TokenizerError(f"a token table counts to {_MOST}: a clip has more tokens or frames")
-    return numbers.astype(np.uint16)
+    packed: Shorts = numbers.astype(np.uint16)
+    return packed
 
 
 def _unpacked(numbers: Shorts) -> TokenLayoutOnDisk:

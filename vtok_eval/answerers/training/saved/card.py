@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vtok_eval.answerers.training.checkpoint_schema import ReaderCheckpoint
+    from vtok_eval.answerers.training.saved.schema import ReaderCheckpoint
 
 
 def card_text(checkpoint: ReaderCheckpoint) -> str:

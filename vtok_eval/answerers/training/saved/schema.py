@@ -10,6 +10,12 @@ from pydantic import ConfigDict
 
 # Any: plain data, as JSON can hold it.
 
+READER_FILE, CARD_FILE = "reader.json", "CARD.md"
+PROJECTION, TOKEN_PROJECTION = "projection.safetensors", "token_projection.safetensors"
+ADAPTER, LANGUAGE_MODEL = "adapter", "language_model"
+FORMAT = 1
+"""Of `reader.json`; to be raised when an earlier version could not read it."""
+
 
 @dataclass(frozen=True)
 class BaseModel:

@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from vtok_eval.answerers.training.card import card_text
-from vtok_eval.answerers.training.checkpoint_schema import BaseModel, ReaderCheckpoint, ReaderTokenizer
+from vtok_eval.answerers.training.saved.card import card_text
+from vtok_eval.answerers.training.saved.schema import (
+    ADAPTER,
+    CARD_FILE,
+    FORMAT,
+    LANGUAGE_MODEL,
+    PROJECTION,
+    READER_FILE,
+    TOKEN_PROJECTION,
+    BaseModel,
+    ReaderCheckpoint,
+    ReaderTokenizer,
+)
 from vtok_eval.answerers.training.tokens.source import identity_sha256, tokenizer_identity
 from vtok_eval.errors import RunFolderError, SpecError
 from vtok_eval.files.hashing import sha256_file
@@ -25,11 +36,6 @@ if TYPE_CHECKING:
     from vtok_eval.systems import Tokenizer
 
 # Any: content of JSON that its schema has checked, and transformers' models.
-
-READER_FILE, CARD_FILE = "reader.json", "CARD.md"
-PROJECTION, TOKEN_PROJECTION = "projection.safetensors", "token_projection.safetensors"
-ADAPTER, LANGUAGE_MODEL = "adapter", "language_model"
-FORMAT = 1
 
 
 def save_checkpoint(

@@ -1,0 +1,1 @@
+"""Trained readers as folders: written, checked and loaded."""
