@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.identity import SETTINGS, VERSION_OF, digest_of_parts
 from vtok_eval.results.self_checks import TokenRelation, relations_in
-from vtok_eval.run.identity import benchmark_identity, system_identity
 from vtok_eval.run.plan import described
+from vtok_eval.run.reuse.identity import benchmark_identity, system_identity
+from vtok_eval.run.reuse.versions import merged_entries
 from vtok_eval.run.suite import CUSTOM_LABEL
-from vtok_eval.run.versions import merged_entries
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Benchmark

@@ -23,9 +23,9 @@ from vtok_eval.run.jobs import build_context, make_runner, prepare
 from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
 from vtok_eval.run.preflight import kept_fits
 from vtok_eval.run.recording import record_of
+from vtok_eval.run.reuse.versions import take_up
 from vtok_eval.run.scoring import score_run
 from vtok_eval.run.settings import RunSettings
-from vtok_eval.run.versions import take_up
 from vtok_eval.specs.systems import VideoMaking
 
 if TYPE_CHECKING:

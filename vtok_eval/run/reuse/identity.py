@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from vtok_eval.devices.precision import AUTO
 from vtok_eval.files.content_hash import files_sha256, folder_files
 from vtok_eval.results.identity import SETTINGS, digest_of_parts
-from vtok_eval.run.own_code import code_of
+from vtok_eval.run.reuse.own_code import code_of
 from vtok_eval.specs.content import Content, class_content, content_of
 from vtok_eval.specs.live_objects import LIVE
 from vtok_eval.systems import SystemKind

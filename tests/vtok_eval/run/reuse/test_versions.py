@@ -267,7 +267,7 @@ def test_a_process_killed_while_it_sets_a_version_aside_is_continued(tmp_path, c
         "runs.run(base.model_copy(update={'systems': (*base.systems, mine)}), out)\n"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", script], capture_output=True, cwd=Path(__file__).parents[4]
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     again = runs.run(suite(code), out)
@@ -288,7 +288,7 @@ def test_a_process_killed_while_it_sets_a_version_aside_is_continued(tmp_path, c
 @pytest.mark.slow
 def test_a_version_set_aside_by_a_killed_process_comes_back_with_its_input(tmp_path, code):
     """Killed in the middle, and then the edit was undone: nothing is measured, nothing is lost."""
-    from vtok_eval.run.versions import PENDING
+    from vtok_eval.run.reuse.versions import PENDING
 
     out = tmp_path / "run"
     runs.run(suite(code), out)

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from vtok_eval.results.identity import identity_differences
-from vtok_eval.run.identity import system_identity
-from vtok_eval.run.own_code import code_of
+from vtok_eval.run.reuse.identity import system_identity
+from vtok_eval.run.reuse.own_code import code_of
 from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.systems import VideoMaking, build_system
 from vtok_eval.tokenizers.build import BuildContext
@@ -85,7 +85,7 @@ def test_a_generators_videos_depend_on_the_seed(tmp_path, videos):
 
 
 def test_own_code_counts_without_its_words(tmp_path, monkeypatch):
-    from vtok_eval.run import own_code
+    from vtok_eval.run.reuse import own_code
 
     file = tmp_path / "module.py"
     file.write_text('"""Says."""\n\n\ndef f():\n    """Adds."""\n    # why\n    return 1\n')
