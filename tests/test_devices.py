@@ -31,8 +31,9 @@ from vtok_eval.decoders.objects import MOST_OBJECTS, Truth
 from vtok_eval.decoders.training.losses import loss_parts, weighted
 from vtok_eval.inputs.fitted import unfitted
 from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups, TokenReader
-from vtok_eval.probes.features import N_KINDS, FeatureTable, Statistics
-from vtok_eval.probes.ridge import ClipVectors, Kernel, RidgePath
+from vtok_eval.probes.features import FeatureTable, Statistics
+from vtok_eval.probes.half_precision import N_KINDS
+from vtok_eval.probes.ridge.kernel_ridge import ClipVectors, Kernel, RidgePath
 from vtok_eval.registry import ANSWERERS, BACKBONES, TOKENIZERS
 from vtok_eval.run.runners.held import HeldClips
 from vtok_eval.scenes.vocabulary import ATTRIBUTES
@@ -231,7 +232,7 @@ def test_question_probe(mode) -> None:
 
 
 def test_probe_optimizer(mode) -> None:
-    from vtok_eval.probes.muon import StackedMuon
+    from vtok_eval.probes.optimizers import StackedMuon
 
     layer = on_gpu(built(lambda: torch.nn.Linear(8, 4)), mode)
     optimizer = StackedMuon([layer.weight], lr=0.02, weight_decay=0.1)

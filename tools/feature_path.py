@@ -34,7 +34,7 @@ from torch import Tensor
 
 from vtok_eval.benchmark import ClipSource, Sample
 from vtok_eval.data import Clip, ClipForm
-from vtok_eval.probes.collection import collect
+from vtok_eval.probes.training_clips.collection import collect
 from vtok_eval.results.description import Description
 from vtok_eval.run.runners.device import choose_device
 from vtok_eval.run.runners.runner import Runner

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmarks.understanding.scenes.options import ScenesOptions
-    from vtok_eval.probes.collection import Collection
     from vtok_eval.probes.preprocessing import Preprocessing
-    from vtok_eval.probes.splits import Split
+    from vtok_eval.probes.training_clips.collection import Collection
+    from vtok_eval.probes.training_clips.splits import Split
     from vtok_eval.scenes.dataset import SceneClip
     from vtok_eval.systems import Tokenizer
 
@@ -45,7 +45,7 @@ class SceneFeatures:
         import torch
 
         from benchmarks.understanding.scenes.benchmark import scene_sample
-        from vtok_eval.probes.collection import collect
+        from vtok_eval.probes.training_clips.collection import collect
         from vtok_eval.run.runners.runner import Runner
 
         runner = Runner(device=torch.device("cpu"), batch_size=16)
@@ -117,7 +117,7 @@ class SceneFeatures:
         return Preprocessing.of(self.splits["train"].table.first(clips), max_channels=max_channels)
 
     def _split(self, name: str, preprocessing: Preprocessing) -> Split:
-        from vtok_eval.probes.splits import Split
+        from vtok_eval.probes.training_clips.splits import Split
 
         found = self.splits[name]
         return Split(preprocessing.apply(found.table), found.labels)

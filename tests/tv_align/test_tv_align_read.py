@@ -24,7 +24,7 @@ from vtok_eval.data import Clips, Tokens
 from vtok_eval.errors import SuiteError
 from vtok_eval.probes.attentive import AttentionShape
 from vtok_eval.probes.features import ClipFeatures, build_table
-from vtok_eval.probes.splits import Split
+from vtok_eval.probes.training_clips.splits import Split
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneClip, SceneSet
 from vtok_eval.scenes.vocabulary import CAMERA_MOTIONS, DIRECTIONS, PATHS

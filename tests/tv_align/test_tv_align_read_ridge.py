@@ -13,7 +13,7 @@ from tv_align.tracks.tokens.fact_space import SHARED, FactSpace, Form
 from tv_align.tracks.tokens.ridge import QuestionRidge
 from vtok_eval.data import Tokens
 from vtok_eval.probes.features import ClipFeatures, build_table
-from vtok_eval.probes.splits import Split
+from vtok_eval.probes.training_clips.splits import Split
 
 
 @pytest.mark.parametrize(

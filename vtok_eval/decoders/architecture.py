@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from vtok_eval.decoders.layout import CELLS, TokenLayout
 from vtok_eval.probes.attentive import ResidualBlock
-from vtok_eval.probes.features import N_KINDS
+from vtok_eval.probes.half_precision import N_KINDS
 from vtok_eval.scenes.vocabulary import COLOURS, SHAPES
 
 PLACES = 16

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from vtok_eval.data import Tokens
 from vtok_eval.errors import TokenizerError
-from vtok_eval.probes.features import N_KINDS
+from vtok_eval.probes.half_precision import N_KINDS
 from vtok_eval.probes.known_codes import CodeEmbedding
 
 

@@ -10,22 +10,13 @@ import torch
 from torch import Tensor
 
 from vtok_eval.codes import Codes, describe_sizes
-from vtok_eval.data import (
-    Clips,
-    TokenKind,
-    Tokens,
-    check_finite,
-    check_token_shapes,
-    check_tokens,
-    finite_values,
-)
-from vtok_eval.devices.deferred import Deferred, arriving
-from vtok_eval.devices.transfer import transfer_to
+from vtok_eval.data import Clips, Tokens
+from vtok_eval.devices.deferred import Deferred
 from vtok_eval.errors import TokenizerError
+from vtok_eval.probes.half_precision import N_KINDS, begin_half, checked_half
 from vtok_eval.systems import Tokenizer, TrainableTokenizer
 from vtok_eval.token_costs import CODES, code_counts
 
-N_KINDS = max(TokenKind) + 1
 _CHUNK_CLIPS = 256
 """Clips that are brought to single precision at once while a whole table is worked on."""
 _MOST_DEVIATIONS = 1000.0
@@ -121,10 +112,10 @@ def begin_features(tokenizer: Tokenizer, clips: Clips) -> Deferred[list[ClipFeat
     """
     groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
     n_clips, n_frames = len(clips), clips.n_frames
-    under_way = [_begin_half(group, n_clips=n_clips) for group in groups]
+    under_way = [begin_half(group, n_clips=n_clips) for group in groups]
 
     def finish() -> list[ClipFeatures]:
-        halves = [_checked(parts.get(), group, n_frames=n_frames) for parts, group in under_way]
+        halves = [checked_half(parts.get(), group, n_frames=n_frames) for parts, group in under_way]
         bits = torch.zeros(n_clips, dtype=torch.float64, device="cpu")
         for (half, _), (_, group) in zip(halves, under_way, strict=True):
             bits = bits + half.count().double() * group.bits_per_token
@@ -220,58 +211,6 @@ class Statistics:
         """The table with every channel of mean 0 and deviation 1 by these statistics, still float16."""
         groups = zip(table.groups, self.means, self.deviations, strict=True)
         return replace(table, groups=tuple(_standardise(*group) for group in groups))
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """What is known of a group of tokens without a look at it: its books, and bits of a token."""
-
-    sizes: tuple[int, ...] | None
-    has_embedding: bool
-    bits_per_token: float
-
-
-def _begin_half(group: Tokens, *, n_clips: int) -> tuple[Deferred[list[Tensor]], _Kind]:
-    """Begin to bring a group to the CPU: values in float16, mask, kind, frame, what is finite, codes."""
-    if group.coded is None:
-        check_token_shapes(group, n_clips=n_clips)
-    else:
-        # Whether codes are in their books can only be told by a look at them.
-        check_tokens(group, n_clips=n_clips)
-    values = torch.where(group.mask[:, :, None], group.values, torch.zeros_like(group.values)).half()
-    parts = [values, group.mask, group.kind.long(), group.frame.long(), finite_values(group)]
-    codes = group.coded
-    if codes is not None:
-        parts.append(codes.stacked * group.mask[:, :, None])
-    transfer = transfer_to(values.device)
-    return arriving([transfer.download(part) for part in parts]), _Kind(
-        sizes=None if codes is None else codes.sizes,
-        has_embedding=codes is not None and bool(codes.embedding),
-        bits_per_token=group.bits_per_token,
-    )
-
-
-def _checked(parts: Sequence[Tensor], kind_of: _Kind, *, n_frames: int) -> tuple[Tokens, Codes | None]:
-    """What has arrived: the group as readers take it, and its codes."""
-    values, mask, kind, frame, finite, *coded = parts
-    check_finite(finite)
-    group = Tokens(values=values, mask=mask, kind=kind, frame=frame)
-    _require_places(group, n_frames=n_frames)
-    if not bool(values.isfinite().all()):
-        raise TokenizerError("token values beyond 65504 do not fit half precision; scale them down")
-    codes = None
-    if kind_of.sizes is not None:
-        # Kept without the tables: a tokenizer may make them anew for every batch.
-        codes = Codes(coded[0], kind_of.sizes)
-    return replace(group, coded=None if kind_of.has_embedding else codes), codes
-
-
-def _require_places(group: Tokens, *, n_frames: int) -> None:
-    frames, kinds = group.frame[group.mask], group.kind[group.mask]
-    if bool(((frames < 0) | (frames >= n_frames)).any()):
-        raise TokenizerError(f"token frame must be 0 to {n_frames - 1} in a clip of {n_frames} frames")
-    if bool(((kinds < 0) | (kinds >= N_KINDS)).any()):
-        raise TokenizerError(f"token kind must be one of {', '.join(f'{k} ({k.name})' for k in TokenKind)}")
 
 
 def _one_clip(groups: Sequence[tuple[Tokens, Codes | None]], bits: Tensor, index: int) -> ClipFeatures:

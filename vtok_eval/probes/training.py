@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from tqdm import tqdm
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.attentive import AttentionShape, JoinGroups, TokenReader, project
 from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
-from vtok_eval.probes.muon import StackedMuon
+from vtok_eval.probes.optimizers import make_optimizers
+from vtok_eval.probes.options.recipe import Recipe
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.systems import TrainableTokenizer
 
@@ -27,31 +28,6 @@ log = logging.getLogger(__name__)
 _VALIDATED_AT_ONCE = 256
 _WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from zero."""
-_ADAMW_BETAS = (0.9, 0.98)
-_ADAMW_SHARE = 0.25
-"""AdamW's learning rate as a share of Muon's."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a probe is trained: the same for every tokenizer.
-
-    optimizer: "muon" (matrices by Muon, the rest by AdamW) or "adamw".
-    learning_rates: each is tried, the one with the best validation score is kept.
-    max_channels: groups of features with more are reduced to as many by a PCA of the training split.
-    keep: the reader after the "last" epoch, or after the "best" one by the validation score.
-    """
-
-    width: int
-    heads: int
-    n_frames: int
-    epochs: int
-    batch_size: int
-    optimizer: str
-    learning_rates: tuple[float, ...]
-    weight_decay: float
-    max_channels: int | None = None
-    keep: Literal["last", "best"] = "best"
 
 
 @dataclass(frozen=True)
@@ -290,46 +266,6 @@ class _Run:
             "validation": dict(parts),
             "state": copy.deepcopy(self.reader.state_dict()),
         }
-
-
-def make_optimizers(
-    reader: TokenReader, *, recipe: Recipe, learning_rate: float
-) -> list[torch.optim.Optimizer]:
-    """The recipe's optimizers over all parameters of a reader.
-
-    With Muon, the learning rate and the weight decay are those of the matrices between the probe's tables and
-    its classifiers; the rest is AdamW's, at a quarter of the rate. Tables, classifiers, biases and gains are
-    never decayed.
-    """
-    tables = {id(table) for table in reader.probe.tables()}
-    parameters = [value for value in reader.parameters() if value.requires_grad]
-    matrices = [value for value in parameters if value.ndim == 2 and id(value) not in tables]
-    chosen = {id(value) for value in matrices}
-    others = [value for value in parameters if id(value) not in chosen]
-    if recipe.optimizer == "adamw":
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        return [torch.optim.AdamW(groups, lr=learning_rate, betas=_ADAMW_BETAS)]
-    by_muon = [_muon_group(value, recipe, learning_rate) for value in matrices]
-    return [
-        StackedMuon(by_muon, lr=learning_rate),
-        torch.optim.AdamW(others, lr=_ADAMW_SHARE * learning_rate, betas=_ADAMW_BETAS, weight_decay=0.0),
-    ]
-
-
-def _muon_group(matrix: nn.Parameter, recipe: Recipe, learning_rate: float) -> dict[str, Any]:
-    """Settings with which Muon moves a matrix `(outputs, inputs)` by sqrt(outputs / inputs) per step.
-
-    By itself it does so only where there are more outputs than inputs. Without this, one step would change
-    what a map of 2,432 channels gives four times as much as a step of a map of 152 does, and the recipe would
-    not be the same for wide and narrow tokens.
-    """
-    outputs, inputs = matrix.shape
-    scale = math.sqrt(min(1.0, outputs / max(1, inputs)))
-    # torch decays by rate x decay: the quotient keeps that product the same for every matrix.
-    return {"params": [matrix], "lr": scale * learning_rate, "weight_decay": recipe.weight_decay / scale}
 
 
 def warm_cosine(step: int, n_steps: int) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from vtok_eval.files.atomic import write_bytes
-from vtok_eval.probes.splits import Collected
-from vtok_eval.probes.training import Recipe
+from vtok_eval.probes.options.recipe import Recipe
+from vtok_eval.probes.training_clips.splits import Collected
 
 TRAINING_FILE = "training.json"
 

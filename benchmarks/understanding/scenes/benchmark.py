@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.understanding.scenes.options import ScenesOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample
-from vtok_eval.probes.options import check_options, takes_options
+from vtok_eval.probes.options.training import check_options, takes_options
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import PHOTO, Metric
 from vtok_eval.scenes.dataset import SceneClip, labels

@@ -13,10 +13,11 @@ from benchmarks.understanding.scenes.training import AttributeReading, answer_al
 from vtok_eval.benchmark import Context, Outcome, Sample
 from vtok_eval.probes.clip_reading import ClipReading
 from vtok_eval.probes.features import ClipFeatures, build_table
+from vtok_eval.probes.options.recipe import Recipe
 from vtok_eval.probes.preparation import ReaderTraining
 from vtok_eval.probes.preprocessing import Preprocessing
-from vtok_eval.probes.ridge_preparation import fit_ridge
-from vtok_eval.probes.training import Recipe, TrainedReader
+from vtok_eval.probes.ridge.preparation import fit_ridge
+from vtok_eval.probes.training import TrainedReader
 from vtok_eval.scenes.vocabulary import Attribute
 from vtok_eval.systems import System, Tokenizer
 

@@ -16,8 +16,8 @@ from benchmarks.understanding.scenes.targets import (
     scores_of,
 )
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.ridge import PENALTIES, ClipVectors, Kernel, RidgePath, kernels_for
-from vtok_eval.probes.splits import Split
+from vtok_eval.probes.ridge.kernel_ridge import PENALTIES, ClipVectors, Kernel, RidgePath, kernels_for
+from vtok_eval.probes.training_clips.splits import Split
 from vtok_eval.scenes.vocabulary import Attribute
 
 

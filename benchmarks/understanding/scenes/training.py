@@ -19,8 +19,9 @@ from benchmarks.understanding.scenes.targets import (
 )
 from vtok_eval.probes.attentive import AttentiveProbe, TokenReader
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.splits import Split
-from vtok_eval.probes.training import ReaderShape, Recipe, new_projection
+from vtok_eval.probes.options.recipe import Recipe
+from vtok_eval.probes.training import ReaderShape, new_projection
+from vtok_eval.probes.training_clips.splits import Split
 from vtok_eval.scenes.vocabulary import Attribute
 
 _EVALUATED_AT_ONCE = 256

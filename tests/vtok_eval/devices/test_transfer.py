@@ -15,8 +15,8 @@ from vtok_eval.data import Clips
 from vtok_eval.devices import transfer
 from vtok_eval.devices.transfer import CudaTransfer, DirectTransfer, passes
 from vtok_eval.errors import TokenizerError
-from vtok_eval.probes.collection import collect
 from vtok_eval.probes.features import begin_features
+from vtok_eval.probes.training_clips.collection import collect
 from vtok_eval.results.description import Description
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneSet

@@ -7,8 +7,9 @@ import torch
 from vtok_eval.data import TokenKind, Tokens
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups, TokenReader, project
-from vtok_eval.probes.muon import StackedMuon
-from vtok_eval.probes.training import Recipe, make_optimizers, warm_cosine
+from vtok_eval.probes.optimizers import StackedMuon, make_optimizers
+from vtok_eval.probes.options.recipe import Recipe
+from vtok_eval.probes.training import warm_cosine
 
 
 def probe_of(token_width=6, n_slots=4):

@@ -5,7 +5,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from vtok_eval.data import TokenKind, Tokens
 from vtok_eval.probes.features import ClipFeatures, build_table
-from vtok_eval.probes.ridge import ClipVectors, Kernel, RidgePath, kernels_for
+from vtok_eval.probes.ridge.kernel_ridge import ClipVectors, Kernel, RidgePath, kernels_for
 
 
 def clip(*groups):

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from vtok_eval.cli.listing import render_benchmark
-from vtok_eval.probes.options import takes_options
+from vtok_eval.probes.options.training import takes_options
 from vtok_eval.registry import BENCHMARKS
 from vtok_eval.specs.option_help import OptionHelp, options_of
 

@@ -364,7 +364,7 @@ sys.path.insert(0, {tests!r})
 import torch
 from conftest import PixelBackbone
 from vtok_eval.benchmark import Sample
-from vtok_eval.probes.collection import collect
+from vtok_eval.probes.training_clips.collection import collect
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache

@@ -11,7 +11,7 @@ from tv_align.scenes.prompts import reference_samples, scenes_suite
 from tv_align.tracks.scores import metrics
 from tv_align.tracks.tokens.options import ReadOptions
 from vtok_eval.benchmark import Context, Evaluator, Sample
-from vtok_eval.probes.options import check_options, takes_options
+from vtok_eval.probes.options.training import check_options, takes_options
 from vtok_eval.results.description import Caveat, Description
 from vtok_eval.results.records import Metric
 from vtok_eval.systems import System, SystemKind
@@ -105,7 +105,7 @@ class TVAlignRead:
         from tv_align.tracks.tokens.evaluator import RidgeReadEvaluator
         from tv_align.tracks.tokens.questions import drawn_questions
         from tv_align.tracks.tokens.ridge import QuestionRidge
-        from vtok_eval.probes.ridge_preparation import fit_ridge
+        from vtok_eval.probes.ridge.preparation import fit_ridge
 
         asked = {
             split: [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vtok_eval.probes.options import Count
-from vtok_eval.probes.scene_options import SceneProbeOptions
+from vtok_eval.probes.options.scenes import SceneProbeOptions
+from vtok_eval.probes.options.training import Count
 
 
 class ReadOptions(SceneProbeOptions):

@@ -13,8 +13,8 @@ from tv_align.scenes.counterfactuals import Askable
 from tv_align.scenes.fact_questions import Fact
 from tv_align.tracks.tokens.fact_space import FactSpace, Form
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.ridge import PENALTIES, ClipVectors, Kernel, kernels_for
-from vtok_eval.probes.splits import Split
+from vtok_eval.probes.ridge.kernel_ridge import PENALTIES, ClipVectors, Kernel, kernels_for
+from vtok_eval.probes.training_clips.splits import Split
 
 Drawn = Sequence[tuple[str, Askable]]
 """What a scene is asked, with its category: `questions.drawn_questions`."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from vtok_eval.errors import SuiteError, UnknownNameError
-from vtok_eval.probes.options import Count, Rate, TrainingOptions
+from vtok_eval.probes.options.training import Count, Rate, TrainingOptions
 
 
 class ProbeOptions(TrainingOptions):

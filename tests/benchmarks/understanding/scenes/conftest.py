@@ -10,7 +10,7 @@ import torch
 
 from vtok_eval.benchmark import Context, Sample
 from vtok_eval.data import Clip, Clips, TokenKind, Tokens
-from vtok_eval.probes.training import Recipe
+from vtok_eval.probes.options.recipe import Recipe
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.vocabulary import Attribute
 from vtok_eval.systems import System

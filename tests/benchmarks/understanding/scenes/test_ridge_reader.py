@@ -89,7 +89,7 @@ def test_wide_tokens_are_reduced_for_it_too(fakes, make_context):
 
 def test_probes_are_compared_with_it(fakes, make_context):
     from benchmarks.understanding.scenes.training import AttributeReading
-    from vtok_eval.probes.splits import Collected
+    from vtok_eval.probes.training_clips.splits import Collected
 
     context = make_context()
     collected = Collected.of(

@@ -1,17 +1,24 @@
-"""Muon with its Newton-Schulz iterations on matrices of equal shape stacked."""
+"""The optimizers of a probe: Muon, its iterations on stacked matrices of equal shape, and AdamW."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from vtok_eval.probes.attentive import TokenReader
+from vtok_eval.probes.options.recipe import Recipe
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _SMALLEST_NORM = 1e-7
+_ADAMW_BETAS = (0.9, 0.98)
+_ADAMW_SHARE = 0.25
+"""AdamW's learning rate as a share of Muon's."""
 
 
 class StackedMuon(torch.optim.Optimizer):
@@ -114,3 +121,43 @@ def _move(stack: Sequence[tuple[Tensor, Tensor, float]]) -> None:
     directions = orthogonalised(torch.stack(updates))
     for (matrix, _, scale), direction, lying in zip(stack, directions, upright, strict=True):
         matrix.add_(direction if lying else direction.T, alpha=-scale)
+
+
+def make_optimizers(
+    reader: TokenReader, *, recipe: Recipe, learning_rate: float
+) -> list[torch.optim.Optimizer]:
+    """The recipe's optimizers over all parameters of a reader.
+
+    With Muon, the learning rate and the weight decay are those of the matrices between the probe's tables and
+    its classifiers; the rest is AdamW's, at a quarter of the rate. Tables, classifiers, biases and gains are
+    never decayed.
+    """
+    tables = {id(table) for table in reader.probe.tables()}
+    parameters = [value for value in reader.parameters() if value.requires_grad]
+    matrices = [value for value in parameters if value.ndim == 2 and id(value) not in tables]
+    chosen = {id(value) for value in matrices}
+    others = [value for value in parameters if id(value) not in chosen]
+    if recipe.optimizer == "adamw":
+        groups = [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return [torch.optim.AdamW(groups, lr=learning_rate, betas=_ADAMW_BETAS)]
+    by_muon = [_muon_group(value, recipe, learning_rate) for value in matrices]
+    return [
+        StackedMuon(by_muon, lr=learning_rate),
+        torch.optim.AdamW(others, lr=_ADAMW_SHARE * learning_rate, betas=_ADAMW_BETAS, weight_decay=0.0),
+    ]
+
+
+def _muon_group(matrix: nn.Parameter, recipe: Recipe, learning_rate: float) -> dict[str, Any]:
+    """Settings with which Muon moves a matrix `(outputs, inputs)` by sqrt(outputs / inputs) per step.
+
+    By itself it does so only where there are more outputs than inputs. Without this, one step would change
+    what a map of 2,432 channels gives four times as much as a step of a map of 152 does, and the recipe would
+    not be the same for wide and narrow tokens.
+    """
+    outputs, inputs = matrix.shape
+    scale = math.sqrt(min(1.0, outputs / max(1, inputs)))
+    # torch decays by rate x decay: the quotient keeps that product the same for every matrix.
+    return {"params": [matrix], "lr": scale * learning_rate, "weight_decay": recipe.weight_decay / scale}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vtok_eval.errors import SuiteError
 
 if TYPE_CHECKING:
-    from vtok_eval.probes.training import Recipe
+    from vtok_eval.probes.options.recipe import Recipe
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -50,7 +50,7 @@ class TrainingOptions(BaseModel):
 
     def recipe(self, *, n_frames: int) -> Recipe:
         """The recipe for clips of so many frames."""
-        from vtok_eval.probes.training import Recipe
+        from vtok_eval.probes.options.recipe import Recipe
 
         return Recipe(
             width=self.width,

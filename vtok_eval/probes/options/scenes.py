@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from vtok_eval.errors import SuiteError
-from vtok_eval.probes.options import Count, Seed, TrainingOptions
+from vtok_eval.probes.options.training import Count, Seed, TrainingOptions
 from vtok_eval.scenes.dataset import SceneSet
 
 LEAST_CLIPS = 32

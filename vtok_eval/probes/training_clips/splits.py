@@ -9,10 +9,10 @@ from typing import Any
 
 from vtok_eval.benchmark import Context, Sample
 from vtok_eval.probes.artifact import fingerprint_of
-from vtok_eval.probes.collection import Collection, collect
 from vtok_eval.probes.features import FeatureTable
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.probes.training import may_be_reduced
+from vtok_eval.probes.training_clips.collection import Collection, collect
 from vtok_eval.systems import System
 
 

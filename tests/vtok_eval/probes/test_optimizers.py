@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vtok_eval.probes.muon import StackedMuon, orthogonalised
+from vtok_eval.probes.optimizers import StackedMuon, orthogonalised
 
 SHAPES = [(8, 8), (8, 8), (8, 20), (20, 8), (3, 40)]
 

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from vtok_eval.benchmark import Context, Sample
 from vtok_eval.probes.preprocessing import Preprocessing
-from vtok_eval.probes.splits import Collected, Split
+from vtok_eval.probes.training_clips.splits import Collected, Split
 from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.systems import System
 

@@ -1,0 +1,1 @@
+"""The options of probes that suites may set."""

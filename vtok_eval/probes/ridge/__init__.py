@@ -1,0 +1,1 @@
+"""Kernel ridge regression on a clip's tokens, a second reader."""
