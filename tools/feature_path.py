@@ -39,8 +39,9 @@ from vtok_eval.results.description import Description
 from vtok_eval.run.runners.device import choose_device
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.backbones.cached import CachedBackbone
 from vtok_eval.tokenizers.build import BuildContext
-from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.feature_cache import FeatureCache
 from vtok_eval.tokenizers.vtok import VTok
 
 N_FRAMES = 16

@@ -80,7 +80,7 @@ class BuildContext:
         made.precision = check_precision(self.precision)
         if self.cache is None:
             return made
-        from vtok_eval.tokenizers.feature_cache import CachedBackbone
+        from vtok_eval.tokenizers.backbones.cached import CachedBackbone
 
         return CachedBackbone(made, self.cache)
 

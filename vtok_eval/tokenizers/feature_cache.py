@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import struct
 import threading
@@ -18,18 +17,27 @@ from torch import Tensor
 from vtok_eval.data import ClipForm
 from vtok_eval.devices.constants import integers
 from vtok_eval.devices.transfer import transfer_to
-from vtok_eval.results.description import Description
-from vtok_eval.tokenizers.backbones.base import SMALL_MAP_CELLS, WHOLE, Backbone, FrameFeatures
-from vtok_eval.tokenizers.feature_shards import KEY_BYTES, DamagedShardError, StoreTooSmallError
-from vtok_eval.tokenizers.feature_store import FeatureStore
+from vtok_eval.tokenizers.backbones.base import WHOLE, Backbone, FrameFeatures
+from vtok_eval.tokenizers.feature_store.keys import (
+    clip_frame_keys,
+    form_key,
+    frame_keys,
+    pixel_keys,
+    record_key,
+)
+from vtok_eval.tokenizers.feature_store.shards import DamagedShardError, StoreTooSmallError
+from vtok_eval.tokenizers.feature_store.store import FeatureStore
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clips
     from vtok_eval.devices.transfer import Download
-    from vtok_eval.tokenizers.feature_shards import Halves
+    from vtok_eval.tokenizers.feature_store.shards import Halves
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
+_WHOLE_AS_ASKED = 2**16 - 1
+"""Marks whole maps that a tokenizer asked for, of any size: no grid is ever read from them."""
+_FORM = struct.Struct("<QQQd")
 
 
 class FeatureCache:
@@ -78,7 +86,7 @@ class FeatureCache:
 
         frames: uint8 `(N, 3, H, W)`. Gives float16 `(N, C, gh, gw)` on the backbone's device.
         """
-        keys = _pixel_keys(frames, backbone.fingerprint)
+        keys = pixel_keys(frames, backbone.fingerprint)
 
         def compute(rows: Sequence[int]) -> FrameFeatures:
             chosen = frames if len(rows) == len(frames) else frames[list(rows)]
@@ -99,7 +107,7 @@ class FeatureCache:
 
         keep: grids that are kept as well of frames that do pass.
         """
-        keys = _clip_keys(clips, frames, backbone.fingerprint)
+        keys = clip_frame_keys(clips, frames, backbone.fingerprint)
         places = [(row, frame) for row in range(len(clips)) for frame in frames]
 
         def compute(rows: Sequence[int]) -> FrameFeatures:
@@ -114,17 +122,17 @@ class FeatureCache:
 
     def form_of(self, key: str) -> ClipForm | None:
         """The form of a clip with frames in the cache; None if unknown."""
-        (found,) = self._guarded(lambda: self._store.get([_form_key(key)])) or [None]
+        (found,) = self._guarded(lambda: self._store.get([form_key(key)])) or [None]
         return None if found is None else ClipForm(*_FORM.unpack(found.tobytes()))
 
     def has(self, backbone: Backbone, key: str, frames: Sequence[int], grids: Sequence[int]) -> bool:
         """Whether the grids of these frames of a clip can be read without its pixels."""
-        bases = _keyed(key, frames, backbone.fingerprint)
+        bases = frame_keys(key, frames, backbone.fingerprint)
 
         def complete() -> bool:
-            if all(self._store.has([_record(base, WHOLE) for base in bases])):
+            if all(self._store.has([record_key(base, WHOLE) for base in bases])):
                 return True
-            return all(self._store.has([_record(base, grid) for base in bases for grid in grids]))
+            return all(self._store.has([record_key(base, grid) for base in bases for grid in grids]))
 
         return bool(self._guarded(complete) or (self._guarded(self._refreshed) and self._guarded(complete)))
 
@@ -182,7 +190,9 @@ class FeatureCache:
         if len(found) < len(keys) and self._guarded(self._refreshed):
             found = self._gathered(keys, grids)
         if self._writable:
-            read = {_record(key, grid): array for key, each in found.items() for grid, array in each.items()}
+            read = {
+                record_key(key, grid): array for key, each in found.items() for grid, array in each.items()
+            }
             self._guarded(lambda: self._store.keep(read))
         return found
 
@@ -192,7 +202,7 @@ class FeatureCache:
 
     def _gathered(self, keys: Sequence[bytes], grids: tuple[int, ...]) -> dict[bytes, dict[int, Halves]]:
         per_frame = (WHOLE, *grids)
-        records = [_record(key, grid) for key in keys for grid in per_frame]
+        records = [record_key(key, grid) for key in keys for grid in per_frame]
         arrays = self._guarded(lambda: self._store.get(records)) or [None] * len(records)
         found: dict[bytes, dict[int, Halves]] = {}
         for number, key in enumerate(keys):
@@ -210,7 +220,9 @@ class FeatureCache:
         if not self._writable:
             self.unwritten += len(features)
             return
-        arrays = {_record(key, grid): array for key, each in features.items() for grid, array in each.items()}
+        arrays = {
+            record_key(key, grid): array for key, each in features.items() for grid, array in each.items()
+        }
 
         def put() -> bool:
             self._store.put(arrays)
@@ -226,7 +238,7 @@ class FeatureCache:
             key = clips.key_of(row)
             if key is not None:
                 packed = _FORM.pack(clips.n_frames, *clips.size, clips.fps_of(row))
-                forms[_form_key(key)] = np.frombuffer(packed, dtype=np.float16)
+                forms[form_key(key)] = np.frombuffer(packed, dtype=np.float16)
         if forms and self._writable:
             self._guarded(lambda: self._store.put(forms))
 
@@ -279,61 +291,6 @@ class _Computed:
         }
 
 
-class CachedBackbone(Backbone):
-    """A backbone that takes features from a cache where possible; they equal those of `inner` bit for bit."""
-
-    def __init__(self, inner: Backbone, cache: FeatureCache) -> None:
-        self.inner = inner
-        self.cache = cache
-        self.device, self.precision = inner.device, inner.precision
-        self._grids: set[int] = set()
-        self._warned = False
-
-    @property
-    def channels(self) -> int:
-        """C, the channels of its maps."""
-        return self.inner.channels
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner backbone's."""
-        return self.inner.fingerprint
-
-    def describe(self) -> Description:
-        """The inner backbone's description."""
-        return self.inner.describe()
-
-    def will_read(self, grids: Collection[int]) -> None:
-        """Keep these grids of every frame that passes from now on."""
-        self._grids.update(grids)
-
-    def maps(self, frames: Tensor) -> Tensor:
-        """As `Backbone.maps`, through the cache; says once what whole maps take."""
-        maps = self.cache.maps(self.inner, frames)
-        if not self._warned and maps.shape[-2] * maps.shape[-1] > SMALL_MAP_CELLS:
-            self._warned = True
-            _log.warning(
-                "whole maps of %s are kept, %.2f MB a frame: a tokenizer reads maps, not grids of them",
-                self.describe().facts.get("name", "the backbone"), maps[0].nbytes / 1e6,
-            )  # fmt: skip
-        return maps
-
-    def features(self, frames: Tensor | Sequence[Tensor], grids: Collection[int]) -> FrameFeatures:
-        """As `Backbone.features`, not cached: frames have no key."""
-        return self.inner.features(frames, grids)
-
-    def clip_features(self, clips: Clips, frames: Sequence[int], grids: Collection[int]) -> FrameFeatures:
-        """As `Backbone.clip_features`, through the cache."""
-        return self.cache.clip_features(self.inner, clips, frames, grids, keep=self._grids)
-
-    def has(self, key: str, frames: Sequence[int], grids: Sequence[int]) -> bool:
-        """Whether the grids of these frames of a clip can be read without its pixels."""
-        return self.cache.has(self.inner, key, frames, grids)
-
-    def _forward(self, frames: Tensor) -> Tensor:
-        return self.inner._forward(frames)
-
-
 def _stacked(
     frames: Sequence[Mapping[int, Halves]], grids: tuple[int, ...], device: torch.device
 ) -> FrameFeatures:
@@ -341,54 +298,3 @@ def _stacked(
     read = (WHOLE,) if WHOLE in frames[0] else grids
     transfer = transfer_to(device)
     return {grid: transfer.send(torch.from_numpy(np.stack([each[grid] for each in frames]))) for grid in read}
-
-
-_WHOLE_AS_ASKED = 2**16 - 1
-"""Marks whole maps that a tokenizer asked for, of any size: no grid is ever read from them."""
-_FORM = struct.Struct("<QQQd")
-
-
-def _record(base: bytes, grid: int) -> bytes:
-    """The key of one array of a frame."""
-    return base + grid.to_bytes(2, "little")
-
-
-def _clip_keys(clips: Clips, frames: Sequence[int], fingerprint: str) -> list[bytes]:
-    """One key a frame, clip after clip: by the clip's key and the frame's number, else by the pixels."""
-    keys: list[bytes] = []
-    for row in range(len(clips)):
-        key = clips.key_of(row)
-        if key is not None:
-            keys += _keyed(key, frames, fingerprint)
-        else:
-            keys += _pixel_keys(clips.pictures([(row, frame) for frame in frames]), fingerprint)
-    return keys
-
-
-def _keyed(key: str, frames: Sequence[int], fingerprint: str) -> list[bytes]:
-    salted = hashlib.sha256(f"{len(fingerprint)} {fingerprint} {key} ".encode())
-    keys = []
-    for frame in frames:
-        digest = salted.copy()
-        digest.update(b"%d" % frame)
-        keys.append(digest.digest()[:_BASE_BYTES])
-    return keys
-
-
-def _pixel_keys(frames: Tensor | Sequence[Tensor], fingerprint: str) -> list[bytes]:
-    """One key a frame: of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes."""
-    keys = []
-    for frame in frames:
-        array = frame.cpu().contiguous().numpy()
-        digest = hashlib.sha256(f"pixels {fingerprint} {array.shape} ".encode())
-        digest.update(array.data)
-        keys.append(digest.digest()[:_BASE_BYTES])
-    return keys
-
-
-def _form_key(key: str) -> bytes:
-    return hashlib.sha256(f"form {key}".encode()).digest()[:KEY_BYTES]
-
-
-_BASE_BYTES = KEY_BYTES - 2
-"""Of a frame's key: 112 bits; the last two bytes of a record's key say which array it is."""

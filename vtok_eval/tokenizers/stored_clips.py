@@ -19,8 +19,8 @@ def stored_clips(tokenizer: object) -> Unread:
         >>> stored_clips(object())(None) is None
         True
     """
+    from vtok_eval.tokenizers.backbones.cached import CachedBackbone
     from vtok_eval.tokenizers.controls import Blind
-    from vtok_eval.tokenizers.feature_cache import CachedBackbone
     from vtok_eval.tokenizers.reading import ReadingTokenizer, wanted
 
     if isinstance(tokenizer, Blind):

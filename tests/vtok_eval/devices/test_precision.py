@@ -10,8 +10,9 @@ from vtok_eval.devices.precision import PRECISIONS, precision_on
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.backbones.cached import CachedBackbone
 from vtok_eval.tokenizers.build import BuildContext
-from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.feature_cache import FeatureCache
 
 CPU = torch.device("cpu")
 

@@ -21,7 +21,8 @@ from vtok_eval.results.description import Description
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.tokenizers.backbones.base import Backbone
-from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.backbones.cached import CachedBackbone
+from vtok_eval.tokenizers.feature_cache import FeatureCache
 from vtok_eval.tokenizers.vtok import VTok
 
 CPU = torch.device("cpu")

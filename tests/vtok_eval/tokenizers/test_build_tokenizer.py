@@ -8,8 +8,9 @@ import torch
 
 from vtok_eval.errors import SpecError, UnknownNameError
 from vtok_eval.tokenizers.backbones.base import Backbone
+from vtok_eval.tokenizers.backbones.cached import CachedBackbone
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer, describe_tokenizer
-from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.feature_cache import FeatureCache
 
 MINE = '''
 from __future__ import annotations

@@ -17,7 +17,8 @@ from vtok_eval.data import Clips
 from vtok_eval.results.description import Description
 from vtok_eval.scenes.dataset import SceneSet
 from vtok_eval.tokenizers.backbones.base import Backbone, FrameFeatures
-from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.backbones.cached import CachedBackbone
+from vtok_eval.tokenizers.feature_cache import FeatureCache
 from vtok_eval.tokenizers.frames import FrameSampling
 from vtok_eval.tokenizers.vtok import KeyFrame, VTok
 
@@ -125,7 +126,7 @@ def test_size_stays_bounded_and_the_oldest_go_first(pixels, tmp_path) -> None:
 def test_use_keeps_a_map_alive(pixels, tmp_path, monkeypatch) -> None:
     day = 24 * 3600
     now = {"s": 10 * day}
-    monkeypatch.setattr("vtok_eval.tokenizers.feature_store.time.time", lambda: now["s"])
+    monkeypatch.setattr("vtok_eval.tokenizers.feature_store.store.time.time", lambda: now["s"])
     cache = FeatureCache(tmp_path / "store", max_bytes=2**20)
     frames = frames_of(300, size=(32, 32))
     cache.maps(pixels, frames[:100])
@@ -190,7 +191,7 @@ def test_full_disk_is_said_once_counted_and_the_run_continues(pixels, tmp_path, 
             raise OSError(errno.ENOSPC, "No space left on device")
         return written(descriptor, data[:4096], offset)
 
-    monkeypatch.setattr("vtok_eval.tokenizers.feature_shards.os.pwrite", full)
+    monkeypatch.setattr("vtok_eval.tokenizers.feature_store.shards.os.pwrite", full)
     frames = frames_of(500, seed=1, size=(32, 32))
     with caplog.at_level(logging.WARNING):
         for part in frames.split(250):
@@ -367,7 +368,8 @@ from vtok_eval.benchmark import Sample
 from vtok_eval.probes.training_clips.collection import collect
 from vtok_eval.run.runners.runner import Runner
 from vtok_eval.scenes.dataset import SceneSet
-from vtok_eval.tokenizers.feature_cache import CachedBackbone, FeatureCache
+from vtok_eval.tokenizers.feature_cache import FeatureCache
+from vtok_eval.tokenizers.backbones.cached import CachedBackbone
 from vtok_eval.tokenizers.vtok import VTok
 
 begin_at = float(sys.argv[1])

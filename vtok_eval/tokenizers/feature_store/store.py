@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtok_eval.tokenizers.feature_shards import (
+from vtok_eval.tokenizers.feature_store.shards import (
     DAY_S,
     ENTRY_BYTES,
     ArrayEntry,
@@ -29,7 +29,7 @@ from vtok_eval.tokenizers.feature_shards import (
 )
 
 if TYPE_CHECKING:
-    from vtok_eval.tokenizers.feature_shards import Halves
+    from vtok_eval.tokenizers.feature_store.shards import Halves
 
 _LARGEST_SHARD = 256 * 2**20
 _SHARDS_IN_BOUND = 16
