@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import rule_in_words
 from benchmarks.understanding.questions.catalogue import find_description, shipped_file, shipped_names
-from benchmarks.understanding.questions.description import BenchmarkDescription, Task
+from benchmarks.understanding.questions.description import BenchmarkDescription
+from benchmarks.understanding.questions.task_description import Task
 from tools.reading_quality import labelled_answers, quality_table
 
 _EXAMPLE = "tomato"

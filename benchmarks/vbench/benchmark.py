@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.vbench.dimensions import DIMENSIONS, RAFT, Dimension, select
+from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, select
 from benchmarks.vbench.inputs import Inputs
 from benchmarks.vbench.networks.weights import find, missing_modules, needs, why_not
 from benchmarks.vbench.package import SUPPORTED_VERSION, installed_version, require_package
 from benchmarks.vbench.prompts import VIDEOS_PER_PROMPT, read_information
 from benchmarks.vbench.scorers.scorer import SCORERS, STILL_ONLY, scorer_class
 from benchmarks.vbench.totals import TOTALS, missing_for, total_metrics
+from benchmarks.vbench.weight_files import RAFT
 from vtok_eval.benchmark import Context, Sample
 from vtok_eval.errors import MissingDependencyError, SpecError, UnknownNameError
 from vtok_eval.results.description import Description

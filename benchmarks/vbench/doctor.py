@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, WeightFile, select
+from benchmarks.vbench.dimensions import DIMENSIONS, Dimension, select
 from benchmarks.vbench.networks.weights import find, places, why_not
+from benchmarks.vbench.weight_files import WeightFile
 from vtok_eval.errors import VtokEvalError
 from vtok_eval.files.hashing import sha256_file
 

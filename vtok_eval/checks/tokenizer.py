@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vtok_eval.checks.contract_search import find_contract
+from vtok_eval.checks.differences import difference_text, form_text, largest_difference, one_clip, shape_text
 from vtok_eval.checks.findings import CheckReport, CheckStatus, Finding
 from vtok_eval.checks.trial import Trial, attempt, encode
 from vtok_eval.codes import describe_sizes
@@ -56,7 +56,7 @@ class _Check:
         if first.value is None:
             yield self._does_not_encode(first.error)
             return
-        yield Finding("encodes a clip", CheckStatus.OK, _shape_text(first.value))
+        yield Finding("encodes a clip", CheckStatus.OK, shape_text(first.value))
         self._measure_tokens(first.value)
         yield self._leaves_its_input()
         yield self._same("gives equal results twice in a row", first.value, self._only(0))
@@ -101,13 +101,13 @@ class _Check:
         again = encode(self.tokenizer, clips)
         if again.value is None:
             return Finding(name, CheckStatus.BROKEN, again.error, fix)
-        difference = _largest_difference(before, again.value)
+        difference = largest_difference(before, again.value)
         if difference == 0:
             return Finding(name, CheckStatus.OK)
         return Finding(
             name,
             CheckStatus.BROKEN,
-            _difference_text(before, difference),
+            difference_text(before, difference),
             fix or "self.model.eval()  # no dropout; seed any noise from a fixed generator",
         )
 
@@ -119,8 +119,8 @@ class _Check:
                 name, CheckStatus.BROKEN, batch.error, "encode must take any number of clips, (B, T, 3, H, W)"
             )
             return
-        difference = _largest_difference(first, _clip(batch.value, 0, first.values.shape[1]))
-        detail = _difference_text(first, difference) if difference else ""
+        difference = largest_difference(first, one_clip(batch.value, 0, first.values.shape[1]))
+        detail = difference_text(first, difference) if difference else ""
         if difference > BATCH_TOLERANCE:
             fix = "compute nothing over the batch dimension (no batch statistics, no sorting across clips)"
             yield Finding(name, CheckStatus.BROKEN, detail, fix)
@@ -152,8 +152,8 @@ class _Check:
             if trial.value is None:
                 failed[length] = trial.error
             else:
-                forms[length] = _form_text(trial.value)
-        yield _one_form(forms, expected=_form_text(first))
+                forms[length] = form_text(trial.value)
+        yield _one_form(forms, expected=form_text(first))
         if not failed:
             yield Finding(name, CheckStatus.OK, ", ".join(map(str, lengths)) + " frames")
             return
@@ -270,49 +270,6 @@ def _psnr(given: Tensor, decoded: Tensor) -> float:
     return float(peak_signal_noise_ratio(given.cpu().numpy(), decoded.cpu().numpy(), data_range=255))
 
 
-def _clip(tokens: Tokens, index: int, length: int) -> Tokens:
-    return tokens.map(lambda tensor: tensor[[index], :length])
-
-
-def _difference_text(tokens: Tokens, difference: float) -> str:
-    if math.isinf(difference):
-        return "tokens differ in number, kind, frame or width"
-    if tokens.coded is not None:
-        return f"{100 * difference:.3g} % of the codes differ"
-    return f"values differ by up to {difference:.3g} of their standard deviation"
-
-
-def _largest_difference(first: Tokens, second: Tokens) -> float:
-    """Of the values, as a share of their deviation; of codes, the share that differ.
-
-    Infinite where tokens differ in number or place, or in their code books.
-    """
-    places = ((first.mask, second.mask), (first.kind, second.kind), (first.frame, second.frame))
-    if any(a.shape != b.shape or not bool((a == b).all()) for a, b in places):
-        return float("inf")
-    if first.coded is not None and second.coded is not None:
-        if first.coded.sizes != second.coded.sizes:
-            return float("inf")
-        apart = first.coded.stacked[first.mask] != second.coded.stacked[second.mask]
-        return float(apart.double().mean()) if apart.numel() else 0.0
-    if (first.coded is None) != (second.coded is None):
-        return float("inf")
-    ours, theirs = first.values[first.mask].double(), second.values[second.mask].double()
-    if ours.shape != theirs.shape:
-        return float("inf")
-    if ours.numel() == 0 or bool((ours == theirs).all()):
-        return 0.0
-    spread = float(ours.std()) if ours.numel() > 1 else 1.0
-    return float((ours - theirs).abs().max()) / max(spread, 1e-12)
-
-
-def _form_text(tokens: Tokens) -> str:
-    """What must be the same for every clip: the code books, or the width of the values."""
-    if tokens.coded is not None:
-        return f"codes of {describe_sizes(tokens.coded.sizes)} entries"
-    return f"values of width {tokens.values.shape[2]}"
-
-
 def _one_form(forms: Mapping[int, str], *, expected: str) -> Finding:
     """forms: by frames of the clip."""
     name = "gives every clip tokens of one width, or codes of the same code books"
@@ -325,11 +282,3 @@ def _one_form(forms: Mapping[int, str], *, expected: str) -> Finding:
         f"{other[1]} for a clip of {other[0]} frames, {expected} for the first",
         "use one latent width, and all quantisers with one codebook_size each, whatever the clip",
     )
-
-
-def _shape_text(tokens: Tokens) -> str:
-    if tokens.coded is not None:
-        length, device = tokens.mask.shape[1], tokens.mask.device
-        return f"{length} codes of {describe_sizes(tokens.coded.sizes)} entries on {device}"
-    shape = " x ".join(map(str, tokens.values.shape[1:]))
-    return f"{shape} values of {str(tokens.values.dtype).removeprefix('torch.')} on {tokens.values.device}"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.understanding.questions.data.tables import DataRow, read_rows
-from benchmarks.understanding.questions.description import BenchmarkDescription, Fields, Table, Task
+from benchmarks.understanding.questions.description import BenchmarkDescription, Table
+from benchmarks.understanding.questions.task_description import Fields, Task
 from vtok_eval.errors import DataError, UnknownNameError
 from vtok_eval.files.text_files import numbered_lines
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.vbench import dimensions as table
-from benchmarks.vbench.dimensions import WeightFile
 from benchmarks.vbench.networks.checkpoints import CheckpointError, load_into, read_tensors
 from benchmarks.vbench.networks.correlation import kept_bytes
 from benchmarks.vbench.networks.weights import find, places
 from benchmarks.vbench.package import vbench_module
+from benchmarks.vbench.weight_files import WeightFile
 from vtok_eval.errors import MissingDependencyError
 
 if TYPE_CHECKING:

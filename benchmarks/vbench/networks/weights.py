@@ -6,8 +6,9 @@ import importlib.util
 import os
 from pathlib import Path
 
-from benchmarks.vbench.dimensions import Dimension, WeightFile
+from benchmarks.vbench.dimensions import Dimension
 from benchmarks.vbench.package import INSTALL_HINT, cache_root, installed_version
+from benchmarks.vbench.weight_files import WeightFile
 
 FETCH = "vtok-eval doctor vbench --fetch"
 

@@ -158,8 +158,8 @@ def _shrink_tag2text(patch: pytest.MonkeyPatch, module: ModuleType, *, n_words: 
 
 
 def _copy_words(root: Path) -> None:
-    from benchmarks.vbench.dimensions import VICLIP_WORDS
     from benchmarks.vbench.doctor import fetch
+    from benchmarks.vbench.weight_files import VICLIP_WORDS
 
     assert fetch(VICLIP_WORDS) == root / VICLIP_WORDS.path
 

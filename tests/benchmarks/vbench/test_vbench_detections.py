@@ -207,7 +207,7 @@ def test_grit_itself_scores_as_the_package_has_it(
 
     import torch
 
-    from benchmarks.vbench.dimensions import GRIT
+    from benchmarks.vbench.weight_files import GRIT
     from tools.vbench.stand_ins import write_bert_words, write_grit
 
     monkeypatch.setenv("VBENCH_CACHE_DIR", str(tmp_path))

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from benchmarks.vbench import doctor
 from benchmarks.vbench.commands import app
-from benchmarks.vbench.dimensions import CLIP_B32, GRIT, RAFT, VICLIP_WORDS, WeightFile, dimension
+from benchmarks.vbench.dimensions import dimension
 from benchmarks.vbench.doctor import FetchError, fetch, inspect, lines
 from benchmarks.vbench.networks.checkpoints import CheckpointError, converted_path, load_into, read_tensors
+from benchmarks.vbench.weight_files import CLIP_B32, GRIT, RAFT, VICLIP_WORDS, WeightFile
 from vtok_eval.cli.main import app as main_app
 from vtok_eval.errors import UnknownNameError
 

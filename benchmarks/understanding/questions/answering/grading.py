@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks.understanding.questions.answering.extraction import clean, read_option
 from benchmarks.understanding.questions.answering.lmms_eval_extraction import read_as_peer
-from benchmarks.understanding.questions.description import Task
 from benchmarks.understanding.questions.question import VideoQuestion
+from benchmarks.understanding.questions.task_description import Task
 from vtok_eval.answerers.reading.containers import contained
 from vtok_eval.answerers.reading.final_text import final_text
 

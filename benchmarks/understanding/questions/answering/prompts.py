@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.understanding.questions.description import Task
 from benchmarks.understanding.questions.question import VideoQuestion
+from benchmarks.understanding.questions.task_description import Task
 
 
 def rotated(question: VideoQuestion, turn: int) -> tuple[str, ...]:
