@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 from vtok_eval.endpoint.ceilings import Ceilings, Spent
 from vtok_eval.endpoint.choices import choice_format
 from vtok_eval.endpoint.errors import EndpointError, EndpointUnavailableError
+from vtok_eval.endpoint.failures import (
+    FormatRefusedError,
+    RetryableError,
+    connection_failed,
+    refused,
+)
 from vtok_eval.endpoint.pacing import AdaptiveSlots
 from vtok_eval.endpoint.redaction import without_key
 from vtok_eval.endpoint.reply import BrokenResponseError, Reply, parse_completion
 from vtok_eval.endpoint.response_cache import ResponseCache, request_key
-from vtok_eval.endpoint.retry import is_retried, wait_s
+from vtok_eval.endpoint.retry import wait_s
 from vtok_eval.endpoint.settings import NO_KEY, EndpointSettings
 from vtok_eval.errors import MissingDependencyError
 
@@ -29,13 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_HOPELESS_STATUS = {
-    401: "the key is not accepted; it is read from ${key_variable}",
-    402: "the account has no credit",
-    403: "the key may not use this model; it is read from ${key_variable}",
-    404: "no such address or model",
-}
-_FORMAT_REFUSED = ("response_format", "json_schema", "structured output", "guided")
 _SAID = ("text", "refusal")
 """Fields of a response that hold the model's own words."""
 _TOP_LOGPROBS = 5
@@ -105,7 +104,7 @@ class EndpointClient:
         structured = bool(question.choices) and self._takes_format()
         try:
             return self._ask_once(question, structured=structured)
-        except _FormatRefusedError as error:
+        except FormatRefusedError as error:
             self._note_refused_format(str(error))
             return self._ask_once(question, structured=False)
 
@@ -204,7 +203,7 @@ class EndpointClient:
             try:
                 with self._slots.taken() as request:
                     response = self._attempt(body)
-            except _RetryableError as error:
+            except RetryableError as error:
                 failure = error
                 if failure.too_fast:
                     self._slots.lower(request)
@@ -217,7 +216,7 @@ class EndpointClient:
                 break
         raise self._given_up(failure, attempts=attempt + 1)
 
-    def _waited(self, attempt: int, failure: _RetryableError) -> bool:
+    def _waited(self, attempt: int, failure: RetryableError) -> bool:
         """Wait before the next attempt; false where the server asks for a longer wait than is allowed."""
         settings = self.settings
         seconds = wait_s(
@@ -233,7 +232,7 @@ class EndpointClient:
         self._sleep(seconds)
         return True
 
-    def _given_up(self, failure: _RetryableError, *, attempts: int) -> Exception:
+    def _given_up(self, failure: RetryableError, *, attempts: int) -> Exception:
         with self._lock:
             self._failures_in_a_row += 1
             in_a_row = self._failures_in_a_row
@@ -259,53 +258,15 @@ class EndpointClient:
                 for name, value in response.items()
             }
         except openai.APITimeoutError:
-            failure = _RetryableError(f"no response within {self.settings.timeout_s:g} s")
+            failure = RetryableError(f"no response within {self.settings.timeout_s:g} s")
         except openai.APIStatusError as error:
-            failure = self._refused(error, key)
+            failure = refused(error, key, settings=self.settings)
         except openai.APIConnectionError as error:
-            failure = _connection_failed(error, key)
+            failure = connection_failed(error, key)
         except BrokenResponseError as error:
-            failure = _RetryableError(without_key(str(error), key))
+            failure = RetryableError(without_key(str(error), key))
         # Raised out here, with no context: the package's errors hold the request and its headers.
         raise failure
-
-    def _refused(self, error: openai.APIStatusError, key: str) -> Exception:
-        status = error.status_code
-        reason = _one_line(without_key(error.message, key))
-        if is_retried(status):
-            return _RetryableError(
-                f"status {status}: {reason}", headers=error.response.headers, too_fast=status == 429
-            )
-        if status in _HOPELESS_STATUS:
-            hint = _HOPELESS_STATUS[status].replace("{key_variable}", self.settings.key_variable)
-            return EndpointUnavailableError(f"{self.settings.url}: {hint} (status {status}: {reason})")
-        if status in (400, 422) and any(word in reason.lower() for word in _FORMAT_REFUSED):
-            return _FormatRefusedError(reason)
-        return EndpointError(f"{self.settings.url}: the request is refused (status {status}: {reason})")
-
-
-class _RetryableError(Exception):
-    """A failed attempt; a further one may succeed.
-
-    unreachable: no server listened at the address. too_fast: the server wants fewer requests at once.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        unreachable: bool = False,
-        too_fast: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.headers = headers or {}
-        self.unreachable = unreachable
-        self.too_fast = too_fast
-
-
-class _FormatRefusedError(EndpointError):
-    """The server does not take a JSON schema."""
 
 
 def _openai_client(settings: EndpointSettings) -> openai.OpenAI:
@@ -317,15 +278,3 @@ def _openai_client(settings: EndpointSettings) -> openai.OpenAI:
         ) from error
     # The package's own retries would not be counted; keys are set for each attempt.
     return openai.OpenAI(api_key=NO_KEY, base_url=settings.url, timeout=settings.timeout_s, max_retries=0)
-
-
-def _connection_failed(error: openai.APIConnectionError, key: str) -> _RetryableError:
-    cause = error.__cause__
-    name = type(cause).__name__ if cause is not None else type(error).__name__
-    message = _one_line(without_key(str(cause or error), key))
-    return _RetryableError(f"{name}: {message}", unreachable=name == "ConnectError")
-
-
-def _one_line(text: str, *, longest: int = 300) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= longest else f"{line[:longest]}..."

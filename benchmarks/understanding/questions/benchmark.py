@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from benchmarks.understanding.questions.catalogue import find_description
 from benchmarks.understanding.questions.data.folder import data_folder
-from benchmarks.understanding.questions.data.tables import fingerprint, table_files
-from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
-from benchmarks.understanding.questions.metrics import MetricSet, turns
+from benchmarks.understanding.questions.data.tables import fingerprint
+from benchmarks.understanding.questions.data.video_library import Sampling
+from benchmarks.understanding.questions.loading import LoadedQuestions, chosen_files, load
+from benchmarks.understanding.questions.metrics import MetricSet
+from benchmarks.understanding.questions.options import check_options
 from benchmarks.understanding.questions.probe.options import check_probe_options
 from benchmarks.understanding.questions.probe.preparation import TokenizerPath
-from benchmarks.understanding.questions.probe.sentences.encoders import check_spec
 from benchmarks.understanding.questions.probe.training_data import Leakage, TrainingSource
-from benchmarks.understanding.questions.question import VideoQuestion, load_questions
+from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.benchmark import Context, Sample
-from vtok_eval.errors import DataError, MissingDependencyError, SuiteError, UnknownNameError, VideoError
-from vtok_eval.files.cache_folder import cache_path
+from vtok_eval.errors import DataError, MissingDependencyError, SuiteError
 from vtok_eval.results.description import Description
 from vtok_eval.results.records import Metric
 from vtok_eval.systems import System, SystemKind
-from vtok_eval.video.sampling import SAMPLING_RULES
 
 if TYPE_CHECKING:
     from benchmarks.understanding.questions.answering.evaluator import QuestionEvaluator
     from benchmarks.understanding.questions.probe.evaluator import ProbeEvaluator
     from vtok_eval.benchmark import ClipSource
-
-COMPATIBLE = ("lmms-eval",)
-_PAIR_ORDER = (("text", "pos"), ("text", "neg"), ("video", "pos"), ("video", "neg"))
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """The questions in the order they are asked, those of one clip together, and their clips by id."""
-
-    questions: Sequence[VideoQuestion]
-    sources: Mapping[str, ClipSource]
-    library: VideoLibrary
 
 
 class QuestionAnswering:
@@ -104,7 +87,15 @@ class QuestionAnswering:
         self._training = TrainingSource(
             self.description, self._folder, None if train is None else Path(train).expanduser()
         )
-        self._check()
+        check_options(
+            self.description,
+            subsets=self._subsets,
+            sampling=self._sampling,
+            compat=compat,
+            circular=circular,
+            leakage=leakage,
+            text=text,
+        )
         reason = self._why_no_tokenizer()
         self.why_not = {} if reason is None else {SystemKind.TOKENIZER: reason}
         self.accepts = frozenset({SystemKind.ANSWERER, SystemKind.TOKENIZER} - set(self.why_not))
@@ -127,12 +118,12 @@ class QuestionAnswering:
         loaded = self._loaded
         shows = self._shows_clips(system)
         if shows:
-            _warn_of_missing(self.name, loaded.sources)
+            loaded.warn_of_missing()
         if system.kind is SystemKind.TOKENIZER:
             # Clips that are both under test and in the training are reported before anything runs.
             self._tokenizer_path.data  # noqa: B018
         if self.description.is_paired:
-            return [self._pair_sample(name, members) for name, members in self._pairs.items()]
+            return [self._pair_sample(name, members) for name, members in self._loaded.pairs.items()]
         return [self._sample(question, shows=shows) for question in loaded.questions]
 
     def prepare(self, system: System, context: Context) -> QuestionEvaluator | ProbeEvaluator:
@@ -146,7 +137,7 @@ class QuestionAnswering:
 
         shows = self._shows_clips(system)
         if shows:
-            self._unpack()
+            self._loaded.unpack()
         if system.kind is SystemKind.TOKENIZER:
             return self._tokenizer_path.prepare(
                 system,
@@ -198,7 +189,7 @@ class QuestionAnswering:
                 "blind": self._blind,
             },
             data={
-                "tables_sha256": fingerprint(self._table_files()),
+                "tables_sha256": fingerprint(chosen_files(description, self._folder, self._subsets)),
                 "questions": len(self._loaded.questions),
             },
             facts={
@@ -214,26 +205,8 @@ class QuestionAnswering:
         )
 
     @cached_property
-    def _loaded(self) -> _Loaded:
-        try:
-            questions = load_questions(self.description, self._folder, subsets=self._subsets)
-        except MissingDependencyError as error:
-            raise MissingDependencyError(
-                f"{self.name}: {error}; {self.description.source.fetch} "
-                f"(from {self.description.source.repository}), and name the folder with data="
-            ) from error
-        if not questions:
-            raise DataError(f"{self._folder}: the tables of {self.name} hold no question")
-        library = VideoLibrary(self._folder, self.description.videos, cache=cache_path())
-        sources: dict[str, ClipSource] = {}
-        by_clip: dict[tuple[str, tuple[str, ...]], list[VideoQuestion]] = defaultdict(list)
-        for question in questions:
-            by_clip[question.video, question.video_folders].append(question)
-        for (video, folders), members in by_clip.items():
-            source = library.source(video, folders=folders, sampling=self._sampling)
-            sources.update({question.id: source for question in members})
-        ordered = [question for members in by_clip.values() for question in members]
-        return _Loaded(ordered, sources, library)
+    def _loaded(self) -> LoadedQuestions:
+        return load(self.description, self._folder, subsets=self._subsets, sampling=self._sampling)
 
     @cached_property
     def _tokenizer_path(self) -> TokenizerPath:
@@ -267,21 +240,10 @@ class QuestionAnswering:
         return MetricSet(self.description, self._loaded.questions, circular=self._circular)
 
     @cached_property
-    def _pairs(self) -> Mapping[str, Sequence[VideoQuestion]]:
-        pairs: dict[str, dict[tuple[str, str], VideoQuestion]] = defaultdict(dict)
-        for question in self._loaded.questions:
-            pairs[question.pair][question.subset, question.side] = question
-        for name, members in pairs.items():
-            missing = [f"{kind}/{name}_{side}" for kind, side in _PAIR_ORDER if (kind, side) not in members]
-            if missing:
-                raise DataError(f"{self._folder}: pair {name} lacks the question {missing[0]}")
-        return {name: [members[key] for key in _PAIR_ORDER] for name, members in pairs.items()}
-
-    @cached_property
     def questions_by_sample(self) -> Mapping[str, Sequence[VideoQuestion]]:
         """The questions of each sample id: one, or the four of a pair."""
         if self.description.is_paired:
-            return {f"pair/{name}": members for name, members in self._pairs.items()}
+            return {f"pair/{name}": members for name, members in self._loaded.pairs.items()}
         return {question.id: [question] for question in self._loaded.questions}
 
     def _sample(self, question: VideoQuestion, *, shows: bool) -> Sample:
@@ -290,12 +252,12 @@ class QuestionAnswering:
             cluster=self._cluster(question),
             clip=self._loaded.sources[question.id] if shows else None,
             target={"answer": question.answer, "free_answer": question.free_answer},
-            meta=_meta(question),
+            meta=question.recorded_meta(),
         )
 
     def _pair_sample(self, name: str, members: Sequence[VideoQuestion]) -> Sample:
         target = {"answers": {member.id: member.answer for member in members}}
-        return Sample(id=f"pair/{name}", cluster=name, target=target, meta=_meta(members[0]))
+        return Sample(id=f"pair/{name}", cluster=name, target=target, meta=members[0].recorded_meta())
 
     def _cluster(self, question: VideoQuestion) -> str:
         if self.description.cluster == "video":
@@ -304,18 +266,6 @@ class QuestionAnswering:
 
     def _shows_clips(self, system: System) -> bool:
         return not self._blind and bool(getattr(system.subject, "needs_clips", True))
-
-    def _unpack(self) -> None:
-        try:
-            self._loaded.library.unpack(self._loaded.sources.values())
-        except VideoError as error:
-            # Each clip that is still missing is tried again, and fails, individually.
-            log.warning("%s: %s", self.name, error)
-
-    def _table_files(self) -> list[Path]:
-        chosen = self._subsets or self.description.default_subsets
-        tables = [table for table in self.description.tables if not chosen or table.subset in chosen]
-        return [path for table in tables for path in table_files(self._folder, table)]
 
     def _notes(self) -> list[str]:
         notes = list(self.description.notes)
@@ -331,29 +281,9 @@ class QuestionAnswering:
             notes.append("blind: no video was shown; the score is what text alone gives")
         return notes
 
-    def _cost(self) -> list[str]:
-        questions = self._loaded.questions
-        calls = sum(turns(question) for question in questions) if self._circular else len(questions)
-        clips = len(set(map(id, self._loaded.sources.values())))
-        if self._blind:
-            return [
-                f"{len(questions):,} questions without clips, {calls:,} answers asked for of each answerer"
-            ]
-        frames = "all their" if self._sampling.frames is None else f"at most {self._sampling.frames}"
-        lines = [
-            f"{len(questions):,} questions on {clips:,} clips with {frames} frames, "
-            f"{calls:,} answers asked for of each answerer"
-        ]
-        if self._sampling.frames is not None and self._sampling.short_side is not None:
-            wide = 3 * self._sampling.short_side**2 * 16 // 9 * self._sampling.frames
-            lines.append(f"about {_amount(wide)} of frames for each clip in memory, if it is 16:9")
-        # Not what is left to be taken out: a run that goes on must describe itself as it did before.
-        archived = self._loaded.library.bytes_in_archives(self._loaded.sources.values())
-        if archived:
-            lines.append(f"{_amount(archived)} of clips are taken out of archives into the cache folder")
-        if self._usable_path:
-            lines.append(self._usable_path.cost())
-        return lines
+    def _cost(self) -> Sequence[str]:
+        lines = self._loaded.cost(blind=self._blind, circular=self._circular)
+        return [*lines, self._usable_path.cost()] if self._usable_path and not self._blind else lines
 
     def _why_no_tokenizer(self) -> str | None:
         """Why tokenizers cannot be tested with these options and data, in one line; None where they can."""
@@ -364,50 +294,3 @@ class QuestionAnswering:
         if self._sampling.frames is None:
             return "a probe needs a bound on the frames of a clip: --set frames=16"
         return self._training.why_not()
-
-    def _check(self) -> None:
-        if self._sampling.rule not in SAMPLING_RULES or self._sampling.rule == "fps":
-            known = [rule for rule in SAMPLING_RULES if rule != "fps"]
-            raise UnknownNameError(what="sampling rule", name=self._sampling.rule, known=known)
-        for name in ("frames", "short_side"):
-            value = getattr(self._sampling, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise SuiteError(
-                    f"{self.name}: {name} must be a whole number from 1 on, or null, not {value!r}"
-                )
-        for subset in self._subsets:
-            if subset not in self.description.subsets:
-                raise UnknownNameError(
-                    what=f"subset of {self.name}", name=subset, known=self.description.subsets
-                )
-        if self._compat is not None and self._compat not in COMPATIBLE:
-            raise UnknownNameError(what="peer to be compatible with", name=self._compat, known=COMPATIBLE)
-        if self._leakage not in get_args(Leakage):
-            raise UnknownNameError(what="way with leakage", name=str(self._leakage), known=get_args(Leakage))
-        check_spec(self._text)
-        tasks = self.description.tasks
-        judged = [name for name, task in tasks.items() if task.peer is None]
-        if self._compat is not None and len(judged) == len(tasks):
-            raise SuiteError(f"{self.name}: lmms-eval has no rule here that runs without a judge model")
-        if self._circular and not any(task.type == "multiple-choice" for task in tasks.values()):
-            raise SuiteError(f"{self.name}: circular needs multiple-choice questions; it has none")
-
-
-def _amount(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MiB"
-
-
-def _meta(question: VideoQuestion) -> dict[str, object]:
-    return {**question.meta, "video": question.video}
-
-
-def _warn_of_missing(name: str, sources: Mapping[str, ClipSource]) -> None:
-    missing = [source for source in sources.values() if isinstance(source, MissingVideo)]
-    if missing:
-        log.warning(
-            "%s: the videos of %d of %d questions are missing, the first is %s",
-            name,
-            len(missing),
-            len(sources),
-            missing[0].name,
-        )

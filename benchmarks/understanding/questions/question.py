@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.understanding.questions.data.listed_options import OPTION_LINE, cell, options_of
 from benchmarks.understanding.questions.data.tables import DataRow, read_rows
 from benchmarks.understanding.questions.description import BenchmarkDescription, Table
 from benchmarks.understanding.questions.task_description import Fields, Task
 from vtok_eval.errors import DataError, UnknownNameError
-from vtok_eval.files.text_files import numbered_lines
 
 # Any: cells of a table of any format.
-
-_OPTION_LINE = re.compile(
-    r"\s*(?P<lead>(?:(?:Sentence|Caption|Option|Description|Choice)\s+)?)\(?(?P<label>[A-Z]|[1-9])[.):]\s*(?P<text>.*\S)\s*"
-)
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,10 @@ class VideoQuestion:
     def is_answered(self) -> bool:
         """Whether the right answer is known."""
         return self.answer is not None or self.free_answer is not None
+
+    def recorded_meta(self) -> dict[str, object]:
+        """What a record keeps of the question: its meta, and which video it is about."""
+        return {**self.meta, "video": self.video}
 
 
 def load_questions(
@@ -104,13 +103,13 @@ def _chosen(description: BenchmarkDescription, subsets: Sequence[str]) -> tuple[
 def _question(description: BenchmarkDescription, table: Table, row: DataRow) -> VideoQuestion:
     task = description.tasks[table.task]
     fields = description.fields_of(task)
-    identity = _whole(_value(row, fields.id)) if fields.id else str(row.number)
-    text, options, labels, leads = _options(task, fields, row)
+    identity = _whole(cell(row, fields.id)) if fields.id else str(row.number)
+    text, options, labels, leads = options_of(task, fields, row)
     answer, free_answer = (None, None) if table.unanswered else _answer(task, fields, row, options, labels)
-    meta = {name: _plain(_value(row, columns)) for name, columns in fields.meta.items()}
+    meta = {name: _plain(cell(row, columns)) for name, columns in fields.meta.items()}
     for name, columns in fields.optional_meta.items():
         if any(column in row.columns for column in columns):
-            meta[name] = _plain(_value(row, columns))
+            meta[name] = _plain(cell(row, columns))
     if table.subset:
         meta["subset"] = table.subset
     pair, side = _pair(fields, identity, row)
@@ -118,7 +117,7 @@ def _question(description: BenchmarkDescription, table: Table, row: DataRow) -> 
         id=f"{table.subset}/{identity}" if table.subset else identity,
         subset=table.subset,
         task=table.task,
-        video=str(_plain_video(_value(row, fields.video))),
+        video=str(_plain_video(cell(row, fields.video))),
         video_folders=table.video_folders,
         text=text,
         options=options,
@@ -127,20 +126,13 @@ def _question(description: BenchmarkDescription, table: Table, row: DataRow) -> 
         answer=answer,
         free_answer=free_answer,
         meta=meta,
-        instruction=str(_value(row, fields.instruction)).strip() if fields.instruction else "",
+        instruction=str(cell(row, fields.instruction)).strip() if fields.instruction else "",
         shows_options=task.shows_options,
         pair=pair,
         side=side,
         peer_task=table.peer_task,
         peer_row=row.peer_number if table.peer_task else None,
     )
-
-
-def _value(row: DataRow, columns: Sequence[str]) -> object:
-    for name in columns:
-        if name in row.columns:
-            return row.columns[name]
-    raise DataError(f"{row.where}: has no column {' or '.join(columns)}; it has {', '.join(row.columns)}")
 
 
 def _whole(value: Any) -> str:
@@ -161,101 +153,12 @@ def _plain_video(value: object) -> object:
     return value.get("path") if isinstance(value, Mapping) else value
 
 
-def _options(
-    task: Task, fields: Fields, row: DataRow
-) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The question's text without its options; the options' texts, their labels, what leads each label."""
-    text = str(_value(row, fields.question)).strip()
-    if task.options:
-        return text, task.options, task.options, ()
-    listed = _listed(row, fields)
-    if listed is not None:
-        texts = _without_labels(listed)
-        if len(texts) > len(string.ascii_uppercase):
-            raise DataError(f"{row.where}: has {len(texts)} options, more than there are letters")
-        return text, texts, tuple(string.ascii_uppercase[: len(texts)]), ()
-    if fields.options_in_question:
-        return _from_text(text, task)
-    return text, (), task.labels, ()
-
-
-def _listed(row: DataRow, fields: Fields) -> list[str] | None:
-    if any(name in row.columns for name in fields.option_columns):
-        cells = [(name, row.columns.get(name)) for name in fields.option_columns]
-        kept = given_options(cells, where=row.where, absent=fields.absent_option)
-        if not kept:
-            raise DataError(f"{row.where}: all of {', '.join(fields.option_columns)} are empty")
-        return kept
-    if fields.options is None:
-        return None
-    if fields.options_in_question and not any(name in row.columns for name in fields.options):
-        return None  # this release of the data lists them in the question
-    value = _value(row, fields.options)
-    column = " or ".join(fields.options)
-    if not isinstance(value, list | tuple) or not value:
-        raise DataError(f"{row.where}: {column} must be a list of options, not {value!r}")
-    items = [(f"{column}[{place}]", item) for place, item in enumerate(value)]
-    return given_options(items, where=row.where, absent=fields.absent_option)
-
-
-def given_options(
-    cells: Sequence[tuple[str, object]], *, where: str, absent: Collection[str] = ()
-) -> list[str]:
-    """The options' texts without the empty cells at the end.
-
-    Args:
-        cells: the column's name and the value, for each option in order.
-        where: the row, for errors.
-        absent: texts that count as an empty cell in this data set.
-
-    Raises:
-        DataError: a cell before the last option is empty, which would shift the positions of those after it.
-
-    Example:
-        >>> given_options([("a", "one"), ("b", "None"), ("c", "")], where="row 1")
-        ['one', 'None']
-    """
-    texts = ["" if value is None else str(value).strip() for _, value in cells]
-    texts = ["" if text in absent else text for text in texts]
-    while texts and not texts[-1]:
-        texts.pop()
-    if "" in texts:
-        name = cells[texts.index("")][0]
-        raise DataError(f"{where}: the option in column {name!r} is empty, but later options are not")
-    return texts
-
-
-def _without_labels(options: Sequence[str]) -> tuple[str, ...]:
-    """Texts without "A. ", "(A) " and the like, where every option has its own in order."""
-    bare = []
-    for letter, option in zip(string.ascii_uppercase, options, strict=False):
-        match = re.fullmatch(rf"\(?{letter}[.):]\s*(.*\S)", option, flags=re.DOTALL)
-        if match is None:
-            return tuple(options)
-        bare.append(match[1])
-    return tuple(bare)
-
-
-def _from_text(text: str, task: Task) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Take the lines that list options off the end of a question's text."""
-    lines = [line for _, line in numbered_lines(text)]
-    matches: list[re.Match[str]] = []
-    while lines and (match := _OPTION_LINE.fullmatch(lines[-1])):
-        matches.insert(0, match)
-        lines.pop()
-    if len(matches) < 2 or not lines:
-        return text, (), task.labels, ()
-    texts = tuple(match["text"] for match in matches)
-    labels = tuple(match["label"] for match in matches)
-    return "\n".join(lines).strip(), texts, labels, tuple(match["lead"] for match in matches)
-
-
 def _answer(
     task: Task, fields: Fields, row: DataRow, options: Sequence[str], labels: Sequence[str]
 ) -> tuple[int | None, str | None]:
     if fields.answer is None:
         return None, None
-    value = _value(row, fields.answer)
+    value = cell(row, fields.answer)
     if value is None or value == "":
         return None, None
     if task.answer_is == "free-text":
@@ -279,7 +182,7 @@ def _position(kind: str, value: object, options: Sequence[str], labels: Sequence
         letter = match[1].upper() if match else text
         return list(labels).index(letter) if letter in labels else None
     wanted = text
-    if kind == "line" and (line := _OPTION_LINE.fullmatch(text)):
+    if kind == "line" and (line := OPTION_LINE.fullmatch(text)):
         if line["label"] in labels:
             position = list(labels).index(line["label"])
             return position if not options or options[position] == line["text"] else None

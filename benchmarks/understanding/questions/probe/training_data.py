@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.understanding.questions.data.leakage import shared_clips
+from benchmarks.understanding.questions.data.listed_options import given_options
 from benchmarks.understanding.questions.data.tables import (
     DataRow,
     fingerprint,
@@ -23,7 +24,7 @@ from benchmarks.understanding.questions.data.tables import (
 )
 from benchmarks.understanding.questions.data.video_library import MissingVideo, Sampling, VideoLibrary
 from benchmarks.understanding.questions.description import BenchmarkDescription, Table, Videos
-from benchmarks.understanding.questions.question import VideoQuestion, given_options, read_questions
+from benchmarks.understanding.questions.question import VideoQuestion, read_questions
 from vtok_eval.benchmark import Sample
 from vtok_eval.errors import DataError, SuiteError
 from vtok_eval.files.cache_folder import cache_path
