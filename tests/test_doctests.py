@@ -20,7 +20,9 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PROTOCOLS = (
     "vtok_eval.answerers.request",
     "vtok_eval.benchmark",
-    "vtok_eval.data",
+    "vtok_eval.data.clips",
+    "vtok_eval.data.token_checks",
+    "vtok_eval.data.tokens",
     "vtok_eval.inputs.accepts",
     "vtok_eval.results.description",
     "vtok_eval.results.records",

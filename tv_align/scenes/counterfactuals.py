@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tv_align.scenes.clauses import recolouring, there_and_back, timing
 from tv_align.scenes.content import (
     OPPOSITE_RELATION,
     affected,
@@ -14,7 +15,6 @@ from tv_align.scenes.content import (
     kind_of,
     lasting,
 )
-from tv_align.scenes.drafts import recolouring, there_and_back, timing
 from tv_align.scenes.fact_questions import (
     CAMERA_KINDS,
     CameraDoes,

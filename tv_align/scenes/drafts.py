@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tv_align.scenes.clauses import EVENT_TEXT, joined, recolouring, there_and_back, timing
 from tv_align.scenes.content import (
     OPPOSITE_RELATION,
     affected,
@@ -31,13 +32,10 @@ from tv_align.scenes.fact_questions import (
     Fact,
     Goes,
     Happens,
-    HappensIn,
     Has,
     HasColour,
     InQuadrant,
     Moves,
-    Recolours,
-    Returns,
     SetsOut,
     ShapeKind,
     Stands,
@@ -48,7 +46,7 @@ from tv_align.scenes.fact_questions import (
 from vtok_eval.scenes.drawing import pick
 from vtok_eval.scenes.scene import Scene
 from vtok_eval.scenes.truth import WAYS
-from vtok_eval.scenes.vocabulary import EVENTS, HALVES, OPPOSITE, PATHS, QUADRANTS, SHAPES, SPEEDS
+from vtok_eval.scenes.vocabulary import EVENTS, OPPOSITE, PATHS, QUADRANTS, SHAPES, SPEEDS
 
 _OVER = "over a photograph"
 
@@ -211,9 +209,6 @@ def _camera(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     return Draft(text, tuple(true), tuple(false))
 
 
-_EVENT_TEXT = {"appears": "appears", "disappears": "disappears", "changes colour": "changes colour"}
-
-
 def _order(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     clauses = [
         clause for clause in (recolouring(scene), there_and_back(scene), timing(scene)) if clause is not None
@@ -224,57 +219,9 @@ def _order(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     chosen: list[tuple[str, Fact, Fact]] = []
     for _ in range(wanted):
         chosen.append(clauses.pop(int(rng.random() * len(clauses))))
-    text = f"{_joined([clause for clause, _, _ in chosen], scene)} {_OVER}"
+    text = f"{joined([clause for clause, _, _ in chosen], scene)} {_OVER}"
     text = text[0].upper() + text[1:]
     return Draft(text, tuple(true for _, true, _ in chosen), tuple(false for _, _, false in chosen))
-
-
-def _joined(clauses: Sequence[str], scene: Scene) -> str:
-    """Clauses as one sentence in which a shape that is named again is "the" shape."""
-    first, *rest = clauses
-    for item in scene.objects:
-        name = a(kind_of(item))
-        if first.startswith(name):
-            rest = [clause.replace(name, f"the {kind_of(item)}", 1) for clause in rest]
-    return " while ".join([first, *rest])
-
-
-def recolouring(scene: Scene) -> tuple[str, Fact, Fact] | None:
-    """A clause, its fact and the counterfactual: in which order a shape has its two colours."""
-    item = affected(scene)
-    if item is None or item.new_colour is None:
-        return None
-    if [other.shape for other in scene.objects].count(item.shape) > 1:
-        return None
-    clause = f"{a(kind_of(item))} turns {item.new_colour}"
-    return (
-        clause,
-        Recolours(item.shape, item.colour, item.new_colour),
-        Recolours(item.shape, item.new_colour, item.colour),
-    )
-
-
-def there_and_back(scene: Scene) -> tuple[str, Fact, Fact] | None:
-    """The same: in which order the moving shape goes its two ways."""
-    way, mover = scene.motion.direction, scene.objects[scene.mover]
-    if scene.motion.path != "back and forth" or way is None or mover.disappears_at is not None:
-        return None
-    back = OPPOSITE[way]
-    clause = f"{a(kind_of(mover))} moves first {WAYS[way]} and then {WAYS[back]}"
-    return clause, Returns(way, back), Returns(back, way)
-
-
-def timing(scene: Scene) -> tuple[str, Fact, Fact] | None:
-    """The same: in which half of the clip it happens."""
-    item = affected(scene)
-    if item is None or scene.event_half is None:
-        return None
-    if item is scene.objects[scene.mover] and item.disappears_at is not None:
-        return None  # the only shape always goes in the second half
-    half, kind = scene.event_half, kind_of(item)
-    other = HALVES[1 - HALVES.index(half)]
-    clause = f"{a(kind)} {_EVENT_TEXT[scene.event]} in the {half} of the clip"
-    return clause, HappensIn(scene.event, kind, half), HappensIn(scene.event, kind, other)
 
 
 def _action(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
@@ -288,7 +235,7 @@ def _action(scene: Scene, level: str, rng: np.random.Generator) -> Draft | None:
     kind = kind_of(item)
     true: list[Fact] = [Happens(scene.event, None)]
     false: list[Fact] = [Happens(_other(rng, EVENTS[1:], scene.event), None)]
-    text = f"{a(kind).capitalize()} {_EVENT_TEXT[scene.event]} {_OVER}"
+    text = f"{a(kind).capitalize()} {EVENT_TEXT[scene.event]} {_OVER}"
     if level == "compound":
         other = kind_of(pick(rng, others))
         true.append(Happens(scene.event, kind))

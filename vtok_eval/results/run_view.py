@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.columns.data_frame_rows import SCORE_COLUMNS, sample_row, score_row
 from vtok_eval.results.columns.job_columns import SampleSets
 from vtok_eval.results.columns.run_columns import RunRecords, read_records
 from vtok_eval.results.identity import version_names
-from vtok_eval.results.records import SCORE_NUMBERS
 from vtok_eval.results.statistics.scores import compare_all
 from vtok_eval.results.store import RunFolder
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from vtok_eval.results.records import Comparison, Record, Score
+    from vtok_eval.results.records import Comparison, Record
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ class RunView:
                 continue
             job = score.benchmark, score.system
             costs = {"tokens": tokens.get(job, math.nan), "bits": bits.get(job, math.nan)}
-            rows.append({**_score_row(score), **costs})
-        return pd.DataFrame(rows, columns=list(_SCORE_COLUMNS))
+            rows.append({**score_row(score), **costs})
+        return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
 
     def compare(self, a: str, b: str, *, benchmark: str | None = None) -> pd.DataFrame:
         """The paired test of one system against another on every metric they share: a minus b.
@@ -185,7 +185,7 @@ class RunView:
         """
         import pandas as pd
 
-        return pd.DataFrame([_sample_row(record) for record in self.records(benchmark, system)])
+        return pd.DataFrame([sample_row(record) for record in self.records(benchmark, system)])
 
     def plot(self, title: str | None = None, *, benchmark: str | None = None) -> Figure:
         """A picture of the report, as a figure of matplotlib: `run.plot("scores against tokens")`.
@@ -281,36 +281,3 @@ def open_run(path: str | Path, *, versions: bool = False) -> RunView:
         >>> run.scores().query("headline and benchmark == 'understanding-scenes'")  # doctest: +SKIP
     """
     return RunView(RunFolder.open(Path(path)), versions=versions)
-
-
-_SCORE_COLUMNS = (
-    "system", "benchmark", "metric", "unit", *SCORE_NUMBERS, "tokens", "bits",
-    "headline", "higher_is_better", "sound", "label",
-)  # fmt: skip
-
-
-def _score_row(score: Score) -> dict[str, object]:
-    fields = {name: getattr(score, name) for name in _SCORE_COLUMNS if hasattr(score, name)}
-    metric = score.metric
-    return {
-        **fields,
-        "metric": metric.name,
-        "unit": metric.unit,
-        "headline": metric.headline,
-        "higher_is_better": metric.higher_is_better,
-    }
-
-
-def _sample_row(record: Record) -> dict[str, object]:
-    row: dict[str, object] = {
-        "system": record.system,
-        "sample_id": record.sample_id,
-        "cluster": record.cluster,
-        "status": str(record.status),
-        "reason": record.reason,
-    }
-    for name, values in record.values.items():
-        replicates = values if isinstance(values, list | tuple) else [values]
-        row |= {f"value.{name}" if i == 0 else f"value.{name}#{i + 1}": v for i, v in enumerate(replicates)}
-    parts = (("output", record.outputs), ("cost", record.cost), ("meta", record.meta))
-    return row | {f"{part}.{name}": value for part, content in parts for name, value in content.items()}

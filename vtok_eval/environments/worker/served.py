@@ -8,14 +8,13 @@ import inspect
 import json
 import os
 import platform
-import random
 import sys
-import sysconfig
 import traceback
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .environment import packages, seed_generators, version_of
 from .measured import CallMeter
 from .messages import to_array, to_tensor
 from .results import RESULTS
@@ -100,7 +99,7 @@ class Served:
         }
         if "device" in inspect.signature(self.cls).parameters and "device" not in arguments:
             arguments["device"] = self._device()
-        _seed()
+        seed_generators()
         with self._settings(request):
             self.subject = self.cls(**arguments)
         declared = getattr(self.subject, "arrays", None)
@@ -121,10 +120,10 @@ class Served:
             "weights_sha256": weights_sha256(self.subject),
             "environment": {
                 "python": platform.python_version(),
-                "numpy": _version_of("numpy"),
-                "torch": _version_of("torch"),
+                "numpy": version_of("numpy"),
+                "torch": version_of("torch"),
                 "arrays": "torch" if self.uses_torch else "numpy",
-                "packages": _packages(),
+                "packages": packages(),
             },
         }
 
@@ -236,30 +235,6 @@ class Served:
         return found
 
 
-def _packages() -> dict[str, str]:
-    """The packages that are loaded besides the standard library, with their versions."""
-    standard = sysconfig.get_paths()["stdlib"]
-    found = {}
-    for name, module in sorted(sys.modules.items()):
-        version, file = getattr(module, "__version__", None), getattr(module, "__file__", None)
-        if not isinstance(version, str) or not file or "." in name:
-            continue
-        if "site-packages" in file or not file.startswith(standard):
-            found[name] = version
-    return found
-
-
-def _seed() -> None:
-    """A constructor that draws weights without a seed of its own draws those that it draws in the harness."""
-    import numpy as np
-
-    random.seed(0)
-    np.random.seed(0)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(0)
-
-
 def _tokens(values: Mapping[str, Any], plain: Content) -> Tokens:
     """The tokens that `decode` is called with."""
     shape, coded = plain.get("latent_shape"), None
@@ -268,18 +243,6 @@ def _tokens(values: Mapping[str, Any], plain: Content) -> Tokens:
         coded = Codes(values["indices"], plain["sizes"], tables)
     parts = {name: values[name] for name in PER_TOKEN}
     return Tokens(**parts, latent_shape=tuple(shape) if shape else None, coded=coded)
-
-
-def _version_of(package: str) -> str | None:
-    """Of the module that is loaded, else of what is installed; None where it is not there."""
-    from importlib import metadata
-
-    if package in sys.modules:
-        return str(sys.modules[package].__version__)
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _parameter(parameter: inspect.Parameter) -> Content:
