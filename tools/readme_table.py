@@ -29,10 +29,10 @@ from pydantic import BaseModel, ConfigDict
 from reports.run_document import RunDocument
 from reports.run_report import RunReport, gather
 from tools.kept_results import KEPT, About, Results, Tested, row
-from tools.learning_curve import points_table, read_points
-from tools.reading_trials import read_ridge, read_trials, ridge_table, trials_table
+from tools.readers.learning_curve import points_table, read_points
+from tools.readers.reading_trials import read_ridge, read_trials, ridge_table, trials_table
+from tools.readers.training_photos import photos_table, read_photo_points
 from tools.statistics_simulation import read_rows, rows_table
-from tools.training_photos import photos_table, read_photo_points
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.store import write_json
 from vtok_eval.run.suite import load_suite, shipped_suites

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.vbench.dimensions import DIMENSIONS
-from tools.vbench.speed import write_videos
 from tools.vbench.stand_ins import FULL, write_stand_ins
+from tools.vbench.videos import write_videos
 
 MIB = 2**20
 TOGETHER = "together"

@@ -18,29 +18,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchmarks.vbench.dimensions import DIMENSIONS
 from benchmarks.vbench.evaluator import VBenchEvaluator, Video
 from benchmarks.vbench.networks.metric_models import Networks
-from benchmarks.vbench.package import installed_version, vbench_module
+from benchmarks.vbench.package import installed_version
 from benchmarks.vbench.result_files import PER_VIDEO_SCALE
 from benchmarks.vbench.scorers.scorer import Request, Scorer, scorer_class
+from tools.vbench.reference import QUALITY, Reference, quiet, reference_raft_weight, references, scaled
 from tools.vbench.stand_ins import FULL, SMALL, write_stand_ins
-from vtok_eval.video.sources import shipped_clips
+from tools.vbench.videos import write_videos
 
 if TYPE_CHECKING:
     import torch
 
-QUALITY = tuple(entry.name for entry in DIMENSIONS if entry.group == "quality")
 VOTES = {"moving": 3.0, "still": 0.2}
 """What RAFT's random last layer is multiplied by, so that it finds every pair moving, or none."""
-
-Reference = Callable[[Sequence[str]], list[dict[str, Any]]]
 
 
 @dataclass
@@ -75,42 +72,6 @@ class Row:
         return float(min(getattr(self.reference, kind)) / min(getattr(self.ours, kind)))
 
 
-def references(device: torch.device) -> dict[str, Reference]:
-    """The package's own functions with their models loaded, by dimension; each gives per-video results."""
-    import clip
-    import torch
-    from easydict import EasyDict
-
-    options = vbench_module("utils").init_submodules(list(QUALITY), local=True)
-    module = {name: vbench_module(name) for name in QUALITY}
-    dino = torch.hub.load(**options["subject_consistency"]).to(device)
-    clip_b32, preprocess = clip.load(options["background_consistency"][0], device=device)
-    clip_l14, _ = clip.load(options["aesthetic_quality"][0], device=device)
-    head = module["aesthetic_quality"].get_aesthetic_model(options["aesthetic_quality"][1]).to(device)
-    musiq = module["imaging_quality"].MUSIQ(pretrained_model_path=options["imaging_quality"]["model_path"])
-    musiq.to(device).training = False
-    amt = module["motion_smoothness"].MotionSmoothness(*options["motion_smoothness"].values(), device)
-    raft_options = EasyDict(
-        model=options["dynamic_degree"]["model"], small=False, mixed_precision=False, alternate_corr=False
-    )
-    raft = module["dynamic_degree"].DynamicDegree(raft_options, device)
-    return {
-        "subject_consistency": lambda paths: module["subject_consistency"].subject_consistency(
-            dino, paths, device, False
-        )[1],
-        "background_consistency": lambda paths: module["background_consistency"].background_consistency(
-            clip_b32, preprocess, paths, device, False
-        )[1],
-        "temporal_flickering": lambda paths: module["temporal_flickering"].temporal_flickering(paths)[1],
-        "motion_smoothness": lambda paths: module["motion_smoothness"].motion_smoothness(amt, paths)[1],
-        "dynamic_degree": lambda paths: module["dynamic_degree"].dynamic_degree(raft, paths)[1],
-        "aesthetic_quality": lambda paths: module["aesthetic_quality"].laion_aesthetic(
-            head, clip_l14, paths, device
-        )[1],
-        "imaging_quality": lambda paths: module["imaging_quality"].technical_quality(musiq, paths, device)[1],
-    }
-
-
 def measure(
     paths: Sequence[Path],
     *,
@@ -142,7 +103,7 @@ def measure(
     raft = networks.raft()
     for vote, factor in VOTES.items():
         path = raft.update_block.flow_head.conv2.weight  # type: ignore[union-attr]
-        with _scaled(path, factor), _scaled(_reference_raft_weight(theirs["dynamic_degree"]), factor):
+        with scaled(path, factor), scaled(reference_raft_weight(theirs["dynamic_degree"]), factor):
             for names, label in ((("dynamic_degree",), "dynamic_degree"), (QUALITY, "the seven together")):
                 row = Row(_voted(label)(vote))
                 rows.append(row)
@@ -180,42 +141,19 @@ def _race(
 ) -> None:
     texts = [str(path) for path in paths]
     expected: dict[str, list[float]] = {}
-    with row.reference.running(device), _quiet():
+    with row.reference.running(device), quiet():
         for name in names:
             scale = PER_VIDEO_SCALE.get(name, 1.0)
             expected[name] = [float(entry["video_results"]) / scale for entry in theirs[name](texts)]
     evaluator = VBenchEvaluator(
         {name: scorers[name] for name in names}, device=device, frames_per_piece=batch
     )
-    with row.ours.running(device), _quiet():
+    with row.ours.running(device), quiet():
         found = evaluator.score([Video(path, tuple(names), Request(path.stem)) for path in paths])
     for place, scores in enumerate(found):
         if scores.failures:
             raise RuntimeError(f"a video has no score: {scores.failures}")
         row.agree &= all(abs(scores.results[name].value - expected[name][place]) < 1e-4 for name in names)
-
-
-def _reference_raft_weight(function: Reference) -> Any:
-    """The last layer of the RAFT that the reference's function has in its closure."""
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    return cells["raft"].cell_contents.model.update_block.flow_head.conv2.weight
-
-
-@contextmanager
-def _scaled(weight: Any, factor: float) -> Iterator[None]:
-    before = weight.data.clone()
-    weight.data.mul_(factor)
-    try:
-        yield
-    finally:
-        weight.data.copy_(before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the package prints and draws while it works; on both sides of the race."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        yield
 
 
 def _wait_for(device: torch.device) -> None:
@@ -240,28 +178,6 @@ def busy_share(evaluator: VBenchEvaluator, videos: Sequence[Video]) -> float:
         event for event in profiled.events() if event.device_type == torch._C._autograd.DeviceType.CUDA
     ]
     return float(sum(event.time_range.elapsed_us() for event in kernels)) / 1e6 / seconds
-
-
-def write_videos(folder: Path, *, count: int, height: int, width: int, frames: int, fps: int) -> list[Path]:
-    """Real frames of the shipped clip bikes.mp4, from another place for each video, as H.264."""
-    import itertools
-
-    import av
-
-    source = shipped_clips().path / "bikes.mp4"
-    paths = []
-    for number in range(count):
-        path = folder / f"bikes {number}-0.mp4"
-        with av.open(str(source)) as given, av.open(str(path), "w") as written:
-            stream = written.add_stream("libx264", rate=fps)
-            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-            start = number * 20
-            for frame in itertools.islice(given.decode(video=0), start, start + frames):
-                sized = frame.reformat(width, height, "rgb24").to_ndarray()
-                written.mux(stream.encode(av.VideoFrame.from_ndarray(sized, format="rgb24")))
-            written.mux(stream.encode())
-        paths.append(path)
-    return paths
 
 
 def table(rows: Sequence[Row], *, videos: int) -> str:

@@ -1,6 +1,6 @@
 """A small version of the simulated run: lanes die and dawdle, and every sample has one record."""
 
-from tools.lanes_simulation import Simulation, simulate
+from tools.speed.lanes_simulation import Simulation, simulate
 
 
 def test_nothing_is_lost_or_doubled_while_lanes_die(tmp_path):

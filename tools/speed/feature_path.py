@@ -1,6 +1,6 @@
 """How fast frames become tokens: the feature path with a backbone that costs nothing, and with a real one.
 
-    python -m tools.feature_path [--clips 40] [--device cpu] [--backbone efficientnet_lite0] [--size 336]
+    python -m tools.speed.feature_path [--clips 40] [--device cpu] [--backbone NAME] [--size 336]
 
 First the path alone, at the paper's size: clips of 16 frames of 336 pixels that are in memory already, maps
 of 1024 x 24 x 24 that a backbone hands out at once, VTok with a residual for every frame. Frames a second

@@ -1,6 +1,6 @@
 """How much the number of photos behind the training clips matters, at an equal number of clips and steps.
 
-    python -m tools.training_photos FILE
+    python -m tools.readers.training_photos FILE
 
 trains two probes of each system on 400 clips over one photo and over all eight of the training split (about
 three minutes of one core), and writes a line of JSON for each; a file that has some is completed.
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.scene_features import (
+from tools.readers.scene_features import (
     GROUPS,
     SceneFeatures,
     append_line,

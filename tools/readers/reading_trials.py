@@ -1,6 +1,6 @@
 """Every system with the same recipes, on validation clips; and the same clips read by kernel ridge.
 
-    python -m tools.reading_trials FOLDER [--systems NAME ...] [--recipes NAME ...]
+    python -m tools.readers.reading_trials FOLDER [--systems NAME ...] [--recipes NAME ...]
 
 trains one probe for each system and recipe on 2,000 clips, some 10 minutes of one core in all, and writes a
 line of JSON for each to FOLDER/reading_trials.jsonl: what it reads from the 400 validation clips after the
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.scene_features import GROUPS, SceneFeatures, append_line, first_clips, read_lines
+from tools.readers.scene_features import GROUPS, SceneFeatures, append_line, first_clips, read_lines
 
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext

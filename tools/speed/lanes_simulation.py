@@ -3,7 +3,7 @@
 Lanes die by SIGKILL at random, and some shards take long. It prints outcomes a second, the driver's memory
 and CPU time, and whether every sample has one record:
 
-    python -m tools.lanes_simulation --samples 1000000 --lanes 64
+    python -m tools.speed.lanes_simulation --samples 1000000 --lanes 64
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from vtok_eval.run.lanes.messages import Message, Prepared, Results, Shard, Shar
 from vtok_eval.run.plan import PlannedJob
 from vtok_eval.systems import System, SystemKind
 
-WORKER = "tools.lanes_simulation:SleepingWorker"
+WORKER = "tools.speed.lanes_simulation:SleepingWorker"
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _outcome(name: str) -> Outcome:
 def main() -> None:
     """Read the options, simulate, print the figures as JSON."""
     # By its own name, not as __main__: the lanes must find these classes.
-    from tools.lanes_simulation import Simulation, simulate
+    from tools.speed.lanes_simulation import Simulation, simulate
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--samples", type=int, default=Simulation.n_samples)

@@ -1,4 +1,4 @@
-"""Measures sampling a few frames of a long video against bare seeking: `python -m tools.video_seeking`.
+"""Measures sampling a few frames of a long video against bare seeking: `python -m tools.speed.video_seeking`.
 
 Makes files of 6 and of 60 minutes (640 x 360, H.264 with B-frames, a key frame every 250 frames) in each
 container. For each, in turn within each repeat: this package (`count_frames`, then `decode`), and a bare PyAV
@@ -109,7 +109,7 @@ def ratios(path: Path, *, n_wanted: int, repeats: int) -> list[float]:
 def largest_mib(path: Path, n_wanted: int) -> float:
     """Peak resident size of a process that samples the file."""
     script = (
-        "import sys; from pathlib import Path; from tools.video_seeking import sampled; "
+        "import sys; from pathlib import Path; from tools.speed.video_seeking import sampled; "
         "sampled(Path(sys.argv[1]), int(sys.argv[2])); print(Path('/proc/self/status').read_text())"
     )
     done = subprocess.run(

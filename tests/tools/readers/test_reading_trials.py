@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tools import reading_trials, training_photos
-from tools.reading_trials import main, measure, read_ridge, read_trials, trials_table
+from tools.readers.reading_trials import main, measure, read_ridge, read_trials, trials_table
+from tools.readers.scene_features import first_clips
 from tools.readme_table import ROOT
-from tools.scene_features import first_clips
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tools import learning_curve
-from tools.learning_curve import ROOT, Point, draw, main, measure, read_points
+from tools.readers import learning_curve
+from tools.readers.learning_curve import ROOT, Point, draw, main, measure, read_points
 
 
 @pytest.fixture

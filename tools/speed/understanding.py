@@ -1,6 +1,6 @@
 """How much of a run's wall time passes inside the model: 1,000 questions on 200 clips, a tiny model, a CPU.
 
-    python -m tools.understanding_speed [--clips 200] [--questions 5] [--threads 1] [--whole-prompts]
+    python -m tools.speed.understanding [--clips 200] [--questions 5] [--threads 1] [--whole-prompts]
 
 Makes everything it needs in a temporary folder: rendered clips as MP4, questions about them in TOMATO's
 layout, and a LLaVA-OneVision of transformers with random weights. Then it runs the real harness (plan,

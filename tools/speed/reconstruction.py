@@ -1,6 +1,6 @@
 """Time of all default metrics of a clip against the libraries' own calls, and memory for a long video.
 
-python tools/reconstruction_speed.py [--frames 17] [--side 256] [--repeats 5] [--long]
+python tools/speed/reconstruction.py [--frames 17] [--side 256] [--repeats 5] [--long]
 
 Prints the medians of alternating repeats and their ratio; the bar is 1.5. --long reconstructs a 1080p video
 of 10 seconds in pieces and prints the process's peak memory. Measure on a quiet machine.

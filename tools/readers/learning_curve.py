@@ -1,10 +1,11 @@
 """How scores on rendered scenes depend on the number of training clips: measured once, drawn from the file.
 
-`python -m tools.learning_curve measure FILE` trains probes (half an hour on one core) and writes a line of
-JSON for each; it goes on where it was stopped. docs/results/learning_curve.jsonl is such a file, and so is
-five_seeds.jsonl (`--clips 2000 --seeds 5`).
-`python -m tools.learning_curve draw FILE PICTURE` draws the curves: lines of the seeds' means, and a dot for
-each seed.
+    python -m tools.readers.learning_curve measure FILE
+    python -m tools.readers.learning_curve draw FILE PICTURE
+
+The first trains probes (half an hour on one core) and writes a line of JSON for each; it goes on where it was
+stopped. docs/results/learning_curve.jsonl is such a file, and so is five_seeds.jsonl (`--clips 2000 --seeds
+5`). The second draws the curves: lines of the seeds' means, and a dot for each seed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.scene_features import GROUPS, SceneFeatures, first_clips, mean_and_deviation, read_lines
+from tools.readers.scene_features import GROUPS, SceneFeatures, first_clips, mean_and_deviation, read_lines
 
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS: Mapping[str, str] = {
     "vtok-mean": "vtok:pool=mean,stride=1",
     "vtok-grid": "vtok:pool=grid,stride=1",

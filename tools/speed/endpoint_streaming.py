@@ -1,6 +1,6 @@
 """Measures how long questions to an endpoint take, against a stand-in server that answers after a second.
 
-    python -m tools.endpoint_streaming --questions 640 --concurrency 64
+    python -m tools.speed.endpoint_streaming --questions 640 --concurrency 64
 
 It prints the seconds for streaming, and what the fewest possible are: questions / concurrency x delay.
 """

@@ -1,6 +1,6 @@
 """Time and memory of the leaderboard and of a report over many runs, on made-up runs of any size.
 
-    python -m tools.reporting_scale --systems 100 --benchmarks 30 --samples 10000
+    python -m tools.speed.reporting --systems 100 --benchmarks 30 --samples 10000
 
 Each system has its own run folder, with Parquet records and no journal. The site, and the report of all
 runs side by side, are each made by a fresh process, so that its peak memory is its own. The answers are made
