@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from benchmarks.reconstruction.data.cutting import Consecutive, Cutting, FirstSeconds, Middle, Windows
 from benchmarks.reconstruction.frechet.i3d import Resizing
@@ -94,19 +94,19 @@ def _default(options: CutOptions) -> Cutting:
     )
 
 
-def _tokenbench(options: CutOptions) -> Cutting:
-    _refuse("tokenbench", n_frames=options.n_frames, windows=options.windows, sizes=options.sizes)
-    return FirstSeconds()
-
-
 def _vidtok(options: CutOptions) -> Cutting:
     _refuse("vidtok", windows=options.windows, sizes=options.sizes)
     return Consecutive(n_frames=options.n_frames or 17)
 
 
-def _larp(options: CutOptions) -> Cutting:
-    _refuse("larp", n_frames=options.n_frames, windows=options.windows, sizes=options.sizes)
-    return Middle()
+def _fixed(name: str, cutting: Cutting) -> Callable[[CutOptions], Cutting]:
+    """The cutting of a protocol that leaves nothing to options."""
+
+    def cut(options: CutOptions) -> Cutting:
+        _refuse(name, **asdict(options))
+        return cutting
+
+    return cut
 
 
 def _refuse(name: str, **options: object) -> None:
@@ -116,6 +116,8 @@ def _refuse(name: str, **options: object) -> None:
             f"reconstruction: protocol {name} fixes {' and '.join(given)}; leave that out, or take default"
         )
 
+
+_UNROUNDED = "encodes and compares unrounded values; here both clips are 8 bits"
 
 PROTOCOLS: Mapping[str, ReconstructionProtocol] = {
     each.name: each
@@ -143,7 +145,7 @@ PROTOCOLS: Mapping[str, ReconstructionProtocol] = {
             name="tokenbench",
             source="https://github.com/NVlabs/TokenBench (metrics_cli.py, fvd.py, preprocessing_script.py)",
             metrics=("psnr", "ssim", "lpips", "frechet_i3d"),
-            cutting=_tokenbench,
+            cutting=_fixed("tokenbench", FirstSeconds()),
             psnr=PsnrConvention.CLIP_PLUS_EPSILON,
             ssim=SsimConvention.UNIFORM,
             lpips="vgg",
@@ -164,7 +166,7 @@ PROTOCOLS: Mapping[str, ReconstructionProtocol] = {
             lpips="vgg",
             i3d="squash",
             differs=(
-                "VidTok encodes and compares unrounded values; here both clips are 8 bits",
+                f"VidTok {_UNROUNDED}",
                 "VidTok's script computes no FVD, so how its published FVD was computed is not known",
             ),
             meant_for="mcl-jcv",
@@ -173,13 +175,13 @@ PROTOCOLS: Mapping[str, ReconstructionProtocol] = {
             name="larp",
             source="https://github.com/hywang66/LARP (eval/rfvd_evaluator.py)",
             metrics=("psnr", "lpips", "frechet_i3d"),
-            cutting=_larp,
+            cutting=_fixed("larp", Middle()),
             psnr=PsnrConvention.CLIP,
             ssim=None,
             lpips="vgg",
             i3d="squash",
             biased=True,
-            differs=("LARP encodes and compares unrounded values; here both clips are 8 bits",),
+            differs=(f"LARP {_UNROUNDED}",),
             meant_for="ucf101",
         ),
     )

@@ -11,29 +11,30 @@ stopped. docs/results/learning_curve.jsonl is such a file, and so is five_seeds.
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING
 
-from tools.readers.scene_features import GROUPS, SceneFeatures, first_clips, mean_and_deviation, read_lines
+from tools.readers.scene_features import (
+    GROUPS,
+    SYSTEMS,
+    TEST_CLIPS,
+    VALIDATION_CLIPS,
+    SceneFeatures,
+    append_line,
+    first_clips,
+    read_lines,
+    seeds_table,
+)
 
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
 
 ROOT = Path(__file__).resolve().parents[2]
-SYSTEMS: Mapping[str, str] = {
-    "vtok-mean": "vtok:pool=mean,stride=1",
-    "vtok-grid": "vtok:pool=grid,stride=1",
-    "frames-1": "frames-1",
-    "frames-2": "frames-2",
-    "frames-4": "frames-4",
-    "frames-8": "frames-8",
-}
 CLIPS = (400, 800, 1600, 3200)
 SEEDS = 3
-VALIDATION_CLIPS, TEST_CLIPS = 400, 800
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,8 @@ def measure(path: Path, *, sizes: Sequence[int], seeds: int) -> None:
         wanted = [(n, seed) for seed in range(seeds) for n in sizes if (system, n, seed) not in done]
         if not wanted:
             continue
-        with path.open("a", encoding="utf-8") as file:
-            for point in _measured(system, wanted, context):
-                file.write(json.dumps(asdict(point)) + "\n")
-                file.flush()
+        for point in _measured(system, wanted, context):
+            append_line(path, asdict(point))
 
 
 def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildContext) -> Iterator[Point]:
@@ -102,15 +101,7 @@ def _measured(system: str, wanted: Sequence[tuple[int, int]], context: BuildCont
 
 def points_table(points: Sequence[Point]) -> str:
     """A Markdown table of the seeds' means and standard deviations, by system and number of clips."""
-    lines = [
-        "| system | training clips | seeds | static (%) | temporal (%) | camera (%) |",
-        "| --- | --: | --: | --: | --: | --: |",
-    ]
-    for system, clips in dict.fromkeys((point.system, point.clips) for point in points):
-        own = [point for point in points if (point.system, point.clips) == (system, clips)]
-        cells = [mean_and_deviation([getattr(point, group) for point in own]) for group in GROUPS]
-        lines.append(f"| `{system}` | {clips:,} | {len(own)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return seeds_table(points, by="clips", title="training clips")
 
 
 def draw(points: Sequence[Point], picture: Path) -> None:
@@ -125,7 +116,7 @@ def draw(points: Sequence[Point], picture: Path) -> None:
             sizes = sorted({point.clips for point in own})
             if not sizes:
                 continue
-            means = [_mean([getattr(point, group) for point in own if point.clips == n]) for n in sizes]
+            means = [mean(getattr(point, group) for point in own if point.clips == n) for n in sizes]
             style = "-" if system.startswith("vtok") else "--"
             panel.plot(sizes, means, style, color=f"C{number}", label=system, linewidth=1.6)
             values = [getattr(point, group) for point in own]
@@ -157,10 +148,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         measure(chosen.file, sizes=chosen.clips, seeds=chosen.seeds)
     else:
         draw(read_points(chosen.file), chosen.picture)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 if __name__ == "__main__":

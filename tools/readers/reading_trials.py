@@ -19,19 +19,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.readers.scene_features import GROUPS, SceneFeatures, append_line, first_clips, read_lines
+from tools.readers.scene_features import (
+    GROUPS,
+    SYSTEMS,
+    TEST_CLIPS,
+    VALIDATION_CLIPS,
+    SceneFeatures,
+    append_line,
+    first_clips,
+    read_lines,
+)
 
 if TYPE_CHECKING:
     from vtok_eval.tokenizers.build import BuildContext
 
-SYSTEMS: Mapping[str, str] = {
-    "vtok-mean": "vtok:pool=mean,stride=1",
-    "vtok-grid": "vtok:pool=grid,stride=1",
-    "frames-1": "frames-1",
-    "frames-2": "frames-2",
-    "frames-4": "frames-4",
-    "frames-8": "frames-8",
-}
 RIDGE_ONLY: Mapping[str, str] = {
     "vtok-absolute": "vtok:pool=grid,stride=1,residual=off",
     "frames-matched": "frames:budget=match:vtok-grid",
@@ -44,7 +45,7 @@ RECIPES: Mapping[str, Mapping[str, object]] = {
     "16 epochs": {"epochs": 16},
 }
 """Changes of the suites' recipe: learning rate 0.1, weight decay 0.5, 8 epochs (256 steps)."""
-TRAINING_CLIPS, VALIDATION_CLIPS, TEST_CLIPS = 2000, 400, 800
+TRAINING_CLIPS = 2000
 TRIALS, RIDGE = "reading_trials.jsonl", "ridge.jsonl"
 
 

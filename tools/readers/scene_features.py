@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 GROUPS = ("static", "temporal", "camera")
 DATA_SEED, CLIP_SIZE, N_FRAMES = 0, 64, 16
+SYSTEMS: Mapping[str, str] = {
+    "vtok-mean": "vtok:pool=mean,stride=1",
+    "vtok-grid": "vtok:pool=grid,stride=1",
+    "frames-1": "frames-1",
+    "frames-2": "frames-2",
+    "frames-4": "frames-4",
+    "frames-8": "frames-8",
+}
+VALIDATION_CLIPS, TEST_CLIPS = 400, 800
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,30 @@ def mean_and_deviation(values: Sequence[float]) -> str:
     """
     mean = f"{statistics.mean(values):.1f}"
     return f"{mean} ±{statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def seeds_table(points: Sequence[Any], *, by: str, title: str) -> str:
+    """A Markdown table of the seeds' means and standard deviations by system and one more field of a point.
+
+    points: objects with a `system`, the field `by`, and a score in percent for each of `GROUPS`.
+
+    Example:
+        >>> from types import SimpleNamespace as Point
+        >>> two = [Point(system="vtok", clips=2000, static=80.0, temporal=y, camera=5.0) for y in (60, 62)]
+        >>> print(seeds_table(two, by="clips", title="training clips").splitlines()[-1])
+        | `vtok` | 2,000 | 2 | 80.0 ±0.0 | 61.0 ±1.4 | 5.0 ±0.0 |
+    """
+    lines = [
+        f"| system | {title} | seeds | {' | '.join(f'{group} (%)' for group in GROUPS)} |",
+        f"| --- | --: | --: | {' | '.join(['--:'] * len(GROUPS))} |",
+    ]
+    by_row: dict[tuple[str, int], list[Any]] = {}
+    for point in points:
+        by_row.setdefault((point.system, getattr(point, by)), []).append(point)
+    for (system, number), own in by_row.items():
+        cells = [mean_and_deviation([getattr(point, group) for point in own]) for group in GROUPS]
+        lines.append(f"| `{system}` | {number:,} | {len(own)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tools.readers.scene_features import (
-    GROUPS,
     SceneFeatures,
     append_line,
     first_clips,
-    mean_and_deviation,
     read_lines,
+    seeds_table,
 )
 
 SYSTEMS: Mapping[str, str] = {"vtok-mean": "vtok:pool=mean,stride=1", "frames-2": "frames-2"}
@@ -80,15 +79,7 @@ def photos_table(points: Sequence[PhotoPoint]) -> str:
         >>> print(photos_table(points).splitlines()[-1])
         | `frames-2` | 1 | 2 | 59.0 ±1.4 | 43.0 ±0.0 | 12.0 ±0.0 |
     """
-    lines = [
-        "| system | training photos | seeds | static (%) | temporal (%) | camera (%) |",
-        "| --- | --: | --: | --: | --: | --: |",
-    ]
-    for system, photos in dict.fromkeys((point.system, point.photos) for point in points):
-        own = [point for point in points if (point.system, point.photos) == (system, photos)]
-        cells = [mean_and_deviation([getattr(point, group) for point in own]) for group in GROUPS]
-        lines.append(f"| `{system}` | {photos} | {len(own)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return seeds_table(points, by="photos", title="training photos")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

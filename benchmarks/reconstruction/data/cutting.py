@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.reconstruction.data.listing import FoundVideo
@@ -54,7 +54,7 @@ class Windows:
         try:
             form = VideoPart(video.path).form()
         except VideoError:
-            yield NamedPart("whole", VideoPart(video.path))
+            yield _unopened(video)
             return
         side = min(form.height, form.width)
         if (problem := self._problem(video, form)) is not None:
@@ -63,9 +63,8 @@ class Windows:
         for place, size in enumerate(self.sizes):
             if size <= side:
                 for start in _spread(form.n_frames - self.n_frames, max(1, self.windows // 2**place)):
-                    frames = tuple(range(start, start + self.n_frames))
-                    part = VideoPart(video.path, frames, short_side=size, square=True)
-                    yield NamedPart(f"frames {start}-{frames[-1]}, {size} px", part)
+                    named = _square(video, range(start, start + self.n_frames), side=size)
+                    yield replace(named, name=f"{named.name}, {size} px")
 
     def _problem(self, video: FoundVideo, form: ClipForm) -> str | None:
         side = min(form.height, form.width)
@@ -90,6 +89,17 @@ class Windows:
         )
 
 
+def _square(video: FoundVideo, frames: Sequence[int], *, side: int) -> NamedPart:
+    """These frames, resized to a shorter side and cut out square from the centre."""
+    part = VideoPart(video.path, tuple(frames), short_side=side, square=True)
+    return NamedPart(f"frames {frames[0]}-{frames[-1]}", part)
+
+
+def _unopened(video: FoundVideo) -> NamedPart:
+    """Of a video that cannot be opened: a part whose `load` says why."""
+    return NamedPart("whole", VideoPart(video.path))
+
+
 @dataclass(frozen=True)
 class Consecutive:
     """VidTok: every round(fps / 30)-th frame, in consecutive clips; the last one is filled up."""
@@ -103,14 +113,13 @@ class Consecutive:
         try:
             count, fps = _count(video), _rate(video)
         except VideoError:
-            yield NamedPart("whole", VideoPart(video.path))
+            yield _unopened(video)
             return
         kept = list(range(0, count, max(1, round(fps / self.rate))))
         for start in range(0, len(kept), self.n_frames):
             frames = kept[start : start + self.n_frames]
             frames += [frames[-1]] * (self.n_frames - len(frames))
-            part = VideoPart(video.path, tuple(frames), short_side=self.side, square=True)
-            yield NamedPart(f"frames {frames[0]}-{frames[-1]}", part)
+            yield _square(video, frames, side=self.side)
 
     def text(self) -> str:
         """As `Cutting`."""
@@ -132,12 +141,11 @@ class Middle:
         try:
             count = _count(video)
         except VideoError:
-            yield NamedPart("whole", VideoPart(video.path))
+            yield _unopened(video)
             return
         start = max(0, (count - self.n_frames) // 2)
-        frames = tuple(min(start + step, count - 1) for step in range(self.n_frames))
-        part = VideoPart(video.path, frames, short_side=self.side, square=True)
-        yield NamedPart(f"frames {frames[0]}-{frames[-1]}", part)
+        frames = [min(start + step, count - 1) for step in range(self.n_frames)]
+        yield _square(video, frames, side=self.side)
 
     def text(self) -> str:
         """As `Cutting`."""
