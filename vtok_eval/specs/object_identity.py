@@ -8,32 +8,24 @@ another function of their module has changed; that costs a measurement and never
 from __future__ import annotations
 
 import copyreg
-import dis
 import functools
 import hashlib
 import inspect
 import sys
-import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING
 
+from vtok_eval.environments.worker.weights import tensor_bytes, weights_sha256
 from vtok_eval.errors import SpecError
 from vtok_eval.files.hashing import sha256_file
+from vtok_eval.specs.python_code import NOT_STATE, is_library, names_in, slots_of
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-
-_LIBRARIES = tuple(
-    str(Path(path).resolve())
-    for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
-_NOT_STATE = frozenset(
-    {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__"}
-)
 
 
 def object_sha256(subject: object, *, what: str) -> str:
@@ -60,6 +52,25 @@ def object_sha256(subject: object, *, what: str) -> str:
     reader = _Reader()
     reader.read(subject, path=what)
     return reader.hexdigest()
+
+
+def state_facts(subject: object) -> dict[str, object]:
+    """`state_sha256` of the weights that an object holds; nothing where it holds none.
+
+    Weights are the `state_dict` of the object, where it is a `torch.nn.Module`, and of its attributes that
+    are modules, and attributes that are tensors or numpy arrays. Files that a constructor reads by a path of
+    its own are thus seen by what was read.
+
+    Example:
+        >>> import torch
+        >>> class Mine:
+        ...     def __init__(self, fill):
+        ...         self.weight = torch.full((2, 2), fill)
+        >>> state_facts(Mine(0.0)) == state_facts(Mine(0.0)), state_facts(Mine(0.0)) == state_facts(Mine(1.0))
+        (True, False)
+    """
+    found = weights_sha256(subject)
+    return {"state_sha256": found} if found else {}
 
 
 class _Reader:
@@ -175,8 +186,7 @@ class _Reader:
         if tensor.is_meta or tensor.layout is not torch.strided or tensor.is_quantized:
             raise SpecError(_unreadable(path, f"a {tensor.layout} tensor on {tensor.device}"))
         self._say("tensor", f"{tensor.dtype}{tuple(tensor.shape)}")
-        flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-        self._say("data", flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+        self._say("data", tensor_bytes(tensor))
 
     def _read_torch_module(self, module: torch.nn.Module, path: str) -> None:
         import torch
@@ -196,10 +206,10 @@ class _Reader:
 
     def _read_object(self, value: object, path: str) -> None:
         """Any other object: its class and its attributes, or what pickle would keep of a library's object."""
-        if _is_library(type(value)):
+        if is_library(type(value)):
             self._read_pickled(value, path)
             return
-        slots = [name for cls in type(value).__mro__ for name in _slots(cls) if hasattr(value, name)]
+        slots = [name for cls in type(value).__mro__ for name in slots_of(cls) if hasattr(value, name)]
         self._say("object")
         self._read_class(type(value), path)
         own = getattr(value, "__dict__", {})
@@ -225,7 +235,7 @@ class _Reader:
 
     def _read_class(self, cls: type, path: str) -> None:
         self._say("class", f"{cls.__qualname__}")
-        if _is_library(cls):
+        if is_library(cls):
             self._say("library", cls.__module__)
             return
         if id(cls) in self._seen and self._seen[id(cls)] < 0:
@@ -234,7 +244,7 @@ class _Reader:
         self._kept.append(cls)
         for base in cls.__bases__:
             self._read_class(base, path)
-        for name in sorted(set(vars(cls)) - _NOT_STATE):
+        for name in sorted(set(vars(cls)) - NOT_STATE):
             self._read_member(vars(cls)[name], name, path)
 
     def _read_member(self, member: object, name: str, path: str) -> None:
@@ -251,12 +261,12 @@ class _Reader:
     def _read_module(self, module: ModuleType) -> None:
         file = getattr(module, "__file__", None)
         self._say("module", module.__name__)
-        if file is not None and not _is_library(module) and Path(file).is_file():
+        if file is not None and not is_library(module) and Path(file).is_file():
             self._say("source", sha256_file(Path(file)))
 
     def _read_function(self, function: FunctionType, path: str) -> None:
         self._say("function", function.__qualname__)
-        if _is_library(function):
+        if is_library(function):
             self._say("library", function.__module__ or "")
             return
         self._read_code_object(function.__code__, path)
@@ -267,7 +277,7 @@ class _Reader:
                 self.read(cell.cell_contents, path=path)
             except ValueError:  # a cell that is not filled yet
                 self._say("empty cell")
-        for name in _names_in(function.__code__):
+        for name in names_in(function.__code__):
             if name in function.__globals__:
                 self._say("global", name)
                 self.read(function.__globals__[name], path=f"{path}:{name}")
@@ -280,32 +290,6 @@ class _Reader:
                 self._read_code_object(constant, path)
             else:
                 self.read(constant, path=path)
-
-
-def _names_in(code: CodeType) -> list[str]:
-    """The global names that a function's code, and the functions inside it, read."""
-    own = (step.argval for step in dis.get_instructions(code) if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"})
-    inner = (name for c in code.co_consts if isinstance(c, CodeType) for name in _names_in(c))
-    return sorted({*own, *inner})
-
-
-def _slots(cls: type) -> Iterable[str]:
-    slots = vars(cls).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else [name for name in slots if name not in _NOT_STATE]
-
-
-def _is_library(thing: object) -> bool:
-    """Whether a class, function or module comes with Python, an installed package or this program."""
-    name = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", None)
-    module = sys.modules.get(name or "")
-    if module is None or name is None or name == "__main__":
-        return False
-    if name.partition(".")[0] == "vtok_eval":
-        return True
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return True  # built into Python
-    return str(Path(file).resolve()).startswith(_LIBRARIES)
 
 
 def _unreadable(path: str, content: str) -> str:

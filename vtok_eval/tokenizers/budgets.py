@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from vtok_eval.errors import SpecError
 from vtok_eval.systems import CountingTokenizer
@@ -11,11 +11,41 @@ Budget = int | CountingTokenizer
 """The most tokens that may be spent on a clip, or a tokenizer whose own number of tokens that is."""
 
 
+def check_spending(given: Mapping[str, int | None], budget: Budget | None, *, needs: str, of: str) -> None:
+    """Refuse a tokenizer that is told neither its numbers nor a budget, or both, or a number below 1.
+
+    Args:
+        given: by option, each number that may be given in place of a budget; all of them or none.
+        budget: None where the numbers are given.
+        needs: the message for anything else: what the tokenizer needs.
+        of: what the numbers count, for the message about one below 1.
+
+    Raises:
+        SpecError: saying what is wrong.
+
+    Example:
+        >>> check_spending({"count": 4}, None, needs="frames needs a count or a budget", of="frame")
+        >>> check_spending({"count": 0}, None, needs="frames needs a count or a budget", of="frame")
+        Traceback (most recent call last):
+        vtok_eval.errors.SpecError: count must be at least 1 frame, not 0
+    """
+    numbers = [number for number in given.values() if number is not None]
+    if len(numbers) != (len(given) if budget is None else 0):
+        raise SpecError(needs)
+    for name, number in given.items():
+        if number is not None and number < 1:
+            raise SpecError(f"{name} must be at least 1 {of}, not {number}")
+
+
 def tokens_to_spend(budget: Budget, n_frames: int) -> int:
     """The most tokens for a clip of `n_frames` frames.
 
     Raises:
         SpecError: it does not pay for one token.
+
+    Example:
+        >>> tokens_to_spend(31, n_frames=16)
+        31
     """
     tokens = budget.token_count(n_frames) if isinstance(budget, CountingTokenizer) else budget
     if tokens < 1:

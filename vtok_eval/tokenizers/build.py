@@ -20,10 +20,10 @@ from vtok_eval.specs.binding import bind, construct
 from vtok_eval.specs.content import class_facts, class_name
 from vtok_eval.specs.grammar import LEADING, MATCH, Spec, parse_spec, without_parentheses
 from vtok_eval.specs.live_objects import live_reference
+from vtok_eval.specs.object_identity import state_facts
 from vtok_eval.specs.seeding import seeded_globally
 from vtok_eval.specs.user_code import load_user_class
 from vtok_eval.systems import Answerer, CountingTokenizer, Generator, Tokenizer
-from vtok_eval.tokenizers.state import state_facts
 
 if TYPE_CHECKING:
     import torch

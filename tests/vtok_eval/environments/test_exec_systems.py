@@ -33,10 +33,10 @@ from vtok_eval.results.description import Caveat
 from vtok_eval.run.runners.memory import is_out_of_memory
 from vtok_eval.run.suite import SystemEntry
 from vtok_eval.specs.content import content_of
+from vtok_eval.specs.object_identity import state_facts
 from vtok_eval.specs.systems import VideoMaking, build_system
 from vtok_eval.systems import CountingTokenizer, DecodingTokenizer, SystemKind, Tokenizer
 from vtok_eval.tokenizers.build import BuildContext, build_tokenizer, describe_tokenizer
-from vtok_eval.tokenizers.state import state_facts
 
 CPU = torch.device("cpu")
 FOLDER = Path(__file__).parent

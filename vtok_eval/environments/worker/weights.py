@@ -39,7 +39,7 @@ def _weights(subject: object) -> Iterator[Weight]:
         if torch is not None and isinstance(value, torch.nn.Module):
             yield from _of_module(f"{name}.", value, torch)
         elif torch is not None and isinstance(value, torch.Tensor) and not value.is_meta:
-            yield _of_tensor(name, value, torch)
+            yield _of_tensor(name, value)
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
             yield name, str(value.dtype), value.shape, value.tobytes()
 
@@ -47,10 +47,22 @@ def _weights(subject: object) -> Iterator[Weight]:
 def _of_module(prefix: str, module: Any, torch: Any) -> Iterator[Weight]:  # Any: torch may not be there
     for name, value in sorted(module.state_dict().items()):
         if isinstance(value, torch.Tensor) and not value.is_meta:
-            yield _of_tensor(f"{prefix}{name}", value, torch)
+            yield _of_tensor(f"{prefix}{name}", value)
 
 
-def _of_tensor(name: str, tensor: Any, torch: Any) -> Weight:
-    plain = tensor.detach().cpu().contiguous()
-    content = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
-    return name, str(plain.dtype), tuple(plain.shape), content
+def _of_tensor(name: str, tensor: Any) -> Weight:
+    return name, str(tensor.dtype), tuple(tensor.shape), tensor_bytes(tensor)
+
+
+def tensor_bytes(tensor: Any) -> bytes:
+    r"""The values of a tensor as they are in memory, row by row; it may be on any device.
+
+    Example:
+        >>> import torch
+        >>> tensor_bytes(torch.tensor([[1, 256]], dtype=torch.int16).T)
+        b'\x01\x00\x00\x01'
+    """
+    torch = sys.modules["torch"]
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    content: bytes = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return content

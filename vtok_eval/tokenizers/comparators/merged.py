@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from vtok_eval.data import Clips, TokenKind, Tokens
-from vtok_eval.errors import SpecError
-from vtok_eval.systems import CountingTokenizer
 from vtok_eval.tokenizers.backbones.base import Backbone
-from vtok_eval.tokenizers.budgets import tokens_to_spend
+from vtok_eval.tokenizers.budgets import Budget, check_spending, tokens_to_spend
 from vtok_eval.tokenizers.comparators.merging import merge
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
 from vtok_eval.tokenizers.reading import Reading, TokenFacts, read_clips
@@ -46,18 +44,18 @@ class Merged(ProjectedTokenizer):
         backbone: Backbone,
         count: int | None = None,
         grid: int = 4,
-        budget: int | CountingTokenizer | None = None,
+        budget: Budget | None = None,
         width: int = 128,
         checkpoint: Path | None = None,
     ) -> None:
         check_grid(grid)
-        if (count is None) == (budget is None):
-            raise SpecError(
-                "merged needs either a number of tokens (merged:count=31) or a budget "
-                "(merged:budget=match:NAME)"
-            )
-        if count is not None and count < 1:
-            raise SpecError(f"count must be at least 1 token, not {count}")
+        check_spending(
+            {"count": count},
+            budget,
+            needs="merged needs either a number of tokens (merged:count=31) or a budget "
+            "(merged:budget=match:NAME)",
+            of="token",
+        )
         self.count, self.grid, self.budget = count, grid, budget
         super().__init__(
             backbone=backbone,

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from vtok_eval.data import Clip, Clips, TokenKind, Tokens
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import CountingTokenizer
 from vtok_eval.tokenizers.backbones.base import Backbone
-from vtok_eval.tokenizers.budgets import tokens_to_spend
+from vtok_eval.tokenizers.budgets import Budget, check_spending, tokens_to_spend
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
 from vtok_eval.tokenizers.reading import Reading, TokenFacts, read_clips
 from vtok_eval.tokenizers.vtok import check_grid
@@ -53,19 +52,19 @@ class MotionVectors(ProjectedTokenizer):
         backbone: Backbone,
         grid: int = 4,
         stride: int | None = None,
-        budget: int | CountingTokenizer | None = None,
+        budget: Budget | None = None,
         crf: int = 23,
         width: int = 128,
         checkpoint: Path | None = None,
     ) -> None:
         check_grid(grid)
-        if (stride is None) == (budget is None):
-            raise SpecError(
-                "motion-vectors needs either a stride (motion-vectors:stride=1) or a budget "
-                "(motion-vectors:budget=match:NAME)"
-            )
-        if stride is not None and stride < 1:
-            raise SpecError(f"stride must be at least 1 frame, not {stride}")
+        check_spending(
+            {"stride": stride},
+            budget,
+            needs="motion-vectors needs either a stride (motion-vectors:stride=1) or a budget "
+            "(motion-vectors:budget=match:NAME)",
+            of="frame",
+        )
         if not _CRF_RANGE[0] <= crf <= _CRF_RANGE[1]:
             raise SpecError(f"crf must be from {_CRF_RANGE[0]} to {_CRF_RANGE[1]}, not {crf}")
         self.grid, self.stride, self.budget, self.crf = grid, stride, budget, crf

@@ -6,16 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from vtok_eval.data import TokenKind
-from vtok_eval.errors import SpecError
-from vtok_eval.systems import CountingTokenizer
 from vtok_eval.tokenizers.backbones.base import Backbone
-from vtok_eval.tokenizers.budgets import frames_and_grid, tokens_to_spend
-from vtok_eval.tokenizers.projection import ProjectedTokenizer
+from vtok_eval.tokenizers.budgets import Budget, check_spending
+from vtok_eval.tokenizers.frame_grids import FrameGrids
 from vtok_eval.tokenizers.reading import Reading
-from vtok_eval.tokenizers.vtok import check_grid
 
 
-class Pooled(ProjectedTokenizer):
+class Pooled(FrameGrids):
     """K segments of the clip, each the mean of its frames' maps, as grid^2 spatial tokens.
 
     Segments are as equally long as can be. A clip of at most K frames has a segment for each frame, and so
@@ -38,43 +35,21 @@ class Pooled(ProjectedTokenizer):
         backbone: Backbone,
         segments: int | None = None,
         grid: int = 4,
-        budget: int | CountingTokenizer | None = None,
+        budget: Budget | None = None,
         width: int = 128,
         checkpoint: Path | None = None,
     ) -> None:
-        check_grid(grid)
-        if (segments is None) == (budget is None):
-            raise SpecError(
-                "pooled needs either a number of segments (pooled:segments=4) or a budget (pooled:budget=32)"
-            )
-        if segments is not None and segments < 1:
-            raise SpecError(f"segments must be at least 1, not {segments}")
-        self.segments, self.grid, self.budget = segments, grid, budget
-        super().__init__(
-            backbone=backbone, group_widths=(backbone.channels,), width=width, checkpoint=checkpoint
+        check_spending(
+            {"segments": segments},
+            budget,
+            needs="pooled needs either a number of segments (pooled:segments=4) or a budget "
+            "(pooled:budget=32)",
+            of="segment",
         )
-
-    def plan(self, n_frames: int) -> tuple[int, int]:
-        """Segments and grid for a clip of `n_frames` frames.
-
-        Raises:
-            SpecError: the budget does not pay for one token.
-        """
-        if self.segments is not None:
-            return min(self.segments, n_frames), self.grid
-        assert self.budget is not None
-        tokens = tokens_to_spend(self.budget, n_frames)
-        return frames_and_grid(tokens, n_frames=n_frames, finest=self.grid)
-
-    def token_count(self, n_frames: int) -> int:
-        """K * g^2 tokens."""
-        segments, grid = self.plan(n_frames)
-        return segments * grid**2
-
-    @property
-    def grids(self) -> tuple[int, ...]:
-        """The segments' grid; none where a budget decides, since that depends on the clip's length."""
-        return () if self.segments is None else (self.grid,)
+        self.segments = segments
+        super().__init__(
+            backbone=backbone, number=segments, grid=grid, budget=budget, width=width, checkpoint=checkpoint
+        )
 
     def readings(self, n_frames: int) -> tuple[Reading]:
         """The mean cells of each segment, `(B, K * g^2, C)`, segment after segment."""

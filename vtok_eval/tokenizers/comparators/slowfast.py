@@ -6,9 +6,8 @@ from pathlib import Path
 
 from vtok_eval.data import TokenKind
 from vtok_eval.errors import SpecError
-from vtok_eval.systems import CountingTokenizer
 from vtok_eval.tokenizers.backbones.base import Backbone
-from vtok_eval.tokenizers.budgets import slow_and_fast, tokens_to_spend
+from vtok_eval.tokenizers.budgets import Budget, check_spending, slow_and_fast, tokens_to_spend
 from vtok_eval.tokenizers.projection import ProjectedTokenizer
 from vtok_eval.tokenizers.reading import Reading
 from vtok_eval.tokenizers.vtok import check_grid
@@ -44,7 +43,7 @@ class SlowFast(ProjectedTokenizer):
         fast: int | None = None,
         grid: int = 4,
         fast_grid: int = 1,
-        budget: int | CountingTokenizer | None = None,
+        budget: Budget | None = None,
         width: int = 128,
         checkpoint: Path | None = None,
     ) -> None:
@@ -52,14 +51,13 @@ class SlowFast(ProjectedTokenizer):
         check_grid(fast_grid)
         if fast_grid >= grid:
             raise SpecError(f"fast_grid={fast_grid} must be coarser than grid={grid}")
-        if (slow is None) != (fast is None) or (slow is None) == (budget is None):
-            raise SpecError(
-                "slowfast needs either two numbers of frames (slowfast:slow=1,fast=8) or a budget "
-                "(slowfast:budget=32)"
-            )
-        for name, count in (("slow", slow), ("fast", fast)):
-            if count is not None and count < 1:
-                raise SpecError(f"{name} must be at least 1 frame, not {count}")
+        check_spending(
+            {"slow": slow, "fast": fast},
+            budget,
+            needs="slowfast needs either two numbers of frames (slowfast:slow=1,fast=8) or a budget "
+            "(slowfast:budget=32)",
+            of="frame",
+        )
         self.slow, self.fast = slow, fast
         self.grid, self.fast_grid, self.budget = grid, fast_grid, budget
         super().__init__(
