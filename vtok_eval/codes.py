@@ -175,7 +175,13 @@ def book_sizes(codebook_size: int | Sequence[int], *, n_quantisers: int) -> tupl
 
 
 def embedding_tables(embedding: Tensor | Sequence[Tensor] | None) -> tuple[Tensor, ...]:
-    """The embedding as one table `(size, D)` for each quantiser, from a table, `(Q, size, D)` or a list."""
+    """The embedding as one table `(size, D)` for each quantiser, from a table, `(Q, size, D)` or a list.
+
+    Example:
+        >>> import torch
+        >>> [tuple(table.shape) for table in embedding_tables(torch.zeros(2, 1024, 8))]
+        [(1024, 8), (1024, 8)]
+    """
     if embedding is None:
         return ()
     if isinstance(embedding, Sequence):

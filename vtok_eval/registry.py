@@ -23,6 +23,11 @@ class Catalogue:
     folder: next to the package vtok_eval. maker: "module:attribute" of a function that gives, for a name,
     what a registry gives for it. The files are not parsed to list them; a file's line `summary: ...` is its
     summary.
+
+    Example:
+        >>> shipped = Catalogue("vtok_eval/suites", maker="vtok_eval.run.suite:load_suite")
+        >>> sorted(shipped.summaries())
+        ['full', 'mini', 'paper']
     """
 
     folder: str

@@ -38,7 +38,12 @@ def token_costs(shape: Sequence[int], *, tokens: float, bits: float) -> dict[str
 
 
 class CodeCounts(TypedDict):
-    """Which codes a clip has, for each quantiser: its size, the codes, and how often each occurs."""
+    """Which codes a clip has, for each quantiser: its size, the codes, and how often each occurs.
+
+    Example:
+        >>> CodeCounts(sizes=[8], codes=[[0, 5]], counts=[[1, 2]])["counts"]  # code 5 occurs twice
+        [[1, 2]]
+    """
 
     sizes: list[int]
     codes: list[list[int]]
@@ -93,6 +98,15 @@ def bits_per_token(tokenizer: Tokenizer, clips: Clips) -> float:
 
     Raises:
         TokenizerError: the tokens break the protocol.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval import Clip, Clips, Tokens
+        >>> class Mean:
+        ...     def encode(self, clips):
+        ...         return Tokens.of(clips.frames.float().mean(dim=(1, 3, 4))[:, None])
+        >>> bits_per_token(Mean(), Clips.stack([Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), fps=4.0)]))
+        96.0
     """
     from vtok_eval.data import check_tokens
 
@@ -102,10 +116,20 @@ def bits_per_token(tokenizer: Tokenizer, clips: Clips) -> float:
 
 
 def noted_costs(note: Mapping[str, object]) -> dict[str, float]:
-    """The costs that are noted with a video that was decoded from tokens; none for other videos."""
+    """The costs that are noted with a video that was decoded from tokens; none for other videos.
+
+    Example:
+        >>> noted_costs({"system": "vtok", "tokens": 31, "bits": 15872.0})
+        {'tokens': 31.0, 'bits': 15872.0}
+    """
     return {name: float(str(note[name])) for name in ("tokens", "bits") if name in note}
 
 
 def summed_costs(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The costs of several clips together, without bits per frame and per pixel, which do not add up."""
+    """The costs of several clips together, without bits per frame and per pixel, which do not add up.
+
+    Example:
+        >>> summed_costs([{"tokens": 31.0, "bits": 310.0}, {"tokens": 30.0, "bits": 300.0}])
+        {'tokens': 61.0, 'bits': 610.0}
+    """
     return {name: sum(cost[name] for cost in costs) for name in ("tokens", "bits")}

@@ -23,6 +23,12 @@ class Fit:
         size_policy: how the size was changed; None where it was not.
         fps, encoded_fps: frames per second as given and as encoded.
         n_resampled: frames after the frame rate was changed; `n_frames` where it was not.
+
+    Example:
+        >>> from vtok_eval.inputs.fitting import Accepts, plan_fit
+        >>> fit = plan_fit(Accepts(frames="1+4k", most=9), n_frames=16, height=64, width=64, fps=8.0)
+        >>> fit.window_frames, fit.n_windows
+        (9, 2)
     """
 
     n_frames: int
@@ -83,6 +89,11 @@ class EncodedAs:
         fit: what was done to the clips; None where they had several frame rates, and a fit each.
         frame: int64 `(B, L)`, the frame of its window that each token belongs to.
         window_lengths: tokens of each window; they add up to L.
+
+    Example:
+        >>> import torch
+        >>> EncodedAs(fit=None, frame=torch.zeros(1, 5).long(), window_lengths=(5,)).window_lengths
+        (5,)
     """
 
     fit: Fit | None

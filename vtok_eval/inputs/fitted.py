@@ -28,6 +28,17 @@ def fitted(tokenizer: Tokenizer) -> Tokenizer:
 
     Raises:
         SpecError: `accepts` is not an `Accepts`.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval import Accepts, Tokens
+        >>> class EveryFourth:
+        ...     accepts = Accepts(frames="1+4k")
+        ...     def encode(self, clips):
+        ...         return Tokens.of(torch.zeros(len(clips), 1 + clips.n_frames // 4, 2))
+        >>> clips = Clips(torch.zeros(1, 16, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> fitted(EveryFourth()).encode(clips).values.shape  # of 17 frames, the last one repeated
+        torch.Size([1, 5, 2])
     """
     accepts = getattr(tokenizer, "accepts", None)
     if accepts is None:
@@ -39,7 +50,14 @@ def fitted(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def unfitted(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer that a user wrote, without the contract around it."""
+    """The tokenizer that a user wrote, without the contract around it.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> blind = Blind()
+        >>> unfitted(fitted(blind)) is blind
+        True
+    """
     return tokenizer.inner if isinstance(tokenizer, FittedTokenizer) else tokenizer
 
 
@@ -48,6 +66,13 @@ class FittedTokenizer:
 
     Windows of a clip are encoded one by one and their tokens joined; tokens name the frames of the clip as it
     was given. Tokens of repeated frames are kept: they were encoded and are paid for.
+
+    Example:
+        >>> from vtok_eval.inputs.accepts import Accepts
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> clips = Clips(torch.zeros(1, 16, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> FittedTokenizer(Blind(), Accepts(frames="1+4k")).fit_of(clips).window_frames
+        17
     """
 
     def __init__(self, inner: Tokenizer, accepts: Accepts) -> None:

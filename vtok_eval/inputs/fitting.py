@@ -21,6 +21,11 @@ def plan_fit(accepts: Accepts, *, n_frames: int, height: int, width: int, fps: f
 
     Raises:
         TokenizerError: they cannot meet it; the message names the nearest clip that could.
+
+    Example:
+        >>> fit = plan_fit(Accepts(frames="1+4k"), n_frames=16, height=64, width=64, fps=4.0)
+        >>> fit.window_frames, fit.source_frames[-2:]
+        (17, (15, 15))
     """
     resampled = _resampled(n_frames, fps=fps, wanted=accepts.fps)
     window, n_windows = _windows(accepts, len(resampled))
@@ -49,6 +54,13 @@ def fit_clips(clips: Clips, fit: Fit) -> list[Clips]:
 
     Returns:
         Batches of uint8 `(B, fit.window_frames, 3, fit.encoded_height, fit.encoded_width)`.
+
+    Example:
+        >>> import torch
+        >>> clips = Clips(torch.zeros(1, 16, 3, 64, 64, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> fit = plan_fit(Accepts(frames="1+4k"), n_frames=16, height=64, width=64, fps=4.0)
+        >>> [part.n_frames for part in fit_clips(clips, fit)]
+        [17]
     """
     import torch
 
@@ -69,6 +81,13 @@ def undo_fit(decoded: list[Clips], fit: Fit) -> Clips:
 
     Args:
         decoded: for each window uint8 `(B, T', 3, H', W')`.
+
+    Example:
+        >>> import torch
+        >>> clips = Clips(torch.zeros(1, 16, 3, 64, 64, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> fit = plan_fit(Accepts(frames="1+4k"), n_frames=16, height=64, width=64, fps=4.0)
+        >>> undo_fit(fit_clips(clips, fit), fit).n_frames
+        16
     """
     import torch
 

@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from vtok_eval.environments.worker.weights import tensor_bytes
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.features import Statistics
 from vtok_eval.probes.known_codes import KnownCodes
+from vtok_eval.probes.options.recipe import ReaderShape
 from vtok_eval.probes.preprocessing import Preprocessing
-from vtok_eval.probes.training import ReaderShape
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,19 @@ def save_reader(
 
     Raises:
         RunFolderError: the folder cannot be written or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> fitted = Preprocessing(Statistics(means=(), deviations=()), directions=())
+        >>> path = Path(tempfile.mkdtemp()) / "probe-0.safetensors"
+        >>> shape = ReaderShape(4, n_slots=1, group_widths=(4,))
+        >>> save_reader(
+        ...     path, weights={"bias": torch.ones(2)}, preprocessing=fitted, shape=shape, history={},
+        ...     fingerprint="a", training="b")
+        >>> load_reader(path, fingerprint="a").weights["bias"]
+        tensor([1., 1.])
+        >>> load_equal_reader([path], training="another") is None
+        True
     """
     tensors = {_WEIGHTS + name: tensor for name, tensor in weights.items()}
     statistics = preprocessing.statistics
@@ -69,7 +82,14 @@ def save_reader(
 
 @dataclass(frozen=True)
 class KeptReader:
-    """A trained reader as `save_reader` wrote it: its weights and what is needed to build it."""
+    """A trained reader as `save_reader` wrote it: its weights and what is needed to build it.
+
+    Example:
+        >>> fitted = Preprocessing(Statistics(means=(), deviations=()), directions=())
+        >>> shape = ReaderShape(4, n_slots=1, group_widths=(4,))
+        >>> KeptReader({}, fitted, shape, history={"steps": 256}).history["steps"]
+        256
+    """
 
     weights: dict[str, Tensor]
     preprocessing: Preprocessing
@@ -81,6 +101,10 @@ def load_reader(path: Path, *, fingerprint: str) -> KeptReader | None:
     """What `save_reader` wrote; None if the reader must be trained again.
 
     That is where there is no file, or (with a warning) where it is damaged or of another training.
+
+    Example:
+        >>> print(load_reader(Path("never-trained.safetensors"), fingerprint="a"))
+        None
     """
     read = _read(path)
     if read is None:
@@ -96,6 +120,10 @@ def load_equal_reader(paths: Iterable[Path], *, training: str) -> tuple[Path, Ke
     """The first intact reader among files whose training was of equal tokens by equal settings, and its file.
 
     training: as given to `save_reader`. None where there is no such reader.
+
+    Example:
+        >>> print(load_equal_reader([Path("never-trained.safetensors")], training="b"))
+        None
     """
     for path in paths:
         if _training_of(path) == training and (read := _read(path)) is not None:
@@ -152,21 +180,36 @@ def _known_codes(tensors: Mapping[str, Tensor], group: int, n_quantisers: int) -
 
 
 def fingerprint_of(facts: Mapping[str, object]) -> str:
-    """SHA-256 (hex) of facts as JSON; values that JSON cannot hold are replaced by their `str`."""
+    """SHA-256 (hex) of facts as JSON; values that JSON cannot hold are replaced by their `str`.
+
+    Example:
+        >>> fingerprint_of({"epochs": 8, "width": 128}) == fingerprint_of({"width": 128, "epochs": 8})
+        True
+    """
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def numbered(tensors: Mapping[str, Tensor], prefix: str) -> tuple[Tensor, ...]:
-    """The tensors called `prefix` and a number, in order from 0."""
+    """The tensors called `prefix` and a number, in order from 0.
+
+    Example:
+        >>> numbered({"means.1": torch.tensor(5.0), "means.0": torch.tensor(4.0)}, "means.")
+        (tensor(4.), tensor(5.))
+    """
     count = sum(name.startswith(prefix) for name in tensors)
     return tuple(tensors[f"{prefix}{index}"] for index in range(count))
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) of named tensors: their names, types, shapes and bytes."""
+    """SHA-256 (hex) of named tensors: their names, types, shapes and bytes.
+
+    Example:
+        >>> digest_of({"bias": torch.zeros(2)}) == digest_of({"bias": torch.ones(2)})
+        False
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
+        tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor_bytes(tensor))
     return digest.hexdigest()

@@ -47,6 +47,13 @@ class TokenAttention(nn.Module):
     residual block. A learned null token is always added to the tokens, so that a clip without tokens has
     something to attend to. After the attentive probe of
     V-JEPA (arXiv 2404.08471), with several queries and without its self-attention.
+
+    Example:
+        >>> shape = AttentionShape(token_width=6, n_slots=4, n_frames=8, width=16, heads=4)
+        >>> attention = TokenAttention(shape, n_queries=2)
+        >>> tokens, slot = Tokens.of(torch.zeros(3, 5, 6)), torch.zeros(3, 5).long()
+        >>> attention.gathered(tokens, slot, attention.queries).shape
+        torch.Size([3, 2, 16])
     """
 
     def __init__(self, shape: AttentionShape, *, n_queries: int) -> None:
@@ -131,7 +138,14 @@ class TokenAttention(nn.Module):
 
 
 class AttentiveProbe(TokenAttention):
-    """Cross attention from one learned query per attribute to the tokens, and a linear classifier each."""
+    """Cross attention from one learned query per attribute to the tokens, and a linear classifier each.
+
+    Example:
+        >>> shape = AttentionShape(token_width=6, n_slots=4, n_frames=8, width=16, heads=4)
+        >>> probe = AttentiveProbe(shape, n_classes={"colour": 10})
+        >>> probe(Tokens.of(torch.zeros(3, 5, 6)), torch.zeros(3, 5).long())["colour"].shape
+        torch.Size([3, 10])
+    """
 
     def __init__(self, shape: AttentionShape, *, n_classes: Mapping[str, int]) -> None:
         """Draw the weights from torch's default generator. n_classes: attribute -> logits."""
@@ -154,7 +168,12 @@ class AttentiveProbe(TokenAttention):
 
 
 class ResidualBlock(nn.Module):
-    """A residual block of layer normalisation and a two-layer perceptron, applied to each vector alone."""
+    """A residual block of layer normalisation and a two-layer perceptron, applied to each vector alone.
+
+    Example:
+        >>> ResidualBlock(16, hidden=32)(torch.zeros(2, 5, 16)).shape
+        torch.Size([2, 5, 16])
+    """
 
     def __init__(self, width: int, *, hidden: int) -> None:
         super().__init__()
@@ -169,7 +188,13 @@ class ResidualBlock(nn.Module):
 
 
 class JoinGroups(nn.Module):
-    """The projection of a tokenizer without one: its tokens unchanged."""
+    """The projection of a tokenizer without one: its tokens unchanged.
+
+    Example:
+        >>> group = Tokens.of(torch.zeros(1, 3, 4))
+        >>> JoinGroups()([group, group]).count()
+        tensor([6])
+    """
 
     def forward(self, groups: Sequence[Tokens]) -> Tokens:
         """The groups joined along the token axis."""
@@ -177,7 +202,14 @@ class JoinGroups(nn.Module):
 
 
 class TokenReader(nn.Module):
-    """A tokenizer's projection and the probe, trained as one."""
+    """A tokenizer's projection and the probe, trained as one.
+
+    Example:
+        >>> shape = AttentionShape(token_width=6, n_slots=4, n_frames=8, width=16, heads=4)
+        >>> reader = TokenReader(JoinGroups(), AttentiveProbe(shape, n_classes={"colour": 10}))
+        >>> reader((Tokens.of(torch.zeros(3, 5, 6)),), torch.zeros(3, 5).long())["colour"].shape
+        torch.Size([3, 10])
+    """
 
     def __init__(self, projection: nn.Module, probe: TokenAttention) -> None:
         super().__init__()
@@ -194,6 +226,11 @@ def project(projection: nn.Module, groups: tuple[Tokens, ...]) -> Tokens:
 
     Raises:
         TokenizerError: it does not give one token for each feature token, as the protocol says.
+
+    Example:
+        >>> group = Tokens.of(torch.zeros(1, 3, 4))
+        >>> project(JoinGroups(), (group, group)).count()
+        tensor([6])
     """
     tokens = projection(groups)
     expected = (len(groups[0]), sum(group.mask.shape[1] for group in groups))

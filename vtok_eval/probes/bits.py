@@ -16,6 +16,11 @@ def projected_bits_per_token(tokenizer: Tokenizer, widths: Sequence[int]) -> flo
     """Bits of a token that the tokenizer's own projection makes of features of these widths.
 
     None where it has none that is trained with the probe: then its features are its tokens.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> print(projected_bits_per_token(Blind(), widths=[128]))
+        None
     """
     if not (isinstance(tokenizer, TrainableTokenizer) and is_trained_with_probe(tokenizer)):
         return None
@@ -27,5 +32,11 @@ def projected_bits_per_token(tokenizer: Tokenizer, widths: Sequence[int]) -> flo
 
 
 def clip_bits(features: ClipFeatures, projected: float | None) -> float:
-    """Bits of a clip's tokens. projected: from `projected_bits_per_token` of its tokenizer."""
+    """Bits of a clip's tokens. projected: from `projected_bits_per_token` of its tokenizer.
+
+    Example:
+        >>> clip = ClipFeatures((Tokens.of(torch.zeros(1, 3, 4).half()),), (None,), bits=192.0)
+        >>> clip_bits(clip, None), clip_bits(clip, 32.0)
+        (192.0, 96.0)
+    """
     return features.bits if projected is None else features.n_tokens * projected

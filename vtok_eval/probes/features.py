@@ -35,6 +35,11 @@ class ClipFeatures:
         are read as values.
     codes: the codes of each group, int64 `(1, L_g, Q)`, however they are read; None for values.
     bits: of the tokens of all groups, at the precision in which the tokenizer gave them.
+
+    Example:
+        >>> clip = ClipFeatures(groups=(Tokens.of(torch.zeros(1, 3, 4).half()),), codes=(None,), bits=192.0)
+        >>> clip.n_tokens, clip.widths
+        (3, (4,))
     """
 
     groups: tuple[Tokens, ...]
@@ -71,6 +76,11 @@ class FeatureTable:
         as in `ClipFeatures`.
     books: the code books of each group.
     slot: `(N, L)` int64 over the groups joined: a token's place among those of its frame and kind.
+
+    Example:
+        >>> table = FeatureTable((Tokens.of(torch.zeros(8, 3, 4).half()),), slot=torch.zeros(8, 3).long())
+        >>> len(table), len(table.first(2))
+        (8, 2)
     """
 
     groups: tuple[Tokens, ...]
@@ -100,6 +110,12 @@ def extract_features(tokenizer: Tokenizer, clips: Clips) -> list[ClipFeatures]:
     Raises:
         TokenizerError: the tokens break the protocol, name a frame or kind that does not exist, or hold
             values that half precision cannot.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> clips = Clips(torch.zeros(2, 4, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0, 4.0]))
+        >>> [clip.n_tokens for clip in extract_features(Blind(), clips)]
+        [0, 0]
     """
     return begin_features(tokenizer, clips).get()
 
@@ -109,6 +125,12 @@ def begin_features(tokenizer: Tokenizer, clips: Clips) -> Deferred[list[ClipFeat
 
     Raises:
         TokenizerError: as `extract_features`; of what the tokens' values tell, `get` raises it.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> clips = Clips(torch.zeros(2, 4, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0, 4.0]))
+        >>> len(begin_features(Blind(), clips).get())
+        2
     """
     groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
     n_clips, n_frames = len(clips), clips.n_frames
@@ -141,6 +163,11 @@ def build_table(features: Sequence[ClipFeatures], names: Sequence[str]) -> Featu
 
     Raises:
         TokenizerError: the clips' groups differ in number, width or code books.
+
+    Example:
+        >>> clip = ClipFeatures((Tokens.of(torch.zeros(1, 3, 4).half()),), (None,), bits=192.0)
+        >>> build_table([clip, clip], ["a", "b"]).slot.tolist()
+        [[0, 1, 2], [0, 1, 2]]
     """
     first = features[0]
     require_widths(features, names, expected=first.widths, books=first.books, like=f"in {names[0]}")
@@ -162,6 +189,12 @@ def require_widths(
 
     Raises:
         TokenizerError: naming the first such clip; `like` says where the expected ones were seen.
+
+    Example:
+        >>> clip = ClipFeatures((Tokens.of(torch.zeros(1, 3, 4).half()),), (None,), bits=192.0)
+        >>> require_widths([clip], ["clip 1"], expected=(8,), like="in others")
+        Traceback (most recent call last):
+        vtok_eval.errors.TokenizerError: token width must be the same for every clip: 4 in clip 1, 8 in others
     """
     for clip, name in zip(features, names, strict=True):
         if books is not None and clip.books != books:
@@ -180,6 +213,10 @@ def slots_of(groups: Sequence[Tokens]) -> Tensor:
     """Each token's place, from 0, among the tokens of its clip that share its frame and kind.
 
     Returns int64 `(N, L)` over the groups joined. What is under a false mask is not counted.
+
+    Example:
+        >>> slots_of([Tokens.of(torch.zeros(1, 3, 4), frame=torch.tensor([0, 0, 1]))]).tolist()
+        [[0, 1, 0]]
     """
     mask = torch.cat([group.mask for group in groups], dim=1)
     kind = torch.cat([group.kind for group in groups], dim=1)
@@ -196,7 +233,14 @@ def slots_of(groups: Sequence[Tokens]) -> Tensor:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of each channel of each group, apart by kind: `(N_KINDS, D_g)` float32."""
+    """Mean and standard deviation of each channel of each group, apart by kind: `(N_KINDS, D_g)` float32.
+
+    Example:
+        >>> group = Tokens.of(torch.tensor([[[1.0], [3.0]]]).half())
+        >>> table = FeatureTable((group,), slot=torch.zeros(1, 2).long())
+        >>> Statistics.of(table).standardise(table).groups[0].values.flatten().tolist()
+        [-1.0, 1.0]
+    """
 
     means: tuple[Tensor, ...]
     deviations: tuple[Tensor, ...]

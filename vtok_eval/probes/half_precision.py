@@ -20,7 +20,12 @@ N_KINDS = max(TokenKind) + 1
 
 @dataclass(frozen=True)
 class KnownBefore:
-    """What is known of a group of tokens without a look at it: its books, and bits of a token."""
+    """What is known of a group of tokens without a look at it: its books, and bits of a token.
+
+    Example:
+        >>> KnownBefore(sizes=None, has_embedding=False, bits_per_token=64.0).bits_per_token
+        64.0
+    """
 
     sizes: tuple[int, ...] | None
     has_embedding: bool
@@ -28,7 +33,13 @@ class KnownBefore:
 
 
 def begin_half(group: Tokens, *, n_clips: int) -> tuple[Deferred[list[Tensor]], KnownBefore]:
-    """Begin to bring a group to the CPU: values in float16, mask, kind, frame, what is finite, codes."""
+    """Begin to bring a group to the CPU: values in float16, mask, kind, frame, what is finite, codes.
+
+    Example:
+        >>> parts, known = begin_half(Tokens.of(torch.zeros(1, 3, 4)), n_clips=1)
+        >>> parts.get()[0].dtype, known.bits_per_token
+        (torch.float16, 128.0)
+    """
     if group.coded is None:
         check_token_shapes(group, n_clips=n_clips)
     else:
@@ -50,7 +61,14 @@ def begin_half(group: Tokens, *, n_clips: int) -> tuple[Deferred[list[Tensor]], 
 def checked_half(
     parts: Sequence[Tensor], kind_of: KnownBefore, *, n_frames: int
 ) -> tuple[Tokens, Codes | None]:
-    """What has arrived: the group as readers take it, and its codes."""
+    """What has arrived: the group as readers take it, and its codes.
+
+    Example:
+        >>> parts, known = begin_half(Tokens.codes(torch.tensor([[5, 0]]), codebook_size=8), n_clips=1)
+        >>> group, codes = checked_half(parts.get(), known, n_frames=1)
+        >>> codes.indices.flatten().tolist()
+        [5, 0]
+    """
     values, mask, kind, frame, finite, *coded = parts
     check_finite(finite)
     group = Tokens(values=values, mask=mask, kind=kind, frame=frame)

@@ -55,6 +55,11 @@ class CodeEmbedding(nn.Module):
     """A learned vector for each row of each quantiser's table; a token's are summed.
 
     At the start their sum has the variance of a linear map of standardised values: 1/3 in every channel.
+
+    Example:
+        >>> rows = Codes(torch.zeros(1, 4, 2, dtype=torch.int64), sizes=(3, 3))
+        >>> CodeEmbedding(rows.sizes, width=8)(rows).shape
+        torch.Size([1, 4, 8])
     """
 
     def __init__(self, sizes: Sequence[int], width: int) -> None:

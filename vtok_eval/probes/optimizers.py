@@ -131,6 +131,15 @@ def make_optimizers(
     With Muon, the learning rate and the weight decay are those of the matrices between the probe's tables and
     its classifiers; the rest is AdamW's, at a quarter of the rate. Tables, classifiers, biases and gains are
     never decayed.
+
+    Example:
+        >>> from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups
+        >>> from vtok_eval.probes.options.training import TrainingOptions
+        >>> shape = AttentionShape(token_width=6, n_slots=4, n_frames=8, width=16, heads=4)
+        >>> reader = TokenReader(JoinGroups(), AttentiveProbe(shape, n_classes={"colour": 10}))
+        >>> recipe = TrainingOptions().recipe(n_frames=8)
+        >>> [type(each).__name__ for each in make_optimizers(reader, recipe=recipe, learning_rate=0.1)]
+        ['StackedMuon', 'AdamW']
     """
     tables = {id(table) for table in reader.probe.tables()}
     parameters = [value for value in reader.parameters() if value.requires_grad]

@@ -20,15 +20,8 @@ from vtok_eval.probes.artifact import (
     save_reader,
 )
 from vtok_eval.probes.attentive import TokenReader
-from vtok_eval.probes.options.recipe import Recipe
-from vtok_eval.probes.training import (
-    Objective,
-    ReaderShape,
-    TrainedReader,
-    measure_shape,
-    new_projection,
-    train_reader,
-)
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe
+from vtok_eval.probes.training import Objective, TrainedReader, measure_shape, new_projection, train_reader
 from vtok_eval.probes.training_clips.splits import Collected, Split
 from vtok_eval.probes.training_facts import training_facts, write_facts
 from vtok_eval.systems import System

@@ -24,6 +24,13 @@ class Preprocessing:
     statistics: of each channel. directions: of each group, `(C, D_g)` float32 where its width D_g is reduced
     to C channels, None where it is left as it is. books: the code books of each group. known_codes: of each
     group the codes that a probe learns vectors of; None where it reads values, empty where no group is codes.
+
+    Example:
+        >>> values = torch.randn(8, 3, 4, generator=torch.Generator().manual_seed(0))
+        >>> table = FeatureTable((Tokens.of(values.half()),), slot=torch.zeros(8, 3).long())
+        >>> fitted = Preprocessing.of(table, max_channels=2)
+        >>> fitted.input_widths, fitted.widths
+        ((4,), (2,))
     """
 
     statistics: Statistics

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vtok_eval.errors import TokenizerError
-from vtok_eval.probes.attentive import AttentionShape, JoinGroups, TokenReader, project
+from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
 from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
 from vtok_eval.probes.optimizers import make_optimizers
-from vtok_eval.probes.options.recipe import Recipe
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.systems import TrainableTokenizer
 
@@ -31,33 +31,8 @@ _WARM_UP = 0.1
 
 
 @dataclass(frozen=True)
-class ReaderShape:
-    """What must be known to build an untrained `TokenReader`.
-
-    n_slots: embeddings for places in a frame. group_widths: channels of each group of features, reduced.
-    vocabulary: of tokens read as codes, the rows of each quantiser's table; empty where values are read.
-    """
-
-    token_width: int
-    n_slots: int
-    group_widths: tuple[int, ...]
-    vocabulary: tuple[int, ...] = ()
-
-    def attention(self, recipe: Recipe) -> AttentionShape:
-        """The shape of a probe that reads such tokens and is trained by the recipe."""
-        return AttentionShape(
-            token_width=self.token_width,
-            n_slots=self.n_slots,
-            n_frames=recipe.n_frames,
-            width=recipe.width,
-            heads=recipe.heads,
-            vocabulary=self.vocabulary,
-        )
-
-
-@dataclass(frozen=True)
 class TrainedReader:
-    """A trained reader, in evaluation mode, and how it came about (as JSON can hold it)."""
+    """A trained reader, in evaluation mode, and how it came about, as JSON can hold it."""
 
     reader: TokenReader
     preprocessing: Preprocessing
@@ -66,7 +41,17 @@ class TrainedReader:
 
 
 class Objective(Protocol):
-    """What a reader is trained for, and what it is chosen by."""
+    """What a reader is trained for, and what it is chosen by.
+
+    Example:
+        >>> class Constant:
+        ...     n_clips = 1
+        ...     def loss(self, reader, index):
+        ...         return torch.zeros((), requires_grad=True)
+        ...     def validate(self, reader):
+        ...         return 0.0, {}
+        >>> objective: Objective = Constant()
+    """
 
     @property
     def n_clips(self) -> int:
@@ -104,6 +89,30 @@ def train_reader(
 
     Raises:
         TokenizerError: training diverges at every learning rate.
+
+    Example:
+        >>> from vtok_eval.data import Tokens
+        >>> from vtok_eval.probes.attentive import AttentiveProbe
+        >>> from vtok_eval.probes.options.training import TrainingOptions
+        >>> values = torch.linspace(-1, 1, 8)[:, None, None]  # of eight clips with one token each
+        >>> table = FeatureTable((Tokens.of(values.half()),), slot=torch.zeros(8, 1).long())
+        >>> class Sign:
+        ...     n_clips = 8
+        ...     def loss(self, reader, index):
+        ...         logits = reader(*table.select(index, device=torch.device("cpu")))["positive"]
+        ...         return nn.functional.cross_entropy(logits, (index >= 4).long())
+        ...     def validate(self, reader):
+        ...         return -float(self.loss(reader, torch.arange(8))), {}
+        >>> recipe = TrainingOptions(width=16, heads=4, epochs=2).recipe(n_frames=1)
+        >>> shape = ReaderShape(token_width=1, n_slots=1, group_widths=(1,))
+        >>> def build():
+        ...     probe = AttentiveProbe(shape.attention(recipe), n_classes={"positive": 2})
+        ...     return TokenReader(JoinGroups(), probe)
+        >>> trained = train_reader(
+        ...     build, Sign(), held_out=Sign(), preprocessing=Preprocessing.of(table), shape=shape,
+        ...     recipe=recipe, seed=0, device=torch.device("cpu"), description="probe")
+        >>> trained.history["steps"]
+        2
     """
     runs = []
     n_steps = len(recipe.learning_rates) * recipe.epochs * -(-objective.n_clips // recipe.batch_size)
@@ -144,6 +153,11 @@ def may_be_reduced(tokenizer: object) -> bool:
     """Whether groups of features may reach the tokenizer's projection in another width than its own.
 
     So it is where nothing is projected, and where `new_projection` has a parameter `widths`.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> may_be_reduced(Blind())
+        True
     """
     return not is_trained_with_probe(tokenizer) or _takes_widths(tokenizer)
 
@@ -157,6 +171,12 @@ def measure_shape(tokenizer: object, table: FeatureTable, *, seed: int, device: 
 
     Raises:
         TokenizerError: the tokenizer's projection breaks the protocol.
+
+    Example:
+        >>> from vtok_eval.data import Tokens
+        >>> table = FeatureTable((Tokens.of(torch.zeros(8, 3, 4).half()),), slot=torch.zeros(8, 3).long())
+        >>> measure_shape(object(), table, seed=0, device=torch.device("cpu"))
+        ReaderShape(token_width=4, n_slots=1, group_widths=(4,), vocabulary=())
     """
     groups, _ = table.select(torch.arange(1, device="cpu"), device=device)
     widths = tuple(int(group.values.shape[2]) for group in groups)

@@ -62,6 +62,20 @@ def training_facts(
     """The facts of one system's probes, from their histories as `train_reader` leaves them.
 
     recipe, histories: None and empty for a reader that is not trained in steps.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Tokens
+        >>> from vtok_eval.probes.features import FeatureTable
+        >>> from vtok_eval.probes.preprocessing import Preprocessing
+        >>> from vtok_eval.probes.training_clips.collection import Collection
+        >>> table = FeatureTable((Tokens.of(torch.zeros(2, 3, 4).half()),), slot=torch.zeros(2, 3).long())
+        >>> part = Collection(table, labels=[{"colour": 3}, {"colour": 1}], failures={})
+        >>> collected = Collected(part, part, Preprocessing.of(table))
+        >>> facts = training_facts(
+        ...     "vtok", recipe=None, collected=collected, histories=(), ridge_validation_score=0.5)
+        >>> facts["training_clips"], facts["input_widths"]
+        (2, [4])
     """
     training, validation = collected.training, collected.validation
     chosen = [history["chosen"] for history in histories]

@@ -70,6 +70,11 @@ def construct(make: Callable[..., Made], arguments: Mapping[str, Any], *, what: 
 
     Raises:
         SpecError: it raised; a `VtokEvalError` passes as it is.
+
+    Example:
+        >>> construct(int, {"x": "four"}, what="number")
+        Traceback (most recent call last):
+        vtok_eval.errors.SpecError: number cannot be built: ...
     """
     try:
         return make(**arguments)
@@ -82,7 +87,13 @@ def construct(make: Callable[..., Made], arguments: Mapping[str, Any], *, what: 
 def effective_options(
     make: Callable[..., object], arguments: Mapping[str, object], *, leave_out: Sequence[str]
 ) -> dict[str, object]:
-    """Every parameter of `make` with its value, given or default, as JSON can hold it."""
+    """Every parameter of `make` with its value, given or default, as JSON can hold it.
+
+    Example:
+        >>> def judge(model: str, frames: int = 8, device: str = "cpu"): ...
+        >>> effective_options(judge, {"model": "ViT-B-32"}, leave_out=["device"])
+        {'model': 'ViT-B-32', 'frames': 8}
+    """
     values = {
         name: arguments.get(name, parameter.default)
         for name, parameter in inspect.signature(make).parameters.items()

@@ -28,6 +28,10 @@ class Spec:
 
     name: a registered name, or for a user's own class `FILE.py:Class` or `package.module:Class`.
     options: the constructor's keyword arguments, values as written, without enclosing parentheses.
+
+    Example:
+        >>> Spec("vtok", {"grid": "4"}).is_user_class, Spec("my_file.py:Mine").is_user_class
+        (False, True)
     """
 
     name: str

@@ -24,6 +24,10 @@ class LiveObject:
 
     name: in tables. identity: equal for two objects only if they are the same system: a hash of code and
     weights, or what the user calls this version.
+
+    Example:
+        >>> LiveObject("mine", object(), SystemKind.GENERATOR, identity="first try").spec
+        'generator:live:mine@first try'
     """
 
     name: str
@@ -83,6 +87,10 @@ def live_reference(spec: str, objects: Mapping[str, LiveObject]) -> LiveObject |
 
     Raises:
         SpecError: it names an object that this process does not have.
+
+    Example:
+        >>> live_reference("vtok:grid=4", {}) is None
+        True
     """
     if not spec.startswith(LIVE):
         return None

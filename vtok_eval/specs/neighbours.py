@@ -81,7 +81,16 @@ _hashes: dict[str, bytes] = {}
 
 
 def neighbours_of(folder: Path) -> Neighbours:
-    """The modules of a folder; a new package if the source of a loaded module has changed."""
+    """The modules of a folder; a new package if the source of a loaded module has changed.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "helper.py").write_text("WIDTH = 8")
+        >>> found = neighbours_of(folder)
+        >>> found.has("helper"), found.has("json")
+        (True, False)
+    """
     folder = folder.resolve()
     digest = hashlib.blake2b(str(folder).encode(), digest_size=8).hexdigest()
     generation = 0

@@ -18,6 +18,10 @@ class OptionHelp:
     """One option.
 
     default: as YAML, which is how `--set` reads it, or "required". text: empty if it is not documented.
+
+    Example:
+        >>> OptionHelp("width", default="64", text="of a token, in channels").default
+        '64'
     """
 
     name: str

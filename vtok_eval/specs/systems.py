@@ -37,7 +37,14 @@ _CODEC = "codec"
 
 
 class NamedSpec(Protocol):
-    """A system's spec and its name in tables: an entry of a suite."""
+    """A system's spec and its name in tables: an entry of a suite.
+
+    Example:
+        >>> from vtok_eval.run.suite import SystemEntry
+        >>> entry: NamedSpec = SystemEntry(name="vtok", spec="vtok:grid=4")
+        >>> entry.name, entry.spec
+        ('vtok', 'vtok:grid=4')
+    """
 
     @property
     def name(self) -> str:
@@ -52,7 +59,12 @@ class NamedSpec(Protocol):
 
 @dataclass(frozen=True)
 class VideoMaking:
-    """Where a run puts the videos that are made for it, a folder for each system, and the run's seed."""
+    """Where a run puts the videos that are made for it, a folder for each system, and the run's seed.
+
+    Example:
+        >>> VideoMaking(Path("runs/mini/videos"), seed=0).folder.name
+        'videos'
+    """
 
     folder: Path
     seed: int
@@ -90,6 +102,15 @@ def build_system(entry: NamedSpec, context: BuildContext, making: VideoMaking) -
         SpecError, UnknownNameError: the spec cannot be read or names nothing.
         MissingDependencyError: it needs a package or weights that are not there.
         VideoError: the folder of videos is missing or empty.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.run.suite import SystemEntry
+        >>> from vtok_eval.tokenizers.build import BuildContext
+        >>> entry = SystemEntry(name="nothing", spec="blind")
+        >>> making = VideoMaking(Path("videos"), seed=0)
+        >>> build_system(entry, BuildContext(device=torch.device("cpu")), making).kind
+        <SystemKind.TOKENIZER: 'tokenizer'>
     """
     system = _with_content(_build(entry, context, making), context)
     objects = {ref: live.identity for ref, live in context.objects.items() if ref in entry.spec}

@@ -18,7 +18,7 @@ from vtok_eval.specs.neighbours import neighbours_of
 def load_user_class(
     name: str, *, method: str = "encode", what: str = "tokenizer", known: Collection[str] | None = None
 ) -> Callable[..., Any]:  # Any: it makes whatever the user wrote
-    """The class (or function that makes an object) of `FILE.py:Class` or `package.module:Class`.
+    r"""The class (or function that makes an object) of `FILE.py:Class` or `package.module:Class`.
 
     The file's code can import the modules next to it, as in a script; no other code sees them.
 
@@ -31,6 +31,14 @@ def load_user_class(
     Raises:
         SpecError: no such file or module, or its code raises when imported.
         UnknownNameError: it has no such class.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> file = Path(tempfile.mkdtemp()) / "mine.py"
+        >>> _ = file.write_text("class Mine:\n    def encode(self, clips): ...")
+        >>> load_user_class(f"{file}:Mine", method="encode", what="tokenizer", known=()).__name__
+        'Mine'
     """
     where, _, attribute = name.partition(":")
     module = (

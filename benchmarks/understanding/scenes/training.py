@@ -19,8 +19,8 @@ from benchmarks.understanding.scenes.targets import (
 )
 from vtok_eval.probes.attentive import AttentiveProbe, TokenReader
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.options.recipe import Recipe
-from vtok_eval.probes.training import ReaderShape, new_projection
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe
+from vtok_eval.probes.training import new_projection
 from vtok_eval.probes.training_clips.splits import Split
 from vtok_eval.scenes.vocabulary import Attribute
 

@@ -10,9 +10,9 @@ from vtok_eval.probes.artifact import load_reader, save_reader
 from vtok_eval.probes.attentive import AttentiveProbe, JoinGroups, TokenReader
 from vtok_eval.probes.features import build_table, extract_features
 from vtok_eval.probes.known_codes import UNSEEN, CodeEmbedding, KnownCodes
-from vtok_eval.probes.options.recipe import Recipe
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe
 from vtok_eval.probes.preprocessing import Preprocessing
-from vtok_eval.probes.training import ReaderShape, measure_shape, train_reader
+from vtok_eval.probes.training import measure_shape, train_reader
 
 CPU = torch.device("cpu")
 SIZES = (50, 7)

@@ -16,8 +16,8 @@ from tv_align.scenes.words import VOCABULARY
 from tv_align.tracks.tokens.probe import QuestionProbe, QuestionReader
 from tv_align.tracks.tokens.questions import QuestionTable
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.options.recipe import Recipe
-from vtok_eval.probes.training import ReaderShape, new_projection
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe
+from vtok_eval.probes.training import new_projection
 from vtok_eval.probes.training_clips.splits import Split
 
 _EVALUATED_AT_ONCE = 128

@@ -1,9 +1,11 @@
-"""How a probe is trained: one recipe for every tokenizer."""
+"""How a probe is trained, by one recipe for every tokenizer, and the shape of what it reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from vtok_eval.probes.attentive import AttentionShape
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,12 @@ class Recipe:
     learning_rates: each is tried, the one with the best validation score is kept.
     max_channels: groups of features with more are reduced to as many by a PCA of the training split.
     keep: the reader after the "last" epoch, or after the "best" one by the validation score.
+
+    Example:
+        >>> from vtok_eval.probes.options.training import TrainingOptions
+        >>> recipe = TrainingOptions(epochs=4).recipe(n_frames=16)
+        >>> recipe.epochs, recipe.optimizer
+        (4, 'muon')
     """
 
     width: int
@@ -26,3 +34,34 @@ class Recipe:
     weight_decay: float
     max_channels: int | None = None
     keep: Literal["last", "best"] = "best"
+
+
+@dataclass(frozen=True)
+class ReaderShape:
+    """What must be known to build an untrained `TokenReader`.
+
+    n_slots: embeddings for places in a frame. group_widths: channels of each group of features, reduced.
+    vocabulary: of tokens read as codes, the rows of each quantiser's table; empty where values are read.
+
+    Example:
+        >>> from vtok_eval.probes.options.training import TrainingOptions
+        >>> shape = ReaderShape(token_width=6, n_slots=4, group_widths=(6,))
+        >>> shape.attention(TrainingOptions(width=64).recipe(n_frames=16)).width
+        64
+    """
+
+    token_width: int
+    n_slots: int
+    group_widths: tuple[int, ...]
+    vocabulary: tuple[int, ...] = ()
+
+    def attention(self, recipe: Recipe) -> AttentionShape:
+        """The shape of a probe that reads such tokens and is trained by the recipe."""
+        return AttentionShape(
+            token_width=self.token_width,
+            n_slots=self.n_slots,
+            n_frames=recipe.n_frames,
+            width=recipe.width,
+            heads=recipe.heads,
+            vocabulary=self.vocabulary,
+        )

@@ -28,6 +28,10 @@ class TrainingOptions(BaseModel):
     max_channels: groups of features with more are reduced to as many by a PCA of the training split, so that
     no tokenizer gives the probe more parameters to learn than another. keep: the reader after the "last"
     epoch, or after the "best" one by the validation score, a choice that adds the validation clips' noise.
+
+    Example:
+        >>> TrainingOptions(epochs=4).recipe(n_frames=16).learning_rates
+        (0.1,)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,6 +107,11 @@ def check_options(schema: type[Options], options: Mapping[str, object], *, bench
 
     Raises:
         SuiteError: naming the first option that is wrong, and what was expected.
+
+    Example:
+        >>> check_options(TrainingOptions, {"epochs": 0}, benchmark="mine")
+        Traceback (most recent call last):
+        vtok_eval.errors.SuiteError: mine: option epochs: Input should be greater than ... (given: 0)
     """
     try:
         return schema.model_validate(dict(options))

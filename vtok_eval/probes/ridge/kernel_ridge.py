@@ -28,6 +28,13 @@ class ClipVectors:
 
     n_clips: N. places: of each source, codes of the places (frame and slot) that training clips have, sorted.
     rows: of each source, `(N, places * D)` float32.
+
+    Example:
+        >>> from vtok_eval.data import Tokens
+        >>> table = FeatureTable((Tokens.of(torch.zeros(8, 3, 4).half()),), slot=torch.arange(3).repeat(8, 1))
+        >>> vectors = ClipVectors.of(table)
+        >>> {source: tuple(rows.shape) for source, rows in vectors.rows.items()}
+        {(0, 0): (8, 12)}
     """
 
     n_clips: int
@@ -52,7 +59,13 @@ class ClipVectors:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A Gaussian kernel over some sources. widths: the squared distance in each that counts as one."""
+    """A Gaussian kernel over some sources. widths: the squared distance in each that counts as one.
+
+    Example:
+        >>> kernel = Kernel(sources=((0, 0),), widths=(2.0,))
+        >>> kernel.title, round(float(kernel.between({(0, 0): torch.tensor([[2.0]])}, (1, 1))), 3)
+        ('spatial', 0.368)
+    """
 
     sources: tuple[Source, ...]
     widths: tuple[float, ...]
@@ -74,7 +87,13 @@ class Kernel:
 
 
 def kernels_for(distances: Mapping[Source, Tensor]) -> list[Kernel]:
-    """A kernel for each selection of sources; each is as wide as the mean distance of two training clips."""
+    """A kernel for each selection of sources; each is as wide as the mean distance of two training clips.
+
+    Example:
+        >>> distances = {(0, 0): torch.ones(2, 2), (1, 1): torch.ones(2, 2)}
+        >>> [kernel.title for kernel in kernels_for(distances)]
+        ['spatial', 'motion', 'spatial and motion']
+    """
     widths = {source: float(each.mean()) or 1.0 for source, each in distances.items()}
     sources = sorted(widths)
     few = len(sources) <= _MOST_SUBSETS_OF

@@ -25,6 +25,14 @@ class Collection:
     """The features of the clips of a split that a tokenizer could read, in the samples' order.
 
     labels: of those clips. failures: sample id -> reason, for the others.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Tokens
+        >>> table = FeatureTable((Tokens.of(torch.zeros(2, 3, 4).half()),), slot=torch.zeros(2, 3).long())
+        >>> found = Collection(table, labels=[{"colour": 3}, {"colour": 1}], failures={"clip 2": "is empty"})
+        >>> len(found.table), len(found.digest)
+        (2, 64)
     """
 
     table: FeatureTable
@@ -51,6 +59,17 @@ def collect(
     Raises:
         TokenizerError: the tokenizer fails on every clip, or its tokens change width or code books between
             clips.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.run.runners.runner import Runner
+        >>> from vtok_eval.scenes.dataset import SceneClip
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> clip = SceneClip(0, "train", 0, size=32, n_frames=2)
+        >>> sample = Sample("clip 0", cluster="clip 0", clip=clip, target={"colour": 3})
+        >>> runner = Runner(device=torch.device("cpu"), batch_size=1)
+        >>> collect(Blind(), [sample], runner, description="clips").labels
+        [{'colour': 3}]
     """
     features: dict[str, ClipFeatures] = {}
     failures: dict[str, str] = {}

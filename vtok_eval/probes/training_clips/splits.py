@@ -18,7 +18,15 @@ from vtok_eval.systems import System
 
 @dataclass(frozen=True)
 class Split:
-    """Clips with preprocessed features and truth; `labels` as the samples' targets give them."""
+    """Clips with preprocessed features and truth; `labels` as the samples' targets give them.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Tokens
+        >>> table = FeatureTable((Tokens.of(torch.zeros(2, 3, 4).half()),), slot=torch.zeros(2, 3).long())
+        >>> Split(table, labels=[{"colour": 3}, {"colour": 1}]).first(1).labels
+        [{'colour': 3}]
+    """
 
     table: FeatureTable
     labels: Sequence[Mapping[str, Any]]
@@ -30,7 +38,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Collected:
-    """A system's features of both splits, and the preprocessing that was fitted to the training clips."""
+    """A system's features of both splits, and the preprocessing that was fitted to the training clips.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Tokens
+        >>> table = FeatureTable((Tokens.of(torch.zeros(2, 3, 4).half()),), slot=torch.zeros(2, 3).long())
+        >>> part = Collection(table, labels=[{"colour": 3}, {"colour": 1}], failures={})
+        >>> training, validation = Collected(part, part, Preprocessing.of(table)).splits
+        >>> len(training.table), validation.labels[1]
+        (2, {'colour': 1})
+    """
 
     training: Collection
     validation: Collection

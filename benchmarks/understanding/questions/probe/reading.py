@@ -17,8 +17,8 @@ from benchmarks.understanding.questions.probe.network import ChoiceProbe, Choice
 from benchmarks.understanding.questions.question import VideoQuestion
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import FeatureTable
-from vtok_eval.probes.options.recipe import Recipe
-from vtok_eval.probes.training import Objective, ReaderShape, new_projection
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe
+from vtok_eval.probes.training import Objective, new_projection
 from vtok_eval.probes.training_clips.splits import Split
 
 _EVALUATED_AT_ONCE = 128
