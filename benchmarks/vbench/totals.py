@@ -26,7 +26,12 @@ _GROUPS: tuple[Literal["quality", "semantic"], ...] = ("quality", "semantic")
 
 @dataclass(frozen=True)
 class Totals:
-    """The three totals, as fractions; None where a dimension is missing, which `missing` then names."""
+    """The three totals, as fractions; None where a dimension is missing, which `missing` then names.
+
+    Example:
+        >>> Totals(quality=0.85, semantic=None, total=None, missing=("scene",)).missing
+        ('scene',)
+    """
 
     quality: float | None
     semantic: float | None
@@ -39,6 +44,10 @@ class VideoScore:
     """One video's score on one dimension.
 
     weight: what it counts within its dimension; the reference takes the mean over frames for some.
+
+    Example:
+        >>> VideoScore("scene", "a beach", value=0.5, weight=16.0).value
+        0.5
     """
 
     dimension: str
@@ -49,7 +58,12 @@ class VideoScore:
 
 @dataclass(frozen=True)
 class TotalsInterval:
-    """A percentile bootstrap interval."""
+    """A percentile bootstrap interval.
+
+    Example:
+        >>> TotalsInterval(low=0.81, high=0.86, confidence=0.95).low
+        0.81
+    """
 
     low: float
     high: float
@@ -99,12 +113,22 @@ def total_metrics(names: Collection[str]) -> list[Metric]:
 
     The ordinary table's dimension scores are means over videos; where the reference weighs some by their
     frames, that differs for videos of different lengths, and so do these from `totals`.
+
+    Example:
+        >>> quality = [entry.name for entry in DIMENSIONS if entry.group == "quality"]
+        >>> [metric.name for metric in total_metrics(quality)]
+        ['quality']
     """
     return [_total_metric(name) for name in TOTALS if not missing_for(name, names)]
 
 
 def missing_for(total: str, names: Collection[str]) -> list[str]:
-    """The dimensions of a total that are not among `names`."""
+    """The dimensions of a total that are not among `names`.
+
+    Example:
+        >>> len(missing_for("quality", ["subject_consistency"]))
+        6
+    """
     return [entry.name for entry in DIMENSIONS if total in ("total", entry.group) and entry.name not in names]
 
 

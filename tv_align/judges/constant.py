@@ -10,7 +10,14 @@ from vtok_eval.results.description import Description
 
 
 class AlwaysYes:
-    """Says yes to every question without looking at the clip."""
+    """Says yes to every question without looking at the clip.
+
+    Example:
+        >>> import torch
+        >>> clip = Clip(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), fps=4.0)
+        >>> [verdict.answer for verdict in AlwaysYes().judge(clip, ["Is the kite red?", "Is the kite blue?"])]
+        ['yes', 'yes']
+    """
 
     name = "always-yes"
     concurrency = 1

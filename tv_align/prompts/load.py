@@ -31,6 +31,11 @@ def load_prompts(source: str) -> PromptSuite:
 
     Raises:
         SpecError: there is no such name or file, or a file breaks the schema; names file, line and field.
+
+    Example:
+        >>> suite = load_prompts("open")
+        >>> suite.name, len(suite.prompts) > 100
+        ('tv-align-open', True)
     """
     if source == "scenes":
         from tv_align.scenes.prompts import scenes_suite
@@ -50,7 +55,12 @@ def load_prompts(source: str) -> PromptSuite:
 
 
 def json_schema() -> dict[str, object]:
-    """The JSON schema of a prompt file."""
+    """The JSON schema of a prompt file.
+
+    Example:
+        >>> sorted(json_schema()["required"])
+        ['category', 'prompts', 'source', 'suite', 'version']
+    """
     return PromptFile.model_json_schema()
 
 
@@ -59,6 +69,11 @@ def read_prompt_file(path: Traversable | Path) -> PromptFile:
 
     Raises:
         SpecError: it cannot be read or breaks the schema; names file, line and field.
+
+    Example:
+        >>> read_prompt_file(Path("no-such.yaml"))
+        Traceback (most recent call last):
+        vtok_eval.errors.SpecError: no-such.yaml: cannot be read as prompts ...
     """
     try:
         data = path.read_bytes()

@@ -78,6 +78,13 @@ class PromptFile(_Strict):
 
     suite: the suite's name; shown with each of its numbers. version: raised when a prompt, question
     or answer changes. source: where the sentences come from.
+
+    Example:
+        >>> questions = {"Is the ball red?": "yes", "Is the ball blue?": "no"}
+        >>> entry = PromptEntry(id="ball", text="a red ball", level="basic", questions=questions)
+        >>> file = PromptFile(suite="mine", version=1, source="by hand", category="attribute", prompts=[entry])
+        >>> file.prompts[0].id
+        'ball'
     """
 
     suite: str = Field(min_length=1)
@@ -131,7 +138,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PromptSuite:
-    """All prompts of a suite in a fixed order; sha256: of their content, in hex."""
+    """All prompts of a suite in a fixed order; sha256: of their content, in hex.
+
+    Example:
+        >>> PromptSuite("mine", version=1, source="by hand", prompts=(), sha256="9f86d0...").name
+        'mine'
+    """
 
     name: str
     version: int

@@ -14,6 +14,14 @@ def suite_of(files: Sequence[PromptFile]) -> PromptSuite:
 
     Raises:
         ValueError: the files belong to different suites, or two prompts share an id or a text.
+
+    Example:
+        >>> from tv_align.prompts.schema import PromptEntry
+        >>> questions = {"Is the ball red?": "yes", "Is the ball blue?": "no"}
+        >>> entry = PromptEntry(id="ball", text="a red ball", level="basic", questions=questions)
+        >>> file = PromptFile(suite="mine", version=1, source="by hand", category="attribute", prompts=[entry])
+        >>> [prompt.text for prompt in suite_of([file]).prompts]
+        ['a red ball']
     """
     first = files[0]
     for file in files:

@@ -47,6 +47,12 @@ class BuildContext:
     objects: what `vtok_eval.evaluate` was given in place of specs, by reference.
     run_folder: where what workers of `exec:` print is kept, once there is a run; None keeps nothing of it.
     Tokenizers built with one context share its backbones.
+
+    Example:
+        >>> import torch
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> context.backbone("efficientnet_lite0").channels
+        152
     """
 
     device: torch.device
@@ -98,6 +104,12 @@ def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
         SpecError: the spec, an option's value or a user's file cannot be read, or the constructor raises.
         UnknownNameError: no such tokenizer, class, backbone or option; names the nearest.
         MissingDependencyError: a package or weights are needed and not there.
+
+    Example:
+        >>> import torch
+        >>> context = BuildContext(device=torch.device("cpu"), names={"baseline": "frames-2"})
+        >>> build_tokenizer("frames:budget=match:baseline", context).token_count(16)
+        32
     """
     return _build(spec, context, pending=())
 
@@ -145,6 +157,11 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
 
     Raises:
         SpecError: what its `describe` gives is not a description.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> describe_tokenizer(Blind()).facts["class"]
+        'vtok_eval.tokenizers.controls:Blind'
     """
     if isinstance(tokenizer, FittedTokenizer):
         contract = {"accepts": tokenizer.accepts.text()}

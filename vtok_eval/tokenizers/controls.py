@@ -9,7 +9,13 @@ from vtok_eval.errors import SpecError
 
 
 class Blind:
-    """No tokens for any clip: values `(B, 0, width)`."""
+    """No tokens for any clip: values `(B, 0, width)`.
+
+    Example:
+        >>> clips = Clips(torch.zeros(2, 16, 3, 64, 64, dtype=torch.uint8), torch.tensor([4.0, 4.0]))
+        >>> Blind().encode(clips).count()
+        tensor([0, 0])
+    """
 
     sampling_rule = "no frame"
 

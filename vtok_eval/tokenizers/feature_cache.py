@@ -54,6 +54,13 @@ class FeatureCache:
     folder: of the shards. max_bytes: their bound; what was not used for longest goes first, to the day.
     hits, misses: distinct frames per call that were read from the cache, or that the backbone computed.
     unwritten: frames that could not be kept.
+
+    Example:
+        >>> import tempfile
+        >>> cache = FeatureCache(Path(tempfile.mkdtemp()), max_bytes=2**20)
+        >>> print(cache.form_of("a clip that was never read"))
+        None
+        >>> cache.close()
     """
 
     def __init__(self, folder: Path, max_bytes: int = 4 * 2**30) -> None:
@@ -264,7 +271,11 @@ class FeatureCache:
 
 
 def write_features(tokenizer: object) -> None:
-    """Write to the cache, if a tokenizer has one, what its backbone has computed and that is on its way."""
+    """Write to the cache, if a tokenizer has one, what its backbone has computed and that is on its way.
+
+    Example:
+        >>> write_features(object())  # has no cache
+    """
     cache = getattr(getattr(getattr(tokenizer, "inner", tokenizer), "backbone", None), "cache", None)
     if isinstance(cache, FeatureCache):
         cache.write_all()

@@ -17,6 +17,14 @@ class FrameGrids(ProjectedTokenizer):
         that may be spent on a clip, or a tokenizer whose own number of tokens is the budget. Of all pairs
         (K, g), the one is taken that spends the most; of equals the one with the finer grid.
     width: D of the tokens. checkpoint: see `ProjectedTokenizer`.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> tokenizer = build_tokenizer("pooled:budget=31", context)
+        >>> isinstance(tokenizer, FrameGrids), tokenizer.token_count(16)
+        (True, 28)
     """
 
     def __init__(

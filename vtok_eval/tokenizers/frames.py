@@ -21,6 +21,15 @@ class FrameSampling(FrameGrids):
         of tokens is the budget. Of all pairs (K, g), g no finer than `grid`, the one is taken that spends the
         most; of equals the finer grid.
     width: D of the tokens. checkpoint: see `ProjectedTokenizer`.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> build_tokenizer("frames-4", context).token_count(16)
+        64
+        >>> build_tokenizer("frames:budget=31", context).plan(16)  # frames, and cells a side
+        (7, 2)
     """
 
     def __init__(

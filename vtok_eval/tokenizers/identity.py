@@ -18,7 +18,13 @@ _OWN_CODE = "vtok_eval.tokenizers."
 
 @runtime_checkable
 class TellsTokenFacts(Protocol):
-    """A tokenizer that can say what its tokens depend on."""
+    """A tokenizer that can say what its tokens depend on.
+
+    Example:
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> isinstance(Blind(), TellsTokenFacts)  # it reads nothing, and so is identified by its class
+        False
+    """
 
     def token_facts(self, n_frames: int) -> TokenFacts:
         """Equal for two tokenizers only if they give equal tokens of every clip of `n_frames` frames."""

@@ -24,6 +24,12 @@ class LinearProjection(nn.Module):
     Drawn from `seed` alone (weights normal with variance 1 / input width, biases zero), the same on every
     device. In eval mode each clip is projected by itself, so that its tokens do not depend, in any bit, on
     the size of the batch; in training mode the batch is one matrix product.
+
+    Example:
+        >>> projection = LinearProjection((152, 2432), 128, seed=0).eval()
+        >>> groups = [Tokens.of(torch.zeros(1, 16, 152)), Tokens.of(torch.zeros(1, 2, 2432))]
+        >>> projection(groups).values.shape
+        torch.Size([1, 18, 128])
     """
 
     def __init__(self, group_widths: Sequence[int], width: int, *, seed: int) -> None:
@@ -50,6 +56,14 @@ class ProjectedTokenizer(ABC):
     """A tokenizer of frozen features and a `LinearProjection`; satisfies `TrainableTokenizer`.
 
     checkpoint: a safetensors file written by `save_projection`; with one the projection is frozen.
+
+    Example:
+        >>> from vtok_eval.tokenizers.backbones.efficientnet import EfficientNetLite0
+        >>> from vtok_eval.tokenizers.vtok import VTok
+        >>> tokenizer = VTok(backbone=EfficientNetLite0(device=torch.device("cpu")), width=64)
+        >>> clips = Clips(torch.zeros(1, 16, 3, 64, 64, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> tokenizer.encode(clips).values.shape
+        torch.Size([1, 18, 64])
     """
 
     def __init__(
@@ -112,7 +126,17 @@ class ProjectedTokenizer(ABC):
 
 
 def save_projection(projection: LinearProjection, path: Path) -> None:
-    """Write a projection's weights as safetensors, atomically; the folder must exist."""
+    """Write a projection's weights as safetensors, atomically; the folder must exist.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "projection.safetensors"
+        >>> save_projection(LinearProjection((4,), 2, seed=1), path)
+        >>> other = LinearProjection((4,), 2, seed=2)
+        >>> load_projection(other, path)
+        >>> torch.equal(other.maps[0].weight, LinearProjection((4,), 2, seed=1).maps[0].weight)
+        True
+    """
     from safetensors.torch import save_file
 
     path = Path(path)
@@ -130,6 +154,11 @@ def load_projection(projection: LinearProjection, path: Path) -> None:
 
     Raises:
         SpecError: no such file, not safetensors, or other keys or shapes than the projection's.
+
+    Example:
+        >>> load_projection(LinearProjection((4,), 2, seed=0), Path("no-such.safetensors"))
+        Traceback (most recent call last):
+        vtok_eval.errors.SpecError: checkpoint no-such.safetensors: no such file
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -155,7 +184,12 @@ def _first_difference(expected: dict[str, tuple[int, ...]], found: dict[str, tup
 
 
 def drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear:
-    """A linear map `size -> width`: weights from N(0, 1/size) of the generator, biases 0."""
+    """A linear map `size -> width`: weights from N(0, 1/size) of the generator, biases 0.
+
+    Example:
+        >>> drawn_linear(4, 2, torch.Generator().manual_seed(0)).bias.tolist()
+        [0.0, 0.0]
+    """
     linear: nn.Linear = nn.utils.skip_init(nn.Linear, size, width)
     with torch.no_grad():
         linear.weight.copy_(torch.randn(width, size, generator=generator, device="cpu") * size**-0.5)

@@ -67,6 +67,11 @@ class TokenFacts(TypedDict):
     """Everything that the tokens of clips of one length depend on, as JSON.
 
     steps: what is done beyond reading, with its options; absent where tokens are what is read.
+
+    Example:
+        >>> facts = TokenFacts(version=VERSION, readings=[], width=128, backbone={}, checkpoint_sha256=None)
+        >>> facts["width"]
+        128
     """
 
     version: int
@@ -79,7 +84,15 @@ class TokenFacts(TypedDict):
 
 @runtime_checkable
 class ReadingTokenizer(Protocol):
-    """A tokenizer that can say what it reads before it sees a clip."""
+    """A tokenizer that can say what it reads before it sees a clip.
+
+    Example:
+        >>> class FirstFrame:
+        ...     def readings(self, n_frames):
+        ...         return (Reading(TokenKind.SPATIAL, frames=(0,), grid=4),)
+        >>> isinstance(FirstFrame(), ReadingTokenizer)
+        True
+    """
 
     def readings(self, n_frames: int) -> tuple[Reading, ...]:
         """One for each group of its features, for a clip of `n_frames` frames."""
@@ -88,7 +101,15 @@ class ReadingTokenizer(Protocol):
 
 @runtime_checkable
 class GivesSomeAsRead(Protocol):
-    """A tokenizer that computes its tokens, or some of them, from what it reads."""
+    """A tokenizer that computes its tokens, or some of them, from what it reads.
+
+    Example:
+        >>> class Sorted:
+        ...     def given(self, n_frames):
+        ...         return ()
+        >>> isinstance(Sorted(), GivesSomeAsRead)
+        True
+    """
 
     def given(self, n_frames: int) -> tuple[Reading, ...]:
         """The readings whose tokens it gives as they are read."""
@@ -99,6 +120,16 @@ def read_clips(backbone: Backbone, clips: Clips, readings: Sequence[Reading]) ->
     """The groups of features that `readings` declare; float32, on the backbone's device.
 
     Every frame passes through the backbone once, however many readings want it.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Clips
+        >>> from vtok_eval.tokenizers.backbones.efficientnet import EfficientNetLite0
+        >>> clips = Clips(torch.zeros(1, 16, 3, 64, 64, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> backbone = EfficientNetLite0(device=torch.device("cpu"))
+        >>> (cells,) = read_clips(backbone, clips, [Reading(TokenKind.SPATIAL, frames=(0, 8), grid=2)])
+        >>> cells.values.shape
+        torch.Size([1, 8, 152])
     """
     frames, grids = wanted(readings)
     features = backbone.clip_features(clips, frames, grids)
@@ -168,7 +199,12 @@ def _averaged(reading: Reading, features: FrameFeatures, row: Mapping[int, int])
 
 
 def readings_as_json(readings: Sequence[Reading]) -> list[Mapping[str, object]]:
-    """Plain data that is equal for equal readings."""
+    """Plain data that is equal for equal readings.
+
+    Example:
+        >>> readings_as_json([Reading(TokenKind.SPATIAL, frames=(0, 8), grid=2)])
+        [{'kind': 0, 'frames': [0, 8], 'grid': 2, 'minus': None, 'joined': False}]
+    """
     return [_as_json(reading) for reading in readings]
 
 

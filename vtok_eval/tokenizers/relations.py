@@ -45,6 +45,14 @@ def contains(larger: object, smaller: object) -> bool:
     """Whether one tokenizer reads everything that another reads, for clips of all `LENGTHS`.
 
     Only tokenizers that declare what they read can be told; a user's own class is declared in the suite.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> vtok, first_frame = (build_tokenizer(spec, context) for spec in ("vtok:grid=4", "frames-1"))
+        >>> contains(vtok, first_frame), contains(first_frame, vtok)
+        (True, False)
     """
     if not all(
         isinstance(each, ReadingTokenizer) and isinstance(each, TellsTokenFacts) for each in (larger, smaller)

@@ -26,6 +26,14 @@ class VTok(ProjectedTokenizer):
         by side in the token's width, and so where the change is.
     residual: off takes F(x_t) itself instead of the difference: the control with the same parameters.
     width: D of the tokens. checkpoint: see `ProjectedTokenizer`.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> tokenizer = build_tokenizer("vtok:grid=4,stride=6", context)
+        >>> tokenizer.token_count(16)  # 16 of the key frame, one each of frames 6 and 12
+        18
     """
 
     def __init__(
@@ -89,7 +97,15 @@ class VTok(ProjectedTokenizer):
 
 
 class KeyFrame(ProjectedTokenizer):
-    """Control: VTok's key frame alone, S = grid^2 spatial tokens and no residual tokens."""
+    """Control: VTok's key frame alone, S = grid^2 spatial tokens and no residual tokens.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> build_tokenizer("keyframe:grid=4", context).token_count(16)
+        16
+    """
 
     def __init__(
         self,

@@ -67,6 +67,10 @@ class FrechetEstimate:
 
     low, high: the interval at `CONFIDENCE`; None with fewer than two clusters. limit: the distance
     extrapolated to infinitely many clips; None with fewer than `LEAST_FOR_LIMIT` clips.
+
+    Example:
+        >>> FrechetEstimate(value=120.0, low=100.0, high=150.0, limit=90.0, n=400).limit
+        90.0
     """
 
     value: float

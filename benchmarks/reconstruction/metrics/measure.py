@@ -19,6 +19,10 @@ class Measurement:
     values: by metric name; PSNR is infinite for a clip that came back unchanged. features: by name of the
     network, features of the clip and of its reconstruction, float32 `(D,)` each.
     outputs: what else is kept, as JSON can hold it.
+
+    Example:
+        >>> Measurement(values={"psnr": 34.2}, outputs={"unchanged_frames": 2}).values
+        {'psnr': 34.2}
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -27,7 +31,12 @@ class Measurement:
 
 
 class MeasurePass(Protocol):
-    """One metric's way through one clip."""
+    """One metric's way through one clip.
+
+    Example:
+        >>> from benchmarks.reconstruction.metrics.psnr import PsnrConvention, PsnrPass
+        >>> one_clip: MeasurePass = PsnrPass(PsnrConvention.CLIP)
+    """
 
     def add(self, original: Tensor, decoded: Tensor) -> None:
         """Take the next frames, uint8 `(n, 3, H, W)` each."""
@@ -43,7 +52,15 @@ class MeasurePass(Protocol):
 
 
 class Measure(Protocol):
-    """A metric with its models loaded."""
+    """A metric with its models loaded.
+
+    Example:
+        >>> from benchmarks.reconstruction.metrics.ssim import MultiScaleSsim
+        >>> from vtok_eval.data import ClipForm
+        >>> measure: Measure = MultiScaleSsim()
+        >>> measure.why_not(ClipForm(n_frames=16, height=128, width=128, fps=4.0))
+        'needs frames of at least 176 px, these have 128'
+    """
 
     def why_not(self, form: ClipForm) -> str | None:
         """Why clips of this form cannot be measured, such as "needs 176 px"; None where they can."""

@@ -21,7 +21,12 @@ VIDTOK_EPSILON = 1e-8
 
 
 class PsnrConvention(StrEnum):
-    """How a clip's PSNR is computed; the value says it in words."""
+    """How a clip's PSNR is computed; the value says it in words.
+
+    Example:
+        >>> PsnrConvention.CLIP.value
+        'PSNR of the mean squared error of the whole clip'
+    """
 
     FRAMES = "PSNR of each frame, mean over frames; frames that came back unchanged are left out and counted"
     FRAMES_PLUS_EPSILON = (
@@ -38,6 +43,16 @@ class Psnr:
 
     Source: torchmetrics' `peak_signal_noise_ratio` for each frame (equal to skimage's); TokenBench's
     metrics_cli.py, VidTok's compute_psnr and LARP's rfvd_evaluator.py for the other conventions.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import ClipForm
+        >>> grey = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
+        >>> form = ClipForm(n_frames=1, height=32, width=32, fps=4.0)
+        >>> one_clip = Psnr().begin(form)
+        >>> one_clip.add(grey, grey + 5)  # a squared error of 25 everywhere
+        >>> round(one_clip.finish().values["psnr"], 2)
+        34.15
     """
 
     def __init__(self, convention: PsnrConvention = PsnrConvention.FRAMES) -> None:
@@ -53,7 +68,16 @@ class Psnr:
 
 
 class PsnrPass:
-    """One clip's PSNR."""
+    """One clip's PSNR.
+
+    Example:
+        >>> import torch
+        >>> grey = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
+        >>> one_clip = PsnrPass(PsnrConvention.FRAMES_PLUS_EPSILON)
+        >>> one_clip.add(grey, grey)
+        >>> one_clip.finish().values["psnr"]
+        80.0
+    """
 
     def __init__(self, convention: PsnrConvention) -> None:
         self._convention = convention

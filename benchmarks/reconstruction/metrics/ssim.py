@@ -27,7 +27,12 @@ POOLED_TO = 256
 
 
 class SsimConvention(StrEnum):
-    """How a frame's SSIM is computed; the value says it in words."""
+    """How a frame's SSIM is computed; the value says it in words.
+
+    Example:
+        >>> SsimConvention.GAUSSIAN.value
+        'SSIM with Gaussian windows of 11 x 11 pixels, sigma 1.5; mean over frames'
+    """
 
     GAUSSIAN = "SSIM with Gaussian windows of 11 x 11 pixels, sigma 1.5; mean over frames"
     GAUSSIAN_POOLED = (
@@ -46,6 +51,16 @@ class Ssim:
     Source: torchmetrics' `structural_similarity_index_measure`, whole windows only (equal to skimage's with
     Gaussian weights and to piq's); skimage's own `structural_similarity` for uniform windows, as TokenBench
     calls it; VidTok's compute_ssim pools first.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import ClipForm
+        >>> grey = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
+        >>> form = ClipForm(n_frames=1, height=32, width=32, fps=4.0)
+        >>> one_clip = Ssim().begin(form)
+        >>> one_clip.add(grey, grey)
+        >>> round(one_clip.finish().values["ssim"], 6)
+        1.0
     """
 
     def __init__(self, convention: SsimConvention = SsimConvention.GAUSSIAN) -> None:
@@ -67,6 +82,11 @@ class MultiScaleSsim:
     """MS-SSIM over five scales, mean over frames, for clips of at least 176 pixels on both sides.
 
     Source: torchmetrics' `multiscale_structural_similarity_index_measure`, equal to piq's.
+
+    Example:
+        >>> from vtok_eval.data import ClipForm
+        >>> MultiScaleSsim().why_not(ClipForm(n_frames=16, height=128, width=128, fps=4.0))
+        'needs frames of at least 176 px, these have 128'
     """
 
     def why_not(self, form: ClipForm) -> str | None:
@@ -79,7 +99,15 @@ class MultiScaleSsim:
 
 
 class FrameMeans:
-    """The mean over frames of what a function gives for each of them."""
+    """The mean over frames of what a function gives for each of them.
+
+    Example:
+        >>> import torch
+        >>> brightest = FrameMeans("brightest", lambda _, decoded: decoded.amax(dim=(1, 2, 3)).tolist())
+        >>> brightest.add(torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4))
+        >>> brightest.finish().values
+        {'brightest': 1.0}
+    """
 
     def __init__(self, name: str, function: _OfFrames) -> None:
         self._name, self._function = name, function

@@ -17,6 +17,10 @@ def caption_of(question: str) -> str:
     """What a yes to the question states, as a terse caption: without the opening verb and question mark.
 
     "Are there exactly two kites?" becomes "exactly two kites", "Does the dog run left?" "the dog run left".
+
+    Example:
+        >>> caption_of("Are there exactly two kites?"), caption_of("Does the dog run left?")
+        ('exactly two kites', 'the dog run left')
     """
     return _OPENING.sub("", question.strip().removesuffix("?").strip())
 
@@ -27,6 +31,11 @@ def hard_negatives(questions: Sequence[str]) -> list[int | None]:
     The two questions with most words in common are taken out as a pair, then the next two; one that is left
     over is compared with the most similar one. Neither the questions' order nor their answers matter: equally
     similar pairs are taken in alphabetical order.
+
+    Example:
+        >>> asked = ["Is the kite red?", "Does a dog run left?", "Is the kite blue?", "Does a dog run right?"]
+        >>> hard_negatives(asked)
+        [2, 3, 0, 1]
     """
     pairs = sorted(
         itertools.combinations(range(len(questions)), 2),

@@ -26,7 +26,12 @@ BENCHMARK = "tv-align"
 @dataclass(frozen=True)
 class Labels:
     """items: opaque key -> what it identifies. failed: videos that no rater could see.
-    votes: opaque key -> rater -> answer."""
+    votes: opaque key -> rater -> answer.
+
+    Example:
+        >>> Labels(items={"k1": {}}, failed=[], votes={"k1": {"rater b": "yes", "rater a": "no"}}).raters
+        ['rater a', 'rater b']
+    """
 
     items: Mapping[str, Mapping[str, Any]]
     failed: Sequence[Mapping[str, Any]]
@@ -45,6 +50,11 @@ class RaterAgreement:
     alpha: Krippendorff's, over answers yes and no; None where undefined. n_questions: asked; n_shared:
     answered yes or no by two raters at least; n_ties: without a majority for yes or no; n_unanswered:
     without an answer; n_unsure: answers "cannot tell".
+
+    Example:
+        >>> counts = {"n_shared": 80, "n_ties": 3, "n_unanswered": 2, "n_unsure": 5}
+        >>> RaterAgreement("counting", alpha=0.7, n_questions=90, **counts).alpha
+        0.7
     """
 
     category: str

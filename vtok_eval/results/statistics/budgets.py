@@ -56,6 +56,11 @@ def frontier_crossings(targets: Floats, prices: Sequence[float], values: Floats)
 
     targets: `(S, B)`, S scores in each of B resamples. values: `(P, B)`, the score at each price. Returns
     `(S, B)`.
+
+    Example:
+        >>> values = np.array([[0.5], [0.7]])  # one resample of two points, at 16 and 64 tokens
+        >>> frontier_crossings(np.array([[0.6], [0.8]]), [16, 64], values).ravel().tolist()
+        [32.0, inf]
     """
     found = np.where(targets <= values[0], prices[0], np.inf)
     price, best = np.full(values.shape[1], prices[0]), values[0].copy()

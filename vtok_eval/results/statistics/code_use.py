@@ -163,6 +163,13 @@ def rate_scores(records: Sequence[Record], *, confidence: float = 0.95, label: s
 
     Intervals: value plus and minus t times the standard error from leaving out groups of clusters in turn,
     kept within what the rate can be. None for fewer than two clusters.
+
+    Example:
+        >>> cost = {"bits": 512.0, "bits_per_frame": 32.0, "bits_per_pixel": 0.5}
+        >>> ids = [f"clip {number}" for number in range(9)]
+        >>> records = [Record("b/vtok", "vtok", "b", each, each, Status.OK, cost=cost) for each in ids]
+        >>> [(score.metric.title, score.value) for score in rate_scores(records)][:2]
+        [('bits per clip', 512.0), ('bits per frame', 32.0)]
     """
     ordered = sorted(records, key=lambda record: record.sample_id)
     usable = [r for r in ordered if r.status is Status.OK and all(name in r.cost for name in _COSTS)]
@@ -202,12 +209,23 @@ def rate_scores(records: Sequence[Record], *, confidence: float = 0.95, label: s
 
 
 def has_codes(records: Sequence[Record]) -> bool:
-    """Whether the records say which codes the clips have."""
+    """Whether the records say which codes the clips have.
+
+    Example:
+        >>> has_codes([Record("b/vtok", "vtok", "b", "clip 1", "clip 1", Status.OK)])
+        False
+    """
     return any(CODES in record.outputs for record in records)
 
 
 def all_rate_scores(jobs: Mapping[str, Sequence[Record]], *, label: str) -> dict[str, list[Score]]:
-    """The rates of a benchmark's jobs, by system; none where no system's tokens are codes."""
+    """The rates of a benchmark's jobs, by system; none where no system's tokens are codes.
+
+    Example:
+        >>> record = Record("b/vtok", "vtok", "b", "clip 1", "clip 1", Status.OK)
+        >>> all_rate_scores({"vtok": [record]}, label="")  # its tokens are not codes
+        {'vtok': []}
+    """
     if not any(has_codes(records) for records in jobs.values()):
         return {system: [] for system in jobs}
     return {system: rate_scores(records, label=label) for system, records in jobs.items()}

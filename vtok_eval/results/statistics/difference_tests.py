@@ -21,6 +21,10 @@ class PValues:
     """The p of one difference, by itself and corrected over its family, and the test in words.
 
     Both are None where there is no test; then `test` is the reason.
+
+    Example:
+        >>> PValues(p=0.01, corrected=0.03, test="paired sign-flip test over 400 clusters").corrected
+        0.03
     """
 
     p: float | None
@@ -29,7 +33,17 @@ class PValues:
 
 
 def quantity_p_values(family: Sequence[Quantity], *, seed: int) -> list[PValues]:
-    """The p of each difference being 0, by itself and corrected over all of the family that can be tested."""
+    """The p of each difference being 0, by itself and corrected over all of the family that can be tested.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> from vtok_eval.results.records import Metric
+        >>> from vtok_eval.results.statistics.quantities import difference_quantity
+        >>> ours, theirs = example_job("vtok", [1.0, 0.0] * 20), example_job("frames-2", [0.0, 0.0] * 20)
+        >>> asked = difference_quantity(ours, theirs, Metric("hit", "Hit rate"), [])
+        >>> quantity_p_values([asked], seed=0)[0].p < 0.001
+        True
+    """
     tested = [i for i, quantity in enumerate(family) if quantity.no_test is None]
     alone, together = _tests([family[i] for i in tested], seed=seed)
     found = [_not_tested(quantity.no_test) for quantity in family]

@@ -41,6 +41,11 @@ class Pair:
 
     low, high: None where all shared samples are in one cluster. n: shared samples. p, p_corrected: None
     without a test; `no_test` says why.
+
+    Example:
+        >>> pair = Pair("vtok", "frames-2", "hit", 0.5, 0.4, 0.6, p=0.01, p_corrected=0.02, n=9, n_clusters=9)
+        >>> pair.difference, pair.p_corrected
+        (0.5, 0.02)
     """
 
     a: str
@@ -72,6 +77,14 @@ def compare_pairs(
 
     Raises:
         ValueError: a sample is in different clusters, or a metric has uneven replicates.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> hits = {"vtok": [1.0, 0.0] * 20, "frames-2": [0.0, 0.0] * 20}
+        >>> jobs = {system: example_job(system, values) for system, values in hits.items()}
+        >>> [pair] = compare_pairs(jobs, metrics=[Metric("hit", "Hit rate")])
+        >>> pair.a, pair.b, pair.difference
+        ('vtok', 'frames-2', 0.5)
     """
     if not jobs:
         return []
@@ -98,6 +111,13 @@ class TrainedSeeds:
     """What was trained for the systems' values on one metric: seeds by system, and how much they move it.
 
     jobs: the systems' columns.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> jobs = {"vtok": example_job("vtok", [1.0]), "frames-2": example_job("frames-2", [0.0])}
+        >>> trained = TrainedSeeds(jobs, seeds={"vtok": 1, "frames-2": 3}, spreads={})
+        >>> trained.why_untested(Metric("hit", "Hit rate"), "vtok", "frames-2").value
+        'one training seed'
     """
 
     jobs: Mapping[str, JobColumns]

@@ -41,6 +41,11 @@ class Quantity:
     each side where it is a difference; 0 where nothing was trained. Of a difference alone, key: names it
     among the differences of a benchmark; samples: whose clusters `sums.places` counts; no_test: why there can
     be no test of it. spreads: how much the seeds move the score, or each side of the difference.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> score_quantity(example_job("vtok", [1.0, 0.0]), Metric("hit", "Hit rate"), []).n
+        2
     """
 
     metric: Metric
@@ -86,7 +91,13 @@ Spreads = Mapping[str, SeedSpread]
 def spreads_of(
     jobs: Sequence[JobColumns], metric: Metric, metrics: Sequence[Metric]
 ) -> dict[str, SeedSpread]:
-    """How much the training seeds move each system's score, estimated over all of the jobs."""
+    """How much the training seeds move each system's score, estimated over all of the jobs.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> spreads_of([example_job("vtok", [1.0, 0.0])], Metric("hit", "Hit rate"), [])
+        {}
+    """
     sums: dict[str, ClusterSums] = {}
     parts = components(metric, metrics)
     for job in jobs:
@@ -103,7 +114,13 @@ def spreads_of(
 def score_quantity(
     job: JobColumns, metric: Metric, metrics: Sequence[Metric], spreads: Spreads | None = None
 ) -> Quantity:
-    """What one system has for a metric; `metrics` holds what it may be the mean of."""
+    """What one system has for a metric; `metrics` holds what it may be the mean of.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> score_quantity(example_job("vtok", [1.0, 0.0]), Metric("hit", "Hit rate"), []).sums.value()
+        0.5
+    """
     measured = components(metric, metrics)
     found = material(job, metric, metrics)
     failed = found.failed.any(axis=0)
@@ -130,7 +147,14 @@ def difference_quantity(
     metrics: Sequence[Metric],
     spreads: Spreads | None = None,
 ) -> Quantity:
-    """System a's values minus b's, sample by sample, over the samples both have."""
+    """System a's values minus b's, sample by sample, over the samples both have.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> ours, theirs = example_job("vtok", [1.0, 0.0]), example_job("frames-2", [0.0, 0.0])
+        >>> difference_quantity(ours, theirs, Metric("hit", "Hit rate"), []).sums.value()
+        0.5
+    """
     measured = components(metric, metrics)
     rows_a, rows_b = _shared_rows(a, b)
     whole_a, whole_b = material(a, metric, metrics), material(b, metric, metrics)
@@ -169,7 +193,12 @@ def difference_quantity(
 
 
 def pair_key(metric: str, a: str, b: str) -> str:
-    """Names the comparison of two systems on a metric, in either order."""
+    """Names the comparison of two systems on a metric, in either order.
+
+    Example:
+        >>> pair_key("hit", "vtok", "frames-2") == pair_key("hit", "frames-2", "vtok")
+        True
+    """
     return "\n".join((metric, *sorted((a, b))))
 
 
@@ -193,6 +222,12 @@ def why_untested(
     """Why there is no test of two jobs' difference on a metric; None where there is one.
 
     seeds: training seeds behind each job's values.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> pair = example_job("vtok", [1.0]), example_job("frames-2", [0.0])
+        >>> why_untested(Metric("hit", "Hit rate"), pair, seeds=(3, 1)).value
+        'one training seed'
     """
     if any(metric.group in job.unsound for job in jobs):
         return NoTest.NOT_SOUND
@@ -236,7 +271,15 @@ def _n_outside(found: Material, shared: NDArray[np.intp]) -> int:
 def quantity_intervals(
     quantities: Sequence[Quantity], *, confidence: float, seed: int, difference: bool
 ) -> list[Interval]:
-    """One interval per quantity, in order; those over equally many clusters share their resamples."""
+    """One interval per quantity, in order; those over equally many clusters share their resamples.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> asked = score_quantity(example_job("vtok", [1.0] * 20), Metric("hit", "Hit rate"), [])
+        >>> [found] = quantity_intervals([asked], confidence=0.95, seed=0, difference=False)
+        >>> round(found.low, 3), found.high
+        (0.839, 1.0)
+    """
     found = [_without_bootstrap(quantity, confidence, difference) for quantity in quantities]
     by_clusters: dict[int, list[int]] = {}
     for i, quantity in enumerate(quantities):

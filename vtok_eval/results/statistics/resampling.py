@@ -44,7 +44,12 @@ MOST_LOG = 600.0
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval and how it was computed; `low` and `high` are None where there can be none."""
+    """An interval and how it was computed; `low` and `high` are None where there can be none.
+
+    Example:
+        >>> Interval(0.4, 0.6, "BCa bootstrap over 400 clusters, 9999 resamples").low
+        0.4
+    """
 
     low: float | None
     high: float | None
@@ -53,7 +58,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard error of a score over clusters and replicates, and its degrees of freedom."""
+    """The standard error of a score over clusters and replicates, and its degrees of freedom.
+
+    Example:
+        >>> Spread(standard_error=0.02, degrees_of_freedom=399.0).standard_error
+        0.02
+    """
 
     standard_error: float
     degrees_of_freedom: float
@@ -64,6 +74,12 @@ def spread(sums: ClusterSums) -> Spread:
 
     Needs two clusters. Mean squares of clusters, replicates and their interaction give the variance of the
     grand mean, (MS_c + MS_r - MS_cr) / (C R); a negative replicate component counts as 0.
+
+    Example:
+        >>> sums = ClusterSums(np.array([[[1.0], [0.0], [2.0]]]), counts=np.array([[1.0, 1.0, 2.0]]))
+        >>> found = spread(sums)
+        >>> found.degrees_of_freedom, round(found.standard_error, 3)
+        (2.0, 0.331)
     """
     cells = sums.influence()
     n_clusters, replicates = cells.shape
@@ -105,6 +121,15 @@ def bootstrap(
     seeds: for each group the spreads of its trained sides, as `seeds.seed_spreads` estimated them with the
     help of other systems: the interval is stretched from the spread that its own replicates show to that one.
     None: the replicates' own.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> sums = ClusterSums(rng.integers(0, 2, (1, 100, 1)).astype(float), counts=np.ones((1, 100)))
+        >>> (found,) = bootstrap([sums], seed=0, confidence=0.95, bounds=[(0.0, 1.0)])
+        >>> found.low < sums.value() < found.high
+        True
+        >>> found.method
+        'BCa bootstrap over 100 clusters, 9999 resamples'
     """
     spreads = [_own_spreads(group) for group in groups] if seeds is None else seeds
     n_clusters = groups[0].n_clusters
@@ -147,6 +172,12 @@ def proportion_interval(sums: ClusterSums, *, n: int, confidence: float) -> Inte
 
     The sample size is the effective one, p (1 - p) / variance, at most n; where all values are equal there is
     no variance to see, and each cluster counts as one sample.
+
+    Example:
+        >>> all_right = ClusterSums(np.ones((1, 20, 1)), counts=np.ones((1, 20)))
+        >>> found = proportion_interval(all_right, n=20, confidence=0.95)
+        >>> round(found.low, 3), found.high
+        (0.839, 1.0)
     """
     value, n_clusters = sums.value(), sums.n_clusters
     variance = spread(sums).standard_error ** 2 if n_clusters > 1 else 0.0
@@ -164,7 +195,14 @@ def few_differences_interval(sums: ClusterSums, *, up: float, down: float, confi
     """Bonett and Price's interval of a paired difference of proportions where few clusters differ, or none.
 
     up, down: the share of samples whose value rises by one, and falls by one. Each cluster counts as one
-    pair."""
+    pair.
+
+    Example:
+        >>> no_difference = ClusterSums(np.zeros((1, 20, 1)), counts=np.ones((1, 20)))
+        >>> found = few_differences_interval(no_difference, up=0.0, down=0.0, confidence=0.95)
+        >>> round(found.low, 3), round(found.high, 3)
+        (-0.126, 0.126)
+    """
     n_clusters = sums.n_clusters
     rises = (n_clusters * up + 1) / (n_clusters + 2)
     falls = (n_clusters * down + 1) / (n_clusters + 2)
@@ -179,6 +217,10 @@ def sign_flip_p(parts: Floats, *, seed: int) -> Floats:
 
     Exact where at most `EXACT_CLUSTERS` clusters differ; otherwise from random flips, the observed signs
     counted among them, so that p is never 0. 1 where nothing differs.
+
+    Example:
+        >>> sign_flip_p(np.array([[1.0], [2.0], [3.0], [4.0]]), seed=0)  # all 16 flips; 2 are as extreme
+        array([0.125])
     """
     differs = np.abs(parts) > 1e-12 * np.abs(parts).max(axis=0, initial=0.0)
     p = np.ones(parts.shape[1])
@@ -277,7 +319,13 @@ def _weights(n_clusters: int, n_resamples: int, seed: int) -> Iterator[NDArray[n
 
 
 def signs(n_clusters: int, seed: int) -> Iterator[Floats]:
-    """The random sign flips of `sign_flip_p`, -1 and 1, batches of `(b, C)`; `resamples_for(C)` in all."""
+    """The random sign flips of `sign_flip_p`, -1 and 1, batches of `(b, C)`; `resamples_for(C)` in all.
+
+    Example:
+        >>> batch = next(signs(3, seed=0))
+        >>> batch.shape, sorted(set(batch.ravel().tolist()))
+        ((9999, 3), [-1.0, 1.0])
+    """
     few = n_clusters * resamples_for(n_clusters) <= KEPT_CELLS
     for batch in _kept_signs(n_clusters, seed) if few else _signs(n_clusters, seed):
         yield batch.astype(np.float64)

@@ -21,6 +21,13 @@ class Material:
     values: `(K, N, R)`, 0 where `present` is false. present: `(K, N)`: the component has a value, failed
     samples that count among them. failed: `(K, N)`: the failed samples it is charged with, whether they count
     or not. lacking: `(K, N)`: the sample went well and the component does not apply to it.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> hit = Metric("hit", "Hit rate")
+        >>> found = material(example_job("vtok", [1.0, 0.0, 1.0]), hit)
+        >>> found.values.shape, found.whole
+        ((1, 3, 1), True)
     """
 
     values: Floats
@@ -67,6 +74,11 @@ class ClusterSums:
     sums: `(K, C, R)`, the sum of the samples' values. counts: `(K, C)`, how many samples. The score is the
     mean over components and replicates of `sums.sum(C) / counts.sum(C)`: clusters weigh by their samples.
     places: `(C,)`, which clusters of the sample set these are; None where it does not matter.
+
+    Example:
+        >>> sums = ClusterSums(np.array([[[1.0], [0.0], [2.0]]]), counts=np.array([[1.0, 1.0, 2.0]]))
+        >>> sums.value(), sums.n_clusters, sums.replicates
+        (0.75, 3, 1)
     """
 
     sums: Floats
@@ -125,6 +137,11 @@ def material(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) ->
     Raises:
         ValueError: samples, or components, have different numbers of replicates.
         UnknownNameError: a mean names a metric that is not there.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> material(example_job("vtok", [1.0, 0.0, 1.0]), Metric("hit", "Hit rate")).replicates
+        1
     """
     parts = [_component(job, part) for part in components(metric, metrics)]
     sizes = sorted({part.replicates for part in parts} - {1})
@@ -185,6 +202,12 @@ def cluster_sums(found: Material, *, clusters: NDArray[np.intp], n_clusters: int
 
     clusters: `(N,)`, places below `n_clusters`. Samples are added in the order of their ids, so that the
     order they came in moves no sum's last digit.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> found = material(example_job("vtok", [1.0, 0.0, 1.0]), Metric("hit", "Hit rate"))
+        >>> cluster_sums(found, clusters=np.array([0, 0, 1]), n_clusters=2).sums.ravel().tolist()
+        [1.0, 1.0]
     """
     parts, _, replicates = found.values.shape
     sums = np.empty((parts, n_clusters, replicates))
@@ -198,12 +221,25 @@ def cluster_sums(found: Material, *, clusters: NDArray[np.intp], n_clusters: int
 
 
 def job_sums(job: JobColumns, found: Material) -> ClusterSums:
-    """`cluster_sums` of a job's material."""
+    """`cluster_sums` of a job's material.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> columns = example_job("vtok", [1.0, 0.0, 1.0, 0.0])
+        >>> job_sums(columns, material(columns, Metric("hit", "Hit rate"))).value()
+        0.5
+    """
     return cluster_sums(found, clusters=job.samples.clusters, n_clusters=job.samples.n_clusters)
 
 
 def value_of(job: JobColumns, metric: Metric, metrics: Sequence[Metric] = ()) -> float | None:
-    """The score that the records give, without its interval; None where a component has no sample."""
+    """The score that the records give, without its interval; None where a component has no sample.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> value_of(example_job("vtok", [1.0, 0.0, 1.0, 0.0]), Metric("hit", "Hit rate"))
+        0.5
+    """
     found = material(job, metric, metrics)
     return job_sums(job, found).value() if found.whole else None
 
@@ -214,6 +250,11 @@ def components(metric: Metric, metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     Raises:
         UnknownNameError: `metrics` lacks one that it is the mean of.
         ValueError: it is the mean of a mean.
+
+    Example:
+        >>> metrics = [Metric("a", "A"), Metric("b", "B"), Metric("both", "Both", mean_of=("a", "b"))]
+        >>> [each.name for each in components(metrics[2], metrics)]
+        ['a', 'b']
     """
     if not metric.mean_of:
         return (metric,)

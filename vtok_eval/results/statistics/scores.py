@@ -40,7 +40,14 @@ def score(
     seed: int = SEED,
     label: str = "",
 ) -> Score:
-    """The score of one job on one metric; see `score_all`. `metrics` holds what it may be the mean of."""
+    """The score of one job on one metric; see `score_all`. `metrics` holds what it may be the mean of.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> found = score(example_job("vtok", [1.0, 0.0] * 50), Metric("hit", "Hit rate"))
+        >>> found.value, found.low < 0.5 < found.high, found.n_clusters
+        (0.5, True, 100)
+    """
     return score_all(records, [metric], known=metrics, confidence=confidence, seed=seed, label=label)[0]
 
 
@@ -71,6 +78,12 @@ def score_all(
         ValueError: no records, records of several jobs, a sample twice, uneven replicates, a confidence
             outside (0, 1).
         UnknownNameError: a mean names a metric that is not there.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> [found] = score_all(example_job("vtok", [1.0] * 20), [Metric("hit", "Hit rate")])
+        >>> found.value, found.method
+        (1.0, 'Wilson score interval, effective sample size 20 from 20 clusters')
     """
     job = job_columns(records)
     return score_systems([job], metrics, known=known, confidence=confidence, seed=seed, label=label)
@@ -89,6 +102,13 @@ def score_systems(
 
     How much training moves a score is estimated over all of them (see `seeds`), so that the intervals of
     trained systems depend on which others there are.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> jobs = [example_job("vtok", [1.0, 0.0] * 20), example_job("frames-2", [0.0, 0.0] * 20)]
+        >>> first, second = score_systems(jobs, [Metric("hit", "Hit rate")])
+        >>> first.value, second.value
+        (0.5, 0.0)
     """
     _check_confidence(confidence)
     every = (*metrics, *known)
@@ -142,6 +162,13 @@ def compare(
 
     Raises:
         ValueError: as for `score_all`; also where the benchmarks, or a sample's clusters, differ.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> vtok, frames = example_job("vtok", [1.0, 0.0] * 20), example_job("frames-2", [0.0, 0.0] * 20)
+        >>> found = compare(vtok, frames, Metric("hit", "Hit rate"))
+        >>> found.difference, found.p < 0.001
+        (0.5, True)
     """
     ours, theirs = _not_empty(records_a), _not_empty(records_b)
     return _compared([ours], theirs, [metric], known=metrics, confidence=confidence, seed=seed)[0]
@@ -166,6 +193,14 @@ def compare_all(
     Raises:
         UnknownNameError: no such baseline.
         ValueError: as for `compare`.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> hits = {"vtok": [1.0, 0.0] * 20, "frames-2": [0.0, 0.0] * 20}
+        >>> jobs = {system: example_job(system, values) for system, values in hits.items()}
+        >>> [found] = compare_all(jobs, "frames-2", [Metric("hit", "Hit rate")])
+        >>> found.system, found.baseline, found.p == found.p_corrected
+        ('vtok', 'frames-2', True)
     """
     if baseline not in by_system:
         raise UnknownNameError(what="baseline", name=baseline, known=by_system)
@@ -182,6 +217,12 @@ def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence
     False if no system's interval is entirely on the better side of chance, or if every system's interval is
     at or above `CEILING` (fractions that are better when higher). A system without an interval proves
     neither. True if there is nothing to judge by: no system, no chance level and no ceiling.
+
+    Example:
+        >>> hit = Metric("hit", "Hit rate", chance=0.5)
+        >>> found = Score("vtok", "b", hit, value=0.55, low=0.45, high=0.65, n=99, n_failed=0, n_clusters=99)
+        >>> discriminates([found], hit)  # not above chance
+        False
     """
     judged = [s for s in scores if s.metric.name == metric.name and s.system not in controls]
     if not judged or metric.higher_is_better is None:
@@ -194,7 +235,14 @@ def discriminates(scores: Sequence[Score], metric: Metric, *, controls: Sequence
 
 
 def mark_discriminating(scores: Sequence[Score], *, controls: Sequence[str] = ()) -> list[Score]:
-    """The scores of one run with `discriminates` set, benchmark by benchmark and metric by metric."""
+    """The scores of one run with `discriminates` set, benchmark by benchmark and metric by metric.
+
+    Example:
+        >>> hit = Metric("hit", "Hit rate", chance=0.5)
+        >>> found = Score("vtok", "b", hit, value=0.75, low=0.65, high=0.85, n=99, n_failed=0, n_clusters=99)
+        >>> [each.discriminates for each in mark_discriminating([found])]
+        [True]
+    """
     alike: dict[tuple[str, str], list[Score]] = {}
     for score in scores:
         alike.setdefault((score.benchmark, score.metric.name), []).append(score)

@@ -47,6 +47,11 @@ def seed_spreads(sums: Mapping[str, ClusterSums]) -> dict[str, SeedSpread]:
     """The spread of every system that has several seeds; the others have no key.
 
     sums: one metric's, by system. The names are also the spreads' keys.
+
+    Example:
+        >>> two_seeds = ClusterSums(np.array([[[1.0, 0.0], [1.0, 1.0]]]), counts=np.ones((1, 2)))
+        >>> round(seed_spreads({"vtok": two_seeds})["vtok"].deviation, 4)
+        0.3536
     """
     trained = {name: found for name, found in sums.items() if found.replicates > 1}
     if not trained:

@@ -43,6 +43,17 @@ class Backbone(ABC):
 
     Nothing here waits for a GPU: frames are copied there while it computes on those before them, and what is
     returned may still be being computed.
+
+    Example:
+        >>> class Pixels(Backbone):
+        ...     channels = 3
+        ...     device = torch.device("cpu")
+        ...     def describe(self):
+        ...         return Description(facts={"name": "pixels"})
+        ...     def _forward(self, frames):
+        ...         return frames / 255
+        >>> Pixels().maps(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)).shape
+        torch.Size([2, 3, 8, 8])
     """
 
     device: torch.device
@@ -143,7 +154,12 @@ class Backbone(ABC):
 
 
 def cells_of(features: FrameFeatures, grid: int) -> Tensor:
-    """The cells `(..., grid^2, C)` of frames, float32, from what was kept of them."""
+    """The cells `(..., grid^2, C)` of frames, float32, from what was kept of them.
+
+    Example:
+        >>> cells_of({WHOLE: torch.zeros(2, 152, 8, 8)}, grid=4).shape
+        torch.Size([2, 16, 152])
+    """
     if WHOLE in features:
         return grid_cells(features[WHOLE].float(), grid)
     return features[grid].float()
@@ -174,7 +190,15 @@ def _pooled(maps: Tensor, grid: int) -> Tensor:
 
 
 def clip_maps(backbone: Backbone, clips: Clips, frames: Sequence[int]) -> Tensor:
-    """Maps of the chosen frames of every clip: float32 `(B, len(frames), C, gh, gw)`."""
+    """Maps of the chosen frames of every clip: float32 `(B, len(frames), C, gh, gw)`.
+
+    Example:
+        >>> from vtok_eval.data import Clips
+        >>> from vtok_eval.tokenizers.backbones.efficientnet import EfficientNetLite0
+        >>> clips = Clips(torch.zeros(1, 4, 3, 64, 64, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> clip_maps(EfficientNetLite0(device=torch.device("cpu")), clips, frames=[0, 2]).shape[:3]
+        torch.Size([1, 2, 152])
+    """
     chosen = clips.frames[:, list(frames)]
     maps = backbone.maps(chosen.flatten(0, 1))
     result: Tensor = maps.unflatten(0, (len(clips), len(frames))).float()
@@ -185,6 +209,10 @@ def grid_cells(maps: Tensor, grid: int) -> Tensor:
     """Mean of the map over each cell of a grid x grid division: `(..., C, gh, gw)` -> `(..., grid^2, C)`.
 
     Cells go row by row from the top left. A map coarser than the grid gives neighbouring cells equal values.
+
+    Example:
+        >>> grid_cells(torch.arange(16.0).view(1, 4, 4), grid=2).flatten().tolist()
+        [2.5, 4.5, 10.5, 12.5]
     """
     pooled = torch.nn.functional.adaptive_avg_pool2d(maps.flatten(0, -4), grid)
     result: Tensor = pooled.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:-3]).contiguous()
@@ -192,7 +220,12 @@ def grid_cells(maps: Tensor, grid: int) -> Tensor:
 
 
 def state_sha256(named_tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of weights."""
+    """SHA-256 over names, dtypes, shapes and bytes of weights.
+
+    Example:
+        >>> len(state_sha256(torch.nn.Linear(2, 2).state_dict().items()))
+        64
+    """
     digest = hashlib.sha256()
     for name, tensor in named_tensors:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

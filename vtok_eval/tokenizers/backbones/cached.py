@@ -19,7 +19,21 @@ _log = logging.getLogger(__name__)
 
 
 class CachedBackbone(Backbone):
-    """A backbone that takes features from a cache where possible; they equal those of `inner` bit for bit."""
+    """A backbone that takes features from a cache where possible; they equal those of `inner` bit for bit.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from pathlib import Path
+        >>> from vtok_eval.tokenizers.backbones.efficientnet import EfficientNetLite0
+        >>> from vtok_eval.tokenizers.feature_cache import FeatureCache
+        >>> cache = FeatureCache(Path(tempfile.mkdtemp()))
+        >>> backbone = CachedBackbone(EfficientNetLite0(device=torch.device("cpu")), cache)
+        >>> frames = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+        >>> first, again = backbone.maps(frames), backbone.maps(frames)
+        >>> cache.hits, cache.misses, torch.equal(first, again)
+        (1, 1, True)
+        >>> cache.close()
+    """
 
     def __init__(self, inner: Backbone, cache: FeatureCache) -> None:
         self.inner = inner

@@ -25,6 +25,10 @@ class EfficientNetLite0(Backbone):
 
     A map joins the stride-8 features, averaged over the stride-16 grid, with the stride-16 features, each
     channel standardised. Frames keep their size: H x W pixels give ceil(H/16) x ceil(W/16) cells.
+
+    Example:
+        >>> EfficientNetLite0(device=torch.device("cpu")).channels
+        152
     """
 
     def __init__(self, *, device: torch.device | str = "cpu") -> None:

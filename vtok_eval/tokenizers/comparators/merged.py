@@ -34,6 +34,12 @@ class Merged(ProjectedTokenizer):
 
     Raises:
         SpecError: neither or both of `count` and `budget`, or a number below 1.
+
+    Example:
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> build_tokenizer("merged:count=31", context).token_count(16)
+        31
     """
 
     sampling_rule = "every frame, similar cells merged"

@@ -42,6 +42,12 @@ class MotionVectors(ProjectedTokenizer):
 
     Raises:
         SpecError: both `stride` and `budget`, or a value out of range.
+
+    Example:
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> build_tokenizer("motion-vectors:stride=1", context).token_count(16)
+        31
     """
 
     sampling_rule = "the first frame; motion of all others from an H.264 stream"

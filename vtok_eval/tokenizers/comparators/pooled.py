@@ -25,6 +25,13 @@ class Pooled(FrameGrids):
 
     Raises:
         SpecError: neither or both of `segments` and `budget`, or a number below 1.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> build_tokenizer("pooled:segments=4,grid=2", context).token_count(16)
+        16
     """
 
     sampling_rule = "every frame, averaged in segments of time"

@@ -31,6 +31,13 @@ class SlowFast(ProjectedTokenizer):
 
     Raises:
         SpecError: numbers of frames and a budget, or neither; a grid that is not coarser than the other.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.build import BuildContext, build_tokenizer
+        >>> context = BuildContext(device=torch.device("cpu"))
+        >>> build_tokenizer("slowfast:slow=1,fast=8", context).token_count(16)
+        24
     """
 
     sampling_rule = "linspace, twice"

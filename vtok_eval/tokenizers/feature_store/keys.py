@@ -28,7 +28,16 @@ def record_key(base: bytes, grid: int) -> bytes:
 
 
 def clip_frame_keys(clips: Clips, frames: Sequence[int], fingerprint: str) -> list[bytes]:
-    """One key a frame, clip after clip: by the clip's key and the frame's number, else by the pixels."""
+    """One key a frame, clip after clip: by the clip's key and the frame's number, else by the pixels.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.data import Clips
+        >>> clips = Clips(torch.zeros(1, 8, 3, 4, 4, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> clips = clips.with_keys(["a clip"])
+        >>> clip_frame_keys(clips, [5], "a backbone") == frame_keys("a clip", [5], "a backbone")
+        True
+    """
     keys: list[bytes] = []
     for row in range(len(clips)):
         key = clips.key_of(row)
@@ -56,7 +65,14 @@ def frame_keys(key: str, frames: Sequence[int], fingerprint: str) -> list[bytes]
 
 
 def pixel_keys(frames: Tensor | Sequence[Tensor], fingerprint: str) -> list[bytes]:
-    """One key a frame: of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes."""
+    """One key a frame: of the SHA-256 of the backbone's fingerprint, the frame's shape and bytes.
+
+    Example:
+        >>> import torch
+        >>> first, second = pixel_keys(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "a backbone")
+        >>> first == second
+        True
+    """
     keys = []
     for frame in frames:
         array = frame.cpu().contiguous().numpy()
