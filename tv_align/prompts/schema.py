@@ -82,7 +82,8 @@ class PromptFile(_Strict):
     Example:
         >>> questions = {"Is the ball red?": "yes", "Is the ball blue?": "no"}
         >>> entry = PromptEntry(id="ball", text="a red ball", level="basic", questions=questions)
-        >>> file = PromptFile(suite="mine", version=1, source="by hand", category="attribute", prompts=[entry])
+        >>> about = {"suite": "mine", "version": 1, "source": "by hand", "category": "attribute"}
+        >>> file = PromptFile(**about, prompts=[entry])
         >>> file.prompts[0].id
         'ball'
     """

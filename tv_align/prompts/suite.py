@@ -19,7 +19,8 @@ def suite_of(files: Sequence[PromptFile]) -> PromptSuite:
         >>> from tv_align.prompts.schema import PromptEntry
         >>> questions = {"Is the ball red?": "yes", "Is the ball blue?": "no"}
         >>> entry = PromptEntry(id="ball", text="a red ball", level="basic", questions=questions)
-        >>> file = PromptFile(suite="mine", version=1, source="by hand", category="attribute", prompts=[entry])
+        >>> about = {"suite": "mine", "version": 1, "source": "by hand", "category": "attribute"}
+        >>> file = PromptFile(**about, prompts=[entry])
         >>> [prompt.text for prompt in suite_of([file]).prompts]
         ['a red ball']
     """

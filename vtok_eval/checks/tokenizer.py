@@ -37,6 +37,13 @@ def check_tokenizer(tokenizer: Tokenizer, clips: Sequence[Clip], *, spec: str) -
 
     Returns:
         The findings; `report.ok` says whether the protocol is kept.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> clip = Clip(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), fps=4.0)
+        >>> check_tokenizer(Blind(), [clip, clip], spec="blind").ok
+        True
     """
     return _Check(fitted(unfitted(tokenizer)), Clips.stack(clips), spec).report()
 

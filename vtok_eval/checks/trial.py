@@ -20,14 +20,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trial(Generic[Value]):
-    """What a call returned; `error` is empty if it succeeded, else `value` is None."""
+    """What a call returned; `error` is empty if it succeeded, else `value` is None.
+
+    Example:
+        >>> Trial(error="ValueError: too short").value is None
+        True
+    """
 
     value: Value | None = None
     error: str = ""
 
 
 def attempt(call: Callable[[], Value]) -> Trial[Value]:
-    """Call and keep the result or the error: any exception of a tokenizer is a finding about it."""
+    """Call and keep the result or the error: any exception of a tokenizer is a finding about it.
+
+    Example:
+        >>> attempt(lambda: 2 + 2).value, attempt(lambda: 1 / 0).error
+        (4, 'ZeroDivisionError: division by zero')
+    """
     import torch
 
     try:
@@ -40,7 +50,15 @@ def attempt(call: Callable[[], Value]) -> Trial[Value]:
 
 
 def encode(tokenizer: Tokenizer, clips: Clips) -> Trial[Tokens]:
-    """The tokens of a copy of the clips, held to the protocol."""
+    """The tokens of a copy of the clips, held to the protocol.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> clips = Clips(torch.zeros(1, 4, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0]))
+        >>> encode(Blind(), clips).error
+        ''
+    """
 
     def call() -> Tokens:
         tokens = tokenizer.encode(Clips(frames=clips.frames.clone(), fps=clips.fps.clone()))
@@ -51,7 +69,14 @@ def encode(tokenizer: Tokenizer, clips: Clips) -> Trial[Tokens]:
 
 
 def round_trip(tokenizer: Tokenizer, clips: Clips) -> bool:
-    """Whether the clips are encoded and, where the tokenizer decodes, come back as long and as large."""
+    """Whether the clips are encoded and, where the tokenizer decodes, come back as long and as large.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.tokenizers.controls import Blind
+        >>> round_trip(Blind(), Clips(torch.zeros(1, 4, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0])))
+        True
+    """
     tokens = encode(tokenizer, clips)
     if tokens.value is None:
         return False

@@ -30,6 +30,10 @@ class TrainingFacts(TypedDict):
 
     steps: of the optimizer, per probe and learning rate. ridge_validation_score: of kernel ridge on the same
     clips, by the same measure as validation_score; None where the benchmark has no such reader.
+
+    Example:
+        >>> TrainingFacts.__required_keys__ >= {"system", "steps", "seeds", "validation_score"}
+        True
     """
 
     system: str
@@ -105,5 +109,13 @@ def write_facts(artifacts: Path, facts: TrainingFacts) -> None:
 
     Raises:
         RunFolderError: the folder cannot be written or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> facts: TrainingFacts = {"system": "vtok", "steps": 256}
+        >>> write_facts(folder, facts)
+        >>> json.loads((folder / TRAINING_FILE).read_text())["steps"]
+        256
     """
     write_bytes(artifacts / TRAINING_FILE, json.dumps(facts, indent=1).encode())

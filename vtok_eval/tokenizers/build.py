@@ -115,12 +115,20 @@ def build_tokenizer(spec: str, context: BuildContext) -> Tokenizer:
 
 
 def build_generator(spec: str, context: BuildContext) -> Generator:
-    """Build a user's generator, `FILE.py:Class`, `package.module:Class` or `exec:PYTHON@FILE.py:Class`.
+    r"""Build a user's generator, `FILE.py:Class`, `package.module:Class` or `exec:PYTHON@FILE.py:Class`.
 
     Options are as for tokenizers.
 
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from pathlib import Path
+        >>> file = Path(tempfile.mkdtemp()) / "mine.py"
+        >>> _ = file.write_text("class Mine:\n    def generate(self, prompts, seeds): ...")
+        >>> type(build_generator(f"{file}:Mine", BuildContext(device=torch.device("cpu")))).__name__
+        'Mine'
     """
     live = live_reference(spec, context.objects)
     if live is not None and isinstance(live.subject, Generator):

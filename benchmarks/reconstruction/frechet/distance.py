@@ -92,6 +92,12 @@ def estimate(
 
     Args:
         originals, decoded: `(N, D)`; row i of both is one clip. clusters: the cluster of each row.
+
+    Example:
+        >>> originals = np.random.default_rng(0).normal(size=(20, 2))
+        >>> found = estimate(originals, originals + 3.0, [str(row) for row in range(20)])
+        >>> round(found.value, 6), found.n
+        (18.0, 20)
     """
     if len(originals) < 2:
         return None
@@ -109,6 +115,11 @@ def limit_of(first: Features, second: Features, *, biased: bool = False) -> floa
     """The distance extrapolated to infinitely many rows; None with fewer than `LEAST_FOR_LIMIT` of them.
 
     Source: M. J. Chong, D. Forsyth, Effectively unbiased FID and Inception Score (arXiv 1911.07023).
+
+    Example:
+        >>> originals = np.random.default_rng(0).normal(size=(20, 2))
+        >>> round(limit_of(originals, originals), 6)
+        0.0
     """
     n = len(first)
     if n < LEAST_FOR_LIMIT:

@@ -22,7 +22,12 @@ FEATURES = "features"
 
 @dataclass(frozen=True)
 class FrechetKind:
-    """A network whose features are compared. width: of its features."""
+    """A network whose features are compared. width: of its features.
+
+    Example:
+        >>> FrechetKind("i3d", "rFVD (I3D)", width=400).meaningful_from
+        401
+    """
 
     network: str
     title: str
@@ -49,12 +54,23 @@ I3D = FrechetKind(i3d.NAME, "rFVD (I3D)", i3d.WIDTH_OF_FEATURES)
 
 
 def pack(features: Tensor) -> str:
-    """Features float32 `(D,)` as text: base64 of little-endian bytes."""
+    """Features float32 `(D,)` as text: base64 of little-endian bytes.
+
+    Example:
+        >>> import torch
+        >>> unpack(pack(torch.tensor([0.5, -2.0]))).tolist()
+        [0.5, -2.0]
+    """
     return base64.b64encode(features.numpy().astype("<f4").tobytes()).decode()
 
 
 def unpack(text: str) -> Features:
-    """What `pack` packed, as float64."""
+    """What `pack` packed, as float64.
+
+    Example:
+        >>> unpack("AAAAPwAAAMA=").tolist()
+        [0.5, -2.0]
+    """
     return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float64)
 
 

@@ -188,7 +188,14 @@ class MetricSet:
 
 
 def group_values(grouping: Grouping, question: VideoQuestion) -> list[str]:
-    """The values of the grouping that a question belongs to; none where its field is empty."""
+    """The values of the grouping that a question belongs to; none where its field is empty.
+
+    Example:
+        >>> meta = {"topic": "x; y"}
+        >>> question = VideoQuestion("1", "", "main", "v", (), "What?", ("a", "b"), ("A", "B"), meta=meta)
+        >>> group_values(Grouping(field="topic", title="Topic", separator=";"), question)
+        ['x', 'y']
+    """
     value = question.meta.get(grouping.field)
     if value is None or value == "":
         return []
@@ -197,13 +204,23 @@ def group_values(grouping: Grouping, question: VideoQuestion) -> list[str]:
 
 
 def turns(question: VideoQuestion) -> int:
-    """In how many rotations a question can be asked: as many as it has options whose order can be changed."""
+    """In how many rotations a question can be asked: as many as it has options whose order can be changed.
+
+    Example:
+        >>> turns(VideoQuestion("1", "", "main", "v", (), "What?", ("a cat", "a dog"), ("A", "B")))
+        2
+    """
     movable = len(question.options) > 1 and question.options != question.labels and question.shows_options
     return len(question.options) if movable else 1
 
 
 def describe_values(values: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
-    """The values as single numbers."""
+    """The values as single numbers.
+
+    Example:
+        >>> describe_values({"accuracy": (1.0,)})
+        {'accuracy': 1.0}
+    """
     return {name: value[0] for name, value in values.items()}
 
 

@@ -24,6 +24,12 @@ def resampled_scores(
 
     Systems without a value are left out. With fewer than two clusters there is no resample. A resample in
     which a component of the mean has no sample is the score on all.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> found = resampled_scores({"vtok": example_job("vtok", [1.0, 0.0])}, Metric("hit", "Hit rate"), [])
+        >>> len(found["vtok"]), float(found["vtok"][0])
+        (2000, 0.5)
     """
     if not jobs:
         return {}

@@ -37,6 +37,13 @@ def subset_checks(
     corrected over all of them as comparisons are; if a reader was trained with one seed, there is no test,
     and the interval over clips must include 0 or be above it. Only systems with a trained reader are checked.
     jobs: of one benchmark, by system.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> jobs = {name: example_job(name, [1.0, 0.0]) for name in ("frames-1", "frames-2")}
+        >>> contains = TokenRelation("frames-2", "frames-1")
+        >>> subset_checks(jobs, [Metric("hit", "Hit rate")], [contains])  # nothing was trained
+        []
     """
     pairs = [
         (jobs[pair.larger], jobs[pair.smaller])
@@ -117,6 +124,14 @@ def same_token_checks(
     """Whether systems with the same tokens have the same values, sample by sample.
 
     Measurements of time and memory are left out: only fractions must agree.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> jobs = {name: example_job(name, [1.0, 0.0]) for name in ("frames-1", "keyframe")}
+        >>> same = TokenRelation("frames-1", "keyframe", Relation.SAME)
+        >>> [check] = same_token_checks(jobs, [Metric("hit", "Hit rate")], [same])
+        >>> check.detail
+        'agree to the last digit'
     """
     found = []
     for pair in relations:
@@ -198,6 +213,15 @@ def photo_checks(
     """The sign of each headline difference from the baseline on the clips of each photo.
 
     photos: sample id -> the photo behind the clip. Nothing is checked with fewer than two photos.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> jobs = {"vtok": example_job("vtok", [1.0, 1.0]), "frames-2": example_job("frames-2", [0.0, 1.0])}
+        >>> photos = {"clip 000": "coffee", "clip 001": "rocket"}
+        >>> hit = Metric("hit", "Hit rate", headline=True)
+        >>> [check] = photo_checks(jobs, [hit], baseline="frames-2", photos=photos)
+        >>> check.detail
+        'difference by photo: coffee +1.000, rocket +0.000'
     """
     if len(set(photos.values())) < 2 or baseline not in jobs:
         return

@@ -110,6 +110,14 @@ def family_p(blocks: Sequence[Block], *, n_clusters: int, seed: int) -> tuple[Fl
 
     Raises:
         ValueError: two comparisons have the same key.
+
+    Example:
+        >>> import numpy as np
+        >>> places, column = np.arange(3), np.array([0])
+        >>> block = Block(np.ones((3, 1)), places, column, None, ("a against b",), ((None, None),))
+        >>> alone, corrected = family_p([block], n_clusters=3, seed=0)
+        >>> float(alone[0]), float(corrected[0])  # 2 of 8 flips reach 3
+        (0.25, 0.25)
     """
     size = sum(len(block.keys) for block in blocks)
     if not size:
@@ -140,6 +148,13 @@ def alone_p(block: Block, in_family: Floats, *, seed: int) -> Floats:
 
     in_family: `family_p`'s p of these comparisons by themselves. It is the result where the block has all of
     the family's clusters, since the draws are the same. seed: of the draws.
+
+    Example:
+        >>> import numpy as np
+        >>> places, column = np.arange(3), np.array([0])
+        >>> block = Block(np.ones((3, 1)), places, column, None, ("a against b",), ((None, None),))
+        >>> float(alone_p(block, family_p([block], n_clusters=3, seed=0)[0], seed=0)[0])
+        0.25
     """
     n_clusters = len(block.parts)
     every = np.arange(n_clusters, dtype=np.intp)

@@ -16,6 +16,10 @@ def few_differing(parts: Floats, *, limit: int) -> dict[tuple[int, int], int]:
 
     No difference is larger than the range of all values, so that a large sum of squared differences needs
     many rows; only pairs without that proof are looked at row by row.
+
+    Example:
+        >>> few_differing(np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]), limit=1)
+        {(0, 1): 1}
     """
     largest = float(np.ptp(parts)) if parts.size else 0.0
     proven = _inner_distances(parts) > (limit + 0.5) * largest**2
@@ -43,6 +47,12 @@ def half_widths(cells: Floats, spreads: Sequence[SeedSpread | None], *, confiden
     """`(S, S)`: half the width of the t interval of every difference; `seeds.standard_error` for all at once.
 
     cells: influences `(C, S)`, the seeds' averaged. spreads: of each system that was trained with several.
+
+    Example:
+        >>> cells = np.array([[0.5, 0.1], [-0.5, -0.1], [0.0, 0.0]])
+        >>> half = half_widths(cells, [None, None], confidence=0.95)
+        >>> round(float(half[0, 1]), 3), float(half[0, 0])
+        (0.994, 0.0)
     """
     from scipy.special import stdtrit
 

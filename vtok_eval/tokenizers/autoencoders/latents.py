@@ -17,6 +17,12 @@ class LatentScale:
 
     Attributes:
         mean, factor: float32 `(C, k, 1, 1)`, k of 1, or a row for each latent frame.
+
+    Example:
+        >>> scale = LatentScale(torch.full((4, 1, 1, 1), 2.0), torch.full((4, 1, 1, 1), 0.5))
+        >>> latents = torch.full((1, 4, 2, 3, 3), 6.0)
+        >>> float(scale.apply(latents).mean()), torch.equal(scale.undo(scale.apply(latents)), latents)
+        (2.0, True)
     """
 
     mean: Tensor
