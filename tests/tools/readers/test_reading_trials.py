@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tools import reading_trials, training_photos
+from tools.readers import reading_trials, training_photos
 from tools.readers.reading_trials import main, measure, read_ridge, read_trials, trials_table
 from tools.readers.scene_features import first_clips
 from tools.readme_table import ROOT

@@ -13,8 +13,8 @@ import numpy as np
 from vtok_eval.answerers.training.tokens.source import encode_each
 from vtok_eval.data import Tokens
 from vtok_eval.errors import RunFolderError, TokenizerError, VideoError
-from vtok_eval.tokenizers.feature_shards import KEY_BYTES, DamagedShardError
-from vtok_eval.tokenizers.feature_store import FeatureStore
+from vtok_eval.tokenizers.feature_store.shards import KEY_BYTES, DamagedShardError
+from vtok_eval.tokenizers.feature_store.store import FeatureStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
