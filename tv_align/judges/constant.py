@@ -15,7 +15,7 @@ class AlwaysYes:
     Example:
         >>> import torch
         >>> clip = Clip(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), fps=4.0)
-        >>> [verdict.answer for verdict in AlwaysYes().judge(clip, ["Is the kite red?", "Is the kite blue?"])]
+        >>> [verdict.reply for verdict in AlwaysYes().judge(clip, ["Is the kite red?", "Is the kite blue?"])]
         ['yes', 'yes']
     """
 

@@ -68,6 +68,7 @@ class FittedTokenizer:
     was given. Tokens of repeated frames are kept: they were encoded and are paid for.
 
     Example:
+        >>> import torch
         >>> from vtok_eval.inputs.accepts import Accepts
         >>> from vtok_eval.tokenizers.controls import Blind
         >>> clips = Clips(torch.zeros(1, 16, 3, 8, 8, dtype=torch.uint8), torch.tensor([4.0]))

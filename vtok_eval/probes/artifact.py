@@ -47,7 +47,7 @@ def save_reader(
         RunFolderError: the folder cannot be written or the disk is full.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> fitted = Preprocessing(Statistics(means=(), deviations=()), directions=())
         >>> path = Path(tempfile.mkdtemp()) / "probe-0.safetensors"
         >>> shape = ReaderShape(4, n_slots=1, group_widths=(4,))
@@ -193,6 +193,7 @@ def numbered(tensors: Mapping[str, Tensor], prefix: str) -> tuple[Tensor, ...]:
     """The tensors called `prefix` and a number, in order from 0.
 
     Example:
+        >>> import torch
         >>> numbered({"means.1": torch.tensor(5.0), "means.0": torch.tensor(4.0)}, "means.")
         (tensor(4.), tensor(5.))
     """
@@ -204,6 +205,7 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 (hex) of named tensors: their names, types, shapes and bytes.
 
     Example:
+        >>> import torch
         >>> digest_of({"bias": torch.zeros(2)}) == digest_of({"bias": torch.ones(2)})
         False
     """

@@ -32,7 +32,12 @@ _WARM_UP = 0.1
 
 @dataclass(frozen=True)
 class TrainedReader:
-    """A trained reader, in evaluation mode, and how it came about, as JSON can hold it."""
+    """A trained reader, in evaluation mode, and how it came about, as JSON can hold it.
+
+    Example:
+        >>> sorted(TrainedReader.__dataclass_fields__)
+        ['history', 'preprocessing', 'reader', 'shape']
+    """
 
     reader: TokenReader
     preprocessing: Preprocessing

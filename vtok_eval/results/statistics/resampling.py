@@ -79,7 +79,7 @@ def spread(sums: ClusterSums) -> Spread:
         >>> sums = ClusterSums(np.array([[[1.0], [0.0], [2.0]]]), counts=np.array([[1.0, 1.0, 2.0]]))
         >>> found = spread(sums)
         >>> found.degrees_of_freedom, round(found.standard_error, 3)
-        (2.0, 0.331)
+        (2.0, 0.286)
     """
     cells = sums.influence()
     n_clusters, replicates = cells.shape

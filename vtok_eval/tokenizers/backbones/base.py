@@ -211,7 +211,7 @@ def grid_cells(maps: Tensor, grid: int) -> Tensor:
     Cells go row by row from the top left. A map coarser than the grid gives neighbouring cells equal values.
 
     Example:
-        >>> grid_cells(torch.arange(16.0).view(1, 4, 4), grid=2).flatten().tolist()
+        >>> grid_cells(torch.arange(16.0).view(1, 1, 4, 4), grid=2).flatten().tolist()
         [2.5, 4.5, 10.5, 12.5]
     """
     pooled = torch.nn.functional.adaptive_avg_pool2d(maps.flatten(0, -4), grid)

@@ -23,7 +23,7 @@ def cell(row: DataRow, columns: Sequence[str]) -> object:
         DataError: it has none of them.
 
     Example:
-        >>> cell(DataRow("row 1", 1, {"b": 2}), ["a", "b"])
+        >>> cell(DataRow({"b": 2}, number=0, peer_number=0, where="row 1"), ["a", "b"])
         2
     """
     for name in columns:
