@@ -107,7 +107,7 @@ def _task(name: str, task: Task) -> Iterator[str]:
 def _tables(description: BenchmarkDescription) -> str:
     patterns = [table.files[0] for table in description.tables]
     shown = _codes(patterns[:3])
-    return shown if len(patterns) <= 3 else f"{shown} and {len(patterns) - 3} more alike"
+    return shown if len(patterns) <= 3 else f"{shown} and {len(patterns) - 3} more like these"
 
 
 def _clips(description: BenchmarkDescription) -> str:

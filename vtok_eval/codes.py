@@ -1,4 +1,4 @@
-"""Tokens that are entries of code books: indices, the books' sizes, and the vectors that stand for them.
+"""Tokens that are entries of code books: indices, the books' sizes, and their vectors.
 
 Importing this module does not import torch, as for `vtok_eval.data`.
 """

@@ -199,7 +199,7 @@ BENCHMARKS = Registry(
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
         "question-answering": "questions about videos as a YAML file of your own describes them",
-        "reconstruction": "clips beside what their tokens give back: PSNR, SSIM, VMAF and more, by protocol",
+        "reconstruction": "clips next to what their tokens give back: PSNR, SSIM, VMAF and more, by protocol",
         "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
         "vbench": "VBench's dimensions through the vbench package",
         "tv-align": "do videos show what their prompts say? (prompts: tv-align-open, an open re-creation)",

@@ -1,1 +1,1 @@
-"""Reconstruction: original clips beside what a tokenizer's tokens give back, by named protocols."""
+"""Reconstruction: original clips next to what a tokenizer's tokens give back, by named protocols."""

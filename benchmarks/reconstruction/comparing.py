@@ -1,4 +1,4 @@
-"""One clip beside its reconstruction: every metric in one pass over the frames."""
+"""One clip next to its reconstruction: every metric in one pass over the frames."""
 
 from __future__ import annotations
 

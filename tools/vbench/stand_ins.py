@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.vbench import dimensions as table
+from benchmarks.vbench import weight_files as files
 from benchmarks.vbench.networks.metric_models import bert_without_hub, bert_words
 from benchmarks.vbench.package import vbench_module
 
@@ -80,8 +80,8 @@ def write_stand_ins(root: Path, torch_home: Path, *, sizes: Sizes, seed: int, pr
     with torch.random.fork_rng(devices=[]), redirect_stdout(io.StringIO()):
         torch.manual_seed(seed)
         _write_dino(root, torch_home, sizes)
-        _write_clip(root / table.CLIP_B32.path, sizes.clip_b32, sizes, patch=32, embedding=512)
-        _write_clip(root / table.CLIP_L14.path, sizes.clip_l14, sizes, patch=14, embedding=768)
+        _write_clip(root / files.CLIP_B32.path, sizes.clip_b32, sizes, patch=32, embedding=512)
+        _write_clip(root / files.CLIP_L14.path, sizes.clip_l14, sizes, patch=14, embedding=768)
         _write_aesthetic_head(root)
         _write_musiq(root)
         _write_amt(root)
@@ -103,13 +103,13 @@ def _write_dino(root: Path, torch_home: Path, sizes: Sizes) -> None:
     import torch
 
     width, depth = sizes.dino
-    hubconf = root / table.DINO_REPOSITORY.path
+    hubconf = root / files.DINO_REPOSITORY.path
     hubconf.parent.mkdir(parents=True, exist_ok=True)
     hubconf.write_text(_HUBCONF.format(width=width, depth=depth, heads=width // 64))
     model = torch.hub.load(str(hubconf.parent), "dino_vitb16", source="local", pretrained=False)
     _sharpen(model, sizes.sharpness)
     # The reference requires the file in its own folder but reads torch.hub's copy.
-    for path in (root / table.DINO.path, torch_home / "hub/checkpoints/dino_vitbase16_pretrain.pth"):
+    for path in (root / files.DINO.path, torch_home / "hub/checkpoints/dino_vitbase16_pretrain.pth"):
         _save(path, model.state_dict())
 
 
@@ -143,7 +143,7 @@ def _write_aesthetic_head(root: Path) -> None:
 
     head = torch.nn.Linear(768, 1)
     head.weight.data.mul_(30.0)
-    _save(root / table.AESTHETIC.path, head.state_dict())
+    _save(root / files.AESTHETIC.path, head.state_dict())
 
 
 def _write_musiq(root: Path) -> None:
@@ -152,12 +152,12 @@ def _write_musiq(root: Path) -> None:
     model = MUSIQ(pretrained=False)
     model.head.weight.data.mul_(20.0)
     model.head.bias.data.fill_(50.0)  # opinion scores are 0 to 100
-    _save(root / table.MUSIQ.path, model.state_dict())
+    _save(root / files.MUSIQ.path, model.state_dict())
 
 
 def _write_amt(root: Path) -> None:
     model = vbench_module("third_party.amt.networks.AMT-S").Model(corr_radius=3, corr_lvls=4, num_flows=3)
-    _save(root / table.AMT.path, {"state_dict": model.state_dict()})
+    _save(root / files.AMT.path, {"state_dict": model.state_dict()})
 
 
 def _write_raft(root: Path) -> None:
@@ -168,17 +168,17 @@ def _write_raft(root: Path) -> None:
     # Random steps add up over 20 iterations; so small, they stay within pictures of some 100 pixels.
     model.update_block.flow_head.conv2.weight.data.mul_(0.1)
     tensors = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
-    _save(root / table.RAFT.path, tensors)
+    _save(root / files.RAFT.path, tensors)
 
 
 def _write_viclip(root: Path) -> None:
-    words = root / table.VICLIP_WORDS.path
+    words = root / files.VICLIP_WORDS.path
     words.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_clip_words(), words)
     tokenizer = vbench_module("third_party.ViCLIP.simple_tokenizer").SimpleTokenizer(str(words))
     model = vbench_module("third_party.ViCLIP.viclip").ViCLIP(tokenizer=tokenizer, pretrain=None)
     _fill_what_is_left_empty(model)
-    _save(root / table.VICLIP.path, {"model": model.state_dict()})
+    _save(root / files.VICLIP.path, {"model": model.state_dict()})
 
 
 def _write_umt(root: Path) -> None:
@@ -186,12 +186,12 @@ def _write_umt(root: Path) -> None:
     model = network.vit_large_patch16_224(
         num_classes=400, all_frames=16, tubelet_size=1, use_learnable_pos_emb=False, init_scale=1.0
     )
-    _save(root / table.UMT.path, model.state_dict())
+    _save(root / files.UMT.path, model.state_dict())
 
 
 def write_bert_words(root: Path, n_words: int) -> Path:
     """Words for BERT's tokenizer: numbers, except those that Tag2Text's code writes and reads."""
-    words = root / table.BERT_WORDS.path
+    words = root / files.BERT_WORDS.path
     words.parent.mkdir(parents=True, exist_ok=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "picture", "of", "|"]
     numbers = (str(number) for number in range(n_words - len(special)))
@@ -204,7 +204,7 @@ def write_grit(root: Path) -> None:
     import torch
 
     model = vbench_module("third_party.grit_model").DenseCaptioning(torch.device("cpu"))
-    with bert_words(root / table.BERT_WORDS.path):
+    with bert_words(root / files.BERT_WORDS.path):
         model.initialize_model_det(model_weight="")
     network = model.demo.predictor.model
     with torch.no_grad():
@@ -217,7 +217,7 @@ def write_grit(root: Path) -> None:
                 parameter[0] = 3.0
             elif "text_decoder" in name and parameter.ndim > 1:
                 parameter.mul_(3.0)
-    _save(root / table.GRIT.path, {"model": network.state_dict()})
+    _save(root / files.GRIT.path, {"model": network.state_dict()})
 
 
 def _write_tag2text(root: Path, n_words: int) -> None:
@@ -228,7 +228,7 @@ def _write_tag2text(root: Path, n_words: int) -> None:
     for name, parameter in model.named_parameters():
         if name.endswith("weight") and parameter.ndim > 1:
             parameter.data.mul_(3.0)  # so that different pictures get different captions
-    _save(root / table.TAG2TEXT.path, {"model": model.state_dict()})
+    _save(root / files.TAG2TEXT.path, {"model": model.state_dict()})
 
 
 def _clip_words() -> Path:

@@ -83,8 +83,10 @@ def verdicts_as_json(prompt: Prompt, verdicts: Sequence[Verdict]) -> list[dict[s
 
 
 def derived_scores(records: Sequence[Record], calibration: Calibration, *, label: str) -> list[Score]:
-    """One job's question accuracies corrected for the judge's errors, see `corrected_scores`, and beside each
-    the judge's own sensitivity and specificity in that category."""
+    """One job's question accuracies corrected for the judge's errors (see `corrected_scores`).
+
+    Next to each is the judge's own sensitivity and specificity in that category.
+    """
     job = _Job(records[0].system, records[0].benchmark, label)
     found = []
     for corrected in corrected_scores(records, calibration):

@@ -1,9 +1,9 @@
 """Small decoders: what the tokens of a rendered scene show, drawn as a clip of 64 x 64 pixels.
 
 A tokenizer under test gives tokens, and most cannot turn them back into pictures. The decoders here do it
-for them: some for each kind of tokens, from as many training seeds, all of one architecture, trained alike.
-They predict objects (places, forms, colours) and a coarse backdrop in the vocabulary of `vtok_eval.scenes`,
-which the scenes' own renderer draws: on anything but rendered scenes they say nothing.
+for them: some for each kind of tokens, from as many training seeds, of one architecture, trained in the same
+way. They predict objects (places, forms, colours) and a coarse backdrop in the vocabulary of
+`vtok_eval.scenes`, which the scenes' own renderer draws: on anything but rendered scenes they say nothing.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class WorkerProcess:
     It dies with this process, however that ends: the worker watches a pipe of which only this process has the
     other end.
 
-    log: open file that gets what the worker prints; whoever has the worker print into another one sets it.
+    log: open file that gets what the worker prints; set by what makes the worker print into another one.
     """
 
     def __init__(self, spec: ExecSpec, log: IO[bytes]) -> None:

@@ -19,7 +19,7 @@ _CHUNK_CLIPS = 256
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Frozen maps of groups of features, fitted to the training split and applied to all clips alike.
+    """Frozen maps of groups of features, fitted to the training split and applied to all clips.
 
     statistics: of each channel. directions: of each group, `(C, D_g)` float32 where its width D_g is reduced
     to C channels, None where it is left as it is. books: the code books of each group. known_codes: of each

@@ -110,7 +110,7 @@ def not_run_lines(entries: Iterable[JobNotRun]) -> list[str]:
 
 
 def _common(failure: FailedSample) -> str:
-    """The reason without the sample's own id, where that stands in it as a word."""
+    """The reason without the sample's own id, where that occurs in it as a word."""
     reason = failure.reason or ""
     if failure.sample_id not in reason:
         return reason

@@ -1,8 +1,8 @@
 """Where a run found its own reader not sound: the mark that every test, rank and report honours.
 
 A self-check finds it (`checking.subset_checks`) for a group of metrics of a benchmark. The columns of the
-run's jobs and its scores carry it from then on: a comparison of marked columns has no p-value, whoever makes
-it (a run's report, a merged report, a leaderboard), and a marked score is neither best nor ranked.
+run's jobs and its scores carry it from then on: a comparison of marked columns has no p-value, wherever
+it is made (a run's report, a merged report, a leaderboard), and a marked score is neither best nor ranked.
 """
 
 from __future__ import annotations

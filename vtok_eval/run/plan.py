@@ -74,7 +74,7 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
     """Build every system and benchmark of the suite and pair those that fit.
 
     making: where videos go that are made for the run; nothing is made yet.
-    limit: the first so many samples of each benchmark, or a share of them, and training scaled alike; None
+    limit: the first so many samples of each benchmark, or a share of them, and of training clips; None
         for all.
 
     Raises:

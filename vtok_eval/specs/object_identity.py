@@ -74,7 +74,7 @@ def state_facts(subject: object) -> dict[str, object]:
 
 
 class _Reader:
-    """Feeds one hash with an object, each part under a tag so that no two contents read alike."""
+    """Feeds one hash with an object, each part under a tag so that different contents differ."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()

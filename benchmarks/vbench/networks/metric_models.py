@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchmarks.vbench import dimensions as table
+from benchmarks.vbench import weight_files as files
 from benchmarks.vbench.networks.checkpoints import CheckpointError, load_into, read_tensors
 from benchmarks.vbench.networks.correlation import kept_bytes
 from benchmarks.vbench.networks.weights import find, places
@@ -94,9 +94,9 @@ class Networks:
         def build() -> nn.Module:
             import torch
 
-            repository = _path(table.DINO_REPOSITORY).parent
+            repository = _path(files.DINO_REPOSITORY).parent
             model = torch.hub.load(str(repository), "dino_vitb16", source="local", pretrained=False)
-            path = _path(table.DINO)
+            path = _path(files.DINO)
             load_into(model, read_tensors(path), path=path)
             return self._packed(_frozen(model.to(self.device)), "pack_vit")
 
@@ -109,7 +109,7 @@ class Networks:
             from torch import nn
 
             head = nn.Linear(768, 1)
-            path = _path(table.AESTHETIC)
+            path = _path(files.AESTHETIC)
             load_into(head, read_tensors(path), path=path)
             return _frozen(head.to(self.device))
 
@@ -122,7 +122,7 @@ class Networks:
             from pyiqa.archs.musiq_arch import MUSIQ
 
             model = MUSIQ(pretrained=False)
-            path = _path(table.MUSIQ)
+            path = _path(files.MUSIQ)
             load_into(model, _without_prefix(read_tensors(path), "module."), path=path)
             return self._packed(_frozen(model.to(self.device)), "pack_musiq")
 
@@ -135,7 +135,7 @@ class Networks:
             network = vbench_module("third_party.amt.networks.AMT-S")
             # The defaults of its class are the parameters in the package's AMT-S.yaml.
             model = network.Model(corr_radius=3, corr_lvls=4, num_flows=3)
-            path = _path(table.AMT)
+            path = _path(files.AMT)
             load_into(model, read_tensors(path, within="state_dict"), path=path)
             return _frozen(model.to(self.device))
 
@@ -149,7 +149,7 @@ class Networks:
 
             options = EasyDict(small=False, mixed_precision=False, alternate_corr=False)
             model = vbench_module("third_party.RAFT.core.raft").RAFT(options)
-            path = _path(table.RAFT)
+            path = _path(files.RAFT)
             load_into(model, _without_prefix(read_tensors(path), "module."), path=path)
             return _frozen(model.to(self.device))
 
@@ -159,10 +159,10 @@ class Networks:
         """ViCLIP-L/14."""
 
         def build() -> nn.Module:
-            words = _path(table.VICLIP_WORDS)  # its module downloads the file on import where it is missing
+            words = _path(files.VICLIP_WORDS)  # its module downloads the file on import where it is missing
             tokenizer = vbench_module("third_party.ViCLIP.simple_tokenizer").SimpleTokenizer(str(words))
             model = vbench_module("third_party.ViCLIP.viclip").ViCLIP(tokenizer=tokenizer, pretrain=None)
-            path = _path(table.VICLIP)
+            path = _path(files.VICLIP)
             load_into(model, read_tensors(path, within="model"), path=path)
             # It trades memory for a second forward while training; without gradients that is only overhead.
             model.vision_encoder.transformer.checkpoint_num = 0
@@ -175,9 +175,9 @@ class Networks:
 
         def build() -> nn.Module:
             module = vbench_module("third_party.tag2Text.tag2text")
-            with bert_without_hub(module, _path(table.BERT_WORDS)):
+            with bert_without_hub(module, _path(files.BERT_WORDS)):
                 model = module.Tag2Text_Caption(image_size=384, vit="swin_b")
-            path = _path(table.TAG2TEXT)
+            path = _path(files.TAG2TEXT)
             own = model.state_dict()
             # Buffers are computed. What else a checkpoint holds, of its training, the reference passes over.
             found = {name: one for name, one in read_tensors(path, within="model").items() if name in own}
@@ -193,10 +193,10 @@ class Networks:
         def build() -> Any:
             model = vbench_module("third_party.grit_model").DenseCaptioning(self.device)
             begin = model.initialize_model_det if task == "ObjectDet" else model.initialize_model
-            with bert_words(_path(table.BERT_WORDS)):
+            with bert_words(_path(files.BERT_WORDS)):
                 # detectron2 would unpickle whatever the file holds, and pass over tensors that do not fit.
                 begin(model_weight="")
-            path = _path(table.GRIT)
+            path = _path(files.GRIT)
             load_into(model.demo.predictor.model, read_tensors(path, within="model"), path=path)
             return model
 
@@ -216,7 +216,7 @@ class Networks:
                 use_mean_pooling=True,
                 init_scale=0.001,
             )
-            path = _path(table.UMT)
+            path = _path(files.UMT)
             # Its positions are computed, so checkpoints may or may not carry them.
             load_into(model, read_tensors(path), path=path, may_lack=frozenset({"pos_embed"}))
             return _frozen(model.to(self.device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmarks.vbench import dimensions as table
+from benchmarks.vbench import weight_files as files
 from benchmarks.vbench.package import vbench_module
 from benchmarks.vbench.scorers.scorer import Request, VideoResult, need_frames
 
@@ -53,7 +53,7 @@ class BackgroundConsistency(_AllFrames):
     """The similarity of CLIP B/32's features of neighbouring frames."""
 
     def __init__(self, networks: Networks) -> None:
-        self._encode = networks.clip(table.CLIP_B32).encode_image
+        self._encode = networks.clip(files.CLIP_B32).encode_image
         self._batch = networks.batch
 
     def begin(self, video: VideoHeader, request: Request) -> ConsistencyPass:
@@ -107,7 +107,7 @@ class AestheticQuality(_AllFrames):
     """LAION's linear head on CLIP L/14's normalised features, divided by 10."""
 
     def __init__(self, networks: Networks) -> None:
-        self._encode = networks.clip(table.CLIP_L14).encode_image
+        self._encode = networks.clip(files.CLIP_L14).encode_image
         self._head = networks.aesthetic_head()
         self._batch = networks.batch
 

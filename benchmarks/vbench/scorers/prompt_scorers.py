@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.vbench import dimensions as table
+from benchmarks.vbench import weight_files as files
 from benchmarks.vbench.frames.picked_frames import PickedFrames, length_of
 from benchmarks.vbench.package import vbench_module
 from benchmarks.vbench.prompts import asked_for
@@ -83,7 +83,7 @@ class AppearanceStyle:
     """CLIP B/32's logit of every frame with the words of the style, divided by 100."""
 
     def __init__(self, networks: Networks) -> None:
-        self._clip = networks.clip(table.CLIP_B32)
+        self._clip = networks.clip(files.CLIP_B32)
         self._device = networks.device
         self._batch = networks.batch
         self._transform = vbench_module("utils").clip_transform_Image(224)

@@ -63,7 +63,7 @@ class ClipJudge:
     def describe(self) -> Description:
         """Model, weights and their hash, how captions are made; a caveat where the weights are random."""
         facts = {
-            "captions": "the question without its opening verb, against the most alike question's",
+            "captions": "the question without its opening verb, against the most similar question's",
             "template": self._template,
             "version": 1,
         }

@@ -141,11 +141,11 @@ _CEILING = (
 )
 _DRAWN = (
     "a tokenizer without a decode of its own is shown by small decoders trained on rendered scenes, one for "
-    "each kind of tokens and each training seed and all trained alike: a decoder draws the objects it finds "
-    "in the tokens over a coarse backdrop, and adds the crisp edges itself; tokenizers with the same tokens "
+    "each kind of tokens and each training seed, all trained in the same way: a decoder draws the objects it "
+    "finds in the tokens over a coarse backdrop, and adds the crisp edges itself; tokenizers with the same tokens "
     "share decoders"
 )
 _LEGIBLE = (
     "a system that answers fewer than 80 % of the questions on counting, colour and spatial relation "
-    "together does not show even what stands still; its other scores say little"
+    "together does not even show what does not move; its other scores say little"
 )

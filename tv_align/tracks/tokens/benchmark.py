@@ -159,7 +159,7 @@ class TVAlignRead:
         notes = (
             f"prompts: {suite.name} version {suite.version}, an open re-creation of TV-Align; no judge: "
             f"{answers} on the frozen tokens answers, trained on questions of the same vocabulary about "
-            f"{options.train_clips} other clips over other photos, alike for all tokenizers",
+            f"{options.train_clips} other clips over other photos, the same for all tokenizers",
             "measures how easily the answers are read at a fixed training budget, not whether they are there",
             *(() if ridge else options.seed_notes),
         )

@@ -1,4 +1,4 @@
-"""The weights that a user's object holds, as one hash; in a worker and in the harness's own process alike."""
+"""The weights that a user's object holds, as one hash: the same in a worker as in the harness."""
 
 from __future__ import annotations
 

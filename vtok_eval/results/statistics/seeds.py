@@ -1,9 +1,9 @@
 """How much training moves a score: the deviation between seeds, estimated jointly over all systems.
 
 Two or three seeds of one system say little about how much its training varies; those of a dozen systems that
-were trained alike say more. Each system's variance between its seeds is therefore drawn towards the typical
-one, the more so the less the systems' variances differ beyond chance: the moderated variance of Smyth,
-Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3.
+were trained in the same way say more. Each system's variance between its seeds is therefore drawn towards
+the typical one, the more so the less the systems' variances differ beyond chance: the moderated variance of
+Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def moderated_variances(variances: Floats, freedoms: Floats) -> tuple[Floats, Fl
     Example:
         >>> import numpy as np
         >>> found, freedom = moderated_variances(np.array([1.0, 1.1, 0.9, 1.0, 1.2]), np.full(5, 2.0))
-        >>> found.round(2).tolist(), freedom.tolist()  # no more different than chance makes them: all alike
+        >>> found.round(2).tolist(), freedom.tolist()  # no more different than by chance
         ([1.04, 1.04, 1.04, 1.04, 1.04], [10.0, 10.0, 10.0, 10.0, 10.0])
     """
     used = variances > 0

@@ -70,7 +70,7 @@ def merged_entries(before: Sequence[Entry], now: Sequence[Entry], *, key: str) -
     for entry in now:
         places = [i for i, other in enumerate(merged) if other[key] == entry[key]]
         if not places:
-            # What takes the place of an earlier version stands before it.
+            # What takes the place of an earlier version comes before it.
             of_versions = (i for i, other in enumerate(merged) if other.get(VERSION_OF) == entry[key])
             merged.insert(next(of_versions, len(merged)), entry)
             continue

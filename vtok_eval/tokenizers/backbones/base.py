@@ -60,7 +60,7 @@ class Backbone(ABC):
     fills_passes: bool = True
     """False lets a pass be as short as what is asked for: to measure cost, where maps may differ in bits."""
     precision: str = AUTO
-    """One of `vtok_eval.devices.precision.PRECISIONS`; set by whoever builds it, before it is used."""
+    """One of `vtok_eval.devices.precision.PRECISIONS`; set before it is used."""
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ def merge(values: Tensor, *, count: int) -> tuple[Tensor, Tensor, Tensor]:
     at most all, are merged, and a token that is matched by several takes them all. A merged token is the mean
     of the tokens that it is made of.
 
-    values: `(L, D)`, in an order in which neighbours are likely to be alike.
+    values: `(L, D)`, in an order in which neighbours are likely to be similar.
 
     Returns:
         values: `(count, D)`, float32, in the order of the first of the tokens that each is made of.
@@ -56,7 +56,7 @@ def _step(totals: Tensor, *, n_merged: int) -> Tensor:
     merged = similarity.argsort(descending=True, stable=True)[:n_merged]
     target = torch.arange(len(totals), device=totals.device)
     target[2 * merged] = 2 * partner[merged] + 1
-    # A merged token stands where the first of its parts stood.
+    # A merged token takes the place of the first of its parts.
     place = torch.arange(len(totals), device=totals.device)
     earliest = place.scatter_reduce(0, target, place, reduce="amin")[target]
     numbers: Tensor = torch.unique(earliest, return_inverse=True)[1]
