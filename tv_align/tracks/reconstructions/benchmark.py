@@ -142,8 +142,8 @@ _CEILING = (
 _DRAWN = (
     "a tokenizer without a decode of its own is shown by small decoders trained on rendered scenes, one for "
     "each kind of tokens and each training seed, all trained in the same way: a decoder draws the objects it "
-    "finds in the tokens over a coarse backdrop, and adds the crisp edges itself; tokenizers with the same tokens "
-    "share decoders"
+    "finds in the tokens over a coarse backdrop, and adds the crisp edges itself; tokenizers with the same "
+    "tokens share decoders"
 )
 _LEGIBLE = (
     "a system that answers fewer than 80 % of the questions on counting, colour and spatial relation "
