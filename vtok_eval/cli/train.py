@@ -1,4 +1,4 @@
-"""The command line's part about decoders: `vtok-eval train decoder`."""
+"""`vtok-eval train`: the group of its commands, and `vtok-eval train decoder`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vtok_eval.cli.train_reader import reader
 from vtok_eval.errors import SpecError
 from vtok_eval.run.suite import DEFAULT_SUITE
 from vtok_eval.systems import SystemKind
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
     from vtok_eval.decoders.training.recipe import DecoderRecipe
     from vtok_eval.systems import System
 
-app = typer.Typer(help="Train what the suite brings ready-made.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `decoder` a separate command even though it is the only one."""
+app = typer.Typer(help="Train decoders and readers of tokenizers' tokens.", no_args_is_help=True)
+app.command()(reader)
 
 
 @app.command()

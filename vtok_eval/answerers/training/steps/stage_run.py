@@ -15,6 +15,7 @@ from torch import Tensor
 from vtok_eval.answerers.training.examples import ReaderCollator, ReaderExamples
 from vtok_eval.answerers.training.recipe import ReaderRecipe, ReaderStage
 from vtok_eval.answerers.training.steps.model import ReaderModel
+from vtok_eval.answerers.training.steps.processes import LONGEST_WAIT_S, is_main_process, world_size
 from vtok_eval.errors import MissingDependencyError, RunFolderError
 from vtok_eval.files.atomic import write_atomically, write_bytes
 
@@ -24,8 +25,6 @@ Shown = Callable[[str, int, Mapping[str, float]], None]
 """Called with the stage's name, the step in it and what was logged there."""
 
 _WEIGHTS, _HISTORY = "trained.safetensors", "history.json"
-_LONGEST_WAIT_S = 7 * 24 * 3600
-"""For another process: one may be encoding clips."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class StageRun:
             use_cpu=self.device.type == "cpu",
             disable_tqdm=True,
             ddp_find_unused_parameters=False,
-            ddp_timeout=_LONGEST_WAIT_S,
+            ddp_timeout=LONGEST_WAIT_S,
             dataloader_pin_memory=self.device.type != "cpu",
             **_checkpointing(recipe.gradient_checkpointing),
         )
@@ -169,30 +168,6 @@ class StageRun:
         reader.load_state_dict(weights, strict=False)
         reader.to(self.device)
         return history
-
-
-def world_size() -> int:
-    """Processes that train together, as `accelerate launch` and torchrun tell each of them; 1 alone.
-
-    Example:
-        >>> world_size()
-        1
-    """
-    import os
-
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def is_main_process() -> bool:
-    """Whether this is the process that writes; true where there is one.
-
-    Example:
-        >>> is_main_process()
-        True
-    """
-    import os
-
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def need_training_packages() -> None:

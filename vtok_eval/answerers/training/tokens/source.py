@@ -125,6 +125,7 @@ def collect_tokens(
     """
     found: dict[str, tuple[Tokens, ...]] = {}
     failures = encode_each(tokenizer, samples, runner, found.__setitem__, description=description)
+    refuse_all_failed(failures, len(samples), description=description)
     return CollectedTokens(TokensInMemory(found), failures)
 
 
@@ -139,7 +140,7 @@ def encode_each(
     """Call `keep` with each sample's id and groups, as they come; returns why others have none, by id.
 
     Raises:
-        TokenizerError: the tokenizer fails on every clip, or the tokens change their widths between clips.
+        TokenizerError: the tokens change their widths between clips.
     """
     from vtok_eval.probes.features import begin_features
     from vtok_eval.tokenizers.feature_cache import write_features
@@ -166,10 +167,18 @@ def encode_each(
         widths = result.widths
         keep(sample.id, tuple(present(group) for group in result.groups))
     write_features(tokenizer)
-    if failures and len(failures) == len(samples):
-        first, reason = min(failures.items())
-        raise TokenizerError(f"{description}: all {len(samples)} clips failed; {first}: {reason}")
     return {sample.id: failures[sample.id] for sample in samples if sample.id in failures}
+
+
+def refuse_all_failed(failures: Mapping[str, str], n_clips: int, *, description: str) -> None:
+    """Refuse a tokenizer that has no tokens of any clip.
+
+    Raises:
+        TokenizerError: with the first reason.
+    """
+    if failures and len(failures) == n_clips:
+        first, reason = min(failures.items())
+        raise TokenizerError(f"{description}: all {n_clips} clips failed; {first}: {reason}")
 
 
 def present(group: Tokens) -> Tokens:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtok_eval.answerers.training.tokens.source import encode_each
+from vtok_eval.answerers.training.tokens.source import encode_each, refuse_all_failed
 from vtok_eval.data import Tokens
 from vtok_eval.errors import RunFolderError, TokenizerError, VideoError
 from vtok_eval.tokenizers.feature_store.shards import KEY_BYTES, DamagedShardError
@@ -218,7 +218,7 @@ def fill_table(
     """Encode the samples' clips that the table does not have; clips are named by the samples' ids.
 
     Raises:
-        TokenizerError: the tokenizer fails on every clip that is missing, or changes its tokens' widths.
+        TokenizerError: the tokenizer has no tokens of any clip, or changes their widths.
         RunFolderError: the table cannot be written.
     """
     keys, failures = _keys_of(samples)
@@ -233,6 +233,7 @@ def fill_table(
             lambda name, groups: table.put(keys[name], groups),
             description=description,
         )
+    refuse_all_failed(failures, len(samples), description=description)
     kept = {name: key for name, key in keys.items() if name not in failures}
     return FilledTable(kept, encoded=len(wanted) - len(missing & failures.keys()), failures=failures)
 
