@@ -6,6 +6,11 @@ import re
 
 from reports.run_document import RunSystem
 
+ALONE = frozenset({"videos", "generator", "answerer"})
+"""Kinds of system without families."""
+HEADS = frozenset({"codec", "diffusers"})
+"""Specs of these name a codec, or a model, before their options."""
+
 
 def family(system: RunSystem) -> str:
     """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs.
@@ -18,6 +23,24 @@ def family(system: RunSystem) -> str:
     head = re.match(r"[A-Za-z_]*", system.spec or system.name)
     name = head.group() if head else ""
     return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
+
+
+def color_key(system: RunSystem) -> str:
+    """What systems of one colour have in common: their family, of codecs and models of diffusers its member.
+
+    Folders of videos, generators and answerers have no families: each has a colour of its own.
+
+    Example:
+        >>> from reports.run_document import RunSystem
+        >>> color_key(RunSystem(name="h264-crf28", spec="codec:libx264:crf=28", kind="codec"))
+        'codec:libx264'
+        >>> color_key(RunSystem(name="theirs", spec="videos:theirs", kind="videos"))
+        'videos theirs'
+    """
+    if system.kind in ALONE:
+        return f"{system.kind} {system.name}"
+    name = family(system)
+    return ":".join((system.spec or system.name).split(":")[:2]).partition("@")[0] if name in HEADS else name
 
 
 def line_of(system: RunSystem) -> str:

@@ -6,10 +6,10 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from reports.plots.gallery import WHOLE_RUN, WrittenPicture
 from reports.plots.sheets import played_videos
+from reports.plots.svg import dark_rules
 from reports.run_document import Session
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.beside_vbench import beside_vbench_grid
@@ -61,7 +61,7 @@ def page(
     pictures: Sequence[WrittenPicture],
     budget: Mapping[str, BudgetTables] | None = None,
 ) -> str:
-    """The page as HTML: no script, nothing fetched; pictures are inlined in a light and a dark form."""
+    """The page as HTML: no script, nothing fetched; pictures are inline SVG, in a wide and a narrow form."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -95,6 +95,7 @@ def page(
         described=[(info, _pretty({**info.options, **info.description})) for info in report.described],
         row_kinds=RowKind,
         photos_explained=PHOTOS_EXPLAINED,
+        dark_rules=dark_rules(".plot"),
     )
 
 
@@ -173,16 +174,12 @@ def _inlined(written: WrittenPicture) -> dict[str, str]:
     return {
         "title": written.picture.title,
         "alt": written.picture.alt,
-        "light": _data_uri(written.light),
-        "dark": _data_uri(written.dark),
+        "wide": written.wide,
+        "narrow": written.narrow,
         "data": written.picture.data.to_html(  # type: ignore[call-overload]  # the stubs lack formats as text
             index=False, border=0, na_rep="", float_format="%.4g"
         ),
     }
-
-
-def _data_uri(svg: Path) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.read_bytes()).decode()}"
 
 
 def _session(session: Session) -> dict[str, str]:

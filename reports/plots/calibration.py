@@ -20,6 +20,7 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
+from reports.plots.svg import name_points
 from reports.run_report import BenchmarkReport, RunReport
 
 if TYPE_CHECKING:
@@ -91,14 +92,14 @@ def _rates(rows: object) -> list[JudgeRate]:
 
 
 def _alt(rates: Sequence[JudgeRate], about: str, label: str) -> str:
-    listed = "; ".join(
-        f"{rate.category} {name.partition(':')[0]} {100 * rate.value:.0f} "
-        f"[{100 * rate.interval[0]:.0f}, {100 * rate.interval[1]:.0f}] of {rate.n}"
-        for rate in rates
-        for key, name in RATES
-        if key == rate.rate
-    )
+    listed = "; ".join(map(_said, rates))
     return f"Dot plot of the {about}, in percent with 95 % intervals ({label}). {listed}."
+
+
+def _said(rate: JudgeRate) -> str:
+    name = dict(RATES)[rate.rate].partition(":")[0]
+    low, high = rate.interval
+    return f"{rate.category} {name} {100 * rate.value:.0f} [{100 * low:.0f}, {100 * high:.0f}] of {rate.n}"
 
 
 def _data(rates: Sequence[JudgeRate], about: str, label: str) -> pd.DataFrame:
@@ -137,7 +138,10 @@ def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -
         y = categories.index(rate.category) + (-0.14 if rate.rate == "yes_if_yes" else 0.14)
         low, high = rate.interval
         axes.plot([100 * low, 100 * high], [y, y], color=colors[rate.rate], linewidth=1.2, alpha=0.8)
-        axes.plot([100 * rate.value], [y], marker=markers[rate.rate], markersize=5, color=colors[rate.rate])
+        (dot,) = axes.plot(
+            [100 * rate.value], [y], marker=markers[rate.rate], markersize=5, color=colors[rate.rate]
+        )
+        name_points(dot, [_said(rate)])
     axes.axvline(50, color=theme.faint, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     names = ["\n".join(textwrap.wrap(name, width=12 if theme.in_column else 18)) for name in categories]
     axes.set_yticks(range(len(categories)), [literal(name) for name in names])

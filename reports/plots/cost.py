@@ -20,6 +20,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.plots.svg import name_points
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import score_text, tokens_text
@@ -230,6 +231,8 @@ def _draw_growth(curves: Sequence[Curve], benchmark: BenchmarkReport, theme: The
             markerfacecolor=look.face,
         )
         name = ", ".join(member.system.name for member in group)
+        counts = curve.scores.items()
+        name_points(line, [f"{name}: {tokens_text(s.value)} tokens of {n} frames" for n, s in counts])
         entries.append((name, line))
     axes.set_xlabel("frames per clip, T (log)")
     axes.set_ylabel("tokens per clip (log)")
@@ -336,6 +339,8 @@ def _draw_cost(
             markersize=6,
             markerfacecolor=look.face,
         )
+        amount, tokens = score_text(point.amount), tokens_text(point.tokens.value)
+        name_points(marker, [f"{point.system.title}: {amount} at {tokens} tokens"])
         entries.append((point.system.name, marker))
     _plain_numbers(axes)
     aside = "log" if theme.in_column else "log, equal ones side by side"

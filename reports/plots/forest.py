@@ -17,6 +17,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.plots.svg import name_points
 from reports.run_document import RunSystem
 from reports.run_report import RunReport
 from reports.text.headline import compared, comparison_of, subjects
@@ -83,17 +84,28 @@ def _rows(report: RunReport) -> list[_Row]:
 
 
 def _label(report: RunReport) -> str:
-    """The setting, with the caveats of every benchmark in the picture."""
-    return "; ".join(dict.fromkeys(report.label_of(benchmark) for benchmark in compared(report)))
+    """The setting, with the caveats of every benchmark and system in the picture, each once."""
+    found: dict[str, list[str]] = {}
+    for benchmark in compared(report):
+        for caveat in benchmark.info.caveats:
+            found.setdefault(caveat, []).append(benchmark.info.id)
+        for system in benchmark.systems:
+            for caveat in system.caveats:
+                found.setdefault(caveat, []).append(system.name)
+    said = [f"{what.capitalize()}: {', '.join(dict.fromkeys(names))}." for what, names in found.items()]
+    return " ".join([f"{report.label.removesuffix('.')}.", *said]) if said else report.label
 
 
 def _alt(rows: Sequence[_Row], baseline: str, label: str) -> str:
-    said = "; ".join(
+    said = "; ".join(map(_said, rows))
+    return f"Differences from {baseline} with intervals ({label}). {said}."
+
+
+def _said(row: _Row) -> str:
+    return (
         f"{row.benchmark}, {row.metric.title}, {row.system.title}: "
         f"{difference_text(row.comparison, row.metric)} points, {corrected_p_text(row.comparison)}"
-        for row in rows
     )
-    return f"Differences from {baseline} with intervals ({label}). {said}."
 
 
 def _data(rows: Sequence[_Row], report: RunReport) -> pd.DataFrame:
@@ -139,7 +151,10 @@ def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color=look.color, linewidth=1.6, solid_capstyle="butt")
         face = look.color if row.is_significant else theme.background
-        axes.plot([value or 0.0], [place], look.marker, color=look.color, markerfacecolor=face, markersize=6)
+        (dot,) = axes.plot(
+            [value or 0.0], [place], look.marker, color=look.color, markerfacecolor=face, markersize=6
+        )
+        name_points(dot, [_said(row)])
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     parts = (f"points from {report.baseline}:", "better to the right")

@@ -22,6 +22,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
+from reports.plots.svg import name_points
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.clips import mean_costs
@@ -207,9 +208,12 @@ def _draw_panel(axes: Axes, benchmark: BenchmarkReport, metric: Metric, theme: T
     _scale_x(axes, [tokens for _, tokens, _ in points], theme)
     _draw_frontier(axes, points, theme, at=at, metric=metric)
     lines = _draw_lines(axes, points, styles, at=at, metric=metric)
-    alike: dict[Look, list[tuple[float, Score]]] = defaultdict(list)
-    for system, _, score in points:
-        alike[styles[system.name]].append((at[system.name], score))
+    alike: dict[Look, list[tuple[float, Score, str]]] = defaultdict(list)
+    for system, tokens, score in points:
+        said = (
+            f"{system.title}: {title_text(metric)} {score_text(score)} at {price.text(tokens)} {price.title}"
+        )
+        alike[styles[system.name]].append((at[system.name], score, said))
     for look, members in alike.items():
         _draw_points(axes, members, look)
     _scale_y(axes, points, metric)
@@ -378,11 +382,11 @@ def _draw_lines(
     return drawn
 
 
-def _draw_points(axes: Axes, points: Sequence[tuple[float, Score]], look: Look) -> None:
-    """Points that look alike, each with its interval, drawn at once."""
+def _draw_points(axes: Axes, points: Sequence[tuple[float, Score, str]], look: Look) -> None:
+    """Points that look alike, each with its interval and what it says when pointed at, drawn at once."""
     bars = [
         (x, *(shown(value, score.metric) for value in (score.value or 0.0, score.low, score.high)))
-        for x, score in points
+        for x, score, _ in points
         if score.low is not None and score.high is not None
     ]
     if bars:
@@ -394,14 +398,15 @@ def _draw_points(axes: Axes, points: Sequence[tuple[float, Score]], look: Look) 
                 [max(0.0, high - y) for _, y, _, high in bars],
             ],
             fmt="none",
+            color=look.color,
             ecolor=look.color,
             elinewidth=1.0,
             capsize=2.0,
             alpha=0.8,
         )
-    axes.plot(
-        [x for x, _ in points],
-        [shown(score.value or 0.0, score.metric) for _, score in points],
+    (dots,) = axes.plot(
+        [x for x, _, _ in points],
+        [shown(score.value or 0.0, score.metric) for _, score, _ in points],
         linestyle="none",
         marker=look.marker,
         markersize=5.5,
@@ -409,6 +414,7 @@ def _draw_points(axes: Axes, points: Sequence[tuple[float, Score]], look: Look) 
         markerfacecolor=look.face,
         zorder=3,
     )
+    name_points(dots, [said for _, _, said in points])
 
 
 def _labelled(system: RunSystem, x: float, score: Score, theme: Theme) -> Labelled:

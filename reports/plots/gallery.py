@@ -1,4 +1,4 @@
-"""Which pictures a report has, and their files: PNG, SVG light and dark, PDF of a paper's column, data."""
+"""Which pictures a report has, and their files: PNG, SVG, PDF of a paper's column, data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from reports.plots.forest import forest
 from reports.plots.frontier import against_bits, against_seconds, frontier
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
-from reports.plots.style import COLUMN, DARK, LIGHT, Picture, render
+from reports.plots.style import COLUMN, LIGHT, Picture, render
+from reports.plots.svg import inline_svg, svg_file
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.csv_text import csv_text
 from vtok_eval.results.store import write_bytes
@@ -36,19 +37,20 @@ WHOLE_RUN = ""
 
 @dataclass(frozen=True)
 class WrittenPicture:
-    """A picture's files.
+    """A picture's files, and what a page holds of it.
 
-    png and light (SVG) are drawn for white paper, dark (SVG) for dark screens, column (PDF) for a paper's
-    column; data is CSV.
+    png and svg are drawn for a page, column (PDF) for a paper's column; data is CSV. wide, narrow: SVG to be
+    put into a page's HTML; narrow is the picture of a column, whose text stays legible on a telephone.
     """
 
     picture: Picture
     benchmark: str
     png: Path
-    light: Path
-    dark: Path
+    svg: Path
     column: Path
     data: Path
+    wide: str
+    narrow: str
 
 
 def write_pictures(report: RunReport, folder: Path) -> list[WrittenPicture]:
@@ -75,22 +77,27 @@ def pictures_of(report: RunReport, benchmark: BenchmarkReport) -> list[Picture]:
 
 
 def _write(picture: Picture, benchmark: str, folder: Path) -> WrittenPicture:
+    """Draw twice, for a page and for a column; each figure is saved in all of its forms."""
+    on_page, in_column = picture.draw(LIGHT), picture.draw(COLUMN)
+    png, page, pdf, column = (
+        render(figure, form, title=picture.title, alt=picture.alt)
+        for figure, form in ((on_page, "png"), (on_page, "svg"), (in_column, "pdf"), (in_column, "svg"))
+    )
     written = WrittenPicture(
         picture=picture,
         benchmark=benchmark,
         png=folder / f"{picture.name}.png",
-        light=folder / f"{picture.name}.svg",
-        dark=folder / f"{picture.name}-dark.svg",
+        svg=folder / f"{picture.name}.svg",
         column=folder / f"{picture.name}-column.pdf",
         data=folder / f"{picture.name}.csv",
+        wide=inline_svg(page, name=picture.name, alt=picture.alt),
+        narrow=inline_svg(column, name=f"{picture.name}-column", alt=picture.alt, narrow=True),
     )
-    light = picture.draw(LIGHT)
-    for path, figure in (
-        (written.png, light),
-        (written.light, light),
-        (written.dark, picture.draw(DARK)),
-        (written.column, picture.draw(COLUMN)),
+    for path, content in (
+        (written.png, png),
+        (written.svg, svg_file(page)),
+        (written.column, pdf),
+        (written.data, csv_text(picture.data).encode()),
     ):
-        write_bytes(path, render(figure, path.suffix[1:], title=picture.title, alt=picture.alt))
-    write_bytes(written.data, csv_text(picture.data).encode())
+        write_bytes(path, content)
     return written

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reports.families import family
+from reports.families import color_key
 from reports.run_document import RunSystem
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PNG_DPI = 200
 SMALL = 7.0
 """Points; the size of labels next to points and of the line below a picture."""
+FONTS = ["DejaVu Sans", "Verdana", "sans-serif"]
+"""What text is drawn in; a browser without the first takes the next, whose letters are as wide."""
 COLUMN_WIDTH = 3.3
 """Inches of a paper's column."""
 MOST_LABEL_LINES = 8
@@ -88,21 +90,17 @@ class Look:
     face: str
 
 
-def _color_key(system: RunSystem) -> str:
-    return family(system) if system.kind in {"", "tokenizer"} else f"{system.kind} {system.name}"
-
-
 def looks(systems: Sequence[RunSystem], theme: Theme) -> dict[str, Look]:
     """A look for each system: its family's colour, and a marker that no other of the family has.
 
-    Only tokenizers have families: two folders of videos have nothing in common but their kind.
+    Two folders of videos have nothing in common but their kind, and neither have two generators.
     """
     used: Counter[str] = Counter()
-    contenders = [_color_key(system) for system in systems if not system.control]
+    contenders = [color_key(system) for system in systems if not system.control]
     other_families = list(dict.fromkeys(name for name in contenders if name not in {"vtok", "frames"}))
     found = {}
     for system in systems:
-        name = _color_key(system)
+        name = color_key(system)
         if name in {"vtok", "frames"}:
             color, shape = (theme.vtok, "vtok") if name == "vtok" else (theme.frames, "frames")
         elif system.control:
@@ -129,7 +127,8 @@ def dress(axes: Axes, theme: Theme, *, title: str = "") -> None:
     """Colours and spines of the theme; a grid that stays behind the data; the title at the left."""
     axes.set_title(literal(title), loc="left", color=theme.text, fontsize=SMALL + 2.5)
     axes.set_facecolor(theme.background)
-    axes.tick_params(colors=theme.text, labelsize=SMALL + 0.5, length=3)
+    axes.tick_params(which="both", colors=theme.text, labelsize=SMALL + 0.5)
+    axes.tick_params(length=3)
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_color(theme.faint)
@@ -227,9 +226,16 @@ def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
         "pdf": {"Title": title, "Subject": alt, "CreationDate": None, "Producer": None, "Creator": None},
     }[form]
     content = io.BytesIO()
-    # Type 42: fonts that publishers take, and letters that can be searched.
+    # Text stays text in an SVG. Type 42: fonts that publishers take, and letters that can be searched.
     with (
-        mpl.rc_context({"svg.hashsalt": "vtok-eval", "svg.fonttype": "path", "pdf.fonttype": 42}),
+        mpl.rc_context(
+            {
+                "svg.hashsalt": "vtok-eval",
+                "svg.fonttype": "none",
+                "pdf.fonttype": 42,
+                "font.sans-serif": FONTS,
+            }
+        ),
         _quiet_font_tools(),
     ):
         figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from vtok_eval.errors import RunFolderError
-from vtok_eval.results.records import Metric, Record, Status
+from vtok_eval.results.records import TRUTH, Metric, Record, Status
 from vtok_eval.results.run_view import open_run
 
 DETAILS_IN_A_FILE = 100
@@ -103,7 +103,8 @@ class SampleGroup:
                 "values": {metric: list(values) for metric, values in record.values.items()},
                 "outputs": record.outputs,
                 "cost": record.cost,
-                "meta": record.meta,
+                "meta": {name: v for name, v in record.meta.items() if name != TRUTH},
+                "truth": record.meta.get(TRUTH),
             }
             for name, found in self.records.items()
             if (record := found[i]) is not None

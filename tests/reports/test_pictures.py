@@ -94,6 +94,13 @@ def test_looks_differ_within_a_family_and_controls_are_hollow():
     assert found["frames-1"].face == found["frames-1"].color
 
 
+def test_settings_of_a_codec_share_a_colour():
+    specs = {"a": "codec:libx264:crf=20", "b": "codec:libx264:crf=36", "c": "codec:libx265:crf=20"}
+    found = looks([RunSystem(name=n, spec=s, kind="codec") for n, s in specs.items()], LIGHT)
+    assert found["a"].color == found["b"].color != found["c"].color
+    assert len({look.marker for look in found.values()}) == 3
+
+
 def test_the_frontier_shows_the_scores(finished_run):
     report = gather(finished_run.path, rank=False)
     benchmark = report.benchmark("understanding-scenes")

@@ -102,15 +102,32 @@ def test_the_page_fetches_nothing_and_describes_its_pictures(written):
     assert "script" not in page.tags
     assert "link" not in page.tags
     for tag, name, value in page.attributes:
-        if name in {"src", "srcset"}:
-            assert value is not None
-            assert value.startswith("data:image/svg+xml;base64,"), (tag, value[:40])
-        if name == "href":
+        assert name not in {"src", "srcset"}, (tag, value)
+        if name in {"href", "xlink:href"}:
             assert value is not None
             assert value.startswith("#")
-    alts = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(alts) == 6
+    alts = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
+    assert len(alts) == 2 * 6  # as wide as the page, and as a column
     assert all(alt and len(alt) > 60 for alt in alts)
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.slow
+def test_points_say_their_numbers_and_pages_stay_small(written):
+    page = written.html.read_text(encoding="utf-8")
+    assert len(page) < 1_000_000
+    tips = re.findall(r"<title>([^<]*)</title></use>", page)
+    assert any(
+        tip.startswith("vtok-grid: Temporal (%) ") and tip.endswith("at 31 tokens per clip") for tip in tips
+    )
+    assert any(tip.startswith("understanding-scenes, Temporal, vtok-grid: ") for tip in tips)
+    # Text is text, and every colour is one that has a counterpart on dark screens.
+    themed = {*re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", page)}
+    rules = {*re.findall(r"fill: (#[0-9a-f]{6})\"\]", page)}
+    shown = {*re.findall(r'style="[^"]*?(?:fill|stroke): (#[0-9a-f]{6})', page)}
+    assert shown <= rules <= themed
+    assert ">frames-matched</text>" in page
 
 
 @pytest.mark.slow

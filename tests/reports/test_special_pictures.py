@@ -155,7 +155,7 @@ def test_a_sheet_of_reconstructions_is_drawn_with_every_frame(folder, tmp_path):
     }  # fmt: skip
     for each in written:
         assert each.png.read_bytes().startswith(b"\x89PNG")
-        assert b"<svg" in each.light.read_bytes()
+        assert b"<svg" in each.svg.read_bytes()
         assert each.data.read_text(encoding="utf-8").count("\n") > 1
 
 

@@ -27,6 +27,10 @@ INFINITE = "infinite"
 that came back unchanged); its values do not hold them."""
 
 
+TRUTH = "truth"
+"""Key in a record's meta: the sample's target, as JSON; samples.parquet has it in a column of its own."""
+
+
 PHOTO = "photo"
 """Key in a record's meta: the photo behind a rendered clip, for checks on each photo by itself."""
 

@@ -178,7 +178,8 @@ class RunView:
 
         Columns: system, sample_id, cluster, status, reason, a column for each value (`value.correct`, with
         `#N` for the Nth training seed from the second on), each output (`output.answer`), each cost
-        (`cost.tokens`) and each fact about the sample (`meta.question`).
+        (`cost.tokens`) and each fact about the sample (`meta.question`)
+        and of its truth (`truth.answer`).
 
         Raises:
             UnknownNameError: the run has no such benchmark or system.

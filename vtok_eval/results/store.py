@@ -17,6 +17,7 @@ from vtok_eval.files.atomic import write_bytes as write_bytes
 from vtok_eval.results.journal import Job, Journal, check_version
 from vtok_eval.results.records import (
     SCHEMA_VERSION,
+    TRUTH,
     Comparison,
     Correction,
     Metric,
@@ -43,7 +44,7 @@ RECORD_COLUMNS = (
     "replicate",
     "value",
 )
-SAMPLE_COLUMNS = (*RECORD_COLUMNS[:7], "values", "outputs", "cost", "meta")
+SAMPLE_COLUMNS = (*RECORD_COLUMNS[:7], "values", "outputs", "cost", "meta", "truth")
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class RunFolder:
         return frame.astype({"replicate": "Int64", "value": "float64"})
 
     def samples(self) -> pd.DataFrame:
-        """One row per sample, columns `SAMPLE_COLUMNS`; values, outputs, cost and meta are JSON texts."""
+        """One row per sample, columns `SAMPLE_COLUMNS`; the last five are JSON texts."""
         import pandas as pd
 
         rows = [_sample_row(record) for record in self.raw_records()]
@@ -294,7 +295,9 @@ def _long_rows(record: Record) -> Iterable[tuple[object, ...]]:
 
 def _sample_row(record: Record) -> tuple[object, ...]:
     values = {name: list(numbers) for name, numbers in record.values.items()}
-    return (*_identity(record), *map(_dump, (values, record.outputs, record.cost, record.meta)))
+    meta = {name: value for name, value in record.meta.items() if name != TRUTH}
+    parts = (values, record.outputs, record.cost, meta, record.meta.get(TRUTH, {}))
+    return (*_identity(record), *map(_dump, parts))
 
 
 def _identity(record: Record) -> tuple[object, ...]:

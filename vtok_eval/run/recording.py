@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtok_eval.benchmark import NoResult
 from vtok_eval.results.journal import check_record
-from vtok_eval.results.records import FAILED_AT, INFINITE, TRAINING_SEEDS, Record, Status
+from vtok_eval.results.records import FAILED_AT, INFINITE, TRAINING_SEEDS, TRUTH, Record, Status
 
 if TYPE_CHECKING:
     from vtok_eval.benchmark import Outcome, Sample
@@ -29,7 +31,7 @@ def unchecked_record(job: PlannedJob, sample: Sample, result: Outcome | NoResult
         return _failed(job, sample, result.reason)
     if result.error is not None and not result.failed_at:
         return _failed(job, sample, result.error)
-    meta = dict(sample.meta)
+    meta = _meta(sample)
     if result.training_seeds:
         meta[TRAINING_SEEDS] = result.training_seeds
     if result.failed_at:
@@ -60,5 +62,26 @@ def _failed(job: PlannedJob, sample: Sample, reason: str | None) -> Record:
         cluster=sample.cluster,
         status=Status.FAILED,
         reason=reason,
-        meta=sample.meta,
+        meta=_meta(sample),
     )
+
+
+def _meta(sample: Sample) -> dict[str, object]:
+    truth = without_places(sample.target)
+    return {**sample.meta, TRUTH: truth} if truth else dict(sample.meta)
+
+
+def without_places(target: Mapping[str, object]) -> dict[str, object]:
+    """A target without the places of files on this machine, which published results should not name.
+
+    Example:
+        >>> without_places({"answer": "red", "path": "/home/me/clip.mp4"})
+        {'answer': 'red'}
+    """
+
+    def is_place(value: object) -> bool:
+        if isinstance(value, list | tuple):
+            return any(is_place(entry) for entry in value)
+        return isinstance(value, str) and Path(value).is_absolute()
+
+    return {name: value for name, value in target.items() if not is_place(value)}

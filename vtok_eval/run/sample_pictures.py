@@ -16,6 +16,7 @@ from vtok_eval.errors import MissingDependencyError, VtokEvalError, one_line
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.run.jobs import build_context
 from vtok_eval.run.plan import build_benchmark, fingerprint
+from vtok_eval.run.recording import without_places
 from vtok_eval.run.settings import RunSettings
 from vtok_eval.run.suite import BenchmarkEntry, Suite, SystemEntry
 from vtok_eval.specs.systems import VideoMaking, build_system
@@ -79,7 +80,7 @@ class SamplePictures:
                 decoded = self._decoded(name, sample, clip, notes)
                 if decoded is not None:
                     strips.append({"name": name, **decoded})
-        return {"truth": _without_paths(sample.target), "strips": strips, "notes": list(dict.fromkeys(notes))}
+        return {"truth": without_places(sample.target), "strips": strips, "notes": list(dict.fromkeys(notes))}
 
     def _sample(
         self, benchmark: str, sample_id: str, systems: Sequence[str], notes: list[str]
@@ -260,17 +261,6 @@ def _decode(system: System, clip: Clip, device: torch.device) -> Clip:
 
             frames = decoders_of(system, device=device, seeds=1).reconstruct(clips)[0][0]
     return Clip(frames[0].cpu(), clip.fps)
-
-
-def _without_paths(target: Mapping[str, object]) -> dict[str, object]:
-    """The truth without the places of files on this machine, which a published page should not name."""
-
-    def is_place(value: object) -> bool:
-        if isinstance(value, list | tuple):
-            return any(is_place(entry) for entry in value)
-        return isinstance(value, str) and Path(value).is_absolute()
-
-    return {name: value for name, value in target.items() if not is_place(value)}
 
 
 def _source_key(sample: Sample) -> str:

@@ -17,6 +17,7 @@ from vtok_eval.errors import RunFolderError
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import (
     SCHEMA_VERSION,
+    TRUTH,
     Comparison,
     Correction,
     Metric,
@@ -40,7 +41,10 @@ def fill(folder: RunFolder) -> None:
         journal.open_job(Job("j", "vtok", "scenes", 3))
         journal.add(
             [
-                Record("j", "vtok", "scenes", "b", "clip", Status.FAILED, reason="empty", meta={"size": 0}),
+                Record(
+                    "j", "vtok", "scenes", "b", "clip", Status.FAILED,
+                    reason="empty", meta={"size": 0, TRUTH: {"shape": "disc"}},
+                ),
                 Record(
                     "j", "vtok", "scenes", "a", "clip", Status.OK,
                     values={"m": (0.0, 1.0), "k": (3.0,)}, outputs={"answer": "left"}, cost={"tokens": 31.0},
@@ -74,6 +78,7 @@ def test_samples_hold_one_row_each(folder: RunFolder) -> None:
     assert json.loads(frame["outputs"][0]) == {"answer": "left"}
     assert json.loads(frame["cost"][0]) == {"tokens": 31.0}
     assert json.loads(frame["meta"][1]) == {"size": 0}
+    assert [json.loads(text) for text in frame["truth"]] == [{}, {"shape": "disc"}, {}]
 
 
 def test_parquet_says_what_the_journal_says(folder: RunFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vtok_eval.results.records import SCORE_NUMBERS
+from vtok_eval.results.records import SCORE_NUMBERS, TRUTH
 
 if TYPE_CHECKING:
     from vtok_eval.results.records import Record, Score
@@ -49,5 +49,7 @@ def sample_row(record: Record) -> dict[str, object]:
     for name, values in record.values.items():
         replicates = values if isinstance(values, list | tuple) else [values]
         row |= {f"value.{name}" if i == 0 else f"value.{name}#{i + 1}": v for i, v in enumerate(replicates)}
-    parts = (("output", record.outputs), ("cost", record.cost), ("meta", record.meta))
+    meta = dict(record.meta)
+    truth = meta.pop(TRUTH, {})
+    parts = (("output", record.outputs), ("cost", record.cost), ("meta", meta), ("truth", truth))
     return row | {f"{part}.{name}": value for part, content in parts for name, value in content.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vtok_eval.results.records import INFINITE, TRAINING_SEEDS, Record, Status
+from vtok_eval.results.records import INFINITE, TRAINING_SEEDS, TRUTH, Record, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +139,11 @@ def from_records(records: Iterable[Record], sets: SampleSets | None = None) -> J
         ),
         failed=np.array([record.status is Status.FAILED for record in ordered]),
         values={name: _matrix(ordered, name) for name in names},
-        failed_meta={i: record.meta for i, record in enumerate(ordered) if record.status is Status.FAILED},
+        failed_meta={
+            i: {name: value for name, value in record.meta.items() if name != TRUTH}
+            for i, record in enumerate(ordered)
+            if record.status is Status.FAILED
+        },
         training_seeds=max((seeds_in(record.meta) for record in ordered), default=0),
         infinite=Counter(
             name
