@@ -130,7 +130,7 @@ def _peer_rows(descriptions: list[BenchmarkDescription]) -> Iterator[str]:
 
 
 def _own_benchmark() -> Iterator[str]:
-    yield _prose("own")
+    yield _prose("own") + "\n"
     yield "```yaml"
     yield shipped_file(_EXAMPLE).read_text(encoding="utf-8").rstrip()
     yield "```"
