@@ -94,14 +94,14 @@ class Calibration:
     judge: str
     control_set: str
     rows: tuple[CategoryRow, ...]
-    description: Mapping[str, Any] = field(default_factory=dict)
+    description: Mapping[str, object] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
 
     def row(self, category: str) -> CategoryRow | None:
         """The category's row; None where the control set has nothing of it."""
         return next((row for row in self.rows if row.category == category), None)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As JSON can hold it."""
         return {"calibration_version": _VERSION, **asdict(self)}
 

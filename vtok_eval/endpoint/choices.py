@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from vtok_eval.answerers.reading.final_text import final_text
 from vtok_eval.answerers.reading.letters import read_letter
@@ -17,7 +16,7 @@ YES_NO = ("yes", "no")
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
-def choice_format(choices: Sequence[str]) -> Mapping[str, Any]:
+def choice_format(choices: Sequence[str]) -> Mapping[str, object]:
     """`response_format` for a JSON object whose only key "answer" is one of `choices`."""
     schema = {
         "type": "object",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vtok_eval.endpoint.ceilings import Ceilings, Spent
 from vtok_eval.endpoint.choices import choice_format
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import openai
 
     from vtok_eval.endpoint.content import Message
+    from vtok_eval.endpoint.reply import KeptResponse
 
 log = logging.getLogger(__name__)
 
@@ -168,10 +169,11 @@ class EndpointClient:
             with self._lock:
                 del self._under_way[key]
 
-    def _cached_or_new(self, key: str, body: Mapping[str, Any], *, structured: bool) -> Reply:
+    def _cached_or_new(self, key: str, body: Mapping[str, object], *, structured: bool) -> Reply:
         kept = self._cache.get(key) if self._cache else None
         if kept is not None:
-            return Reply(**kept, cached=True, structured=structured)
+            # Written by this class: a cache file of another program has other keys.
+            return Reply(**cast("KeptResponse", kept), cached=True, structured=structured)
         response = self._attempts(body)
         usd = self._ceilings.add_usage(
             input_tokens=response["input_tokens"], output_tokens=response["output_tokens"]
@@ -180,9 +182,9 @@ class EndpointClient:
             self._cache.put(key, model=self.settings.model, response=response)
         return Reply(**response, usd=usd, structured=structured)
 
-    def _body(self, question: ChatRequest, *, structured: bool) -> Mapping[str, Any]:
+    def _body(self, question: ChatRequest, *, structured: bool) -> Mapping[str, object]:
         settings = self.settings
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "model": settings.model,
             "messages": [dict(message) for message in question.messages],
             settings.token_limit: settings.max_output_tokens,
@@ -197,7 +199,7 @@ class EndpointClient:
             body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         return body
 
-    def _attempts(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _attempts(self, body: Mapping[str, object]) -> KeptResponse:
         """The response's fields, after as many attempts as are allowed."""
         for attempt in range(self.settings.max_attempts):
             try:
@@ -243,7 +245,7 @@ class EndpointClient:
             return EndpointUnavailableError(f"{what}; {in_a_row} requests in a row failed so")
         return EndpointError(what)
 
-    def _attempt(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _attempt(self, body: Mapping[str, Any]) -> KeptResponse:  # Any: the package's own parameters
         import openai
 
         key = self.settings.key()
@@ -253,10 +255,11 @@ class EndpointClient:
                 client = self._openai.with_options(api_key=key)
                 raw = client.chat.completions.with_raw_response.create(**body)
             response = parse_completion(raw.http_response.text, asked_model=self.settings.model)
-            return {
+            without = {
                 name: without_key(value, key, is_answer=name in _SAID) if isinstance(value, str) else value
                 for name, value in response.items()
             }
+            return cast("KeptResponse", without)
         except openai.APITimeoutError:
             failure = RetryableError(f"no response within {self.settings.timeout_s:g} s")
         except openai.APIStatusError as error:

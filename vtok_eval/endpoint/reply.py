@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -55,7 +55,7 @@ class Reply:
             return mass[choice.lower()] / sum(mass.values()) if sum(mass.values()) > 0 else None
         return None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The raw output as a record keeps it."""
         return {
             "text": self.text,
@@ -66,6 +66,19 @@ class Reply:
             "cached": self.cached,
             "structured": self.structured,
         }
+
+
+class KeptResponse(TypedDict):
+    """What is kept of a chat completion, by the names of `Reply`'s fields."""
+
+    text: str
+    refusal: str | None
+    finish_reason: str | None
+    model: str
+    fingerprint: str | None
+    input_tokens: int
+    output_tokens: int
+    pieces: list[dict[str, float]]
 
 
 class _Lenient(BaseModel):
@@ -108,7 +121,7 @@ class _Completion(_Lenient):
     usage: _Usage | None = None
 
 
-def parse_completion(body: str, *, asked_model: str) -> Mapping[str, Any]:
+def parse_completion(body: str, *, asked_model: str) -> KeptResponse:
     """The fields of a chat completion that are kept, as `Reply` names them.
 
     Raises:
@@ -125,16 +138,16 @@ def parse_completion(body: str, *, asked_model: str) -> Mapping[str, Any]:
     if not completion.choices:
         raise BrokenResponseError("the body is a chat completion without a choice")
     choice, usage = completion.choices[0], completion.usage or _Usage()
-    return {
-        "text": choice.message.content or "",
-        "refusal": choice.message.refusal,
-        "finish_reason": choice.finish_reason,
-        "model": completion.model or asked_model,
-        "fingerprint": completion.system_fingerprint,
-        "input_tokens": usage.prompt_tokens,
-        "output_tokens": usage.completion_tokens,
-        "pieces": [_by_text(place) for place in (choice.logprobs and choice.logprobs.content) or ()],
-    }
+    return KeptResponse(
+        text=choice.message.content or "",
+        refusal=choice.message.refusal,
+        finish_reason=choice.finish_reason,
+        model=completion.model or asked_model,
+        fingerprint=completion.system_fingerprint,
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        pieces=[_by_text(place) for place in (choice.logprobs and choice.logprobs.content) or ()],
+    )
 
 
 def _by_text(place: _Place) -> dict[str, float]:

@@ -8,7 +8,6 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from vtok_eval.errors import RunFolderError
 
@@ -45,7 +44,7 @@ class ResponseCache:
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
+    def get(self, key: str) -> Mapping[str, object] | None:
         """The response that was kept under `key`, or None."""
         try:
             with self._lock:
@@ -54,9 +53,10 @@ class ResponseCache:
                 ).fetchone()
         except sqlite3.Error as error:
             raise self._failed(error) from error
-        return None if row is None else json.loads(row[0])
+        found: Mapping[str, object] | None = None if row is None else json.loads(row[0])
+        return found
 
-    def put(self, key: str, *, model: str, response: Mapping[str, Any]) -> None:
+    def put(self, key: str, *, model: str, response: Mapping[str, object]) -> None:
         """Keep a response; one that is there already under the same key stays."""
         content = json.dumps(response, ensure_ascii=False)
         try:
@@ -77,7 +77,7 @@ class ResponseCache:
         return RunFolderError(f"the cache of responses {self.path} cannot be used: {error}")
 
 
-def request_key(url: str, body: Mapping[str, Any]) -> str:
+def request_key(url: str, body: Mapping[str, object]) -> str:
     """SHA-256 of the server's address and everything that is sent to it, the key excepted."""
     content = json.dumps([url.rstrip("/"), body], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def sent(tokens: Tokens) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def sent(tokens: Tokens) -> tuple[dict[str, object], dict[str, Tensor]]:
     """The plain part and the tensors of tokens, by name."""
-    plain: dict[str, Any] = {"latent_shape": tokens.latent_shape}
+    plain: dict[str, object] = {"latent_shape": tokens.latent_shape}
     tensors = {"values": tokens.values, "mask": tokens.mask, "kind": tokens.kind, "frame": tokens.frame}
     if tokens.coded is not None:
         plain |= {"sizes": tokens.coded.sizes, "n_tables": len(tokens.coded.embedding)}

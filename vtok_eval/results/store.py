@@ -64,7 +64,7 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, run: Mapping[str, Any]) -> RunFolder:
+    def create(cls, path: Path, run: Mapping[str, object]) -> RunFolder:
         """Make a run folder at `path`, which must not exist or be empty, with `run` as its run.json.
 
         Raises:
@@ -119,7 +119,7 @@ class RunFolder:
         """The content of run.json: provenance and plan."""
         return self._read("run.json")
 
-    def write_run(self, run: Mapping[str, Any]) -> None:
+    def write_run(self, run: Mapping[str, object]) -> None:
         """Overwrite run.json; `schema_version` is added.
 
         Raises:
@@ -250,12 +250,12 @@ class RunFolder:
         check_version(content.get("schema_version"), path)
         return content
 
-    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+    def _write(self, name: str, content: Mapping[str, object]) -> None:
         versioned = {**content, "schema_version": SCHEMA_VERSION}
         write_json(self.path / name, versioned)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write strict JSON, atomically.
 
     Raises:
@@ -312,7 +312,7 @@ def _identity(record: Record) -> tuple[object, ...]:
     )
 
 
-def _dump(content: Mapping[str, Any]) -> str:
+def _dump(content: Mapping[str, object]) -> str:
     return json.dumps(dict(content), allow_nan=False, ensure_ascii=False)
 
 
