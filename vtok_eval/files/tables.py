@@ -32,6 +32,10 @@ class TableRow:
     columns: the column's name -> its value: text in CSV and TSV, else what the format holds.
     number: from 0. line: number of the row's first line, from 1; None in Parquet.
     where: the file and the place in it, for errors: "answers.csv, line 3".
+
+    Example:
+        >>> TableRow({"answer": "B"}, number=0, line=2, where="answers.csv, line 2").columns["answer"]
+        'B'
     """
 
     columns: Mapping[str, object]
@@ -42,7 +46,12 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table as its file holds it. columns: names, in the order in which they first appear."""
+    """A table as its file holds it. columns: names, in the order in which they first appear.
+
+    Example:
+        >>> TableFile(Path("answers.csv"), columns=("id", "answer"), rows=()).columns
+        ('id', 'answer')
+    """
 
     path: Path
     columns: tuple[str, ...]

@@ -50,6 +50,11 @@ def decode_text(data: bytes, *, where: str, error: type[VtokEvalError]) -> str:
 
     Raises:
         VtokEvalError: as `read_text`.
+
+    Example:
+        >>> from vtok_eval.errors import DataError
+        >>> decode_text("café".encode(), where="answers.csv", error=DataError)
+        'café'
     """
     for start, what in _FORMATS.items():
         if data.startswith(start):

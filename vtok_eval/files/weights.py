@@ -67,6 +67,10 @@ class WeightsOf:
 
     kind: "backbone", "judge", "answerer" or "sentence encoder". note: for names that need no weights, or any
     that the user names, what to say of them.
+
+    Example:
+        >>> WeightsOf("judge", "oracle", note="no weights: it measures pixels").weights
+        ()
     """
 
     kind: str

@@ -21,6 +21,13 @@ def parse_yaml(text: str, model: type[Model], *, origin: str, what: str, error: 
 
     Raises:
         VtokEvalError: of class `error`, one line: not YAML, no mapping, or a key that breaks the schema.
+
+    Example:
+        >>> from vtok_eval.errors import SuiteError
+        >>> class Sides(BaseModel):
+        ...     side: int
+        >>> parse_yaml("side: 64", Sides, origin="sides.yaml", what="sides", error=SuiteError).side
+        64
     """
     try:
         document = yaml.safe_load(text)

@@ -6,7 +6,12 @@ from enum import StrEnum
 
 
 class BudgetUnit(StrEnum):
-    """What systems are compared at an equal number of."""
+    """What systems are compared at an equal number of.
+
+    Example:
+        >>> BudgetUnit("bits").per_clip
+        'bits per clip'
+    """
 
     TOKENS = "tokens"
     BITS = "bits"

@@ -11,7 +11,12 @@ _SAMPLE = "this sample"
 
 
 class FailedSample(Protocol):
-    """A sample that failed, as records and reports know it."""
+    """A sample that failed, as records and reports know it.
+
+    Example:
+        >>> from vtok_eval.results.columns.run_columns import Failure
+        >>> failed: FailedSample = Failure("mine", "scenes", "clip 1", "encode raised ValueError")
+    """
 
     @property
     def benchmark(self) -> str:
@@ -35,7 +40,12 @@ class FailedSample(Protocol):
 
 
 class JobNotRun(Protocol):
-    """A job that could not be run."""
+    """A job that could not be run.
+
+    Example:
+        >>> from vtok_eval.run.plan import NotRun
+        >>> missing: JobNotRun = NotRun("mine", "vbench", "needs vbench")
+    """
 
     @property
     def benchmark(self) -> str:
@@ -58,6 +68,10 @@ class FailureCause:
     """Samples of one job that failed for one reason.
 
     reason: of the first of them, which is `example`; the samples' own ids in it do not part causes.
+
+    Example:
+        >>> FailureCause("scenes", "mine", "encode raised ValueError", count=800, example="clip 1").text
+        'scenes/mine, 800 samples (the first: clip 1): encode raised ValueError'
     """
 
     benchmark: str

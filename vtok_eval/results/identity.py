@@ -29,6 +29,10 @@ class Difference:
     """One thing that two identities do not share.
 
     part: of the identity. what: a setting's or a file's name. before, now: as JSON; None where missing.
+
+    Example:
+        >>> Difference("settings", "train_clips", before=800, now=2000).text()
+        'train_clips 800 before, 2000 now'
     """
 
     part: str
@@ -62,13 +66,24 @@ def digest_of_parts(parts: object) -> str:
 
 
 def identity_of(entry: Mapping[str, object]) -> Mapping[str, object] | None:
-    """The identity in an entry of run.json; None where an earlier release wrote it."""
+    """The identity in an entry of run.json; None where an earlier release wrote it.
+
+    Example:
+        >>> identity_of({"name": "vtok", "identity": {"spec": "vtok"}})
+        {'spec': 'vtok'}
+    """
     found = entry.get("identity")
     return found if isinstance(found, Mapping) else None
 
 
 def version_digest(entry: Mapping[str, object]) -> str:
-    """Names what an entry of run.json was measured with, also one of an earlier release."""
+    """Names what an entry of run.json was measured with, also one of an earlier release.
+
+    Example:
+        >>> before, now = ({"name": "vtok", "identity": {"spec": f"vtok:grid={grid}"}} for grid in (2, 4))
+        >>> version_digest(before) == version_digest(now)
+        False
+    """
     identity = identity_of(entry)
     return digest_of_parts(_legacy(entry) if identity is None else identity)
 
@@ -89,6 +104,11 @@ def entry_differences(before: Mapping[str, object], now: Mapping[str, object]) -
     """How two entries of run.json differ in what they measure; only in parts that both of them state.
 
     What an earlier release, or another environment, did not record cannot differ.
+
+    Example:
+        >>> before, now = ({"name": "vtok", "identity": {"spec": f"vtok:grid={grid}"}} for grid in (2, 4))
+        >>> [difference.text() for difference in entry_differences(before, now)]
+        ['spec vtok:grid=2 before, vtok:grid=4 now']
     """
     old, new = identity_of(before), identity_of(now)
     if old is not None and new is not None:

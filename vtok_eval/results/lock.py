@@ -17,6 +17,11 @@ def acquire_lock(path: Path) -> IO[str]:
 
     Raises:
         RunFolderError: another process holds it, the folder is not writable, or its file system has no locks.
+
+    Example:
+        >>> import tempfile
+        >>> lock = acquire_lock(Path(tempfile.mkdtemp()) / "journal.sqlite")
+        >>> lock.close()
     """
     import fcntl
 

@@ -50,6 +50,11 @@ def provenance(*, command: Sequence[str], seed: int, device: str | None = None) 
     `finished` is None until `finish` sets it. Imports nothing: torch is asked for its devices and threads
     only where it is loaded already. What cannot be found out (a package that is not there, a git revision
     outside a checkout) is None.
+
+    Example:
+        >>> record = provenance(command=["vtok-eval", "run"], seed=0)
+        >>> record["command"], record["finished"]
+        (['vtok-eval', 'run'], None)
     """
     return {
         "vtok_eval": __version__,
@@ -69,12 +74,22 @@ def provenance(*, command: Sequence[str], seed: int, device: str | None = None) 
 
 
 def finish(record: Mapping[str, object]) -> dict[str, object]:
-    """The same provenance with `finished` set to now."""
+    """The same provenance with `finished` set to now.
+
+    Example:
+        >>> finish({"seed": 0})["finished"] is None
+        False
+    """
     return {**record, "finished": _now()}
 
 
 def machine() -> dict[str, object]:
-    """Platform, processor, cores this process may use, and memory in bytes."""
+    """Platform, processor, cores this process may use, and memory in bytes.
+
+    Example:
+        >>> sorted(machine())
+        ['cores', 'memory_bytes', 'platform', 'processor']
+    """
     import psutil
 
     return {
@@ -90,6 +105,11 @@ def git_state(folder: Path) -> dict[str, object] | None:
 
     None if `folder` is not a checkout's root (a package installed inside another repository is not that
     repository's code) or git is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> print(git_state(Path(tempfile.mkdtemp())))
+        None
     """
     root = _git(folder, "rev-parse", "--show-toplevel")
     if root is None or Path(root).resolve() != folder.resolve():

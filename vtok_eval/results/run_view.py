@@ -29,6 +29,10 @@ class RecordedSystem:
     """A system of a run, as run.json keeps it.
 
     kind: a value of `SystemKind`. control: it cannot be best. description: the JSON form of a `Description`.
+
+    Example:
+        >>> RecordedSystem(name="vtok", spec="vtok:grid=4", kind="tokenizer").control
+        False
     """
 
     name: str
@@ -40,7 +44,12 @@ class RecordedSystem:
 
 @dataclass(frozen=True)
 class RecordedBenchmark:
-    """A benchmark of a run, as run.json keeps it; description: the JSON form of a `Description`."""
+    """A benchmark of a run, as run.json keeps it; description: the JSON form of a `Description`.
+
+    Example:
+        >>> RecordedBenchmark(id="scenes", name="understanding-scenes", version="9").options
+        {}
+    """
 
     id: str
     name: str

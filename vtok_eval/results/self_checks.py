@@ -13,7 +13,12 @@ from typing import TypedDict
 
 
 class Relation(StrEnum):
-    """How the tokens of two systems are related."""
+    """How the tokens of two systems are related.
+
+    Example:
+        >>> [relation.value for relation in Relation]
+        ['contains', 'same']
+    """
 
     CONTAINS = "contains"
     SAME = "same"
@@ -50,7 +55,12 @@ def relations_in(run: Mapping[str, object]) -> list[TokenRelation]:
 
 
 class ConvergenceFacts(TypedDict, total=False):
-    """What the convergence check reads of a job's `training.json`; a value per seed where it is a list."""
+    """What the convergence check reads of a job's `training.json`; a value per seed where it is a list.
+
+    Example:
+        >>> ConvergenceFacts(steps=256, validation_score=[0.7, 0.8], ridge_validation_score=0.6)["steps"]
+        256
+    """
 
     recipe: Mapping[str, object] | None  # None where kernel ridge is the reader: it has no steps
     steps: int
@@ -61,7 +71,12 @@ class ConvergenceFacts(TypedDict, total=False):
 
 
 class CheckKind(StrEnum):
-    """What a check is about."""
+    """What a check is about.
+
+    Example:
+        >>> [kind.value for kind in CheckKind]
+        ['subset', 'same tokens', 'convergence', 'photos']
+    """
 
     SUBSET = "subset"
     """A system reads no worse than another whose tokens it contains."""
@@ -74,7 +89,12 @@ class CheckKind(StrEnum):
 
 
 class CheckOutcome(StrEnum):
-    """How a check ended."""
+    """How a check ended.
+
+    Example:
+        >>> CheckOutcome("violated") is CheckOutcome.VIOLATED
+        True
+    """
 
     PASSED = "passed"
     VIOLATED = "violated"
@@ -90,6 +110,12 @@ class SelfCheck:
     systems: the larger and the smaller set of tokens; the two that must agree; the system whose training is
     looked at; the system and the baseline. metric, group: where the check is of one. detail: what was found,
     in words. values: the numbers behind it, by name.
+
+    Example:
+        >>> systems = ["frames-2", "frames-1"]
+        >>> entry = {"kind": "subset", "benchmark": "scenes", "outcome": "passed", "systems": systems}
+        >>> SelfCheck.of(entry).systems
+        ('frames-2', 'frames-1')
     """
 
     kind: CheckKind

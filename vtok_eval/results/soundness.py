@@ -37,13 +37,31 @@ def unsound_groups(checks: Iterable[SelfCheck]) -> dict[str, frozenset[str]]:
 
 
 def marked_job(job: JobColumns, unsound: Unsound) -> JobColumns:
-    """The columns with these marks added; the same object where there are none."""
+    """The columns with these marks added; the same object where there are none.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> from vtok_eval.results.statistics.scores import score
+        >>> from vtok_eval.results.records import Metric
+        >>> job = marked_job(example_job("vtok", [1.0, 0.0]), {"b": frozenset({"static"})})
+        >>> score(job, Metric("hit", "Hit rate", group="static")).sound
+        False
+    """
     groups = job.unsound | unsound.get(job.benchmark, frozenset())
     return job if groups == job.unsound else replace(job, unsound=groups)
 
 
 def marked_score(score: Score, unsound: Unsound) -> Score:
-    """The score with `sound` set to False where its group is marked."""
+    """The score with `sound` set to False where its group is marked.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> from vtok_eval.results.statistics.scores import score
+        >>> from vtok_eval.results.records import Metric
+        >>> found = score(example_job("vtok", [1.0, 0.0]), Metric("hit", "Hit rate", group="static"))
+        >>> found.sound, marked_score(found, {"b": frozenset({"static"})}).sound
+        (True, False)
+    """
     if not score.sound or score.metric.group not in unsound.get(score.benchmark, frozenset()):
         return score
     return replace(score, sound=False)

@@ -59,6 +59,12 @@ class RunFolder:
     Files other than the journal are written atomically. JSON is strict: it never holds NaN or
     infinity.
     Every method raises RunFolderError where a file cannot be read or written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = RunFolder.create(Path(tempfile.mkdtemp()) / "mini", {"suite": "mini"})
+        >>> folder.run()["suite"], RunFolder.exists(folder.path)
+        ('mini', True)
     """
 
     path: Path
@@ -261,6 +267,13 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     Raises:
         ValueError: `content` holds NaN, infinity or what JSON has no form for.
         RunFolderError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "facts.json"
+        >>> write_json(path, {"seed": 0})
+        >>> json.loads(path.read_text())
+        {'seed': 0}
     """
     try:
         text = json.dumps(content, allow_nan=False, ensure_ascii=False, indent=2) + "\n"

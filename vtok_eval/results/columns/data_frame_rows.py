@@ -17,7 +17,15 @@ SCORE_COLUMNS = (
 
 
 def score_row(score: Score) -> dict[str, object]:
-    """A score by column, without what its clips cost."""
+    """A score by column, without what its clips cost.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> from vtok_eval.results.records import Metric
+        >>> from vtok_eval.results.statistics.scores import score
+        >>> score_row(score(example_job("vtok", [1.0, 0.0]), Metric("hit", "Hit rate")))["value"]
+        0.5
+    """
     fields = {name: getattr(score, name) for name in SCORE_COLUMNS if hasattr(score, name)}
     metric = score.metric
     return {

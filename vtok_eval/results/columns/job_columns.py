@@ -29,6 +29,11 @@ class SampleSet:
     """The samples of a job in the order of their ids (as UTF-8 sorts them).
 
     names: the clusters, sorted. clusters: `(N,)`, each sample's cluster as its place in `names`.
+
+    Example:
+        >>> samples = SampleSet(ids=("a", "b"), names=("video 1",), clusters=np.zeros(2, dtype=np.intp))
+        >>> len(samples), samples.n_clusters
+        (2, 1)
     """
 
     ids: tuple[str, ...]
@@ -72,6 +77,12 @@ class JobColumns:
     where nothing was trained, or an older version wrote the records. unsound: groups of metrics in which a
     self-check found that the benchmark's reader misses what the tokens hold (see `soundness`). infinite: for
     each metric how many samples have an infinite value, which `values` cannot hold; known from records only.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> job = example_job("vtok", [1.0, 0.0])
+        >>> job.values["hit"].tolist(), job.failed.tolist()
+        ([[1.0], [0.0]], [False, False])
     """
 
     system: str
@@ -86,7 +97,13 @@ class JobColumns:
 
 
 class SampleSets:
-    """Sample sets that occurred, each kept once: jobs of one benchmark share theirs."""
+    """Sample sets that occurred, each kept once: jobs of one benchmark share theirs.
+
+    Example:
+        >>> sets = SampleSets()
+        >>> sets.of(["a", "b"], ["video 1", "video 1"]) is sets.of(["a", "b"], ["video 1", "video 1"])
+        True
+    """
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[Texts, Texts, SampleSet]] = {}
@@ -170,6 +187,12 @@ def job_columns(records: Iterable[Record] | pd.DataFrame | JobColumns) -> JobCol
 
     Raises:
         ValueError: as for `from_records`.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> job = example_job("vtok", [1.0, 0.0])
+        >>> job_columns(job) is job
+        True
     """
     if isinstance(records, JobColumns):
         return records
@@ -183,6 +206,13 @@ def on_common_samples(jobs: Sequence[JobColumns]) -> list[JobColumns]:
 
     Raises:
         ValueError: a sample is in different clusters.
+
+    Example:
+        >>> from vtok_eval.results.columns.example_job import example_job
+        >>> jobs = [example_job("vtok", [1.0]), example_job("frames-2", [1.0, 0.0])]
+        >>> first, second = on_common_samples(jobs)
+        >>> first.values["hit"].tolist()
+        [[1.0], [nan]]
     """
     if all(job.samples.same_as(jobs[0].samples) for job in jobs):
         return list(jobs)

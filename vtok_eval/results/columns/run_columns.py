@@ -20,7 +20,13 @@ from vtok_eval.results.store import RunFolder
 
 @dataclass(frozen=True)
 class JobState:
-    """The progress of a job; n_finished includes failed samples."""
+    """The progress of a job; n_finished includes failed samples.
+
+    Example:
+        >>> state = JobState("b/vtok", "vtok", "b", n_samples=400, n_finished=100, n_failed=2, done=False)
+        >>> state.n_finished / state.n_samples
+        0.25
+    """
 
     id: str
     system: str
@@ -33,7 +39,12 @@ class JobState:
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample that failed, and why."""
+    """A sample that failed, and why.
+
+    Example:
+        >>> Failure("vtok", "b", "clip 1", reason="is not video").reason
+        'is not video'
+    """
 
     system: str
     benchmark: str
@@ -43,7 +54,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Everything that reports need from a run's records. jobs, tokens, bits: by benchmark and system."""
+    """Everything that reports need from a run's records. jobs, tokens, bits: by benchmark and system.
+
+    Example:
+        >>> RunRecords(states=(), jobs={}, tokens={("b", "vtok"): 31.0}, failures=()).tokens["b", "vtok"]
+        31.0
+    """
 
     states: tuple[JobState, ...]
     jobs: Mapping[tuple[str, str], JobColumns]
