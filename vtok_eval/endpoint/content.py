@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vtok_eval.errors import SpecError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vtok_eval.data import Clip
 
 FrameFormat = Literal["jpeg", "png", "video"]
-Message = Mapping[str, object]
+Message = Mapping[str, Any]
 
 
 def user_message(text: str, frames: Clip | None = None, *, frame_format: FrameFormat = "jpeg") -> Message:
@@ -38,7 +38,7 @@ def system_message(text: str) -> Message:
     return {"role": "system", "content": text}
 
 
-def frame_parts(clip: Clip, frame_format: FrameFormat) -> Sequence[Mapping[str, object]]:
+def frame_parts(clip: Clip, frame_format: FrameFormat) -> Sequence[Mapping[str, Any]]:
     """The clip's frames as content parts; equal frames always give equal bytes.
 
     Raises:
