@@ -334,6 +334,12 @@ def score_of(entry: Mapping[str, Any]) -> Score:
 
     Raises:
         TypeError: a field is missing or unknown.
+
+    Example:
+        >>> entry = {"system": "vtok", "benchmark": "b", "metric": {"name": "hit", "title": "Hit rate"},
+        ...          "value": 0.5, "low": 0.4, "high": 0.6, "n": 100, "n_failed": 0, "n_clusters": 100}
+        >>> score_of(entry).metric.title
+        'Hit rate'
     """
     metric = entry["metric"]
     lists = {name: tuple(metric[name]) for name in ("mean_of", "weights") if name in metric}

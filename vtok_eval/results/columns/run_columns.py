@@ -77,6 +77,13 @@ def read_records(folder: RunFolder, sets: SampleSets) -> RunRecords:
 
     Raises:
         RunFolderError: a file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> folder = RunFolder.create(Path(tempfile.mkdtemp()) / "mini", {"suite": "mini"})
+        >>> read_records(folder, SampleSets()).jobs  # nothing was run yet
+        {}
     """
     found = _read(folder, sets)
     unsound = unsound_groups(folder.self_checks())
