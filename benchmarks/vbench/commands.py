@@ -13,15 +13,17 @@ app = typer.Typer(help="VBench: totals of a run, checkpoints that need convertin
 @app.command()
 def totals(
     run: Annotated[Path, typer.Argument(help="A run folder, e.g. runs/mine.")],
-    json: Annotated[Path | None, typer.Option(help="A folder for the reference's result files.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A folder for the reference's result files.")
+    ] = None,
 ) -> None:
     """Print each system's dimensions and the Quality, Semantic and Total score, with intervals."""
     from benchmarks.vbench.run_totals import lines, of_run, write_reference_files
 
     for system in of_run(run):
         typer.echo("\n".join(lines(system)))
-        if json is not None:
-            typer.echo(f"  written: {write_reference_files(system, json)}")
+        if out is not None:
+            typer.echo(f"  written: {write_reference_files(system, out)}")
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from reports.leaderboard.badge import badge
 from reports.leaderboard.boards import Board, BoardEntry, make_boards
 from reports.leaderboard.charts import scatter, strip
 from reports.leaderboard.data_files import as_json, as_script, leaderboard_json, pairs_csv, scores_csv
+from reports.leaderboard.left_out import LeftOut
 from reports.leaderboard.sources import BoardSource, load_source, source_name
 from reports.leaderboard.views import (
     against,
@@ -58,16 +58,6 @@ MAX_DETAIL_SYSTEMS = 40
 """More systems than this and the table of every measure is left to the CSV."""
 
 HERE = Path(__file__).resolve().parent
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A run that is not on the site, and why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -143,7 +133,6 @@ def _load(runs: Sequence[Path]) -> tuple[list[BoardSource], list[LeftOut]]:
         try:
             sources.append(load_source(run, sets))
         except (RunFolderError, SubmissionError) as error:
-            log.warning("left out: %s: %s", run, error)
             left_out.append(LeftOut(path=Path(run), reason=str(error)))
     return sources, left_out
 

@@ -15,8 +15,8 @@ from reports.tables.csv_text import csv_text
 from reports.tables.grid import Grid, GridCell, GridRow, RowKind
 from reports.tables.latex import latex_table
 from reports.tables.markdown import escape, markdown_table
-from reports.tables.terminal import printable
 from vtok_eval.errors import RunFolderError, UnknownNameError
+from vtok_eval.results.plain_text import printable
 from vtok_eval.results.store import RunFolder, write_bytes
 
 if TYPE_CHECKING:

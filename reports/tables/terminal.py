@@ -11,6 +11,7 @@ from reports.tables.grid import Grid, GridCell, comparison_grid
 from reports.text.answer import answer
 from reports.text.headline import headline, how_to_read
 from reports.text.notes import self_check_verdict, status_notes, table_notes
+from vtok_eval.results.plain_text import printable
 
 
 def terminal(report: RunReport, *, width: int = 100) -> str:
@@ -87,16 +88,6 @@ def _rendered(grid: Grid) -> str:
     console = Console(file=text, width=sum(widths) + 2 * len(widths), color_system=None, legacy_windows=False)
     console.print(table)
     return text.getvalue()
-
-
-def printable(text: str) -> str:
-    """The text without control characters: a name must not move the cursor or colour the screen.
-
-    Example:
-        >>> printable("plain")
-        'plain'
-    """
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _wrapped(text: str, width: int, *, indent: str = "") -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
+
+from vtok_eval.results.json_document import json_text
 
 EXIT_BROKEN = 1
 
@@ -17,12 +18,12 @@ def check(
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: bool = False,
 ) -> None:
     """Check a tokenizer against the protocol on three real clips; exit code 1 where it is broken."""
     from vtok_eval.checks.check import check as check_spec
 
     report = check_spec(spec, n_frames=frames, size=size, device=device)
-    typer.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    typer.echo(json_text("check", report.as_json()) if as_json else report.as_text())
     if not report.ok:
         raise typer.Exit(EXIT_BROKEN)

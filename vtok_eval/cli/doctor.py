@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
-from vtok_eval.cli.json_output import JsonOption, json_text, prints_go_to_stderr
+from vtok_eval.cli.json_output import prints_go_to_stderr
 from vtok_eval.errors import SpecError
+from vtok_eval.results.json_document import json_text
 
 
 def doctor(
@@ -18,7 +19,7 @@ def doctor(
     ] = "",
     fetch: Annotated[bool, typer.Option("--fetch", help="Download what is missing and can be.")] = False,
     hashes: Annotated[bool, typer.Option("--hash", help="Show the SHA-256 of files.")] = False,
-    as_json: JsonOption = False,
+    as_json: bool = False,
 ) -> None:
     """Say what is present, what is missing and how to get it."""
     from vtok_eval.cli.machine_checks import checks, healthy, render

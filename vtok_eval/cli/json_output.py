@@ -1,40 +1,19 @@
-"""`--json`: one JSON document on standard output, and nothing else there."""
+"""What `--json` prints of a run and of a report, and how standard output is kept free for it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from vtok_eval.results.causes import failure_causes
 from vtok_eval.results.store import RunFolder
 
 if TYPE_CHECKING:
     from vtok_eval.run.harness import RunSummary
-
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
-]
-
-
-def json_text(kind: str, content: Mapping[str, object]) -> str:
-    """The document of one command; `schema` names its form, and changes where a reader could misread it.
-
-    Example:
-        >>> print(json_text("list", {"listings": {}}))
-        {
-          "schema": "vtok-eval/list/1",
-          "listings": {}
-        }
-    """
-    document = {"schema": f"vtok-eval/{kind}/1", **content}
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
 
 
 @contextlib.contextmanager

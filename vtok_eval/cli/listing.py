@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from vtok_eval.cli.json_output import JsonOption, json_text
 from vtok_eval.decoders.catalogue import shipped_decoders
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.registry import (
@@ -22,6 +21,7 @@ from vtok_eval.registry import (
     TOKENIZERS,
     Registry,
 )
+from vtok_eval.results.json_document import json_text
 from vtok_eval.run.suite import shipped_suites
 from vtok_eval.specs.option_help import options_of
 
@@ -77,7 +77,7 @@ def list_(
         typer.Argument(help="One kind, such as tokenizers, or a benchmark for its options; default: all."),
     ] = "",
     data: Annotated[Path | None, typer.Option(help="Where the benchmarks' data are looked for.")] = None,
-    as_json: JsonOption = False,
+    as_json: bool = False,
 ) -> None:
     """List what can be named: tokenizers, backbones, benchmarks, answerers, judges, suites and so on."""
     where = None if data is None else str(data)

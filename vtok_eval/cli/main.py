@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -18,12 +17,22 @@ from vtok_eval.cli.fetch import fetch
 from vtok_eval.cli.listing import list_
 from vtok_eval.cli.report import report
 from vtok_eval.cli.run import run
+from vtok_eval.cli.shared_options import (
+    JsonOption,
+    OutBefore,
+    QuietOption,
+    SharedOptionsGroup,
+    VerboseOption,
+    shared_before,
+    with_shared_options,
+)
 from vtok_eval.cli.view import view
 from vtok_eval.errors import SpecError, VtokEvalError
 from vtok_eval.version import __version__
 
 app = typer.Typer(
     name="vtok-eval",
+    cls=SharedOptionsGroup,
     help="Find out whether a video tokenizer's tokens are worth what they cost.",
     no_args_is_help=True,
     add_completion=False,
@@ -77,9 +86,24 @@ def _add_commands_of_other_packages() -> None:
     for name in COMMANDS:
         command = COMMANDS.resolve(name)
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+            app.add_typer(_group(command, name), name=name)
         else:
-            app.command(name)(command)
+            _add(command, name)
+
+
+def _add(command: Callable[..., None], name: str) -> None:
+    app.command(name)(with_shared_options(command, name))
+
+
+def _group(commands: typer.Typer, name: str) -> typer.Typer:
+    """The commands of a group, each with the shared options, which may stand before its name too."""
+    group = typer.Typer(cls=SharedOptionsGroup, help=commands.info.help, no_args_is_help=True)
+    group.callback()(shared_before)
+    for info in commands.registered_commands:
+        if info.callback is not None:
+            own = info.name or info.callback.__name__.replace("_", "-")
+            group.command(own)(with_shared_options(info.callback, f"{name} {own}"))
+    return group
 
 
 def _print_version(wanted: bool) -> None:
@@ -93,19 +117,21 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more while running.")] = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    out: OutBefore = None,
 ) -> None:
-    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    logging.getLogger("vtok_eval").setLevel(logging.DEBUG if verbose else logging.INFO)
+    """Options of all commands, which may stand before a command's name; the group hands them on."""
 
 
-app.command()(run)
-app.command()(report)
-app.command()(view)
-app.command(name="list")(list_)
-app.command()(doctor)
-app.command()(check)
-app.command()(fetch)
+_add(run, "run")
+_add(report, "report")
+_add(view, "view")
+_add(list_, "list")
+_add(doctor, "doctor")
+_add(check, "check")
+_add(fetch, "fetch")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from vtok_eval.cli.json_output import JsonOption, headline_differences, json_text
+from vtok_eval.cli.json_output import headline_differences
 from vtok_eval.errors import SpecError
 from vtok_eval.results.budget import BudgetUnit
+from vtok_eval.results.json_document import json_text
 
 
 def report(
@@ -17,7 +18,8 @@ def report(
         list[Path], typer.Argument(metavar="RUN...", help="A run folder, e.g. runs/mini; or several.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Where to write; default: RUN/report. Needed for several runs.")
+        Path | None,
+        typer.Option("--out", "-o", help="Where to write; default: RUN/report. Needed for several runs."),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="The system that the others are compared with; default: the run's.")
@@ -30,7 +32,7 @@ def report(
         BudgetUnit | None, typer.Option(help="What budgets are counted in; default: what the run says.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Print every table, not the answer alone.")] = False,
-    as_json: JsonOption = False,
+    as_json: bool = False,
 ) -> None:
     """Write the tables, plots and page of a run again, or of several runs side by side."""
     from vtok_eval.registry import REPORTS

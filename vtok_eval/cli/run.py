@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtok_eval.cli.exit_codes import EXIT_INCOMPLETE
-from vtok_eval.cli.json_output import JsonOption, json_text, prints_go_to_stderr, run_content
+from vtok_eval.cli.json_output import prints_go_to_stderr, run_content
 from vtok_eval.errors import SpecError
 from vtok_eval.results.budget import BudgetUnit
+from vtok_eval.results.json_document import json_text
 from vtok_eval.run.suite import DEFAULT_SUITE, Suite, SystemEntry, load_suite, parse_benchmark
 from vtok_eval.systems import SystemKind
 
@@ -59,7 +60,9 @@ def run(
     baseline: Annotated[
         str | None, typer.Option(help="The system that the others are compared with; default: the suite's.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder; default: runs/SUITE.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run folder; default: runs/SUITE.")
+    ] = None,
     limit: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +116,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: bool = False,
 ) -> None:
     """Run a suite, or continue one that was stopped; then print the comparison and write the report."""
     from vtok_eval.files.cache_folder import cache_folder

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
@@ -21,6 +20,7 @@ from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
 from vtok_eval.probes.optimizers import make_optimizers
 from vtok_eval.probes.options.recipe import ReaderShape, Recipe
 from vtok_eval.probes.preprocessing import Preprocessing
+from vtok_eval.progress import Steps, steps
 from vtok_eval.systems import TrainableTokenizer
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def train_reader(
     """
     runs = []
     n_steps = len(recipe.learning_rates) * recipe.epochs * -(-objective.n_clips // recipe.batch_size)
-    with tqdm(total=n_steps, desc=description, unit="step", leave=False) as progress, seeded(seed, device):
+    with steps(description, total=n_steps, unit="step") as progress, seeded(seed, device):
         for learning_rate in recipe.learning_rates:
             torch.manual_seed(seed)
             reader = build()
@@ -133,8 +133,8 @@ def train_reader(
         )
     reader.load_state_dict(best.pop("state"))
     tried = {str(run["learning_rate"]): run["validation_score"] for run in runs}
-    steps = recipe.epochs * -(-objective.n_clips // recipe.batch_size)
-    history = {"seed": seed, "steps": steps, "chosen": best, "learning_rates_tried": tried}
+    steps_of_one = recipe.epochs * -(-objective.n_clips // recipe.batch_size)
+    history = {"seed": seed, "steps": steps_of_one, "chosen": best, "learning_rates_tried": tried}
     return TrainedReader(reader.eval(), preprocessing, shape, history)
 
 
@@ -224,7 +224,7 @@ class _Run:
     learning_rate: float
     seed: int
 
-    def train(self, progress: tqdm[Any]) -> dict[str, Any]:
+    def train(self, progress: Steps) -> dict[str, Any]:
         """Train; the kept epoch's `state`, its scores, and the losses of all epochs."""
         optimizers = make_optimizers(self.reader, recipe=self.recipe, learning_rate=self.learning_rate)
         n_clips = self.objective.n_clips

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 _SAMPLE = "this sample"
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?")
+_MOST_ALIKE = 3
+"""So many causes of one job may differ by their numbers alone (status 404 and 500); more are one cause."""
 
 
 class FailedSample(Protocol):
@@ -67,7 +71,8 @@ class JobNotRun(Protocol):
 class FailureCause:
     """Samples of one job that failed for one reason.
 
-    reason: of the first of them, which is `example`; the samples' own ids in it do not part causes.
+    reason: of the first of them, which is `example`; the samples' own ids in it do not part causes, nor do
+        numbers where they would make more than a few.
 
     Example:
         >>> FailureCause("scenes", "mine", "encode raised ValueError", count=800, example="clip 1").text
@@ -99,6 +104,7 @@ def failure_causes(failures: Iterable[FailedSample]) -> list[FailureCause]:
     found: dict[tuple[str, str, str], list[FailedSample]] = {}
     for failure in failures:
         found.setdefault((failure.benchmark, failure.system, _common(failure)), []).append(failure)
+    found = _without_numbers(found)
     return [
         FailureCause(benchmark, system, members[0].reason or "", len(members), members[0].sample_id)
         for (benchmark, system, _), members in found.items()
@@ -121,6 +127,18 @@ def not_run_lines(entries: Iterable[JobNotRun]) -> list[str]:
     for (benchmark, reason), names in systems.items():
         benchmarks.setdefault((reason, tuple(names)), []).append(benchmark)
     return [f"{', '.join(ids)} on {_listed(names)}: {reason}" for (reason, names), ids in benchmarks.items()]
+
+
+def _without_numbers(
+    found: Mapping[tuple[str, str, str], list[FailedSample]],
+) -> dict[tuple[str, str, str], list[FailedSample]]:
+    """The causes, those of a job as one where many of them differ by their numbers alone."""
+    masked = {key: (*key[:2], _NUMBER.sub("#", key[2])) for key in found}
+    alike = Counter(masked.values())
+    joined: dict[tuple[str, str, str], list[FailedSample]] = {}
+    for key, members in found.items():
+        joined.setdefault(masked[key] if alike[masked[key]] > _MOST_ALIKE else key, []).extend(members)
+    return joined
 
 
 def _common(failure: FailedSample) -> str:

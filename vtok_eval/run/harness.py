@@ -18,6 +18,7 @@ from vtok_eval.results.provenance import finish, provenance
 from vtok_eval.results.records import Record, Status
 from vtok_eval.results.self_checks import relations_in
 from vtok_eval.results.store import RunFolder
+from vtok_eval.run.display.endings import job_size, say_end, without_record
 from vtok_eval.run.document import merged_document, run_document
 from vtok_eval.run.jobs import build_context, make_runner, prepare
 from vtok_eval.run.plan import NotRun, Plan, PlannedJob, described, make_plan
@@ -31,7 +32,8 @@ from vtok_eval.specs.systems import VideoMaking
 if TYPE_CHECKING:
     import torch
 
-    from vtok_eval.benchmark import Benchmark
+    from vtok_eval.benchmark import Benchmark, Sample
+    from vtok_eval.run.display.display import RunDisplay
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.run.suite import Suite
     from vtok_eval.specs.live_objects import LiveObject
@@ -147,6 +149,7 @@ class Harness:
             new_samples, cannot_run = run_jobs(folder, journal, pending, session)
             not_run += cannot_run
             journal.order_jobs([job.id for job in plan.jobs])
+            log.info("scoring %d jobs", len(plan.jobs))
             self._score(folder, plan)
             self._end_session(folder, plan, session, not_run)
             return self._summary(
@@ -157,24 +160,31 @@ class Harness:
         self, folder: RunFolder, journal: Journal, pending: Sequence[PlannedJob], session: dict[str, Any]
     ) -> tuple[int, list[NotRun]]:
         """Do the jobs one after the other in this process; returns new samples and what cannot be run."""
+        from vtok_eval.run.display.display import RunDisplay
+        from vtok_eval.run.display.state import RunState
         from vtok_eval.run.runners.threads import torch_threads
 
-        log.info(
+        log.debug(
             "at most %d clips are loaded ahead, and %d MiB of clips kept",
             2 * self.settings.batch_size + self.settings.n_loader_threads,
             self.settings.clip_memory_bytes // 2**20,
         )
         new_samples, not_run = 0, []
-        with torch_threads(self.settings.threads):
-            for number, job in enumerate(pending, start=1):
+        left = {job.id: without_record(journal, job) for job in pending}
+        sizes = [job_size(job, left[job.id]) for job in pending]
+        with torch_threads(self.settings.threads), RunDisplay(RunState(sizes)) as display:
+            for job in pending:
                 started = time.perf_counter()
-                log.info("[%d/%d] %s", number, len(pending), job.id)
+                display.run([job.id])
                 try:
-                    new_samples += self._run_job(folder, journal, job)
+                    self._run_job(folder, journal, job, list(left[job.id].values()), display)
+                    new_samples += len(left[job.id])
+                    reason = None
                 except CANNOT_RUN as error:
-                    not_run.append(NotRun(job.system.name, job.benchmark_id, str(error)))
-                    log.warning("not run: %s: %s", job.id, error)
+                    reason = str(error)
+                    not_run.append(NotRun(job.system.name, job.benchmark_id, reason))
                 session["jobs"][job.id] = round(time.perf_counter() - started, 3)
+                say_end(display, journal, job, seconds=session["jobs"][job.id], not_run=reason)
         return new_samples, not_run
 
     def _run_in_lanes(
@@ -209,10 +219,15 @@ class Harness:
             return True
         return self.settings.retry_failed and bool(journal.retry_failed(job.id))
 
-    def _run_job(self, folder: RunFolder, journal: Journal, job: PlannedJob) -> int:
-        """Evaluate the samples that have no record yet; returns how many there were."""
-        finished = journal.finished(job.id)
-        remaining = [sample for sample in job.samples if sample.id not in finished]
+    def _run_job(
+        self,
+        folder: RunFolder,
+        journal: Journal,
+        job: PlannedJob,
+        remaining: Sequence[Sample],
+        display: RunDisplay,
+    ) -> None:
+        """Evaluate the samples that have no record yet."""
         # The job is entered only once it is ready, so that one that cannot be run here leaves no trace.
         ready = None
         if remaining:
@@ -221,8 +236,8 @@ class Harness:
         if ready is not None:
             for sample, result in ready.evaluate(remaining):
                 journal.add([record_of(job, sample, result)])
+                display.add_samples(job.id)
         journal.close_job(job.id)
-        return len(remaining)
 
     def _score(self, folder: RunFolder, plan: Plan) -> None:
         benchmarks, run = _measurable(plan), folder.run()

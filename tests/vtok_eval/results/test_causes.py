@@ -43,3 +43,18 @@ def test_what_is_not_run_is_said_once_for_each_reason():
     ]
     many = not_run_lines(NotRun(f"s{i}", "vbench", "needs vbench") for i in range(9))
     assert many == ["vbench on s0, s1, s2, s3, s4, s5 and 3 more: needs vbench"]
+
+
+def test_numbers_part_a_few_causes_but_not_many():
+    few = [*failures("mine", "the server said 404", 2), *failures("mine", "the server said 500", 1)]
+    assert [cause.count for cause in failure_causes(few)] == [2, 1]
+    many = [
+        failure
+        for number in range(40)
+        for failure in failures(
+            "mine", f"frame {number} of {number + 7} at 0x7f{number:x} took {number}.5 s", 1
+        )
+    ]
+    (cause,) = failure_causes(many)
+    assert (cause.count, cause.reason) == (40, "frame 0 of 7 at 0x7f0 took 0.5 s")
+    assert [cause.count for cause in failure_causes([*many, *failures("mine", "too dark", 2)])] == [40, 2]

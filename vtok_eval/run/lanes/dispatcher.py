@@ -101,6 +101,10 @@ class Dispatcher:
             yield from self._events
             self._events.clear()
 
+    def at_work(self) -> list[str]:
+        """The jobs that lanes are working on, for a display."""
+        return [lane.shard.job for lane in self._lanes if lane.shard is not None]
+
     def preparing(self) -> list[str]:
         """The jobs that are being prepared now, for a display."""
         return [name for name, queue in self._queues.items() if queue.preparing is not None]

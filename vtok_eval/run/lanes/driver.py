@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import Record
+from vtok_eval.run.display.display import RunDisplay
+from vtok_eval.run.display.endings import job_size, say_end, without_record
+from vtok_eval.run.display.state import RunState
 from vtok_eval.run.lanes.devices import check_models
 from vtok_eval.run.lanes.dispatcher import Dispatcher, Event, JobDone
 from vtok_eval.run.lanes.job_queue import LaneJob
 from vtok_eval.run.lanes.messages import CannotRun, Prepared, Results, Started
-from vtok_eval.run.lanes.progress import RunProgress
 from vtok_eval.run.recording import record_of, unchecked_record
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from vtok_eval.results.journal import Journal
     from vtok_eval.run.lanes.backend import Backend
     from vtok_eval.run.plan import PlannedJob
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -54,7 +53,7 @@ def run_in_lanes(
         SpecError: lanes have devices of different models, not all named in `mixed_models`.
         VtokEvalError: something that concerns the whole run.
     """
-    left = {job.id: _without_record(journal, job) for job in jobs}
+    left = {job.id: without_record(journal, job) for job in jobs}
     for job in jobs:
         if not left[job.id]:
             _open(journal, job)
@@ -62,20 +61,16 @@ def run_in_lanes(
             report.job_seconds[job.id] = 0.0
     work = [job for job in jobs if left[job.id]]
     dispatcher = Dispatcher(backend, [_lane_job(job, left[job.id]) for job in work])
-    keeper = _Keeper(journal, {job.id: job for job in work}, left, report)
-    n_samples = sum(len(samples) for samples in left.values())
-    with RunProgress(n_jobs=len(work), n_samples=n_samples) as progress:
+    state = RunState([job_size(job, left[job.id]) for job in work], n_lanes=backend.n_lanes)
+    with RunDisplay(state) as display:
+        keeper = _Keeper(journal, {job.id: job for job in work}, left, report, display)
         for event in dispatcher.run():
             keeper.keep(event)
             if isinstance(event, Started):
                 models = [str(lane.get("model")) for lane in report.lanes.values()]
                 check_models(models, mixed_models=mixed_models)
-            if isinstance(event, Results):
-                progress.add_samples(len(event.results))
-            if isinstance(event, JobDone | CannotRun):
-                progress.add_job()
             report.deaths = dispatcher.deaths
-            progress.show(preparing=dispatcher.preparing())
+            display.run(dispatcher.at_work(), preparing=dispatcher.preparing())
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,7 @@ class _Keeper:
     jobs: Mapping[str, PlannedJob]
     samples: Mapping[str, Mapping[str, Sample]]
     report: LaneReport
+    display: RunDisplay
 
     def keep(self, event: Event) -> None:
         if isinstance(event, Results):
@@ -95,10 +91,11 @@ class _Keeper:
         elif isinstance(event, JobDone):
             self.journal.close_job(event.job)
             self.report.job_seconds[event.job] = round(event.busy_s, 3)
-            log.info("done: %s", event.job)
+            say_end(self.display, self.journal, self.jobs[event.job], seconds=event.busy_s)
         elif isinstance(event, CannotRun):
             self.report.cannot_run[event.job] = event.reason
-            log.warning("not run: %s: %s", event.job, event.reason)
+            job = self.jobs[event.job]
+            say_end(self.display, self.journal, job, seconds=0.0, not_run=event.reason)
         elif isinstance(event, Started):
             self.report.lanes[int(event.facts["lane"])] = event.facts
 
@@ -110,15 +107,11 @@ class _Keeper:
             # One of them cannot be kept: that one fails.
             self.journal.add(_checked(job, samples, event))
         self.report.new_samples += len(event.results)
+        self.display.add_samples(event.job, len(event.results))
 
 
 def _checked(job: PlannedJob, samples: Mapping[str, Sample], event: Results) -> list[Record]:
     return [record_of(job, samples[name], result) for name, result in event.results]
-
-
-def _without_record(journal: Journal, job: PlannedJob) -> dict[str, Sample]:
-    finished = journal.finished(job.id)
-    return {sample.id: sample for sample in job.samples if sample.id not in finished}
 
 
 def _open(journal: Journal, job: PlannedJob) -> None:

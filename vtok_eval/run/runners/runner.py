@@ -72,11 +72,11 @@ class Runner:
         Raises:
             MissingDependencyError, RunFolderError: these concern the whole run.
         """
-        from tqdm import tqdm
+        from vtok_eval.progress import steps
 
         first = int(self.begin_at * len(samples))
         turned = [*samples[first:], *samples[:first]]
-        with tqdm(total=len(samples), desc=description, unit="clip", leave=False) as progress:
+        with steps(description, total=len(samples), unit="clip") as progress:
             for done in _Batches(self, function, unread).run(turned):
                 progress.update()
                 yield done
@@ -96,12 +96,11 @@ class Runner:
         Raises:
             MissingDependencyError, RunFolderError: these concern the whole run.
         """
-        from tqdm import tqdm
-
+        from vtok_eval.progress import steps
         from vtok_eval.run.runners.streaming import stream
 
         batches = _Batches(self, function)
-        with tqdm(total=len(samples), desc=description, unit="clip", leave=False) as progress:
+        with steps(description, total=len(samples), unit="clip") as progress:
             loaded = self._with_clips(samples, ahead=self.loader_threads + concurrency)
             for (sample, _), result in stream(loaded, batches.single, concurrency=concurrency):
                 progress.update()

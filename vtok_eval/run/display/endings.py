@@ -1,0 +1,37 @@
+"""What a run's display needs of its jobs: how large they are, and what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from vtok_eval.run.display.job_result import job_result
+from vtok_eval.run.display.state import JobSize
+
+if TYPE_CHECKING:
+    from vtok_eval.benchmark import Sample
+    from vtok_eval.results.journal import Journal
+    from vtok_eval.run.display.display import RunDisplay
+    from vtok_eval.run.plan import PlannedJob
+
+
+def without_record(journal: Journal, job: PlannedJob) -> dict[str, Sample]:
+    """The job's samples that have no result yet, by id."""
+    finished = journal.finished(job.id)
+    return {sample.id: sample for sample in job.samples if sample.id not in finished}
+
+
+def job_size(job: PlannedJob, left: Collection[str]) -> JobSize:
+    """What the display knows of a job. left: its samples that have no result yet."""
+    return JobSize(job.id, job.benchmark_id, len(left))
+
+
+def say_end(
+    display: RunDisplay, journal: Journal, job: PlannedJob, *, seconds: float, not_run: str | None = None
+) -> None:
+    """Say in one line what came of a job that has ended. not_run: why it could not be run here."""
+    if not_run is not None:
+        display.end(job.id, f"not run: {not_run}", seconds=seconds, ok=False)
+        return
+    result = job_result(list(journal.records(job.id)), job.benchmark.metrics())
+    display.end(job.id, result.text(seconds), seconds=seconds, ok=not result.causes)
