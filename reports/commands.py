@@ -13,7 +13,7 @@ from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.json_document import json_text
 
 RunFolderArgument = Annotated[Path, typer.Argument(help="A run folder, e.g. runs/mini.")]
-FORMS = ("model-index", "lm-eval", "vbench")
+FORMS = ("model-index", "eval-results", "lm-eval", "vbench")
 
 
 def leaderboard(
@@ -108,7 +108,8 @@ def export(
         Path | None, typer.Option("--out", "-o", help="Write it into this file in place of printing it.")
     ] = None,
 ) -> None:
-    """Print a system's results as a model card's block, an lm-eval results.json or VBench's result file."""
+    """Print a system's results in a form of the Hugging Face hub's (two), of lm-eval's or of VBench's."""
+    from reports.exports.eval_results import eval_results
     from reports.exports.lm_eval import lm_eval_results
     from reports.exports.model_card import model_index
     from reports.exports.vbench import vbench_results
@@ -116,6 +117,7 @@ def export(
 
     forms: dict[str, Callable[[Path, str], str]] = {
         "model-index": model_index,
+        "eval-results": eval_results,
         "lm-eval": lambda run, system: json.dumps(lm_eval_results(run, system), indent=2),
         "vbench": lambda run, system: json.dumps(vbench_results(run, system), indent=2),
     }

@@ -24,13 +24,18 @@ from vtok_eval.results.store import RunFolder, write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reports.run_report import RunReport
+
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """What `write_report` wrote. csv holds every score; comparison what the short tables show; budget
-    the tokens or bits that others need for each score.
+    """What `write_report` wrote, and the report itself.
+
+    csv holds every score; comparison what the short tables show; budget the tokens or bits that others need
+    for each score.
     """
 
+    report: RunReport
     folder: Path
     html: Path
     markdown: Path
@@ -69,6 +74,7 @@ def write_report(
     budget = budget_tables(report)
     pictures = write_pictures(report, folder)
     paths = ReportPaths(
+        report=report,
         folder=folder,
         html=folder / "report.html",
         markdown=folder / "tables.md",
@@ -90,34 +96,9 @@ def write_report(
     return paths
 
 
-def terminal_table(
-    run_folder: Path | Sequence[Path],
-    *,
-    baseline: str | None = None,
-    versions: bool = False,
-    unit: BudgetUnit | None = None,
-) -> str:
-    """The finding and the comparison tables of one run or several, as text of at most 100 columns.
-
-    Raises:
-        RunFolderError, UnknownNameError: as `write_report`.
-    """
-    return terminal(gather_runs(_folders(run_folder), baseline=baseline, versions=versions, unit=unit))
-
-
-def terminal_summary(
-    run_folder: Path | Sequence[Path],
-    *,
-    baseline: str | None = None,
-    versions: bool = False,
-    unit: BudgetUnit | None = None,
-) -> str:
-    """The answer of one run or several in about a dozen lines.
-
-    Raises:
-        RunFolderError, UnknownNameError: as `write_report`.
-    """
-    return summary(gather_runs(_folders(run_folder), baseline=baseline, versions=versions, unit=unit))
+def terminal_text(report: RunReport, *, full: bool = False) -> str:
+    """The report for a terminal, at most 100 columns: the answer in about a dozen lines, or every table."""
+    return terminal(report) if full else summary(report)
 
 
 def figure(

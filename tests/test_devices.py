@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from benchmarks.understanding.questions.probe.network import ChoiceProbe, ChoiceReader, as_rows
-from benchmarks.understanding.questions.probe.sentences.bert import installed_minilm
 from benchmarks.understanding.questions.probe.sentences.encoders import ENCODERS, build_encoder
+from benchmarks.understanding.questions.probe.sentences.minilm_package import installed_minilm
 from benchmarks.understanding.scenes.targets import Targets, loss_of
 from tests.fake_device import CUDA, gpu, on_gpu, pretended_gpu
 from tv_align.scenes.words import VOCABULARY

@@ -1,6 +1,9 @@
-"""Counts the parameters of open_clip's published models: messages about missing weights give their size.
+"""Lists open_clip's published models, where their weights are and how many parameters they have.
 
-python -m tools.open_clip_parameters    writes vtok_eval/tokenizers/backbones/open_clip_parameters.json
+Messages about missing weights give their size; `vtok-eval doctor` looks for files without loading open_clip.
+
+python -m tools.open_clip_parameters    writes open_clip_published.json and open_clip_parameters.json
+                                        into vtok_eval/tokenizers/backbones/
 Needs timm 1.0.20 or later; earlier ones cannot build a model without its data. Run it with HF_HUB_OFFLINE=1:
 models whose text tower is described on the Hugging Face hub only are left out.
 """
@@ -13,7 +16,9 @@ import sys
 import warnings
 from pathlib import Path
 
-TARGET = Path(__file__).parents[1] / "vtok_eval/tokenizers/backbones/open_clip_parameters.json"
+FOLDER = Path(__file__).parents[1] / "vtok_eval/tokenizers/backbones"
+TARGET = FOLDER / "open_clip_parameters.json"
+PUBLISHED = FOLDER / "open_clip_published.json"
 
 
 def parameters(name: str) -> int:
@@ -26,10 +31,22 @@ def parameters(name: str) -> int:
     return sum(tensor.numel() for tensor in model.state_dict().values())
 
 
-def main() -> None:
-    """Write the table: model -> parameters."""
+def published() -> dict[str, dict[str, str]]:
+    """Of every model and its tags, NAME/TAG, where the weights are: repository on the hub, or address."""
     import open_clip
 
+    found = {}
+    for name, tag in open_clip.list_pretrained():
+        entry = open_clip.get_pretrained_cfg(name, tag)
+        found[f"{name}/{tag}"] = {key: entry[key] for key in ("hf_hub", "url") if entry.get(key)}
+    return dict(sorted(found.items()))
+
+
+def main() -> None:
+    """Write both tables."""
+    import open_clip
+
+    PUBLISHED.write_text(json.dumps(published(), indent=0) + "\n", encoding="utf-8")
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     counted: dict[str, int] = {}

@@ -6,10 +6,10 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,17 @@ def _summaries_in(folder: str) -> dict[str, str]:
 def _summary_of(text: str) -> str:
     match = re.search(r"^summary: *(.+?) *$", text, re.MULTILINE)
     return match[1].strip("\"'").removesuffix(".") if match else ""
+
+
+@lru_cache(maxsize=64)
+def _claimed(
+    find: Callable[..., Iterable[EntryPoint]], group: str, path: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Names and targets of a group of entry points; reading every package's metadata takes a while.
+
+    path: where packages are looked for; where it changes, they are looked for anew.
+    """
+    return tuple((entry.name, entry.value) for entry in find(group=group))
 
 
 @dataclass
@@ -88,12 +99,10 @@ class Registry:
         found = dict(self.built_in)
         if self.catalogue is not None:
             found = {**dict.fromkeys(self.catalogue.summaries(), self.catalogue.maker), **found}
-        for entry in entry_points(group=f"vtok_eval.{self.kind}s"):
-            if found.get(entry.name, entry.value) != entry.value:
-                raise AmbiguousNameError(
-                    f"{self.kind} {entry.name!r} is claimed by {found[entry.name]} and {entry.value}"
-                )
-            found[entry.name] = entry.value
+        for name, value in _claimed(entry_points, f"vtok_eval.{self.kind}s", tuple(sys.path)):
+            if found.get(name, value) != value:
+                raise AmbiguousNameError(f"{self.kind} {name!r} is claimed by {found[name]} and {value}")
+            found[name] = value
         return found
 
     def summary(self, name: str) -> str:
@@ -248,8 +257,7 @@ REPORTS = Registry(
     "report",
     {
         "folder": "reports.write:write_report",
-        "summary": "reports.write:terminal_summary",
-        "terminal": "reports.write:terminal_table",
+        "terminal": "reports.write:terminal_text",
         "figure": "reports.write:figure",
         "viewer": "reports.viewer.bundle:write_viewer",
         "viewer-server": "reports.viewer.server:make_server",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.run import read_document
 from reports.run_document import RunBenchmark, RunDocument, RunSystem
+from reports.text.wording import shown, title_text
 from vtok_eval.errors import RunFolderError, UnknownNameError
-from vtok_eval.results.records import Score
+from vtok_eval.results.records import Metric, Score
 from vtok_eval.results.store import RunFolder
 
 
@@ -27,6 +28,43 @@ class MeasuredSystem:
     def label(self) -> str:
         """What must accompany every number that is shown."""
         return self.run.label or "no label: in which setting this was measured is not recorded"
+
+    @property
+    def label_with_caveats(self) -> str:
+        """The label, and what must be said of the system: random weights, say."""
+        return "; ".join([self.label, *self.system.caveats])
+
+
+def is_accuracy(metric: Metric) -> bool:
+    """Whether a metric is a share of right answers: a fraction that guessing has a level of."""
+    return metric.bounded and metric.chance is not None
+
+
+def metric_name(metric: Metric) -> str:
+    """What a metric is called where nothing around it explains it.
+
+    Example:
+        >>> metric_name(Metric("static", "Static", chance=0.375))
+        'Static accuracy (%)'
+        >>> metric_name(Metric("psnr", "PSNR", unit="dB")), metric_name(Metric("n", "tokens", unit="tokens"))
+        ('PSNR (dB)', 'Tokens')
+    """
+    title = f"{metric.title[:1].upper()}{metric.title[1:]}"
+    if is_accuracy(metric) and "accuracy" not in title.lower():
+        title = f"{title} accuracy"
+    return title_text(replace(metric, title=title))
+
+
+def rounded(value: float | None, metric: Metric) -> float | None:
+    """A value in the unit in which it is shown: percent to two decimals, others to four digits.
+
+    Example:
+        >>> rounded(0.813308948, Metric("static", "Static")), rounded(32.14159, Metric("p", "P", unit="dB"))
+        (81.33, 32.14)
+    """
+    if value is None:
+        return None
+    return round(shown(value, metric), 2) if metric.unit == "fraction" else float(f"{value:.4g}")
 
 
 def measured_system(run: Path, system: str) -> MeasuredSystem:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.exports.measured import MeasuredSystem, measured_system
-from reports.text.wording import limit_text, title_text
+from reports.exports.measured import MeasuredSystem, is_accuracy, measured_system, metric_name, rounded
+from reports.text.wording import limit_text, unit_text
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.records import NoTest, Score
 
@@ -23,10 +23,11 @@ TASKS: Mapping[str, tuple[str, str]] = {
 def model_index(run: Path, system: str) -> str:
     """The YAML of the card's `model-index` key, to be put into its front matter.
 
-    Each benchmark is one result with its headline metrics (all, where none is marked as headline). Values
-    are in the metrics' own units, fractions from 0 to 1. The run's label is part of the data set's name, so
-    that the hub shows it with every number; the interval, n and n_failed are among a metric's `args`, and
-    a note where a self-check found that the reader is not sound.
+    Each benchmark is one result with its headline metrics (all, where none is marked as headline). A metric
+    is called what it is ("Static accuracy (%)"), and its value is in the unit that the name states, as in our
+    tables. The run's label and the caveats of system and benchmark are part of the data set's name, so that
+    the hub shows them with every number; interval, chance, n and n_failed are among a metric's `args`, and a
+    note where a self-check found that the reader is not sound.
     Form: the hub's model card specification, as `huggingface_hub.EvalResult` reads it.
 
     Raises:
@@ -55,7 +56,7 @@ def _result(found: MeasuredSystem, benchmark: str, scores: Sequence[Score]) -> d
         "task": {"type": task, "name": name},
         "dataset": {
             "type": f"vtok-eval/{entry.name}",
-            "name": f"{entry.name} ({found.label})",
+            "name": f"{entry.title} ({found.label_with_caveats})",
             "config": found.run.setting or "unknown",
             "split": "test" if found.run.limit is None else f"test, {limit_text(found.run.limit)}",
             "revision": entry.version or "unknown",
@@ -65,15 +66,18 @@ def _result(found: MeasuredSystem, benchmark: str, scores: Sequence[Score]) -> d
 
 
 def _metric(score: Score) -> dict[str, Any]:
+    metric = score.metric
     return {
-        "type": score.metric.name,
-        "name": title_text(score.metric),
-        "value": score.value,
+        "type": "accuracy" if is_accuracy(metric) else metric.name,
+        "name": metric_name(metric),
+        "value": rounded(score.value, metric),
         "args": {
-            "unit": score.metric.unit,
-            "low": score.low,
-            "high": score.high,
+            "metric": metric.name,
+            "unit": unit_text(metric),
+            "low": rounded(score.low, metric),
+            "high": rounded(score.high, metric),
             "confidence": score.confidence,
+            **({} if metric.chance is None else {"chance": rounded(metric.chance, metric)}),
             "n": score.n,
             "n_failed": score.n_failed,
             **({} if score.sound else {"note": NoTest.NOT_SOUND.value}),

@@ -51,12 +51,12 @@ class JudgeRate:
     @property
     def interval(self) -> tuple[float, float]:
         """The interval at `CONFIDENCE`."""
-        from scipy.stats import beta
+        from scipy.special import betaincinv
 
         tail = (1 - CONFIDENCE) / 2
         misses = self.n - self.hits
-        low = float(beta.ppf(tail, self.hits, misses + 1)) if self.hits else 0.0
-        high = float(beta.ppf(1 - tail, self.hits + 1, misses)) if misses else 1.0
+        low = float(betaincinv(self.hits, misses + 1, tail)) if self.hits else 0.0
+        high = float(betaincinv(self.hits + 1, misses, 1 - tail)) if misses else 1.0
         return low, high
 
 

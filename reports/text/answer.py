@@ -45,7 +45,7 @@ def _sentence(system: RunSystem, benchmark: BenchmarkReport, baseline: str) -> s
     ]
     rest = [metric.title for metric, found in tested if verdict(found, metric) is PairedVerdict.NOT_SHOWN]
     where = f"{_at(benchmark, system.name)}, {system.title}"
-    against = f"{benchmark.title_of(baseline)}{_tokens(benchmark, baseline)}"
+    against = f"{benchmark.title_of(baseline)}{_price(benchmark, baseline)}"
     if not clauses:
         return f"{where} against {against}: no difference shown."
     ending = f"; no difference shown: {', '.join(rest)}" if rest else ""
@@ -71,10 +71,11 @@ def _tested(system: RunSystem, benchmark: BenchmarkReport) -> Sequence[tuple[Met
 
 
 def _at(benchmark: BenchmarkReport, system: str) -> str:
-    tokens = benchmark.tokens.get(system)
-    return benchmark.info.title if tokens is None else f"At {tokens_text(tokens)} tokens per clip"
+    price = benchmark.prices.get(system)
+    unit = benchmark.unit.value
+    return benchmark.info.title if price is None else f"At {tokens_text(price)} {unit} per clip"
 
 
-def _tokens(benchmark: BenchmarkReport, system: str) -> str:
-    tokens = benchmark.tokens.get(system)
-    return "" if tokens is None else f" ({tokens_text(tokens)} tokens)"
+def _price(benchmark: BenchmarkReport, system: str) -> str:
+    price = benchmark.prices.get(system)
+    return "" if price is None else f" ({tokens_text(price)} {benchmark.unit.value})"

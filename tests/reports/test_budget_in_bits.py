@@ -15,6 +15,8 @@ from reports.run_report import gather
 from reports.tables.budget import budget_tables, budgets, leaders, needed_table
 from reports.tables.grid import comparison_grid
 from reports.tables.markdown import markdown
+from reports.text import answer
+from reports.text.wording import tokens_text
 from reports.write import write_report
 from tests.reports.made_up_run import ALL_METRICS, add_job, finish, made_record, run_json
 from vtok_eval.errors import RunFolderError
@@ -147,3 +149,13 @@ def test_a_run_without_bits_is_refused_in_one_line(tmp_path):
     damaged = made_run(tmp_path / "damaged", budget="bytes")
     with pytest.raises(RunFolderError, match=r"run\.json: .*budget"):
         gather(damaged)
+
+
+def test_the_answer_counts_in_the_unit_of_the_budget(tmp_path):
+    made_run(tmp_path / "run")
+    report = gather(tmp_path / "run", unit=BudgetUnit.BITS)
+    (benchmark,) = report.benchmarks
+    assert answer._at(benchmark, "vtok") == "At 300 bits per clip"
+    assert answer._price(benchmark, "frames-1") == f" ({tokens_text(65_536.0)} bits)"
+    (benchmark,) = gather(tmp_path / "run", unit=BudgetUnit.TOKENS).benchmarks
+    assert answer._at(benchmark, "vtok") == "At 30 tokens per clip"

@@ -33,12 +33,12 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float]:
         """The interval; all of [0, 1] where there was nothing to count."""
-        from scipy.stats import binomtest
+        from scipy.special import betaincinv
 
-        if not self.n:
-            return 0.0, 1.0
-        found = binomtest(self.hits, self.n).proportion_ci(0.95, method="exact")
-        return float(found.low), float(found.high)
+        tail, misses = 0.025, self.n - self.hits
+        low = float(betaincinv(self.hits, misses + 1, tail)) if self.hits else 0.0
+        high = float(betaincinv(self.hits + 1, misses, 1 - tail)) if misses else 1.0
+        return low, high
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,6 @@ def scenes_suite(*, split: str = SPLIT, seed: int = SEED, per_level: int = PER_L
     return suite_of(files)
 
 
-@lru_cache(maxsize=8)
 def scene_prompts(
     *, split: str = SPLIT, seed: int = SEED, per_level: int = PER_LEVEL
 ) -> tuple[ScenePrompt, ...]:
@@ -73,6 +72,12 @@ def scene_prompts(
     Raises:
         UnknownNameError: there is no such split of scenes.
     """
+    return _scene_prompts(split, seed, per_level)
+
+
+@lru_cache(maxsize=8)
+def _scene_prompts(split: str, seed: int, per_level: int) -> tuple[ScenePrompt, ...]:
+    """Kept by what was asked for, however the caller has worded it."""
     texts: set[str] = set()
     found: list[ScenePrompt] = []
     for category in CATEGORIES:

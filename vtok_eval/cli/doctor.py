@@ -19,6 +19,9 @@ def doctor(
     ] = "",
     fetch: Annotated[bool, typer.Option("--fetch", help="Download what is missing and can be.")] = False,
     hashes: Annotated[bool, typer.Option("--hash", help="Show the SHA-256 of files.")] = False,
+    imports: Annotated[
+        bool, typer.Option("--imports", help="Also load torch and every extra: finds broken builds, slow.")
+    ] = False,
     as_json: bool = False,
 ) -> None:
     """Say what is present, what is missing and how to get it."""
@@ -27,6 +30,8 @@ def doctor(
 
     if what and as_json:
         raise SpecError(f"--json goes with doctor alone, not with doctor {what}")
+    if what and imports:
+        raise SpecError(f"--imports goes with doctor alone, not with doctor {what}")
     if what:
         raise typer.Exit(DOCTORS.resolve(what)(fetch=fetch, hashes=hashes))
     if fetch or hashes:
@@ -35,7 +40,7 @@ def doctor(
             "vtok-eval fetch SPEC downloads other weights"
         )
     with prints_go_to_stderr(as_json):
-        found = checks()
+        found = checks(imports=imports)
     if as_json:
         listed = [asdict(check) for check in found]
         typer.echo(json_text("doctor", {"healthy": healthy(found), "checks": listed}))

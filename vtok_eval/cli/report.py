@@ -40,13 +40,12 @@ def report(
     if as_json and (full or baseline is not None):
         left_out = "full" if full else "baseline"
         raise SpecError(f"--json gives the differences as the runs recorded them; leave out --{left_out}")
-    options = {"baseline": baseline, "versions": versions, "unit": budget}
-    paths = REPORTS.resolve("folder")(run_folders, out, **options)
+    write = REPORTS.resolve("folder")
+    paths = write(run_folders, out, baseline=baseline, versions=versions, unit=budget)
     if as_json:
         runs = [str(run) for run in run_folders]
         differences = headline_differences(run_folders)
         typer.echo(json_text("report", {"runs": runs, "report": str(paths.html), "differences": differences}))
         return
-    text = REPORTS.resolve("terminal" if full else "summary")
-    typer.echo(text(run_folders, **options))
+    typer.echo(REPORTS.resolve("terminal")(paths.report, full=full))
     typer.echo(f"report: {paths.html}")

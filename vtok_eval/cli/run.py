@@ -294,22 +294,21 @@ def _finish(harness: Harness, out: Path, *, full: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json_text("run", run_content(summary, paths.html)))
     else:
-        _print_answer(summary, paths.html, full=full)
+        if summary.new_samples or summary.changes:
+            typer.echo(REPORTS.resolve("terminal")(paths.report, full=full))
+        else:
+            _print_why_nothing(summary)
+        typer.echo(f"report: {paths.html}")
+        _print_shortfall(summary)
     if not summary.complete:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _print_answer(summary: RunSummary, report: Path, *, full: bool) -> None:
-    from vtok_eval.registry import REPORTS
-
-    if summary.new_samples or summary.changes:
-        typer.echo(REPORTS.resolve("terminal" if full else "summary")(summary.folder))
-    elif summary.not_run or summary.optional_not_run:
+def _print_why_nothing(summary: RunSummary) -> None:
+    if summary.not_run or summary.optional_not_run:
         typer.echo(f"nothing was run; {summary.n_done} jobs of {summary.folder} are done")
     else:
         typer.echo(f"nothing to do: all {summary.n_done} jobs of {summary.folder} are done")
-    typer.echo(f"report: {report}")
-    _print_shortfall(summary)
 
 
 def _print_shortfall(summary: RunSummary, *, shown: int = 20) -> None:

@@ -25,6 +25,8 @@ PASSING = 0.8
 """Centres of a moving and another shape stay this many sums of their radii apart: a touch, never a cover."""
 OFF_AXIS = 0.12
 """The largest shape's centre stays this far from both middle lines, so that its quadrant is plain."""
+_AT_ONCE = 8
+"""Places looked at together: mostly one of the first will do."""
 MAX_LENGTH = 0.34
 """The longest straight way that a scene can ask for."""
 
@@ -84,13 +86,23 @@ def draw_places(
         good = (distance >= apart).all(axis=(1, 2))
         if n > 1:
             good &= (np.abs(centres[:, 0] - 0.5) >= OFF_AXIS).all(axis=-1)
-        centres = centres[good]
-        every_way = straight_open(centres, radii, length=MAX_LENGTH).any(axis=1).all(axis=-1)
-        centres = centres[every_way]
-        a_circle = circle_open(centres, radii, turning_radius=turning_radius).any(axis=(1, 2))
-        centres = centres[a_circle]
-        if len(centres):
-            return np.asarray(centres[0])
+        found = _first_open(centres[good], radii, turning_radius=turning_radius)
+        if found is not None:
+            return found
+
+
+def _first_open(
+    centres: NDArray[np.float64], radii: NDArray[np.float64], *, turning_radius: float
+) -> NDArray[np.float64] | None:
+    """The first of `(m, n, 2)` in which some shape can go each way and some can circle; None without one."""
+    for start in range(0, len(centres), _AT_ONCE):
+        part = centres[start : start + _AT_ONCE]
+        every_way = straight_open(part, radii, length=MAX_LENGTH).any(axis=1).all(axis=-1)
+        part = part[every_way]
+        a_circle = circle_open(part, radii, turning_radius=turning_radius).any(axis=(1, 2))
+        if a_circle.any():
+            return np.asarray(part[a_circle.argmax()])
+    return None
 
 
 def draw_free_place(

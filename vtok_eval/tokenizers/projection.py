@@ -190,7 +190,9 @@ def drawn_linear(size: int, width: int, generator: torch.Generator) -> nn.Linear
         >>> drawn_linear(4, 2, torch.Generator().manual_seed(0)).bias.tolist()
         [0.0, 0.0]
     """
-    linear: nn.Linear = nn.utils.skip_init(nn.Linear, size, width)
+    # Not `skip_init`, which goes by the device meta and so loads torch's symbolic shapes, for seconds.
+    with torch.random.fork_rng(devices=[]):
+        linear = nn.Linear(size, width)
     with torch.no_grad():
         linear.weight.copy_(torch.randn(width, size, generator=generator, device="cpu") * size**-0.5)
         linear.bias.zero_()

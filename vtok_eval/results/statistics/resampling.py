@@ -356,7 +356,7 @@ def _interval(
     bounds: tuple[float, float],
     spreads: Sequence[SeedSpread],
 ) -> Interval:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     scores = resampled[np.isfinite(resampled)]
     if len(scores) < 0.95 * len(resampled):
@@ -368,7 +368,7 @@ def _interval(
     clusters = float(group.influence().mean(axis=1).var(ddof=1)) / n_clusters
     shown, _ = standard_error(clusters, _own_spreads(group), n_clusters=n_clusters)
     error, freedom = standard_error(clusters, spreads, n_clusters=n_clusters)
-    quantile = float(t.ppf(1 - tail, freedom)) * (error / shown if shown > 0 else 1.0)
+    quantile = float(stdtrit(freedom, 1 - tail)) * (error / shown if shown > 0 else 1.0)
     widening = float(np.sqrt(n_clusters / (n_clusters - 1))) * quantile / _normal_quantile(confidence)
     log_scale = bounds == POSITIVE and low > 0 and widening * np.log(max(high, value) / value) < MOST_LOG
     if log_scale:
@@ -397,7 +397,7 @@ def _widened_as_ratios(value: float, ends: tuple[float, float], widening: float)
 
 def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float, float] | None:
     """The bias-corrected and accelerated levels; None where a component depends on a single cluster."""
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     left = group.counts.sum(axis=1)[:, None] - group.counts
     if (left == 0).any():
@@ -411,16 +411,16 @@ def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float,
     if scale == 0 or not 0 < below < 1:
         return None
     acceleration = float((deviations**3).sum()) / (6 * scale**1.5)
-    bias = float(norm.ppf(below))
-    shifted = bias + norm.ppf([tail, 1 - tail])
-    low, high = norm.cdf(bias + shifted / (1 - acceleration * shifted))
+    bias = float(ndtri(below))
+    shifted = bias + ndtri([tail, 1 - tail])
+    low, high = ndtr(bias + shifted / (1 - acceleration * shifted))
     return float(low), float(high)
 
 
 def _normal_quantile(confidence: float) -> float:
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.ppf((1 + confidence) / 2))
+    return float(ndtri((1 + confidence) / 2))
 
 
 def _rounded(low: float, high: float, method: str) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,7 +15,9 @@ from vtok_eval.results.description import Description
 from vtok_eval.tokenizers.backbones.base import Backbone
 
 _FINE_STAGE, _COARSE_STAGE = 2, 4
-"""Stages (timm's `blocks`) whose maps have stride 8 (40 channels) and stride 16 (112 channels)."""
+"""Stages (timm's `blocks`) whose maps have stride 8 and stride 16."""
+
+_STAGE_CHANNELS = (40, 112)
 
 _VERSION = "1"
 """Raise it whenever a change of this file changes a map: cached features of the old one are then not used."""
@@ -33,15 +36,21 @@ class EfficientNetLite0(Backbone):
 
     def __init__(self, *, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        path = _weights_path()
-        self._sha256 = sha256_file(path)
-        self._trunk = _Trunk(_load_timm_model(path)).eval().requires_grad_(False)
-        self._trunk.to(self.device).to(memory_format=torch.channels_last)
+        self._path = _weights_path()
+        self._sha256 = sha256_file(self._path)
+
+    @cached_property
+    def _trunk(self) -> _Trunk:
+        """The network, loaded for the first frame: plans, and runs whose features are stored, do without."""
+        with torch.inference_mode(False):
+            trunk = _Trunk(_load_timm_model(self._path)).eval().requires_grad_(False)
+            trunk.to(self.device).to(memory_format=torch.channels_last)
+        return trunk
 
     @property
     def channels(self) -> int:
         """152: 40 of stride 8 and 112 of stride 16."""
-        return int(self._trunk.mean.numel())
+        return sum(_STAGE_CHANNELS)
 
     def describe(self) -> Description:
         """Name, weights and their hash, preprocessing."""
@@ -132,7 +141,9 @@ def _weights_path() -> Path:
 def _load_timm_model(path: Path) -> nn.Module:
     import timm
 
-    model: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    # What timm draws at random is replaced: the user's generators stay as they are.
+    with torch.random.fork_rng(devices=[]):
+        model: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     weights = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict({_timm_key(key): value for key, value in weights.items()}, strict=True)
     return model.eval()

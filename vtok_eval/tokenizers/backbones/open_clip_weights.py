@@ -23,6 +23,11 @@ PAPER = "ViT-L-14-336/openai"
 SMALL = "ViT-B-32/openai"
 
 
+def listed_weights(name: str, tag: str) -> Weights:
+    """The weights that this program knows to be published as `tag` of the model `name`; loads nothing."""
+    return _weights(name, tag, _listed()[f"{name}/{tag}"])
+
+
 def published_weights(name: str, tag: str) -> Weights:
     """The weights that open_clip knows as `tag` of the model `name`.
 
@@ -35,6 +40,10 @@ def published_weights(name: str, tag: str) -> Weights:
     if not published:
         known = open_clip.list_pretrained_tags_by_model(name)
         raise UnknownNameError(what=f"weights of open_clip:{name}", name=tag, known=known)
+    return _weights(name, tag, published)
+
+
+def _weights(name: str, tag: str, published: Mapping[str, Any]) -> Weights:
     repository, files = _on_hub(published)
     return Weights(
         spec=f"open_clip:{name}/{tag}",
@@ -52,18 +61,18 @@ def weights_of(argument: str | None) -> WeightsOf:
         SpecError, UnknownNameError: the argument names no published weights.
     """
     if argument is None:
-        return WeightsOf("backbone, sentence encoder", "open_clip", (_published(PAPER),), _others())
+        return WeightsOf("backbone, sentence encoder", "open_clip", (_shown(PAPER),), _others())
     return WeightsOf("backbone, sentence encoder", "open_clip", (_published(argument),))
 
 
 def zero_shot_weights(argument: str | None) -> WeightsOf:
     """What the answerer `zero-shot:NAME/PRETRAINED` needs."""
-    return WeightsOf("answerer", "zero-shot", (_published(_model_of(argument)),))
+    return WeightsOf("answerer", "zero-shot", (_by_argument(argument),))
 
 
 def judge_weights(argument: str | None) -> WeightsOf:
     """What the judge `clip:NAME/PRETRAINED` needs."""
-    return WeightsOf("judge", "clip", (_published(_model_of(argument)),))
+    return WeightsOf("judge", "clip", (_by_argument(argument),))
 
 
 def require_text_config(name: str) -> None:
@@ -92,10 +101,17 @@ def text_tokenizer(name: str) -> Any:  # Any: open_clip's tokenizers have no com
         return open_clip.get_tokenizer(name)
 
 
-def _model_of(argument: str | None) -> str:
+def _shown(model: str) -> Weights:
+    name, _, tag = model.partition("/")
+    return listed_weights(name, tag)
+
+
+def _by_argument(argument: str | None) -> Weights:
+    return _shown(SMALL) if argument is None else _published(_model_of(argument))
+
+
+def _model_of(argument: str) -> str:
     """The model of an answerer's or a judge's argument, without its options and brackets."""
-    if argument is None:
-        return SMALL
     return argument.split(",")[0].strip().removeprefix("(").removesuffix(")")
 
 
@@ -163,12 +179,8 @@ def _text_missing(name: str, file: str, repository: str) -> str:
 
 def _others() -> str:
     """Which published weights besides the paper's are on this machine."""
-    import open_clip
-
     here = [
-        f"{name}/{tag}"
-        for name, tag in open_clip.list_pretrained()
-        if f"{name}/{tag}" != PAPER and _find(open_clip.get_pretrained_cfg(name, tag)) is not None
+        model for model, published in _listed().items() if model != PAPER and _find(published) is not None
     ]
     return f"also on this machine: {', '.join(here)}" if here else ""
 
@@ -182,6 +194,16 @@ def _size(name: str) -> str:
 @cache
 def _parameters() -> Mapping[str, int]:
     """Published models' parameters, counted by tools/open_clip_parameters.py."""
-    text = resources.files(__package__).joinpath("open_clip_parameters.json").read_text(encoding="utf-8")
-    counted: Mapping[str, int] = json.loads(text)
+    counted: Mapping[str, int] = _table("open_clip_parameters.json")
     return counted
+
+
+@cache
+def _listed() -> Mapping[str, Mapping[str, str]]:
+    """Where published weights are, by NAME/TAG, as open_clip says; from tools/open_clip_parameters.py."""
+    listed: Mapping[str, Mapping[str, str]] = _table("open_clip_published.json")
+    return listed
+
+
+def _table(name: str) -> Any:
+    return json.loads(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.understanding.questions.probe.sentences.bert import PACKAGE, SentenceBert, minilm
+from benchmarks.understanding.questions.probe.sentences.bert import SentenceBert, minilm
 from benchmarks.understanding.questions.probe.sentences.encoders import build_encoder, check_spec
+from benchmarks.understanding.questions.probe.sentences.minilm_package import PACKAGE
 from benchmarks.understanding.questions.probe.sentences.word_pieces import WordPieces
 from vtok_eval.errors import DataError, MissingDependencyError, SpecError, UnknownNameError
 

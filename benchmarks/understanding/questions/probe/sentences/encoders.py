@@ -82,7 +82,7 @@ def sentence_transformers_weights(argument: str | None) -> WeightsOf:
 
 def minilm_weights(argument: str | None) -> WeightsOf:
     """What `minilm` needs: a package that brings its weights."""
-    from benchmarks.understanding.questions.probe.sentences.bert import INSTALL, installed_minilm
+    from benchmarks.understanding.questions.probe.sentences.minilm_package import INSTALL, installed_minilm
 
     def fetch() -> Path:
         raise MissingDependencyError(f"MiniLM comes with a package: {INSTALL}")
