@@ -18,12 +18,13 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vtok_eval.benchmark import Outcome, Sample
 from vtok_eval.results.journal import Journal
+from vtok_eval.results.records import Metric
 from vtok_eval.run.lanes.driver import LaneReport, run_in_lanes
 from vtok_eval.run.lanes.local import LocalLanes
 from vtok_eval.run.lanes.messages import Message, Prepared, Results, Shard, ShardDone
@@ -107,6 +108,10 @@ class _Benchmark:
     """As much of a benchmark as the driver asks for."""
 
     parallel = True
+
+    def metrics(self) -> Sequence[Metric]:
+        """None: the driver then only counts records."""
+        return ()
 
 
 def simulate(simulation: Simulation, folder: Path) -> Figures:

@@ -65,7 +65,7 @@ def test_doctor_has_every_check_and_its_exit_code(monkeypatch) -> None:
         Check("disk", State.OK, "9 GiB"),
     ]
 
-    def checks() -> list[Check]:
+    def checks(*, imports: bool = False) -> list[Check]:
         sys.stdout.write("a package that prints when it is imported")
         return found
 

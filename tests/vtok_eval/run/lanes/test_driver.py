@@ -5,7 +5,8 @@ import pytest
 from tests.vtok_eval.run.lanes.scripted_lanes import ScriptedLanes
 from vtok_eval.benchmark import NoResult, Outcome, Sample
 from vtok_eval.results.journal import Journal
-from vtok_eval.results.records import Status
+from vtok_eval.results.records import Metric, Status
+from vtok_eval.run.display import endings
 from vtok_eval.run.lanes.driver import LaneReport, run_in_lanes
 from vtok_eval.run.lanes.messages import Results
 from vtok_eval.run.plan import PlannedJob
@@ -16,6 +17,9 @@ class Counting:
     """As much of a benchmark as the driver asks for."""
 
     parallel = True
+
+    def metrics(self):
+        return [Metric("i", "Number", unit="frames")]
 
 
 class CostMeasuring(Counting):
@@ -47,6 +51,22 @@ def test_every_sample_is_journaled_and_every_job_closed(journal):
     assert report.new_samples == 113
     assert report.job_seconds.keys() == {job.id for job in jobs}
     assert sorted(report.lanes) == [0, 1]
+
+
+def test_each_job_that_ends_is_one_line(journal, caplog, monkeypatch):
+    jobs = [planned("x", 9), planned("y", 3, benchmark=CostMeasuring()), planned("z", 7)]
+    with caplog.at_level("INFO"):
+        run_in_lanes(ScriptedLanes(2, killers={"x7"}), journal, jobs, LaneReport())
+    lines = [record.message for record in caplog.records if record.message.startswith("[")]
+    assert [line[:5] for line in lines] == ["[1/3]", "[2/3]", "[3/3]"]
+    (failing,) = (line for line in lines if "b/x" in line)
+    assert "(9 samples, 1 failed, " in failing
+    assert failing.endswith(": 1 x its worker process died 4 times (killed by SIGKILL)")
+    monkeypatch.setattr(endings, "MOST_READ", 5)
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        run_in_lanes(ScriptedLanes(1), journal, [planned("w", 6)], LaneReport())
+    assert any("b/w  done (6 samples, 0 failed, " in record.message for record in caplog.records)
 
 
 def test_only_samples_without_a_record_are_sent(journal):
