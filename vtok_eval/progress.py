@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
-class Steps(Protocol):
+class StepCounter(Protocol):
     """Counts the steps of a piece of work; a bar of tqdm is one."""
 
     def update(self, n: int = 1) -> object:
@@ -22,7 +22,7 @@ class Steps(Protocol):
 class ShowsSteps(Protocol):
     """A display on which pieces of work can be shown."""
 
-    def steps(self, description: str, *, total: int, unit: str) -> AbstractContextManager[Steps]:
+    def steps(self, description: str, *, total: int, unit: str) -> AbstractContextManager[StepCounter]:
         """Show a piece of work as long as the context is open."""
         ...
 
@@ -32,7 +32,7 @@ _displays: list[ShowsSteps] = []
 
 
 @contextmanager
-def steps(description: str, *, total: int, unit: str) -> Iterator[Steps]:
+def steps(description: str, *, total: int, unit: str) -> Iterator[StepCounter]:
     """A counter of `total` steps, shown while the context is open.
 
     Example:

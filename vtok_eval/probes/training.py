@@ -20,7 +20,7 @@ from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
 from vtok_eval.probes.optimizers import make_optimizers
 from vtok_eval.probes.options.recipe import ReaderShape, Recipe
 from vtok_eval.probes.preprocessing import Preprocessing
-from vtok_eval.progress import Steps, steps
+from vtok_eval.progress import StepCounter, steps
 from vtok_eval.systems import TrainableTokenizer
 
 log = logging.getLogger(__name__)
@@ -224,7 +224,7 @@ class _Run:
     learning_rate: float
     seed: int
 
-    def train(self, progress: Steps) -> dict[str, Any]:
+    def train(self, progress: StepCounter) -> dict[str, Any]:
         """Train; the kept epoch's `state`, its scores, and the losses of all epochs."""
         optimizers = make_optimizers(self.reader, recipe=self.recipe, learning_rate=self.learning_rate)
         n_clips = self.objective.n_clips

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
-from vtok_eval.progress import Steps, shown_on
+from vtok_eval.progress import StepCounter, shown_on
 from vtok_eval.results.plain_text import printable
 from vtok_eval.run.display.state import Phase, RunState, time_of_day
 
@@ -92,7 +92,7 @@ class RunDisplay:
         self._say(f"{number} {job:<{self._width}}  {text}", style="" if ok else "yellow")
 
     @contextmanager
-    def steps(self, description: str, *, total: int, unit: str) -> Iterator[Steps]:
+    def steps(self, description: str, *, total: int, unit: str) -> Iterator[StepCounter]:
         """Show a piece of work within the running job as long as the context is open."""
         phase = Phase(description, total, unit)
         self.state.begin_phase(phase)
