@@ -232,7 +232,7 @@ ANSWERERS = Registry(
     },
     {
         "hf": "hf:MODEL, a transformers video language model by its chat template (extra hf)",
-        "vtok-llava": "a language model that reads a tokenizer's tokens through a projection (extra hf)",
+        "vtok-llava": "a language model on a tokenizer's tokens, e.g. a trained reader's FOLDER (extra hf)",
         "endpoint": "endpoint:MODEL,url=..., any OpenAI-compatible server (extra endpoint)",
         "zero-shot": "zero-shot:NAME/PRETRAINED, options by open_clip similarity, without training",
         "replay": "replay:FILE, answers given before: ours, or lmms-eval's *_samples_*.jsonl logs",
@@ -304,7 +304,7 @@ WEIGHTS = Registry(
         "open_clip": "vtok_eval.tokenizers.backbones.open_clip_weights:weights_of",
         "diffusers": "vtok_eval.tokenizers.autoencoders.diffusers_model:diffusers_weights",
         "hf": "vtok_eval.answerers.language_models.checkpoint_folder:hf_weights",
-        "vtok-llava": "vtok_eval.answerers.language_models.checkpoint_folder:vtok_llava_weights",
+        "vtok-llava": "vtok_eval.answerers.training.saved.weights:vtok_llava_weights",
         "zero-shot": "vtok_eval.tokenizers.backbones.open_clip_weights:zero_shot_weights",
         "replay": "vtok_eval.cli.model_weights:replay_weights",
         "endpoint": "vtok_eval.cli.model_weights:endpoint_weights",

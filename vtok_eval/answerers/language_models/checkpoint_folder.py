@@ -115,11 +115,6 @@ def hf_weights(argument: str | None) -> WeightsOf:
     return language_model_weights("hf", argument)
 
 
-def vtok_llava_weights(argument: str | None) -> WeightsOf:
-    """What `vtok-llava:...` needs."""
-    return language_model_weights("vtok-llava", argument)
-
-
 def _cached_models() -> str:
     from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound

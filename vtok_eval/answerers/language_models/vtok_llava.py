@@ -20,7 +20,8 @@ from vtok_eval.answerers.language_models.text_prompt import Template
 from vtok_eval.answerers.language_models.token_language_model import TokenLanguageModel
 from vtok_eval.answerers.language_models.visual_projection import VisualProjection, load_reader
 from vtok_eval.answerers.loaded_when_asked import LoadedWhenAsked
-from vtok_eval.answerers.training.saved.loading import build_trained_readers, reader_folders
+from vtok_eval.answerers.training.saved.checkpoint import reader_folders
+from vtok_eval.answerers.training.saved.loading import build_trained_readers
 from vtok_eval.answerers.training.tokens.source import build_reader_tokenizer, matched_names
 from vtok_eval.data import Clips
 from vtok_eval.errors import SpecError

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +15,11 @@ from vtok_eval.answerers.language_models.text_prompt import Template
 from vtok_eval.answerers.training.conversations import Conversation
 from vtok_eval.answerers.training.curves import CurvePoint, LearningCurve, stage_points
 from vtok_eval.answerers.training.encoding import ConversationEncoder
+from vtok_eval.answerers.training.job_folder import job_folder
 from vtok_eval.answerers.training.recipe import ReaderRecipe
 from vtok_eval.answerers.training.steps.stage_run import Shown, StageRun, need_training_packages
 from vtok_eval.answerers.training.tokens.source import TokenSource, identity_sha256, tokenizer_identity
 from vtok_eval.errors import DataError, SpecError
-from vtok_eval.files.atomic import write_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from vtok_eval.systems import Tokenizer
 
 # Any: transformers' models and tokenizers, which have no types.
-
-_JOB = "job.json"
 
 
 @dataclass(frozen=True)
@@ -123,8 +119,10 @@ def train_reader(
         "conversations": len(training.texts),
         "validation_conversations": len(validation.texts),
         "widths": list(tokens.widths),
+        "mean_text": sum(len(text.ids) for _, text in training.texts) / len(training.texts),
+        "mean_visual": sum(tokens.count(each.clip) for each, _ in training.texts) / len(training.texts),
     }
-    with _job_folder(folder, facts) as place, seeded_globally(seed):
+    with job_folder(folder, facts) as place, seeded_globally(seed):
         job = _Job(recipe, seed, device, place, keeps=folder is not None, shown=shown)
         reader, points = job.train(language_model, text_tokenizer, tokenizer, tokens, training, validation)
     return _trained(
@@ -252,35 +250,6 @@ def token_width(tokenizer: object, own: Any, tokens: TokenSource) -> int:
         f"{type(tokenizer).__name__} has a projection that is trained with its reader; it needs an attribute "
         "`width`, the width of the tokens that the projection gives"
     )
-
-
-@contextmanager
-def _job_folder(folder: Path | None, facts: Mapping[str, object]) -> Iterator[Path]:
-    """The folder of a training's checkpoints, made for this training or left by it; else a temporary one.
-
-    Raises:
-        SpecError: it is another training's.
-    """
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="vtok-eval-reader-") as name:
-            yield Path(name)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    written, path = json.dumps(facts, sort_keys=True).encode(), folder / _JOB
-    if path.is_file() and path.read_bytes() != written:
-        differing = _first_difference(json.loads(path.read_bytes()), facts)
-        raise SpecError(
-            f"{folder} holds the beginning of another training ({differing} differs); remove it, or name "
-            "another folder"
-        )
-    if not path.is_file():
-        write_bytes(path, written)
-    yield folder
-
-
-def _first_difference(before: Mapping[str, object], now: Mapping[str, object]) -> str:
-    plain = json.loads(json.dumps(now))
-    return next((name for name in sorted(before | plain) if before.get(name) != plain.get(name)), "its form")
 
 
 def _pad_id(text_tokenizer: Any) -> int:

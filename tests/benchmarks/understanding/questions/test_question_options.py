@@ -36,6 +36,47 @@ def question(*options: str, answer: int = 0, labels: str = "", **more) -> VideoQ
     return VideoQuestion("q", "", "main", "v", (), "Which?", options, names, answer=answer, **more)
 
 
+class TwoSeeds(RightAnswerer):
+    """A reader that is always right, and one of another seed that always says A."""
+
+    n_replicates = 2
+
+    def answer_replicates(self, requests):
+        answers = self.answer_batch(requests)
+        return [answers, [Answer(text="A", cost=answer.cost) for answer in answers]]
+
+
+class TestReplicates:
+    def test_each_seed_has_a_value_and_the_cost_is_stated_once(self, tiny):
+        data = tiny("tvbench")  # two options, the second is right
+        benchmark = QuestionAnswering("tvbench", data=str(data.folder), circular=True, frames=1)
+        records = evaluate(benchmark, TwoSeeds(data.right, always="blue"))
+        assert all(record.values["accuracy"] == (1.0, 0.0) for record in records)
+        assert all(record.values["rotation_mean"] == (1.0, 0.5) for record in records)
+        assert all(record.meta["training_seeds"] == 2 for record in records)
+        assert records[0].outputs["answer"] == "blue"
+        assert [seed["answer"] for seed in records[0].outputs["seeds"]] == ["A"]
+        assert records[0].cost == {"calls": 2.0}
+        assert scores_of(benchmark, records)["accuracy"].value == 0.5
+
+    def test_pairs(self, tiny):
+        data = tiny("vinoground")
+        benchmark = QuestionAnswering("vinoground", data=str(data.folder), frames=1)
+        records = evaluate(benchmark, TwoSeeds(data.right))
+        assert all(len(record.values["group"]) == 2 for record in records)
+        assert all(record.values["group"][0] == 1.0 for record in records)
+
+    def test_a_seed_that_answers_too_little(self, tiny):
+        class Short(TwoSeeds):
+            def answer_replicates(self, requests):
+                return [self.answer_batch(requests), []]
+
+        data = tiny("tvbench")
+        benchmark = QuestionAnswering("tvbench", data=str(data.folder), frames=1)
+        records = evaluate(benchmark, Short(data.right))
+        assert all("gave 0 answers" in record.reason for record in records)
+
+
 class TestCircular:
     def test_an_answerer_that_always_says_a_is_found_out(self, tiny):
         data = tiny("tvbench")  # two options, the second is right

@@ -143,6 +143,21 @@ def is_checkpoint(folder: Path) -> bool:
     return (folder / READER_FILE).is_file()
 
 
+def reader_folders(folder: Path) -> list[Path]:
+    """The readers' folders that a folder is or holds, by name; empty where it is no reader's.
+
+    Example:
+        >>> reader_folders(Path("nowhere"))
+        []
+    """
+    if is_checkpoint(folder):
+        return [folder]
+    if not folder.is_dir():
+        return []
+    # seed-10 after seed-9.
+    return sorted(filter(is_checkpoint, folder.iterdir()), key=lambda path: (len(path.name), path.name))
+
+
 def read_checkpoint(folder: Path) -> ReaderCheckpoint:
     """What a reader's folder says of it; its weights are as they were written.
 

@@ -19,9 +19,9 @@ from vtok_eval.answerers.language_models.visual_projection import VisualProjecti
 from vtok_eval.answerers.training.saved.checkpoint import (
     check_tokenizer,
     first_difference,
-    is_checkpoint,
     load_token_projection,
     read_checkpoint,
+    reader_folders,
 )
 from vtok_eval.answerers.training.saved.replicates import LoadedReplicates, ReaderReplicates
 from vtok_eval.answerers.training.saved.schema import ADAPTER, LANGUAGE_MODEL, PROJECTION, TOKEN_PROJECTION
@@ -49,21 +49,6 @@ class _Found:
 
     folder: Path
     checkpoint: ReaderCheckpoint
-
-
-def reader_folders(folder: Path) -> list[Path]:
-    """The readers' folders that a folder is or holds, by name; empty where it is no reader's.
-
-    Example:
-        >>> reader_folders(Path("nowhere"))
-        []
-    """
-    if is_checkpoint(folder):
-        return [folder]
-    if not folder.is_dir():
-        return []
-    # seed-10 after seed-9.
-    return sorted(filter(is_checkpoint, folder.iterdir()), key=lambda path: (len(path.name), path.name))
 
 
 def build_trained_readers(
@@ -97,7 +82,11 @@ def build_trained_readers(
         **options,
         "tokenizer": {"spec": spec, **first.tokenizer.identity},
         "readers": [
-            {"seed": each.checkpoint.seed, "files": each.checkpoint.files, "facts": each.checkpoint.facts}
+            {
+                "seed": each.checkpoint.seed,
+                "files": each.checkpoint.files,
+                "data_sha256": each.checkpoint.facts["data_sha256"],
+            }
             for each in found
         ],
         "trained": first.recipe,
