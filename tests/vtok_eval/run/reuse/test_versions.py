@@ -249,7 +249,7 @@ def test_a_process_killed_while_it_sets_a_version_aside_is_continued(tmp_path, c
         "from vtok_eval.registry import BENCHMARKS\n"
         "from vtok_eval.results.journal import Journal\n"
         "from vtok_eval.results.store import RunFolder\n"
-        "from vtok_eval.run import versions\n"
+        "from vtok_eval.run.reuse import versions\n"
         "from vtok_eval.run.suite import SystemEntry\n"
         "BENCHMARKS.built_in['mean-colour'] = runs.BENCHMARK\n"
         f"step, code, out = {step!r}, {str(code)!r}, Path({str(out)!r})\n"
