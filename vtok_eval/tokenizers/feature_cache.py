@@ -18,6 +18,7 @@ from vtok_eval.data import ClipForm
 from vtok_eval.devices.constants import integers
 from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.tokenizers.backbones.base import WHOLE, Backbone, FrameFeatures
+from vtok_eval.tokenizers.feature_store.computed import ComputedFrames
 from vtok_eval.tokenizers.feature_store.keys import (
     clip_frame_keys,
     form_key,
@@ -30,7 +31,6 @@ from vtok_eval.tokenizers.feature_store.store import FeatureStore
 
 if TYPE_CHECKING:
     from vtok_eval.data import Clips
-    from vtok_eval.devices.transfer import Download
     from vtok_eval.tokenizers.feature_store.shards import Halves
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class FeatureCache:
         self._lock = threading.Lock()
         self._store = FeatureStore(self.folder, max_bytes=max_bytes)
         self._writable = True
-        self._under_way: deque[_Computed] = deque()
+        self._under_way: deque[ComputedFrames] = deque()
 
     def close(self) -> None:
         """Write what is still to be written and close the files; the next use opens them again."""
@@ -166,7 +166,7 @@ class FeatureCache:
         computed = compute([first_at[key] for key in missing])
         transfer = transfer_to(device)
         self._under_way.append(
-            _Computed(missing, {grid: transfer.download(values) for grid, values in computed.items()})
+            ComputedFrames(missing, {grid: transfer.download(values) for grid, values in computed.items()})
         )
         self._write_arrived()
         read = (WHOLE,) if WHOLE in computed else grids
@@ -185,7 +185,7 @@ class FeatureCache:
             last = max(
                 (n for n, each in enumerate(self._under_way) if not each.keys.isdisjoint(wanted)), default=-1
             )
-            arrived: list[_Computed] = []
+            arrived: list[ComputedFrames] = []
             while self._under_way and (last >= len(arrived) or self._under_way[0].done):
                 arrived.append(self._under_way.popleft())
         for each in arrived:
@@ -279,27 +279,6 @@ def write_features(tokenizer: object) -> None:
     cache = getattr(getattr(getattr(tokenizer, "inner", tokenizer), "backbone", None), "cache", None)
     if isinstance(cache, FeatureCache):
         cache.write_all()
-
-
-class _Computed:
-    """What a backbone computed of frames, on its way to the host. keys: of the frames, in order."""
-
-    def __init__(self, keys: Sequence[bytes], downloads: Mapping[int, Download]) -> None:
-        self.keys = frozenset(keys)
-        self._order = tuple(keys)
-        self._downloads = downloads
-
-    @property
-    def done(self) -> bool:
-        """Whether all of it has arrived."""
-        return all(download.done for download in self._downloads.values())
-
-    def by_frame(self) -> dict[bytes, dict[int, Halves]]:
-        """The arrays of each frame, waited for."""
-        arrays = {grid: download.wait().numpy() for grid, download in self._downloads.items()}
-        return {
-            key: {grid: array[row] for grid, array in arrays.items()} for row, key in enumerate(self._order)
-        }
 
 
 def _stacked(

@@ -17,7 +17,8 @@ from vtok_eval.results.self_checks import (
     TokenRelation,
 )
 from vtok_eval.results.statistics.difference_tests import quantity_p_values
-from vtok_eval.results.statistics.quantities import difference_quantity, quantity_intervals, spreads_of
+from vtok_eval.results.statistics.quantities import difference_quantity, spreads_of
+from vtok_eval.results.statistics.quantity_intervals import quantity_intervals
 from vtok_eval.results.statistics.sample_table import material
 
 ALPHA = 0.05

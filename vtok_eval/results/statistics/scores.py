@@ -10,13 +10,8 @@ from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.columns.job_columns import JobColumns, job_columns
 from vtok_eval.results.records import Comparison, Metric, Record, Score
 from vtok_eval.results.statistics.difference_tests import PValues, quantity_p_values
-from vtok_eval.results.statistics.quantities import (
-    Quantity,
-    difference_quantity,
-    quantity_intervals,
-    score_quantity,
-    spreads_of,
-)
+from vtok_eval.results.statistics.quantities import Quantity, difference_quantity, score_quantity, spreads_of
+from vtok_eval.results.statistics.quantity_intervals import quantity_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
