@@ -196,7 +196,7 @@ class Row:
 
 
 def simulated(scenario: Scenario, *, sets: int) -> Row:
-    """Both corrections' error and power over so many sets."""
+    """Both corrections' error and power over simulated sets."""
     found = [one_set(scenario, number) for number in range(sets)]
     errors = [round(100 * float(np.mean([each.wrong[i] for each in found])), 2) for i in range(2)]
     right = [each.right for each in found if each.right is not None]

@@ -110,7 +110,7 @@ class SceneFeatures:
         return group_means(answers, held)
 
     def read_by_ridge(self, split: str, *, clips: int) -> dict[str, float]:
-        """The same by kernel ridge regression, fitted to so many training clips."""
+        """The same by kernel ridge regression, fitted to the first `clips` training clips."""
         from benchmarks.understanding.scenes.ridge import RidgeReader
         from vtok_eval.scenes.vocabulary import ATTRIBUTES
 

@@ -24,7 +24,7 @@ def decoders_of(
 ) -> TokenizerDecoders:
     """The decoders that were trained for a tokenizer's tokens, of `folder` or those shipped.
 
-    seeds: the first so many by seed; None takes all.
+    seeds: how many, the first by seed; None takes all.
 
     Raises:
         MissingDependencyError: none was trained, or fewer than `seeds`; says how to train them.

@@ -61,8 +61,8 @@ def evaluate(
         suite_systems: measure the suite's own systems too.
         baseline: the system that the others are compared with; None for the suite's, if it is measured.
         out: the run folder; None for `runs/NAME` of the suite (`runs/custom` for a choice of systems).
-        limit: only so many samples of each benchmark or, below 1, a share of them, and of training clips:
-            a smoke test, marked as such.
+        limit: how many samples of each benchmark are taken or, below 1, which share of them and of training
+            clips: a smoke test, marked as such.
         seed: another than the suite's.
         device: "cpu", "cuda", "cuda:N" or "auto"; None for the device of the objects' weights, else "auto".
         devices: a worker process for each device, as `--devices`; not with objects.

@@ -74,8 +74,8 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
     """Build every system and benchmark of the suite and pair those that fit.
 
     making: where videos go that are made for the run; nothing is made yet.
-    limit: the first so many samples of each benchmark, or a share of them, and of training clips; None
-        for all.
+    limit: how many samples of each benchmark are taken, or which share of them and of training clips;
+        None for all.
 
     Raises:
         SpecError, UnknownNameError, SuiteError, VideoError: an entry of the suite is wrong.
@@ -135,7 +135,7 @@ def _build_benchmarks(suite: Suite) -> tuple[dict[str, Benchmark], list[NotRun]]
 
 
 def limited_benchmark(benchmark: Benchmark, limit: Limit | None, system: System) -> Benchmark:
-    """The benchmark as a smoke test of so many samples (or such a share of them) has it: trained on less.
+    """The benchmark in a smoke test of `limit` samples, or of that share of them: trained on less.
 
     system: any that the benchmark accepts.
     """

@@ -20,13 +20,13 @@ class RunSettings:
     device: of a run in this process. devices: one lane (worker process) for each, in place of `device`.
     ray: a Ray cluster's address, or "local" to start one here; the lanes are then actors of it.
     mixed_models: devices of different models are refused unless all are named here.
-    seed: None for the suite's. limit: for a smoke test, the first so many samples of each benchmark
-        or, below 1, a share of them; training clips are scaled in the same way. None for all.
+    seed: None for the suite's. limit: for a smoke test, how many samples of each benchmark are
+        taken or, below 1, which share of them; training clips are scaled in the same way. None for all.
     threads: of torch on the CPU, in each lane. Sums round differently on another number of threads, so this
         does not follow the machine: several lanes use several cores.
     precision: of the tokenizers' backbones: fp32, fp16 or bf16; auto is fp16 on CUDA, else fp32.
-    loader_threads: that decode or render ahead, in each lane; None for as many as there are cores at hand,
-        shared out among the lanes.
+    loader_threads: that decode or render ahead, in each lane; None for as many as there are available cores,
+        divided among the lanes.
     retry_failed: do the samples again that failed before. command: the command line, for provenance.
 
     Example:

@@ -59,7 +59,7 @@ class Reading:
         return len(self.frames) * self.tokens_per_frame
 
     def width(self, channels: int) -> int:
-        """The width of each token, for maps of so many channels."""
+        """The width of each token, for maps of `channels` channels."""
         return channels * self.grid**2 if self.joined else channels
 
 

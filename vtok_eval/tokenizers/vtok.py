@@ -64,7 +64,8 @@ class VTok(ProjectedTokenizer):
     @property
     def sampling_rule(self) -> str:
         """Which frames are used, in words."""
-        return f"every {self.stride}. frame, key frame {self.key}"
+        every = "every frame" if self.stride == 1 else f"one frame in {self.stride}"
+        return f"{every}, key frame {self.key}"
 
     def token_count(self, n_frames: int) -> int:
         """S spatial tokens and one for each other sampled frame."""

@@ -113,7 +113,7 @@ class Task(DescriptionPart):
     """One kind of question: how it is put, how its answer is read and what is right.
 
     prompt: a template with {question}, {Question} (with a capital first letter), {instruction}, {options},
-    {letters} ("A, B, C or D"), {n_options} and {n_frames} (of the clip at hand). shows_options: false where
+    {letters} ("A, B, C or D"), {n_options} and {n_frames} (of the clip). shows_options: false where
     the answerer must not know them. option: one line of {options}, with {letter} and {text}.
     answer_is: what the answer's column holds: a letter, an index from 0, the option's text, the option's
     line as the question lists it, or free text.

@@ -15,7 +15,7 @@ from tv_align.scenes.words import places_of
 SHARED = 0.5
 """How alike two facts are that differ in the word at one place; 1 where they do not."""
 MOST_TOGETHER = 3
-"""Only so many places act together. In "the red star is left of the blue ring" five could."""
+"""At most this many places act together. In "the red star is left of the blue ring" five could."""
 
 
 @dataclass(frozen=True)

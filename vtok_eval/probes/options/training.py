@@ -53,7 +53,7 @@ class TrainingOptions(BaseModel):
         return self
 
     def recipe(self, *, n_frames: int) -> Recipe:
-        """The recipe for clips of so many frames."""
+        """The recipe for clips of `n_frames` frames."""
         from vtok_eval.probes.options.recipe import Recipe
 
         return Recipe(

@@ -16,7 +16,7 @@ PENALTIES: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Penalties to choose from; a kernel is 1 for equal clips."""
 _CHUNK_CLIPS = 256
 _MOST_SUBSETS_OF = 3
-"""Every selection of so many sources has a kernel; of more, each alone and all together."""
+"""Of up to this many sources every selection has a kernel; of more, each alone and all together."""
 
 Source = tuple[int, int]
 """Tokens that are compared with one another: those of one kind in one group, (group, kind)."""

@@ -26,7 +26,7 @@ _CHUNK_PIXELS = {"cpu": 2**20, "cuda": 2**24}
 WHOLE = 0
 """Key of whole maps in `FrameFeatures`."""
 SMALL_MAP_CELLS = 64
-"""Maps of at most so many cells are kept whole: their grids would take as much."""
+"""Maps of at most this many cells are kept whole: their grids would take as much."""
 
 FrameFeatures = dict[int, Tensor]
 """What is kept of N frames, float16 on the device: whole maps `(N, C, gh, gw)` under `WHOLE` where they are

@@ -50,7 +50,7 @@ class DataReport:
         return self.problem is None and as_expected and not self.missing and not self.broken
 
     def render(self, *, shown: int = 10) -> str:
-        """The report as text, the first so many videos of each kind by name."""
+        """The report as text, the first few videos of each kind by name."""
         lines = [f"{self.name}: {self.folder}"]
         if self.problem is not None:
             return "\n".join([*lines, f"  {self.problem}", f"  to do: {self.fetch}"])

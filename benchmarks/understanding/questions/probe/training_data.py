@@ -38,7 +38,7 @@ LEAST_CLIPS = 32
 """Training clips that a smoke test keeps."""
 
 _VALIDATED = 10
-"""One clip in so many is kept apart to choose the epoch by."""
+"""One clip in this many is kept apart to choose the epoch by."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 class TrainingSource:
     """Where training questions come from: `file`, a user's, or else the tables of the benchmark's split.
 
-    share: of their clips, the first so many in the order of the tables; below 1 in a smoke test.
+    share: of their clips, the first ones in the order of the tables; below 1 in a smoke test.
     """
 
     description: BenchmarkDescription
