@@ -95,8 +95,10 @@ class SceneFeatures:
             device=device,
             description=f"{name}, {clips} clips, probe {number}",
         )
-        score = float(trained.history["chosen"]["validation_score"])
-        return ReadByProbe(trained.reader, preprocessing, int(trained.history["steps"]), score)
+        history = trained.history
+        return ReadByProbe(
+            trained.reader, preprocessing, history["steps"], history["chosen"]["validation_score"]
+        )
 
     def percent(self, read: ReadByProbe, split: str) -> dict[str, float]:
         """What a probe reads from a split's clips: the mean over each group's attributes, in percent."""

@@ -18,7 +18,7 @@ from vtok_eval.environments.worker.weights import tensor_bytes
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.features import Statistics
 from vtok_eval.probes.known_codes import KnownCodes
-from vtok_eval.probes.options.recipe import ReaderShape
+from vtok_eval.probes.options.recipe import ReaderShape, TrainingHistory
 from vtok_eval.probes.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def save_reader(
     weights: Mapping[str, Tensor],
     preprocessing: Preprocessing,
     shape: ReaderShape,
-    history: Mapping[str, object],
+    history: TrainingHistory,
     fingerprint: str,
     training: str,
 ) -> None:
@@ -94,7 +94,7 @@ class KeptReader:
     weights: dict[str, Tensor]
     preprocessing: Preprocessing
     shape: ReaderShape
-    history: dict[str, object]
+    history: TrainingHistory
 
 
 def load_reader(path: Path, *, fingerprint: str) -> KeptReader | None:

@@ -20,7 +20,7 @@ from vtok_eval.probes.artifact import (
     save_reader,
 )
 from vtok_eval.probes.attentive import TokenReader
-from vtok_eval.probes.options.recipe import ReaderShape, Recipe
+from vtok_eval.probes.options.recipe import ReaderShape, Recipe, TrainingHistory
 from vtok_eval.probes.training import Objective, TrainedReader, measure_shape, new_projection, train_reader
 from vtok_eval.probes.training_clips.splits import Collected, Split
 from vtok_eval.probes.training_facts import training_facts, write_facts
@@ -124,7 +124,7 @@ class ReaderTraining:
         if found is None:
             return None
         path, kept = found
-        history = {"taken_from": path.parent.name, **kept.history}
+        history: TrainingHistory = {"taken_from": path.parent.name, **kept.history}
         shared = self._rebuilt(replace(kept, history=history), system, context, number)
         self._save(shared, training, system, context, number)
         return shared

@@ -18,7 +18,7 @@ from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.attentive import JoinGroups, TokenReader, project
 from vtok_eval.probes.features import FeatureTable, is_trained_with_probe
 from vtok_eval.probes.optimizers import make_optimizers
-from vtok_eval.probes.options.recipe import ReaderShape, Recipe
+from vtok_eval.probes.options.recipe import KeptRun, ReaderShape, Recipe, TrainingHistory
 from vtok_eval.probes.preprocessing import Preprocessing
 from vtok_eval.progress import StepCounter, steps
 from vtok_eval.systems import TrainableTokenizer
@@ -42,7 +42,7 @@ class TrainedReader:
     reader: TokenReader
     preprocessing: Preprocessing
     shape: ReaderShape
-    history: Mapping[str, Any]
+    history: TrainingHistory
 
 
 class Objective(Protocol):
@@ -126,15 +126,18 @@ def train_reader(
             torch.manual_seed(seed)
             reader = build()
             runs.append(_Run(reader, objective, held_out, recipe, learning_rate, seed).train(progress))
-    best = max(runs, key=lambda run: run["validation_score"])
-    if "state" not in best:
+    best = max(runs, key=lambda run: run.score)
+    if best.kept is None:
         raise TokenizerError(
             "the probe's training diverged at every learning rate; are the tokens' values sound?"
         )
-    reader.load_state_dict(best.pop("state"))
-    tried = {str(run["learning_rate"]): run["validation_score"] for run in runs}
-    steps_of_one = recipe.epochs * -(-objective.n_clips // recipe.batch_size)
-    history = {"seed": seed, "steps": steps_of_one, "chosen": best, "learning_rates_tried": tried}
+    reader.load_state_dict(best.kept.state)
+    history = TrainingHistory(
+        seed=seed,
+        steps=recipe.epochs * -(-objective.n_clips // recipe.batch_size),
+        chosen=best.as_json(best.kept),
+        learning_rates_tried={str(run.learning_rate): run.score for run in runs},
+    )
     return TrainedReader(reader.eval(), preprocessing, shape, history)
 
 
@@ -213,6 +216,40 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class _KeptEpoch:
+    """An epoch's number from 1, its validation score with its parts, and the reader after it."""
+
+    number: int
+    score: float
+    parts: Mapping[str, object]
+    state: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A training with one learning rate. kept: None where it diverged before an epoch could be kept."""
+
+    learning_rate: float
+    kept: _KeptEpoch | None
+    losses: list[float]
+    held_out_losses: list[float]
+
+    @property
+    def score(self) -> float:
+        return -math.inf if self.kept is None else self.kept.score
+
+    def as_json(self, kept: _KeptEpoch) -> KeptRun:
+        return KeptRun(
+            validation_score=kept.score,
+            epoch=kept.number,
+            validation=dict(kept.parts),
+            learning_rate=self.learning_rate,
+            training_losses=self.losses,
+            validation_losses=self.held_out_losses,
+        )
+
+
 @dataclass
 class _Run:
     """One training of one reader with one learning rate."""
@@ -224,8 +261,8 @@ class _Run:
     learning_rate: float
     seed: int
 
-    def train(self, progress: StepCounter) -> dict[str, Any]:
-        """Train; the kept epoch's `state`, its scores, and the losses of all epochs."""
+    def train(self, progress: StepCounter) -> _Finished:
+        """Train; gives the epoch that is kept and the losses of all epochs."""
         optimizers = make_optimizers(self.reader, recipe=self.recipe, learning_rate=self.learning_rate)
         n_clips = self.objective.n_clips
         n_steps = self.recipe.epochs * -(-n_clips // self.recipe.batch_size)
@@ -234,7 +271,7 @@ class _Run:
             for optimizer in optimizers
         ]
         order = torch.Generator(device="cpu").manual_seed(self.seed)
-        best: dict[str, Any] = {"validation_score": -math.inf}
+        best: _KeptEpoch | None = None
         losses: list[float] = []
         held_out_losses: list[float] = []
         for epoch in range(self.recipe.epochs):
@@ -254,12 +291,7 @@ class _Run:
             if self.recipe.keep == "best" or epoch + 1 == self.recipe.epochs:
                 best = self._kept(best, epoch + 1)
             held_out_losses.append(round(self._held_out_loss(), 6))
-        return {
-            **best,
-            "learning_rate": self.learning_rate,
-            "training_losses": losses,
-            "validation_losses": held_out_losses,
-        }
+        return _Finished(self.learning_rate, best, losses, held_out_losses)
 
     def _step(self, index: Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> float:
         loss = self.objective.loss(self.reader, index)
@@ -279,18 +311,13 @@ class _Run:
                 total += float(self.held_out.loss(self.reader, index)) * len(index)
         return total / n_clips
 
-    def _kept(self, best: dict[str, Any], epoch: int) -> dict[str, Any]:
+    def _kept(self, best: _KeptEpoch | None, epoch: int) -> _KeptEpoch | None:
         self.reader.eval()
         with torch.no_grad():
             score, parts = self.objective.validate(self.reader)
-        if score <= best["validation_score"]:
+        if score <= (-math.inf if best is None else best.score):
             return best
-        return {
-            "validation_score": score,
-            "epoch": epoch,
-            "validation": dict(parts),
-            "state": copy.deepcopy(self.reader.state_dict()),
-        }
+        return _KeptEpoch(epoch, score, parts, copy.deepcopy(self.reader.state_dict()))
 
 
 def warm_cosine(step: int, n_steps: int) -> float:

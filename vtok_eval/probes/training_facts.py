@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict
 
 from vtok_eval.files.atomic import write_bytes
-from vtok_eval.probes.options.recipe import Recipe
+from vtok_eval.probes.options.recipe import Recipe, TrainingHistory
 from vtok_eval.probes.training_clips.splits import Collected
 
 TRAINING_FILE = "training.json"
@@ -52,7 +52,7 @@ class TrainingFacts(TypedDict):
     validation_score: list[float]
     ridge_validation_score: float | None
     taken_from: list[str | None]
-    probes: list[dict[str, Any]]  # histories as `train_reader` leaves them
+    probes: list[TrainingHistory]
 
 
 def training_facts(
@@ -60,7 +60,7 @@ def training_facts(
     *,
     recipe: Recipe | None,
     collected: Collected,
-    histories: Sequence[Mapping[str, Any]],
+    histories: Sequence[TrainingHistory],
     ridge_validation_score: float | None,
 ) -> TrainingFacts:
     """The facts of one system's probes, from their histories as `train_reader` leaves them.
@@ -100,7 +100,7 @@ def training_facts(
         validation_score=[run["validation_score"] for run in chosen],
         ridge_validation_score=ridge_validation_score,
         taken_from=[history.get("taken_from") for history in histories],
-        probes=[dict(history) for history in histories],
+        probes=list(histories),
     )
 
 

@@ -1,9 +1,10 @@
-"""How a probe is trained, by one recipe for every tokenizer, and the shape of what it reads."""
+"""How a probe is trained: one recipe for all tokenizers, the shape of what it reads, what is kept of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NotRequired, TypedDict
 
 from vtok_eval.probes.attentive import AttentionShape
 
@@ -65,3 +66,41 @@ class ReaderShape:
             heads=recipe.heads,
             vocabulary=self.vocabulary,
         )
+
+
+class KeptRun(TypedDict):
+    """One training with one learning rate, and the epoch of it that was kept.
+
+    validation: the parts of its score, as the objective gives them. training_losses, validation_losses: after
+    every epoch.
+
+    Example:
+        >>> KeptRun.__required_keys__ >= {"validation_score", "epoch", "training_losses"}
+        True
+    """
+
+    validation_score: float
+    epoch: int
+    validation: Mapping[str, object]
+    learning_rate: float
+    training_losses: list[float]
+    validation_losses: list[float]
+
+
+class TrainingHistory(TypedDict):
+    """How a reader came about, as JSON.
+
+    steps: of the optimizer, at each learning rate. chosen: the run with the best validation score.
+    learning_rates_tried: learning rate -> validation score. taken_from: the job's folder of the equal system
+    that the reader was trained for; absent where it was trained for this one.
+
+    Example:
+        >>> TrainingHistory.__optional_keys__
+        frozenset({'taken_from'})
+    """
+
+    seed: int
+    steps: int
+    chosen: KeptRun
+    learning_rates_tried: dict[str, float]
+    taken_from: NotRequired[str]
