@@ -75,8 +75,8 @@ class KeptRun(TypedDict):
     every epoch.
 
     Example:
-        >>> KeptRun.__required_keys__ >= {"validation_score", "epoch", "training_losses"}
-        True
+        >>> sorted(KeptRun.__annotations__)[:3]
+        ['epoch', 'learning_rate', 'training_losses']
     """
 
     validation_score: float
@@ -95,8 +95,8 @@ class TrainingHistory(TypedDict):
     that the reader was trained for; absent where it was trained for this one.
 
     Example:
-        >>> TrainingHistory.__optional_keys__
-        frozenset({'taken_from'})
+        >>> sorted(TrainingHistory.__annotations__)
+        ['chosen', 'learning_rates_tried', 'seed', 'steps', 'taken_from']
     """
 
     seed: int
