@@ -195,11 +195,15 @@ class MetricEntry(Strict):
     failed_as: float | None
     failed_where: ShortText = ""
     derived: Literal[False] = False
+    least: float | None = None
+    most: float | None = None
 
     @model_validator(mode="after")
     def _one_weight_each(self) -> Self:
         if self.weights and len(self.weights) != len(self.mean_of):
             raise ValueError(f"{self.name}: {len(self.weights)} weights for {len(self.mean_of)} metrics")
+        if self.least is not None and self.most is not None and not self.least < self.most:
+            raise ValueError(f"{self.name}: least {self.least:g} must be below most {self.most:g}")
         return self
 
     def metric(self) -> Metric:

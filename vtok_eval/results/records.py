@@ -5,6 +5,7 @@ Everything here is plain data that JSON and Parquet can hold; nothing here impor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,12 +109,16 @@ class Metric:
         what it failed at (`FAILED_AT`) is charged to that alone.
     derived: whether the benchmark computes the score itself, from the records and something that they do not
         hold (a judge's calibration): no sample has a value of it, and a submission leaves it out.
+    least, most: what no score is below and above, where the unit does not say so; None for no such end.
+        Intervals then stay between them.
 
     Example:
         >>> Metric("hit", "Hit rate", chance=0.25, headline=True).bounded
         True
         >>> Metric("total", "Total", mean_of=("quality", "semantic"), weights=(0.8, 0.2)).bounded
         False
+        >>> Metric("vmaf", "VMAF", unit="", least=0.0, most=100.0).ends
+        (0.0, 100.0)
     """
 
     name: str
@@ -129,8 +134,12 @@ class Metric:
     failed_as: float | None = 0.0
     failed_where: str = ""
     derived: bool = False
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
+        if self.least is not None and self.most is not None and not self.least < self.most:
+            raise ValueError(f"{self.name}: least {self.least:g} must be below most {self.most:g}")
         if self.weights and len(self.weights) != len(self.mean_of):
             raise ValueError(f"{self.name}: {len(self.weights)} weights for {len(self.mean_of)} metrics")
 
@@ -143,6 +152,21 @@ class Metric:
     def positive(self) -> bool:
         """Whether the score is of a quantity that is never below 0, whatever its values: a time, say."""
         return self.unit in POSITIVE_UNITS and not self.weights
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest score that there can be; infinite where there is no end."""
+        low, high = (0.0, 1.0) if self.bounded else (0.0 if self.positive else -math.inf, math.inf)
+        return (
+            low if self.least is None else max(low, self.least),
+            high if self.most is None else min(high, self.most),
+        )
+
+    @property
+    def difference_ends(self) -> tuple[float, float]:
+        """The least and the largest difference of two scores."""
+        low, high = self.ends
+        return low - high, high - low
 
     def is_charged_with(self, record: Record) -> bool:
         """Whether a failed record counts in this metric."""

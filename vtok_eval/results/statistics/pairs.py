@@ -256,8 +256,8 @@ def _places(sums: ClusterSums) -> NDArray[np.intp]:
 
 
 def _bounds(difference: float, half: float, metric: Metric) -> tuple[float, float]:
-    low, high = float(difference - half), float(difference + half)
-    return (max(-1.0, low), min(1.0, high)) if metric.bounded else (low, high)
+    least, most = metric.difference_ends
+    return max(least, float(difference - half)), min(most, float(difference + half))
 
 
 def _few(a: ClusterSums, b: ClusterSums, first: Material, second: Material) -> tuple[float, float]:

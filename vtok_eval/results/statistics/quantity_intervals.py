@@ -10,6 +10,7 @@ from vtok_eval.results.records import Metric
 from vtok_eval.results.statistics.quantities import Quantity
 from vtok_eval.results.statistics.resampling import (
     RARE,
+    Bounds,
     Interval,
     bootstrap,
     few_differences_interval,
@@ -93,7 +94,8 @@ def _rare_clusters(sums: ClusterSums) -> int:
     return int(min(hits, misses))
 
 
-def _bounds(metric: Metric, difference: bool) -> tuple[float, float]:
-    if not metric.bounded:
-        return (0.0 if metric.positive and not difference else -np.inf, np.inf)
-    return (-1.0, 1.0) if difference else (0.0, 1.0)
+def _bounds(metric: Metric, difference: bool) -> Bounds:
+    """What the score or the difference can be. Fractions are cut at 0 and 1, and so are differences."""
+    if difference:
+        return Bounds(*metric.difference_ends)
+    return Bounds(*metric.ends, kept_off=not metric.bounded)

@@ -2,7 +2,8 @@
 
 Sources: the crossed ("pigeonhole") bootstrap of two random factors, Owen, Annals of Applied Statistics 1
 (2007); BCa, Efron, JASA 82 (1987); widening for few clusters, Hesterberg, The American Statistician 69
-(2015); degrees of freedom of a sum of mean squares, Satterthwaite, Biometrics Bulletin 2 (1946); the
+(2015); scores within bounds, on the logistic scale, Lesaffre, Rizopoulos and Tsonaka, Biostatistics 8
+(2007); degrees of freedom of a sum of mean squares, Satterthwaite, Biometrics Bulletin 2 (1946); the
 effective sample size of a clustered proportion, Korn and Graubard, Survey Methodology 24 (1998); few
 differing pairs, Bonett and Price, Journal of Educational and Behavioral Statistics 37 (2012).
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,24 @@ KEPT_CELLS = 32_000_000
 """Draws are kept for the next call where there are at most this many, 64 MB of weights and 32 MB of signs."""
 
 
-POSITIVE = (0.0, np.inf)
-"""Bounds of a quantity that cannot be negative and has no upper end."""
-
 MOST_LOG = 600.0
 """exp(709) is the largest double; this leaves room for the value itself."""
+
+
+class Bounds(NamedTuple):
+    """What a score can be: its ends, infinite where there are none.
+
+    kept_off: whether an interval is widened on a scale on which the ends are infinitely far away, so that it
+    reaches none of them; else it is cut there.
+
+    Example:
+        >>> Bounds(0.0, 100.0, kept_off=True).high
+        100.0
+    """
+
+    low: float
+    high: float
+    kept_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,7 @@ def bootstrap(
     *,
     seed: int,
     confidence: float,
-    bounds: Sequence[tuple[float, float]],
+    bounds: Sequence[Bounds],
     seeds: Sequence[Sequence[SeedSpread]] | None = None,
 ) -> list[Interval]:
     """Bootstrap intervals of scores that share C clusters, from the same resamples of the clusters.
@@ -115,8 +129,9 @@ def bootstrap(
     spread. Both are widened about the score by sqrt(C / (C - 1)) t / z for few clusters and replicates, and
     cut at `bounds`. The draws depend on `seed`, C and R alone.
 
-    Where the bounds are `POSITIVE`, ends are widened on the log scale, so that a low end above 0 stays there;
-    not where the low end is 0 already, or the high one would exceed what a float can hold.
+    Where the bounds are to be kept off (`Bounds.kept_off`), ends are widened on a log scale: of the distance
+    from the only bound, or of the ratio of the distances from both. So an end within the bounds stays there;
+    one that is at a bound already, or would exceed what a float can hold, is cut.
 
     seeds: for each group the spreads of its trained sides, as `seeds.seed_spreads` estimated them with the
     help of other systems: the interval is stretched from the spread that its own replicates show to that one.
@@ -353,7 +368,7 @@ def _interval(
     resampled: Floats,
     *,
     confidence: float,
-    bounds: tuple[float, float],
+    bounds: Bounds,
     spreads: Sequence[SeedSpread],
 ) -> Interval:
     from scipy.special import stdtrit
@@ -370,29 +385,67 @@ def _interval(
     error, freedom = standard_error(clusters, spreads, n_clusters=n_clusters)
     quantile = float(stdtrit(freedom, 1 - tail)) * (error / shown if shown > 0 else 1.0)
     widening = float(np.sqrt(n_clusters / (n_clusters - 1))) * quantile / _normal_quantile(confidence)
-    log_scale = bounds == POSITIVE and low > 0 and widening * np.log(max(high, value) / value) < MOST_LOG
-    if log_scale:
-        low, high = _widened_as_ratios(value, (low, high), widening)
-    else:
-        low = max(bounds[0], value - widening * max(0.0, value - low))
-        high = min(bounds[1], value + widening * max(0.0, high - value))
+    ends = min(float(low), value), max(float(high), value)
+    off = _widened_off_bounds(value, ends, widening, bounds) if bounds.kept_off else None
+    low, high = off or (
+        max(bounds.low, value + widening * (ends[0] - value)),
+        min(bounds.high, value + widening * (ends[1] - value)),
+    )
     kind = "BCa" if levels else "percentile"
     several = " and ".join(str(spread.seeds) for spread in spreads)
     over = f"{n_clusters} clusters" + (f" x {replicates} replicates" if replicates > 1 else "")
     over += f" and {several} seeds" if replicates == 1 and several else ""
-    over += f", {len(scores)} resamples" + (", widened on the log scale" if log_scale else "")
+    over += f", {len(scores)} resamples" + (f", widened on the {_scale(bounds)} scale" if off else "")
     return _rounded(low, high, f"{kind} bootstrap over {over}")
 
 
-def _widened_as_ratios(value: float, ends: tuple[float, float], widening: float) -> tuple[float, float]:
-    """The ends, whose ratios to the value are raised to the power `widening`: so low stays above 0.
+def _widened_off_bounds(
+    value: float, ends: tuple[float, float], widening: float, bounds: Bounds
+) -> tuple[float, float] | None:
+    """The ends, drawn away from the value on a scale without ends; None where that cannot be.
+
+    With one bound at 0, the ratios of the ends to the value are raised to the power `widening`.
 
     Example:
-        >>> _widened_as_ratios(8.0, (4.0, 16.0), 2.0)
+        >>> _widened_off_bounds(8.0, (4.0, 16.0), 2.0, Bounds(0.0, np.inf))
         (2.0, 32.0)
+        >>> _widened_off_bounds(0.5, (0.2, 0.8), 2.0, Bounds(0.0, 1.0))  # odds of 1, 1 / 4 and 4
+        (0.05882352941176471, 0.9411764705882353)
+        >>> _widened_off_bounds(0.5, (0.0, 0.8), 2.0, Bounds(0.0, 1.0)) is None
+        True
     """
-    low, high = min(ends[0], value), max(ends[1], value)
-    return float(value * (low / value) ** widening), float(value * (high / value) ** widening)
+    within = all(bounds.low < each < bounds.high for each in (value, *ends))
+    if not within or not np.isfinite(bounds[:2]).any():
+        return None
+    odds = _odds(value, bounds)
+    ratios = [_odds(end, bounds) / odds for end in ends]
+    if widening * max(abs(np.log(ratio)) for ratio in ratios) >= MOST_LOG:
+        return None
+    low, high = (_of_odds(odds * ratio**widening, bounds) for ratio in ratios)
+    return low, high
+
+
+def _odds(value: float, bounds: Bounds) -> float:
+    """The distance from the low bound over that from the high one, as far as there are these: 0 to infinity.
+
+    Their logarithm is the log or the logit of the value.
+    """
+    above = value - bounds.low if np.isfinite(bounds.low) else 1.0
+    return above / (bounds.high - value) if np.isfinite(bounds.high) else above
+
+
+def _of_odds(odds: float, bounds: Bounds) -> float:
+    """The value that has these odds."""
+    low, high = bounds.low, bounds.high
+    if not np.isfinite(high):
+        return float(low + odds)
+    if not np.isfinite(low):
+        return float(high - 1 / odds)
+    return float(low + (high - low) * (odds / (1 + odds)))
+
+
+def _scale(bounds: Bounds) -> str:
+    return "logit" if np.isfinite(bounds[:2]).all() else "log"
 
 
 def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float, float] | None:
@@ -408,7 +461,8 @@ def _bca_levels(group: ClusterSums, scores: Floats, tail: float) -> tuple[float,
     value = group.value()
     tolerance = 1e-9 * max(float(np.ptp(scores)), 1e-300)
     below = float((scores < value - tolerance).mean() + 0.5 * (np.abs(scores - value) <= tolerance).mean())
-    if scale == 0 or not 0 < below < 1:
+    # Deviations so small that their cubes are 0 say nothing of the shape either.
+    if scale**1.5 == 0 or not 0 < below < 1:
         return None
     acceleration = float((deviations**3).sum()) / (6 * scale**1.5)
     bias = float(ndtri(below))

@@ -19,7 +19,7 @@ from tests.profiles import drawing
 from vtok_eval.errors import UnknownNameError
 from vtok_eval.results.journal import Job
 from vtok_eval.results.records import TRAINING_SEEDS, Metric, NoTest, Record, Score, Status
-from vtok_eval.results.statistics.resampling import bootstrap, sign_flip_p, spread
+from vtok_eval.results.statistics.resampling import Bounds, bootstrap, sign_flip_p, spread
 from vtok_eval.results.statistics.sample_table import ClusterSums
 from vtok_eval.results.statistics.scores import (
     compare,
@@ -33,7 +33,7 @@ from vtok_eval.results.store import RunFolder
 
 HIT = Metric("hit", "Hit", chance=0.25, headline=True)
 LAG = Metric("lag", "Latency", unit="ms", higher_is_better=False, failed_as=None)
-UNBOUNDED = (-math.inf, math.inf)
+UNBOUNDED = Bounds(-math.inf, math.inf)
 
 
 def record(
@@ -242,6 +242,74 @@ def test_a_difference_of_latencies_may_be_negative() -> None:
     assert found.low is not None
     assert found.low < 0
     assert "log" not in found.test
+
+
+SIMILARITY = replace(LAG, unit="", least=-1.0, most=1.0, higher_is_better=True)
+
+
+def test_an_interval_between_declared_ends_is_worked_by_hand() -> None:
+    """As for the latency, of two clips with 0.2 and 0.8: the percentiles are these, the value is 0.5.
+
+    Between -1 and 1 the odds of a value are (1 + x) / (1 - x): 3 for 0.5, 1.5 for 0.2 and 9 for 0.8, or 0.5
+    and 3 times as much. These ratios are raised to the power 9.1682. On the plain scale the ends would be
+    0.5 -+ 9.1682 x 0.3 = -2.25 and 3.25.
+    """
+    found = score([record(0, lag=0.2), record(1, lag=0.8)], SIMILARITY)
+    low, high = 3 * 0.5**9.1682, 3 * 3**9.1682
+    assert found.low == pytest.approx((low - 1) / (low + 1), rel=1e-4)
+    assert found.high == pytest.approx((high - 1) / (high + 1), rel=1e-6)
+    assert found.method.endswith("widened on the logit scale")
+
+
+def test_three_clips_give_no_interval_outside_of_the_range() -> None:
+    """Multi-scale similarities of three videos, whose interval has an end below 0 without a range."""
+    values = (0.98, 0.95, 0.4)
+    records = [record(i, lag=value) for i, value in enumerate(values)]
+    plain = score(records, replace(LAG, unit=""))
+    assert plain.low is not None
+    assert plain.low < 0
+    found = score(records, replace(LAG, unit="", least=0.0, most=1.0))
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 < found.low < min(values)
+    assert max(values) < found.high < 1
+
+
+def test_one_declared_end_is_kept_off_and_a_value_at_it_is_cut() -> None:
+    decibels = replace(LAG, unit="dB", least=0.0)
+    assert score([record(0, lag=1.0), record(1, lag=4.0)], decibels).low == pytest.approx(
+        2.5 * 0.4**9.1682, rel=1e-3
+    )
+    upper = replace(LAG, unit="points", most=5.0)
+    # 1 and 4 are 4 and 1 below the end, the value 2.5.
+    found = score([record(0, lag=1.0), record(1, lag=4.0)], upper)
+    assert found.low == pytest.approx(5 - 2.5 * 1.6**9.1682, rel=1e-3)
+    assert found.high == pytest.approx(5 - 2.5 * 0.4**9.1682, rel=1e-6)
+    reached = score([record(0, lag=-1.0), record(1, lag=0.5)], SIMILARITY)
+    assert (reached.low, reached.high) == (-1.0, 1.0)
+    assert "scale" not in reached.method
+
+
+def test_a_difference_is_cut_at_what_the_declared_ends_allow() -> None:
+    ours = [record(0, lag=0.9), record(1, lag=-0.9)]
+    theirs = [record(0, "b", lag=0.0), record(1, "b", lag=0.1)]
+    found = compare(ours, theirs, SIMILARITY)
+    assert (found.low, found.high) == (-2.0, 2.0)
+    open_ended = compare(ours, theirs, replace(SIMILARITY, most=None))
+    assert open_ended.high is not None
+    assert open_ended.high > 2.0
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=8))
+@drawing(25)
+def test_no_similarity_has_an_interval_outside_of_its_range(thousandths: list[int]) -> None:
+    found = score([record(i, lag=value / 1000) for i, value in enumerate(thousandths)], SIMILARITY)
+    assert found.low is None or -1 <= found.low <= found.value <= found.high <= 1
+
+
+def test_ends_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="least 2 must be below most 1"):
+        replace(LAG, least=2.0, most=1.0)
 
 
 @given(st.lists(st.floats(0.01, 1000.0), min_size=2, max_size=8))
