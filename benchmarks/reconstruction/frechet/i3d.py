@@ -6,9 +6,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from benchmarks.reconstruction.frechet.kept_features import ORIGINALS
 from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import MissingDependencyError
 from vtok_eval.files.cache_folder import cache_path
+from vtok_eval.files.hashing import sha256_file
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +63,7 @@ class I3DFeatures:
         self._device = device
         self._resizing: Resizing = resizing
         self._network = _load(i3d_place(), device)
+        self.sha256 = sha256_file(i3d_place())
 
     def why_not(self, form: ClipForm) -> str | None:
         """Clips must have some frames."""
@@ -108,11 +111,12 @@ class I3DPass:
             self._decoded.append(self._network.fitted(decoded[:room]))
 
     def finish(self) -> Measurement:
-        """The features of both."""
+        """The features of both; the original's from earlier, if another system was shown the same clip."""
         import torch
 
-        features = tuple(self._network.of(torch.cat(frames)) for frames in (self._originals, self._decoded))
-        return Measurement(features={NAME: (features[0], features[1])})
+        network = self._network
+        original = ORIGINALS.of(torch.cat(self._originals), network.of, network=network.sha256)
+        return Measurement(features={NAME: (original, network.of(torch.cat(self._decoded)))})
 
     def close(self) -> None:
         """Release the frames."""

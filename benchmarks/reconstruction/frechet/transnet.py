@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.reconstruction.frechet.kept_features import ORIGINALS
 from benchmarks.reconstruction.metrics.measure import Measurement
 from vtok_eval.errors import MissingDependencyError
 from vtok_eval.files.hashing import sha256_file
@@ -76,11 +77,11 @@ class TransNetPass:
         self._decoded.append(_small(decoded))
 
     def finish(self) -> Measurement:
-        """The features of both."""
+        """The features of both; the original's from earlier, if another system was shown the same clip."""
         import torch
 
-        features = tuple(self._network.of(torch.cat(frames)) for frames in (self._originals, self._decoded))
-        return Measurement(features={NAME: (features[0], features[1])})
+        original = ORIGINALS.of(torch.cat(self._originals), self._network.of, network=WEIGHTS_SHA256)
+        return Measurement(features={NAME: (original, self._network.of(torch.cat(self._decoded)))})
 
     def close(self) -> None:
         """Release the frames."""

@@ -8,7 +8,9 @@ import scipy.linalg
 import torch
 from torchmetrics.image.fid import _compute_fid
 
+from benchmarks.reconstruction.frechet import transnet
 from benchmarks.reconstruction.frechet.distance import estimate, frechet_distance, limit_of
+from benchmarks.reconstruction.frechet.kept_features import KeptFeatures
 from benchmarks.reconstruction.frechet.scores import TRANSNET, frechet_scores, pack, unpack
 from benchmarks.reconstruction.frechet.transnet import TransNetFeatures
 from tests.benchmarks.reconstruction.clips import measured, pattern
@@ -120,3 +122,27 @@ def test_transnet_leaves_the_global_state_alone_and_sees_time() -> None:
     assert torch.equal(original, again)
     assert torch.equal(again, same)
     assert float((original - frozen).norm()) > 0.05
+
+
+def test_an_originals_features_are_computed_once_for_all_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transnet, "ORIGINALS", KeptFeatures(most=2))
+    asked: list[int] = []
+
+    class Counted(TransNetFeatures):
+        def of(self, frames: torch.Tensor) -> torch.Tensor:
+            asked.append(len(frames))
+            return super().of(frames)
+
+    first, second = pattern(n_frames=4), pattern(n_frames=4, seed=1)
+    with torch.inference_mode():
+        for network in (Counted(device=torch.device("cpu")), Counted(device=torch.device("cpu"))):
+            for clip in (first, second):
+                found = measured(network, clip, 255 - clip).features["transnetv2"]
+                assert torch.equal(found[0], TransNetFeatures.of(network, transnet._small(clip)))
+        # Of each system two reconstructions, and of the first two originals.
+        assert len(asked) == 2 + 2 + 2
+        # One frame less is another clip; with it, the first is forgotten.
+        measured(network, first[:3], first[:3])
+        assert len(asked) == 6 + 2
+        measured(network, first, first)
+        assert len(asked) == 8 + 2
