@@ -13,10 +13,11 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from benchmarks.understanding.questions.probe.network import ChoiceProbe, ChoiceReader, as_rows
+from benchmarks.understanding.questions.probe.network import ChoiceProbe, ChoiceReader, as_rows, begin_best
 from benchmarks.understanding.questions.probe.sentences.encoders import ENCODERS, build_encoder
 from benchmarks.understanding.questions.probe.sentences.minilm_package import installed_minilm
 from benchmarks.understanding.scenes.targets import Targets, loss_of
+from benchmarks.understanding.scenes.training import begin_answers
 from tests.fake_device import CUDA, gpu, on_gpu, pretended_gpu
 from tv_align.scenes.words import VOCABULARY
 from tv_align.tracks.tokens.probe import QuestionProbe, QuestionReader
@@ -29,9 +30,12 @@ from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import TokenDecoder
 from vtok_eval.decoders.objects import MOST_OBJECTS, Truth
 from vtok_eval.decoders.training.losses import loss_parts, weighted
-from vtok_eval.inputs.fitted import unfitted
+from vtok_eval.devices.checks import checks_put_off
+from vtok_eval.devices.transfer import Download, transfer_to
+from vtok_eval.inputs.accepts import Accepts
+from vtok_eval.inputs.fitted import fitted, unfitted
 from vtok_eval.probes.attentive import AttentionShape, AttentiveProbe, JoinGroups, TokenReader
-from vtok_eval.probes.features import FeatureTable, Statistics
+from vtok_eval.probes.features import FeatureTable, Statistics, begin_features
 from vtok_eval.probes.half_precision import N_KINDS
 from vtok_eval.probes.ridge.kernel_ridge import ClipVectors, Kernel, RidgePath
 from vtok_eval.registry import ANSWERERS, BACKBONES, TOKENIZERS
@@ -138,6 +142,81 @@ def test_tokenizers(name: str, backbone: str, where: str, mode) -> None:
         check_on_gpu(*tokenizer.features(clips))
 
 
+class Behind:
+    """A built-in tokenizer that declares a contract."""
+
+    def __init__(self, inner: Any, accepts: Accepts) -> None:
+        self.inner, self.accepts = inner, accepts
+
+    def encode(self, clips: Clips) -> Tokens:
+        return self.inner.encode(clips)
+
+
+class Coded:
+    """Codes of two books, from the mean of each frame; `table`: vectors of its own."""
+
+    def __init__(self, accepts: Accepts, table: torch.Tensor | None) -> None:
+        self.accepts, self.table = accepts, table
+
+    def encode(self, clips: Clips) -> Tokens:
+        codes = clips.frames.float().mean(dim=(2, 3, 4)).long()[:, :, None].expand(-1, -1, 2)
+        return Tokens.codes(codes, codebook_size=256, embedding=self.table)
+
+
+CONTRACTS = {
+    "any": Accepts(),
+    "windows": Accepts(frames=3, most=3),
+    "longer": Accepts(frames="1+8k"),
+    "padded": Accepts(size="48k"),
+    "resized": Accepts(size=32),
+    "cropped": Accepts(size="48k", fit_size="crop"),
+    "another rate": Accepts(fps=2.0),
+}
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("kind", ["values", "codes", "codes with vectors"])
+def test_contracts_and_codes(kind: str, contract: str, mode) -> None:
+    """Only their checks look at values, and these are put off: see `checks_put_off`."""
+
+    def build() -> Any:
+        accepts = CONTRACTS[contract]
+        if kind == "values":
+            return fitted(Behind(build_tokenizer("frames-2", BUILT), accepts))
+        return fitted(Coded(accepts, torch.zeros(2, 256, 4) if kind == "codes with vectors" else None))
+
+    tokenizer = on_gpu(built(build), mode)
+    with checks_put_off() as checks:
+        check_on_gpu(tokenizer.encode(some_clips("held")))
+    assert checks
+    for check in checks:
+        with pytest.raises(GuardOnDataDependentSymNode):
+            check.get()
+    begun = begin_features(tokenizer, some_clips("held"))
+    with pytest.raises(GuardOnDataDependentSymNode):
+        begun.get()
+
+
+def test_readers_answers_are_asked_for_on_the_device(monkeypatch, mode) -> None:
+    """Of attributes, of questions with and without options: what is brought to the host is all there is."""
+    brought: list[torch.Tensor] = []
+    download = transfer_to(CUDA).download
+
+    def noted(tensor: torch.Tensor) -> Download:
+        brought.append(tensor)
+        return download(tensor)
+
+    monkeypatch.setattr(transfer_to(CUDA), "download", noted)
+    attributes = tuple(ATTRIBUTES)
+    classes = {each.name: len(each.labels) for each in attributes}
+    reader = on_gpu(built(lambda: TokenReader(JoinGroups(), AttentiveProbe(PROBE, n_classes=classes))), mode)
+    begin_answers(reader, built(lambda: table_of(CPU, n_clips=1)), attributes, device=CUDA)
+    begin_best(gpu(1, 4))
+    begin_best(gpu(3, 5))
+    assert [each.device for each in brought] == [CUDA] * (len(attributes) + 2)
+    assert [tuple(each.shape) for each in brought[-2:]] == [(1,), (3,)]
+
+
 def test_diffusers_autoencoder(tmp_path: Path, mode) -> None:
     """A tiny one, behind its contract: what that checks of tokens are values."""
     pytest.importorskip("diffusers")
@@ -232,7 +311,7 @@ def test_question_probe(mode) -> None:
 
 
 def test_probe_optimizer(mode) -> None:
-    from vtok_eval.probes.optimizers import StackedMuon
+    from vtok_eval.probes.muon import StackedMuon
 
     layer = on_gpu(built(lambda: torch.nn.Linear(8, 4)), mode)
     optimizer = StackedMuon([layer.weight], lr=0.02, weight_decay=0.1)
@@ -284,8 +363,8 @@ def test_answerers(name: str, mode) -> None:
     frames = torch.empty(3, 3, 48, 64, dtype=torch.uint8, device="cpu")
     embedded = answerer._frame_embeddings(frames)
     assert embedded.device == CUDA
-    with pytest.raises(Exception, match="data-dependent"):
-        answerer._scores(embedded, ["a", "b"])
+    scores = answerer._scores(embedded, ["a", "b"])
+    assert (scores.device, tuple(scores.shape)) == (CUDA, (2,))
 
 
 def test_standardising(mode) -> None:

@@ -72,8 +72,9 @@ class Codes:
         """
         indices = (self.stacked * mask[:, :, None]).unbind(dim=2)
         if self.embedding:
+            # Clamped, since a code that is not in its book may not have been found yet (`checks_put_off`).
             parts = [
-                table.detach().to(index.device)[index]
+                table.detach().to(index.device)[index.clamp(0, len(table) - 1)]
                 for table, index in zip(self.embedding, indices, strict=True)
             ]
         else:
@@ -84,7 +85,7 @@ class Codes:
         return total
 
     def check(self, mask: Tensor) -> None:
-        """Refuse codes that break the protocol.
+        """Refuse codes that break the protocol; inside of `checks_put_off` their values are looked at later.
 
         Raises:
             TokenizerError: naming what is wrong, and the first quantiser in which it is.
@@ -106,8 +107,14 @@ class Codes:
             raise TokenizerError(f"codes must be int64, not {indices.dtype}; {hint}")
         self._check_sizes()
         _check_embedding(self.embedding, self.sizes)
-        for number, (index, size) in enumerate(zip(self.stacked.unbind(dim=2), self.sizes, strict=True)):
-            _check_range(index[mask], size, quantiser=number if len(self.sizes) > 1 else None)
+        if not mask.numel():
+            return
+        from vtok_eval.devices.checks import check_on_host
+
+        # Under a false mask an index counts as 0, which every code book has.
+        present = (self.stacked * mask[:, :, None]).flatten(0, 1)
+        sizes = self.sizes
+        check_on_host([present.amin(dim=0), present.amax(dim=0)], lambda ends: _check_ranges(*ends, sizes))
 
     def _check_sizes(self) -> None:
         n_quantisers = int(self.stacked.shape[2])
@@ -221,12 +228,11 @@ def _check_embedding(embedding: Sequence[Tensor], sizes: Sequence[int]) -> None:
             raise TokenizerError(f"embedding must be floating point, not {table.dtype}")
 
 
-def _check_range(present: Tensor, size: int, *, quantiser: int | None) -> None:
-    if not present.numel():
-        return
-    least, most = int(present.min()), int(present.max())
-    if least >= 0 and most < size:
-        return
-    which = "" if quantiser is None else f" of quantiser {quantiser}"
-    wrong = f"{least} is negative" if least < 0 else f"{most} is too large"
-    raise TokenizerError(f"codes{which} must be 0 to {size - 1}, for codebook_size {size}: {wrong}")
+def _check_ranges(least: Tensor, most: Tensor, sizes: Sequence[int]) -> None:
+    """Refuse codes outside of their books; least, most: int64 `(Q,)`, of the codes of each quantiser."""
+    for number, (low, high, size) in enumerate(zip(least.tolist(), most.tolist(), sizes, strict=True)):
+        if low >= 0 and high < size:
+            continue
+        which = f" of quantiser {number}" if len(sizes) > 1 else ""
+        wrong = f"{low} is negative" if low < 0 else f"{high} is too large"
+        raise TokenizerError(f"codes{which} must be 0 to {size - 1}, for codebook_size {size}: {wrong}")

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from vtok_eval.answerers.request import Answer, AnswererError, AnswerRequest, by_clip
 from vtok_eval.answerers.shown_frames import FrameRule, show
+from vtok_eval.devices.deferred import Deferred, arriving
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.errors import SpecError
 from vtok_eval.results.description import Description
 from vtok_eval.specs.binding import bind
@@ -81,15 +83,20 @@ class ZeroShot:
         Raises:
             AnswererError: an open-ended question, or nothing to look at.
         """
-        answers: dict[int, Answer] = {}
+        begun: dict[int, tuple[Deferred[list[Tensor]], Mapping[str, float]]] = {}
         for clip, positions in by_clip(requests):
             if clip is None or len(clip.frames) == 0:
                 raise AnswererError("zero-shot compares options with frames; it cannot answer blindly")
             frames, cost = self._seen(clip)
             for position in positions:
                 scores = self._scores(frames, self._texts(requests[position]))
-                answers[position] = Answer(scores=scores, cost=cost)
-        return [answers[position] for position in range(len(requests))]
+                begun[position] = arriving([transfer_to(self._device).download(scores)]), cost
+        # Every score is asked for before the first is waited for.
+        answers = []
+        for position in range(len(requests)):
+            arrives, cost = begun[position]
+            answers.append(Answer(scores=tuple(arrives.get()[0].tolist()), cost=cost))
+        return answers
 
     def _seen(self, clip: Clip) -> tuple[Tensor, Mapping[str, float]]:
         """Embeddings of the clip's frames and their cost; the last clip's are kept for the next call."""
@@ -111,7 +118,8 @@ class ZeroShot:
         embeddings: Tensor = self.model.encode_image(pixels, normalize=True)  # type: ignore[operator]
         return embeddings
 
-    def _scores(self, frames: Tensor, texts: Sequence[str]) -> tuple[float, ...]:
+    def _scores(self, frames: Tensor, texts: Sequence[str]) -> Tensor:
+        """One score for each text, float64."""
         # One text at a time: matrix products round by the number of rows, and ties between equal texts count.
         embedded = [
             self.model.encode_text(  # type: ignore[operator]
@@ -120,7 +128,7 @@ class ZeroShot:
             for text in texts
         ]
         scale = self.model.logit_scale.exp()  # type: ignore[operator]
-        return tuple(float((frames @ one.T).double().mean() * scale) for one in embedded)
+        return torch.stack([(frames @ one.T).double().mean() * scale for one in embedded])
 
     @property
     def _device(self) -> torch.device:

@@ -115,6 +115,11 @@ class Clips:
         part = Clips(self.frames[start:stop], self.fps[start:stop])
         return part.with_keys(self.keys[start:stop])
 
+    def rows(self, rows: Sequence[int]) -> Clips:
+        """Some of the clips, by their place in the batch."""
+        chosen = Clips(self.frames[list(rows)], self.fps[list(rows)])
+        return chosen.with_keys([self.keys[row] for row in rows] if self.keys else ())
+
     def to(self, device: torch.device) -> Clips:
         """The clips on a device."""
         return Clips(self.frames.to(device), self.fps.to(device)).with_keys(self.keys)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
-    """Refuse tokens that break the protocol.
+    """Refuse tokens that break the protocol; inside of `checks_put_off` their values are looked at later.
 
     Raises:
         TokenizerError: naming what is wrong and, for a value that is not finite, in which clips of the batch.
@@ -27,8 +27,11 @@ def check_tokens(tokens: Tokens, *, n_clips: int) -> None:
         Traceback (most recent call last):
         vtok_eval.errors.TokenizerError: token values must be (3, L, D), not (2, 5, 8)
     """
+    from vtok_eval.devices.checks import check_on_host
+
     check_token_shapes(tokens, n_clips=n_clips)
-    check_finite(finite_values(tokens), dtype=str(tokens.values.dtype))
+    dtype = str(tokens.values.dtype)
+    check_on_host([finite_values(tokens)], lambda found: check_finite(found[0], dtype=dtype))
     if tokens.coded is not None:
         _check_codes(tokens.values, tokens.mask, tokens.coded)
 
@@ -110,11 +113,22 @@ def _is_whole(values: Tensor) -> bool:
 
 
 def _check_codes(values: Tensor, mask: Tensor, coded: Codes) -> None:
+    from vtok_eval.devices.checks import check_on_host
+
     coded.check(mask)
     vectors = coded.vectors(mask)
-    alike = vectors.shape == values.shape and bool(((vectors == values).all(dim=2) | ~mask).all())
+    if vectors.shape != values.shape:
+        raise TokenizerError(_BOTH)
+    alike = ((vectors == values).all(dim=2) | ~mask).all()
+    check_on_host([alike], lambda found: _require_alike(bool(found[0])))
+
+
+_BOTH = (
+    "tokens have both values and codes: give Tokens.of(values), or "
+    "Tokens.codes(codes, codebook_size=..., embedding=...) with the vectors that codes stand for"
+)
+
+
+def _require_alike(alike: bool) -> None:
     if not alike:
-        raise TokenizerError(
-            "tokens have both values and codes: give Tokens.of(values), or "
-            "Tokens.codes(codes, codebook_size=..., embedding=...) with the vectors that codes stand for"
-        )
+        raise TokenizerError(_BOTH)

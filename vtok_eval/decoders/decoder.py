@@ -10,6 +10,8 @@ import torch
 from vtok_eval.decoders.layout import TokenLayout
 from vtok_eval.decoders.network import TokenDecoder
 from vtok_eval.decoders.objects import DETECTION_THRESHOLD, draw
+from vtok_eval.devices.deferred import Deferred, arriving, together
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.features import ClipFeatures, Statistics, build_table, extract_features, require_widths
 
@@ -31,7 +33,11 @@ class Decoder:
     seed: int
 
     def drawn(self, features: ClipFeatures, name: str, *, device: torch.device) -> Tensor:
-        """What one clip's tokens show, uint8 `(T, 3, side, side)`.
+        """What one clip's tokens show, uint8 `(T, 3, side, side)`; see `begin_drawn`."""
+        return self.begin_drawn(features, name, device=device).get()
+
+    def begin_drawn(self, features: ClipFeatures, name: str, *, device: torch.device) -> Deferred[Tensor]:
+        """As `drawn`, but the device is waited for only by `get`, which draws.
 
         The clip is decoded alone: matrix products round differently for different batch sizes.
 
@@ -46,7 +52,8 @@ class Decoder:
         groups, _ = table.select(torch.zeros(1, dtype=torch.int64, device="cpu"), device=device)
         with torch.no_grad():
             maps = self.network(groups, torch.arange(self.layout.n_frames, device=device))[0]
-        return draw(maps.float().cpu(), side=self.side, threshold=DETECTION_THRESHOLD)
+        begun = arriving([transfer_to(device).download(maps.float())])
+        return begun.then(lambda found: draw(found[0], side=self.side, threshold=DETECTION_THRESHOLD))
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,15 @@ class TokenizerDecoders:
             )
         features = extract_features(self.tokenizer, clips)
         names = [f"clip {row} of the batch" for row in range(len(features))]
-        decoded = [
-            torch.stack(
+        # Every map is asked for before the first is waited for.
+        begun = [
+            together(
                 [
-                    decoder.drawn(clip, name, device=self.device)
+                    decoder.begin_drawn(clip, name, device=self.device)
                     for clip, name in zip(features, names, strict=True)
                 ]
             )
             for decoder in self.decoders
         ]
+        decoded = [torch.stack(each.get()) for each in begun]
         return decoded, torch.tensor([clip.n_tokens for clip in features], device="cpu")

@@ -38,9 +38,33 @@ class Deferred(Generic[Result_co]):
         """The result; what went wrong on the way is raised here."""
         return self._finish()
 
+    def once(self) -> Deferred[Result_co]:
+        """The same; what `get` first gives is kept for every later call. What it raises is not kept."""
+        kept: list[Result_co] = []
+
+        def finish() -> Result_co:
+            if not kept:
+                kept.append(self._finish())
+            return kept[0]
+
+        return Deferred(finish, ready=lambda: bool(kept) or self._ready())
+
     def then(self, change: Callable[[Result_co], Other]) -> Deferred[Other]:
         """`change` of the result, which is called by `get`."""
         return Deferred(lambda: change(self._finish()), ready=self._ready)
+
+
+def together(several: Sequence[Deferred[Other]]) -> Deferred[list[Other]]:
+    """Several results as one.
+
+    Example:
+        >>> together([Deferred(lambda: 1), Deferred(lambda: 2)]).get()
+        [1, 2]
+    """
+    return Deferred(
+        lambda: [each.get() for each in several],
+        ready=lambda: all(each.ready for each in several),
+    )
 
 
 def arriving(downloads: Sequence[Download]) -> Deferred[list[Tensor]]:

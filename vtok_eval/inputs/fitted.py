@@ -85,8 +85,10 @@ class FittedTokenizer:
         Raises:
             TokenizerError: they cannot meet the contract.
         """
-        n_frames, _, height, width = clips.frames.shape[1:]
-        return plan_fit(self.accepts, n_frames=n_frames, height=height, width=width, fps=float(clips.fps[0]))
+        height, width = clips.size
+        return plan_fit(
+            self.accepts, n_frames=clips.n_frames, height=height, width=width, fps=clips.fps_of(0)
+        )
 
     def encode(self, clips: Clips) -> Tokens:
         """The tokens of each clip."""
@@ -94,13 +96,11 @@ class FittedTokenizer:
 
     def _through(self, encode: Callable[[Clips], Sequence[Tokens]], clips: Clips) -> tuple[Tokens, ...]:
         """The groups of tokens that `encode` gives for the fitted clips, with the given clips' frames."""
-        if self.accepts.fps is None or len(clips.fps.unique()) == 1:
+        every = range(len(clips))
+        if self.accepts.fps is None or len({clips.fps_of(index) for index in every}) == 1:
             return self._one_rate(encode, clips)
         # Clips at other rates have other numbers of frames after resampling: each goes by itself.
-        parts = [
-            self._one_rate(encode, Clips(frames=clips.frames[[index]], fps=clips.fps[[index]]))
-            for index in range(len(clips))
-        ]
+        parts = [self._one_rate(encode, clips.part(index, index + 1)) for index in every]
         return tuple(_stack([part[group] for part in parts]) for group in range(len(parts[0])))
 
     def _one_rate(self, encode: Callable[[Clips], Sequence[Tokens]], clips: Clips) -> tuple[Tokens, ...]:
@@ -173,8 +173,10 @@ def _join(windows: Sequence[Tokens], fit: Fit) -> Tokens:
     """The tokens of all windows, with the given clip's frames in place of the windows'."""
     import torch
 
+    from vtok_eval.devices.constants import integers
+
     joined = Tokens.concatenate(windows)
-    source = torch.tensor(fit.source_frames, device=joined.frame.device)
+    source = integers(fit.source_frames, joined.frame.device)
     shifted = []
     for number, window in enumerate(windows):
         _require_frames(window, fit)
@@ -189,11 +191,16 @@ def _join(windows: Sequence[Tokens], fit: Fit) -> Tokens:
 
 
 def _require_frames(window: Tokens, fit: Fit) -> None:
-    named = window.frame[window.mask]
-    if bool(((named < 0) | (named >= fit.window_frames)).any()):
-        raise TokenizerError(
-            f"token frame must be 0 to {fit.window_frames - 1} in a clip of {fit.window_frames} frames"
-        )
+    from vtok_eval.devices.checks import check_on_host
+
+    n_frames = fit.window_frames
+    outside = (((window.frame < 0) | (window.frame >= n_frames)) & window.mask).any()
+
+    def refuse(found: Sequence[Tensor]) -> None:
+        if bool(found[0]):
+            raise TokenizerError(f"token frame must be 0 to {n_frames - 1} in a clip of {n_frames} frames")
+
+    check_on_host([outside], refuse)
 
 
 def _split(tokens: Tokens, encoded: EncodedAs) -> list[Tokens]:

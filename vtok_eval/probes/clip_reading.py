@@ -38,6 +38,13 @@ class ClipReading(ABC):
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """What is read from one clip's features; what its tokens cost is added to it."""
 
+    def begin_outcome(self, sample: Sample, features: ClipFeatures) -> Deferred[Outcome]:
+        """As `outcome`; a subclass that asks a device begins here, and waits for it when it is asked to.
+
+        A batch's clips are all begun before the first of them is waited for.
+        """
+        return Deferred(lambda: self.outcome(sample, features))
+
     @property
     def unread(self) -> Unread:
         """Of which clips the pixels are not needed: see `Runner.map`."""
@@ -57,7 +64,8 @@ class ClipReading(ABC):
         """As `evaluate`; the clips are read once their features have arrived from the device."""
         if clips is None:
             raise ValueError("reading tokens needs clips")
-        shape = tuple(clips.frames.shape)
+        # Not the frames' own: a look at these would load and copy all of them.
+        shape = (len(clips), clips.n_frames, 3, *clips.size)
         return begin_features(self.tokenizer, clips).then(
             lambda features: self._read(samples, features, shape)
         )
@@ -66,9 +74,10 @@ class ClipReading(ABC):
         self, samples: Sequence[Sample], features: Sequence[ClipFeatures], shape: Sequence[int]
     ) -> list[Outcome]:
         self.fitted.require_same_form(features, [sample.id for sample in samples])
+        begun = [self.begin_outcome(sample, clip) for sample, clip in zip(samples, features, strict=True)]
         return [
-            self._with_costs(self.outcome(sample, clip), clip, shape)
-            for sample, clip in zip(samples, features, strict=True)
+            self._with_costs(outcome.get(), clip, shape)
+            for outcome, clip in zip(begun, features, strict=True)
         ]
 
     def _with_costs(self, outcome: Outcome, features: ClipFeatures, shape: Sequence[int]) -> Outcome:

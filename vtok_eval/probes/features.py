@@ -11,7 +11,9 @@ from torch import Tensor
 
 from vtok_eval.codes import Codes, describe_sizes
 from vtok_eval.data import Clips, Tokens
+from vtok_eval.devices.checks import checks_put_off
 from vtok_eval.devices.deferred import Deferred
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.errors import TokenizerError
 from vtok_eval.probes.half_precision import N_KINDS, begin_half, checked_half
 from vtok_eval.systems import Tokenizer, TrainableTokenizer
@@ -97,9 +99,10 @@ class FeatureTable:
 
     def select(self, index: Tensor, *, device: torch.device) -> tuple[tuple[Tokens, ...], Tensor]:
         """The groups of the clips `index` `(B,)` in float32, and their slots, on `device`."""
-        chosen = (group.map(lambda tensor: tensor[index].to(device)) for group in self.groups)
+        send = transfer_to(device).send
+        chosen = (group.map(lambda tensor: send(tensor[index])) for group in self.groups)
         groups = tuple(replace(group, values=group.values.float()) for group in chosen)
-        return groups, self.slot[index].to(device)
+        return groups, send(self.slot[index])
 
 
 def extract_features(tokenizer: Tokenizer, clips: Clips) -> list[ClipFeatures]:
@@ -132,18 +135,23 @@ def begin_features(tokenizer: Tokenizer, clips: Clips) -> Deferred[list[ClipFeat
         >>> len(begin_features(Blind(), clips).get())
         2
     """
-    groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
     n_clips, n_frames = len(clips), clips.n_frames
-    under_way = [begin_half(group, n_clips=n_clips) for group in groups]
+    with checks_put_off() as checks:
+        groups = tokenizer.features(clips) if is_trained_with_probe(tokenizer) else (tokenizer.encode(clips),)
+        under_way = [begin_half(group, n_clips=n_clips) for group in groups]
 
     def finish() -> list[ClipFeatures]:
+        for check in checks:
+            check.get()
         halves = [checked_half(parts.get(), group, n_frames=n_frames) for parts, group in under_way]
         bits = torch.zeros(n_clips, dtype=torch.float64, device="cpu")
         for (half, _), (_, group) in zip(halves, under_way, strict=True):
             bits = bits + half.count().double() * group.bits_per_token
         return [_one_clip(halves, bits, index) for index in range(n_clips)]
 
-    return Deferred(finish, ready=lambda: all(parts.ready for parts, _ in under_way))
+    return Deferred(
+        finish, ready=lambda: all(each.ready for each in (*checks, *(parts for parts, _ in under_way)))
+    )
 
 
 def is_trained_with_probe(tokenizer: object) -> TypeGuard[TrainableTokenizer]:

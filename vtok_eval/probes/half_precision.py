@@ -43,7 +43,6 @@ def begin_half(group: Tokens, *, n_clips: int) -> tuple[Deferred[list[Tensor]], 
     if group.coded is None:
         check_token_shapes(group, n_clips=n_clips)
     else:
-        # Whether codes are in their books can only be told by a look at them.
         check_tokens(group, n_clips=n_clips)
     values = torch.where(group.mask[:, :, None], group.values, torch.zeros_like(group.values)).half()
     parts = [values, group.mask, group.kind.long(), group.frame.long(), finite_values(group)]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.understanding.scenes.ridge import RidgeReader
-from benchmarks.understanding.scenes.targets import scores_of
-from benchmarks.understanding.scenes.training import AttributeReading, answer_all
+from benchmarks.understanding.scenes.targets import Answer, scores_of
+from benchmarks.understanding.scenes.training import AttributeReading, begin_answers
 from vtok_eval.benchmark import Context, Outcome, Sample
+from vtok_eval.devices.deferred import Deferred, together
 from vtok_eval.probes.clip_reading import ClipReading
 from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.options.recipe import Recipe
@@ -70,13 +71,20 @@ class ReadingEvaluator(ClipReading):
 
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """For each attribute that applies, one score per probe."""
+        return self.begin_outcome(sample, features).get()
+
+    def begin_outcome(self, sample: Sample, features: ClipFeatures) -> Deferred[Outcome]:
+        """As `outcome`, but the device is waited for only by `get`."""
         table = build_table([features], [sample.id])
-        answers = [
-            answer_all(
+        begun = [
+            begin_answers(
                 trained.reader, trained.preprocessing.apply(table), self.attributes, device=self.device
-            )[0]
+            )
             for trained in self.readers
         ]
+        return together(begun).then(lambda found: self._scored(sample, [answers[0] for answers in found]))
+
+    def _scored(self, sample: Sample, answers: Sequence[Mapping[str, Answer]]) -> Outcome:
         scores = [scores_of(answer, sample.target, self.attributes) for answer in answers]
         return Outcome(
             values={name: tuple(score[name] for score in scores) for name in scores[0]},

@@ -17,6 +17,8 @@ from benchmarks.understanding.scenes.targets import (
     loss_of,
     scores_of,
 )
+from vtok_eval.devices.deferred import Deferred, arriving, together
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.probes.attentive import AttentiveProbe, TokenReader
 from vtok_eval.probes.features import FeatureTable
 from vtok_eval.probes.options.recipe import ReaderShape, Recipe
@@ -84,12 +86,26 @@ def answer_all(
     reader: TokenReader, table: FeatureTable, attributes: Sequence[Attribute], *, device: torch.device
 ) -> list[dict[str, Answer]]:
     """The reader's answers for every clip of a standardised table."""
-    answers: list[dict[str, Answer]] = []
+    return begin_answers(reader, table, attributes, device=device).get()
+
+
+def begin_answers(
+    reader: TokenReader, table: FeatureTable, attributes: Sequence[Attribute], *, device: torch.device
+) -> Deferred[list[dict[str, Answer]]]:
+    """As `answer_all`, but the device is waited for only by `get`."""
+    transfer = transfer_to(device)
+    begun = []
     with torch.no_grad():
         for index in torch.arange(len(table), device="cpu").split(_EVALUATED_AT_ONCE):
             logits = reader(*table.select(index, device=device))
-            answers += answers_of(logits, attributes)
-    return answers
+            begun.append(arriving([transfer.download(logits[each.name]) for each in attributes]))
+
+    def read(parts: Sequence[Sequence[Tensor]]) -> list[dict[str, Answer]]:
+        names = [each.name for each in attributes]
+        found = [answers_of(dict(zip(names, part, strict=True)), attributes) for part in parts]
+        return [answer for part in found for answer in part]
+
+    return together(begun).then(read)
 
 
 def mean_scores(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from tv_align.judges.judge import Verdict
 from tv_align.prompts.schema import Prompt
@@ -14,6 +15,8 @@ from tv_align.tracks.tokens.probe import QuestionReader
 from tv_align.tracks.tokens.questions import bags_of_words, facts_in
 from tv_align.tracks.tokens.ridge import QuestionRidge
 from vtok_eval.benchmark import Outcome, Sample
+from vtok_eval.devices.deferred import Deferred, arriving, together
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.probes.clip_reading import ClipReading
 from vtok_eval.probes.features import ClipFeatures, build_table
 from vtok_eval.probes.preprocessing import Preprocessing
@@ -40,8 +43,15 @@ class ReadEvaluator(ClipReading):
 
     def outcome(self, sample: Sample, features: ClipFeatures) -> Outcome:
         """For each score one value per probe; the first probe's verdicts are kept."""
+        return self.begin_outcome(sample, features).get()
+
+    def begin_outcome(self, sample: Sample, features: ClipFeatures) -> Deferred[Outcome]:
+        """As `outcome`, but the device is waited for only by `get`."""
         prompt = self.prompts[sample.target["prompt_id"]]
-        verdicts = [self._verdicts(trained, prompt, features, sample.id) for trained in self.readers]
+        begun = [self._begin_verdicts(trained, prompt, features, sample.id) for trained in self.readers]
+        return together(begun).then(lambda verdicts: self._scored(prompt, verdicts))
+
+    def _scored(self, prompt: Prompt, verdicts: Sequence[Sequence[Verdict]]) -> Outcome:
         scores = [values(prompt, each) for each in verdicts]
         return Outcome(
             values={name: tuple(score[name][0] for score in scores) for name in scores[0]},
@@ -49,20 +59,24 @@ class ReadEvaluator(ClipReading):
             training_seeds=len(self.readers),
         )
 
-    def _verdicts(
+    def _begin_verdicts(
         self, trained: TrainedReader, prompt: Prompt, features: ClipFeatures, name: str
-    ) -> list[Verdict]:
+    ) -> Deferred[list[Verdict]]:
         """Of all the prompt's questions at once: a query does not see the others."""
         table = trained.preprocessing.apply(build_table([features], [name]))
         groups, slot = table.select(torch.zeros(1, dtype=torch.int64, device="cpu"), device=self.device)
+        transfer = transfer_to(self.device)
         asked, claimed = bags_of_words([question.text for question in prompt.questions])
         reader = trained.reader
         assert isinstance(reader, QuestionReader)  # as `QuestionReading.build` makes them
-        logits = reader.says_yes(groups, slot, asked.to(self.device), claimed.to(self.device))[0]
-        return [
-            Verdict("yes" if logit > 0 else "no", probability=float(logit.sigmoid()))
-            for logit in logits.double().cpu()
-        ]
+        logits = reader.says_yes(groups, slot, transfer.send(asked), transfer.send(claimed))[0]
+        return arriving([transfer.download(logits)]).then(lambda found: _verdicts(found[0]))
+
+
+def _verdicts(logits: Tensor) -> list[Verdict]:
+    return [
+        Verdict("yes" if logit > 0 else "no", probability=float(logit.sigmoid())) for logit in logits.double()
+    ]
 
 
 @dataclass(frozen=True)

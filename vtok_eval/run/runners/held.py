@@ -82,6 +82,12 @@ class HeldClips(Clips):
             return super().part(start, stop)
         return HeldClips.holding(self._clips[start:stop], self._device)
 
+    def rows(self, rows: Sequence[int]) -> Clips:
+        """Some of the clips, by their place in the batch."""
+        if not self._holds:
+            return super().rows(rows)
+        return HeldClips.holding([self._clips[row] for row in rows], self._device)
+
     def to(self, device: torch.device) -> Clips:
         """The clips for a device."""
         return HeldClips.holding(self._clips, device) if self._holds else super().to(device)
@@ -145,6 +151,12 @@ class UnreadClips(HeldClips):
         if not self._holds:
             return super().part(start, stop)
         return UnreadClips.of(self._sources[start:stop], self._form, self._load, self._device)
+
+    def rows(self, rows: Sequence[int]) -> Clips:
+        """Some of the clips, by their place in the batch, still unread."""
+        if not self._holds:
+            return super().rows(rows)
+        return UnreadClips.of([self._sources[row] for row in rows], self._form, self._load, self._device)
 
     def to(self, device: torch.device) -> Clips:
         """The clips for a device, still unread."""

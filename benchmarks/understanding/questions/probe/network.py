@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vtok_eval.data import Tokens
+from vtok_eval.devices.deferred import Deferred, arriving
+from vtok_eval.devices.transfer import transfer_to
 from vtok_eval.probes.attentive import AttentionShape, TokenAttention, TokenReader, project
 
 
@@ -72,9 +74,19 @@ class ChoiceReader(TokenReader):
 
 def best(scores: Tensor) -> list[int]:
     """The position of each row's highest score; of equal ones the first."""
+    return begin_best(scores).get()
+
+
+def begin_best(scores: Tensor) -> Deferred[list[int]]:
+    """As `best`, but the device is waited for only by `get`."""
+    n_scores = scores.shape[1]
+    if not n_scores:
+        return Deferred(list)
     # argmax may take any of equal ones on some devices.
+    places = torch.arange(n_scores, device=scores.device).expand_as(scores)
     highest = scores == scores.amax(dim=1, keepdim=True)
-    return [int(row.nonzero()[0]) for row in highest.cpu()] if scores.shape[1] else []
+    first = places.masked_fill(~highest, n_scores).amin(dim=1)
+    return arriving([transfer_to(scores.device).download(first)]).then(lambda found: found[0].tolist())
 
 
 def as_rows(vectors: Tensor, index: Tensor) -> Tensor:
