@@ -234,7 +234,7 @@ class Harness:
             ready = prepare(job, self.runner, out=folder.path, seed=self.seed, cache=self.cache)
         journal.open_job(Job(job.id, job.system.name, job.benchmark_id, len(job.samples)))
         if ready is not None:
-            for sample, result in ready.evaluate(remaining):
+            for sample, result in ready.evaluate(remaining, ()):
                 journal.add([record_of(job, sample, result)])
                 display.add_samples(job.id)
         journal.close_job(job.id)

@@ -30,14 +30,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReadyJob:
-    """A prepared job. problem: why its system could not be prepared, so that every sample fails; or None."""
+    """A prepared job.
 
-    evaluate: Callable[[Sequence[Sample]], Iterator[tuple[Sample, Outcome | NoResult]]]
+    evaluate: gives the outcome of each sample; its second argument are those that are probably next.
+    problem: why its system could not be prepared, so that every sample fails; or None.
+    """
+
+    evaluate: Callable[[Sequence[Sample], Sequence[Sample]], Iterator[tuple[Sample, Outcome | NoResult]]]
     problem: str | None = None
 
 
-def make_runner(settings: RunSettings, device: torch.device, *, begin_at: float = 0.0) -> Runner:
-    """The runner that the settings ask for, on a device, with its own clip cache."""
+def make_runner(
+    settings: RunSettings, device: torch.device, *, begin_at: float = 0.0, in_parts: bool = False
+) -> Runner:
+    """The runner that the settings ask for, on a device, with its own clip cache.
+
+    in_parts: samples will come part by part, so that the next part's clips are to be loaded meanwhile.
+    """
+    from vtok_eval.run.runners.loading import BegunClips
     from vtok_eval.run.runners.runner import Runner
     from vtok_eval.video.clip_cache import ClipCache
 
@@ -47,6 +57,7 @@ def make_runner(settings: RunSettings, device: torch.device, *, begin_at: float 
         loader_threads=settings.n_loader_threads,
         clip_cache=ClipCache(settings.clip_memory_bytes),
         begin_at=begin_at,
+        begun=BegunClips(threads=settings.n_loader_threads) if in_parts else None,
     )
 
 
@@ -105,21 +116,23 @@ def prepare(job: PlannedJob, runner: Runner, *, out: Path, seed: int, cache: Pat
         log.warning("%s could not be prepared: %s", job.id, error)
         log.debug("the failure in full", exc_info=True)
         reason = f"could not be prepared: {type(error).__name__}: {' '.join(str(error).split())}"
-        return ReadyJob(lambda samples: ((sample, Outcome(error=reason)) for sample in samples), reason)
+        return ReadyJob(lambda samples, _: ((sample, Outcome(error=reason)) for sample in samples), reason)
     concurrency = getattr(evaluator, "concurrency", 1)
     if concurrency > 1:
         return ReadyJob(
-            lambda samples: runner.stream(
-                samples, evaluator.evaluate, concurrency=concurrency, description=job.id
+            lambda samples, then: runner.stream(
+                samples, evaluator.evaluate, concurrency=concurrency, description=job.id, then=then
             )
         )
     unread = getattr(evaluator, "unread", None)
     evaluate = getattr(evaluator, "begin", evaluator.evaluate)
 
-    def evaluated(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Outcome | NoResult]]:
+    def evaluated(
+        samples: Sequence[Sample], then: Sequence[Sample]
+    ) -> Iterator[tuple[Sample, Outcome | NoResult]]:
         from vtok_eval.tokenizers.feature_cache import write_features
 
-        yield from runner.map(samples, evaluate, description=job.id, unread=unread)
+        yield from runner.map(samples, evaluate, description=job.id, unread=unread, then=then)
         write_features(job.system.subject)
 
     return ReadyJob(evaluated)

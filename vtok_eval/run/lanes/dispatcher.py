@@ -135,11 +135,11 @@ class Dispatcher:
 
     def _send(self, number: int, queue: JobQueue) -> None:
         lane = self._lanes[number]
-        shard = queue.shards.popleft()
         if lane.holds != queue.job.id:
             self._let_go(number)
             if not queue.prepared:
                 queue.preparing = number
+        shard = queue.taken(number)
         lane.shard, lane.got, lane.since = shard, set(), time.monotonic()
         lane.system = shard.system
         self._backend.send(number, shard)
@@ -251,6 +251,7 @@ class Dispatcher:
         """The lane has no job prepared any more."""
         for queue in self._queues.values():
             queue.ready.discard(number)
+            queue.expected.pop(number, None)
         self._lanes[number].holds = None
 
     def _note_cannot_run(self, number: int, message: CannotRun) -> None:

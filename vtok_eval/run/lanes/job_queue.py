@@ -37,7 +37,8 @@ class JobQueue:
     """A job's waiting shards and its state.
 
     n_left: samples without a result. preparing: the lane that prepares it first. ready: lanes that have it
-    prepared. allowed: lanes that may have it, None for all. without: hosts that lack something it needs.
+    prepared. without: hosts that lack something it needs. expected: by lane, the shard that it was told it
+    will probably be given next.
     """
 
     job: LaneJob
@@ -49,6 +50,7 @@ class JobQueue:
     ready: set[int] = field(default_factory=set)
     closed_to_others: bool = False
     without: dict[str, str] = field(default_factory=dict)
+    expected: dict[int, Shard] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.n_left = len(self.job.samples)
@@ -59,10 +61,32 @@ class JobQueue:
             for at in range(0, self.n_left, size)
         )
 
+    def taken(self, lane: int) -> Shard:
+        """The next shard for a lane, with the samples of the one that it should expect after it.
+
+        That is the one that it expects, else the first that no other lane does, else any.
+        """
+        shard = self._next_for(lane)
+        self.shards.remove(shard)
+        others = [each for number, each in self.expected.items() if number != lane]
+        coming = next((each for each in self.shards if each not in others), None)
+        if coming is None:
+            self.expected.pop(lane, None)
+            return shard
+        self.expected[lane] = coming
+        return replace(shard, then=coming.samples)
+
+    def _next_for(self, lane: int) -> Shard:
+        told = self.expected.get(lane)
+        if told is not None and told in self.shards:
+            return told
+        others = list(self.expected.values())
+        return next((each for each in self.shards if each not in others), self.shards[-1])
+
     def put_back(self, shard: Shard) -> None:
         """Let another lane have the shard, next."""
         if shard.samples:
-            self.shards.appendleft(shard)
+            self.shards.appendleft(replace(shard, then=()))
 
     def put_back_after_death(self, left: Shard) -> Shard | None:
         """Put back what a dead lane left of its shard; the shard of one sample that has to fail, if it must.

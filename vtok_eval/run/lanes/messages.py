@@ -38,7 +38,8 @@ class Shard:
     """Samples of one job that one lane evaluates together.
 
     job, system, benchmark: as in the plan. samples: their ids. deaths: lanes that have died with them;
-    alone: those of the deaths at which the shard had one sample only.
+    alone: those of the deaths at which the shard had one sample only. then: samples of the same job that the
+    lane is probably given next, whose clips it may load meanwhile; nothing follows if it is not.
 
     Example:
         >>> Shard("scenes/vtok", "vtok", "scenes", ("a", "b")).without({"a"}).samples
@@ -51,6 +52,7 @@ class Shard:
     samples: tuple[str, ...]
     deaths: int = 0
     alone: int = 0
+    then: tuple[str, ...] = ()
 
     def without(self, done: Collection[str]) -> Shard:
         """The shard with only the samples that are not in `done`."""

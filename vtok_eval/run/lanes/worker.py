@@ -60,7 +60,7 @@ class JobWorker:
         self._cache = setup.cache or cache_folder()
         self._device = choose_device(setup.device)
         self._runner = make_runner(
-            setup.settings, self._device, begin_at=setup.number / max(1, setup.n_lanes)
+            setup.settings, self._device, begin_at=setup.number / max(1, setup.n_lanes), in_parts=True
         )
         self._benchmarks: dict[str, Benchmark] = {}
         self._system: System | None = None
@@ -122,8 +122,9 @@ class JobWorker:
                 f"{shard.job}: its data differ from the driver's"
             )
         samples = [self._samples[name] for name in shard.samples]
+        then = [self._samples[name] for name in shard.then if name in self._samples]
         part: list[tuple[str, Outcome | NoResult]] = []
-        for sample, result in self._ready.evaluate(samples):
+        for sample, result in self._ready.evaluate(samples, then):
             part.append((sample.id, _plain(self._job, sample, result)))
             if len(part) >= self._setup.settings.batch_size:
                 yield Results(shard.job, tuple(part))

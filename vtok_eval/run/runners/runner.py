@@ -14,7 +14,7 @@ from vtok_eval.errors import one_line
 from vtok_eval.run.runners.cores import cores_at_hand
 from vtok_eval.run.runners.held import HeldClips, UnreadClips
 from vtok_eval.run.runners.isolation import attempt
-from vtok_eval.run.runners.loading import load_ahead
+from vtok_eval.run.runners.loading import BegunClips, load_ahead
 from vtok_eval.run.runners.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Runner:
     clip_cache: keeps loaded clips in memory for the next system, within its bound.
     begin_at: where in its samples a pass begins, as a share of them; it goes on from the first. Lanes that
         extract features of the same clips begin at different places and find the others' in the store.
+    begun: where clips are kept that a pass has loaded for the next one; None: no pass loads for the next.
     """
 
     device: torch.device
@@ -50,6 +51,7 @@ class Runner:
     loader_threads: int = field(default_factory=cores_at_hand)
     clip_cache: ClipCache | None = None
     begin_at: float = 0.0
+    begun: BegunClips | None = None
 
     def map(
         self,
@@ -58,6 +60,7 @@ class Runner:
         *,
         description: str,
         unread: Unread | None = None,
+        then: Sequence[Sample] = (),
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
         """Yield each sample once, with the function's result or the reason why it has none.
 
@@ -68,6 +71,8 @@ class Runner:
 
         unread: says for which clips the function does not need the pixels, and their form; these are handed
         over as `UnreadClips`, and are decoded or rendered only if the function reads pixels after all.
+        then: the samples of the next pass, as far as they are known. With `begun`, their clips are loaded
+        while this pass computes.
 
         Raises:
             MissingDependencyError, RunFolderError: these concern the whole run.
@@ -76,8 +81,9 @@ class Runner:
 
         first = int(self.begin_at * len(samples))
         turned = [*samples[first:], *samples[:first]]
+        self._keep_begun(samples)
         with steps(description, total=len(samples), unit="clip") as progress:
-            for done in _Batches(self, function, unread).run(turned):
+            for done in _Batches(self, function, unread, then).run(turned):
                 progress.update()
                 yield done
 
@@ -88,6 +94,7 @@ class Runner:
         *,
         concurrency: int,
         description: str,
+        then: Sequence[Sample] = (),
     ) -> Iterator[tuple[Sample, Result | NoResult]]:
         """As `map`, but one sample at a time on each of `concurrency` threads; no result waits for another.
 
@@ -100,19 +107,37 @@ class Runner:
         from vtok_eval.run.runners.streaming import stream
 
         batches = _Batches(self, function)
+        self._keep_begun(samples)
         with steps(description, total=len(samples), unit="clip") as progress:
-            loaded = self._with_clips(samples, ahead=self.loader_threads + concurrency)
+            loaded = self._with_clips(samples, then, ahead=self.loader_threads + concurrency)
             for (sample, _), result in stream(loaded, batches.single, concurrency=concurrency):
                 progress.update()
                 yield sample, result
 
     def _with_clips(
-        self, samples: Sequence[Sample], *, ahead: int
+        self, samples: Sequence[Sample], then: Sequence[Sample], *, ahead: int
     ) -> Iterator[tuple[Sample, Clip | NoResult | None]]:
         """Samples without a clip, then those with one, loaded at most `ahead` of them ahead."""
         yield from ((sample, None) for sample in samples if sample.clip is None)
-        shown = [sample for sample in samples if sample.clip is not None]
-        yield from load_ahead(shown, self.load, threads=self.loader_threads, ahead=ahead)
+        yield from self.loaded(samples, then, ahead=ahead)
+
+    def loaded(
+        self, samples: Sequence[Sample], then: Sequence[Sample], *, ahead: int
+    ) -> Iterator[tuple[Sample, Clip | NoResult]]:
+        """Those samples that have a clip, with it; see `load_ahead`."""
+        return load_ahead(
+            [sample for sample in samples if sample.clip is not None],
+            self.load,
+            threads=self.loader_threads,
+            ahead=ahead,
+            then=[sample for sample in then if sample.clip is not None] if self.begun is not None else (),
+            begun=self.begun,
+        )
+
+    def _keep_begun(self, samples: Sequence[Sample]) -> None:
+        """Drop the clips that were loaded for another pass than that of these samples."""
+        if self.begun is not None:
+            self.begun.only(samples)
 
     def load(self, source: ClipSource) -> Clip:
         """The source's clip with its key, from memory where it is kept there."""
@@ -128,6 +153,7 @@ class _Batches(Generic[Result]):
     runner: Runner
     function: BatchFunction[Result]
     unread: Unread | None = None
+    then: Sequence[Sample] = ()
     batch_size: int = field(init=False)
     under_way: deque[tuple[Sequence[Sample], Clips | None, Deferred[Sequence[Result]]]] = field(
         default_factory=deque, init=False
@@ -152,7 +178,9 @@ class _Batches(Generic[Result]):
             piece = with_clip[start : start + size]
             forms = {sample.id: form for sample in piece if (form := self._form_of(sample)) is not None}
             yield from self._run_unread([sample for sample in piece if sample.id in forms], forms)
-            yield from self._run_clips([sample for sample in piece if sample.id not in forms])
+            is_last = start + size >= len(with_clip)
+            then = [sample for sample in self.then if self._form_of(sample) is None] if is_last else ()
+            yield from self._run_clips([sample for sample in piece if sample.id not in forms], then)
 
     def _form_of(self, sample: Sample) -> ClipForm | None:
         return None if self.unread is None or sample.clip is None else self.unread(sample.clip)
@@ -181,14 +209,12 @@ class _Batches(Generic[Result]):
             results = self._arrived(results, n_samples=1)
         return NoResult(one_line(results)) if isinstance(results, Exception) else results[0]
 
-    def _run_clips(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Result | NoResult]]:
+    def _run_clips(
+        self, samples: Sequence[Sample], then: Sequence[Sample]
+    ) -> Iterator[tuple[Sample, Result | NoResult]]:
         by_shape: dict[tuple[int, ...], list[tuple[Sample, Clip]]] = defaultdict(list)
-        loaded = load_ahead(
-            samples,
-            self.runner.load,
-            threads=self.runner.loader_threads,
-            ahead=2 * self.runner.batch_size + self.runner.loader_threads,
-        )
+        ahead = 2 * self.runner.batch_size + self.runner.loader_threads
+        loaded = self.runner.loaded(samples, then, ahead=ahead)
         for sample, clip in loaded:
             if isinstance(clip, NoResult):
                 yield sample, clip

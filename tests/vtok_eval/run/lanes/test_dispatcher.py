@@ -1,5 +1,6 @@
 """The dispatcher: every sample once, whatever dies; what fails, waits or runs alone."""
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -44,6 +45,50 @@ def test_every_sample_has_one_result_whichever_lanes_die(n_lanes, seed):
     # Lanes that die by chance make no sample fail.
     assert not any(results.values())
     assert sorted(event.job for event in events if isinstance(event, JobDone)) == ["b/0", "b/1", "b/2"]
+
+
+class Told(ScriptedLanes):
+    """Notes which shards each lane gets."""
+
+    def __init__(self, n_lanes: int, **options) -> None:
+        super().__init__(n_lanes, **options)
+        self.shards: dict[int, list] = {lane: [] for lane in range(n_lanes)}
+
+    def send(self, lane, shard) -> None:
+        self.shards[lane].append(shard)
+        super().send(lane, shard)
+
+
+def test_a_lane_is_told_which_samples_come_next():
+    lanes = Told(1)
+    run(lanes, jobs(2, 100))
+    sent = lanes.shards[0]
+    assert [len(shard.samples) for shard in sent] == [32, 32, 32, 4] * 2
+    for shard, following in itertools.pairwise(sent):
+        assert shard.then == (following.samples if following.job == shard.job else ())
+    assert sent[-1].then == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_lane_was_told_goes_to_another_only_at_the_end(seed):
+    lanes = Told(3, seed=seed)
+    results, _ = run(lanes, jobs(1, 1000))
+    assert len(results) == 1000
+    for sent in lanes.shards.values():
+        told = [(shard.then, following.samples) for shard, following in itertools.pairwise(sent)]
+        # Only where nothing else is left does a lane get what another one expects.
+        assert sum(then != came for then, came in told) <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shard_that_is_given_again_says_what_comes_after_it_now(seed):
+    chance = random.Random(seed)
+    lanes = Told(2, dies=lambda: chance.random() < 0.003, seed=seed)
+    results, _ = run(lanes, jobs(2, 400))
+    assert len(results) == 800
+    everything = {f"{job}:{i}" for job in range(2) for i in range(400)}
+    for shard in [shard for sent in lanes.shards.values() for shard in sent]:
+        assert set(shard.then) <= everything - set(shard.samples)
 
 
 def test_a_sample_that_kills_its_lane_fails_alone():

@@ -6,10 +6,16 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.vtok_eval.run.lanes.mean_colour_runs import offer_mean_colour, results, run, suite
+from tests.vtok_eval.run.mean_colour import Flat
+from vtok_eval.data import Clip
 from vtok_eval.errors import SpecError
 from vtok_eval.results.store import RunFolder
+from vtok_eval.run.harness import RunSettings
+from vtok_eval.run.lanes.messages import LaneSetup, Results, Shard
+from vtok_eval.run.lanes.worker import JobWorker
 
 
 @pytest.fixture
@@ -63,3 +69,43 @@ def test_a_driver_that_is_killed_is_continued_with_other_lanes_to_the_same_bytes
 def test_a_device_that_is_not_there_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(SpecError, match="device 'cuda:7' cannot be used here"):
         run(suite("MeanColourTokenizer"), tmp_path / "run", "cpu", "cuda:7")
+
+
+PARTS = ((0, 10, 10), (10, 50, 10), (50, 80, 10))
+"""Grey levels of three shards."""
+
+
+@pytest.mark.usefixtures("_mean_colour")
+def test_a_lane_loads_the_clips_that_it_was_told_come_next(tmp_path, monkeypatch):
+    loaded = []
+
+    def load(self):
+        loaded.append(self.level)
+        return Clip(torch.full((2, 3, 8, 8), self.level, dtype=torch.uint8), fps=4.0)
+
+    monkeypatch.setattr(Flat, "load", load)
+    (tmp_path / "run").mkdir()
+    setup = LaneSetup(
+        suite=suite("MeanColourTokenizer", n=8),
+        settings=RunSettings(device="cpu", clip_memory_bytes=0),
+        device="cpu",
+        number=0,
+        n_lanes=1,
+        out=tmp_path / "run",
+        cache=tmp_path / "cache",
+    )
+    worker = JobWorker(setup)
+    names = ("mean-colour/MeanColourTokenizer", "MeanColourTokenizer", "mean-colour")
+    prepared, first, second = (tuple(f"flat-{level}" for level in range(*part)) for part in PARTS)
+
+    def said(shard):
+        return [message for message in worker.evaluate(shard) if isinstance(message, Results)]
+
+    said(Shard(*names, prepared))
+    loaded.clear()
+    before = said(Shard(*names, first, then=second))
+    assert len(worker._runner.begun) == len(second)
+    after = said(Shard(*names, second))
+    assert [name for part in (*before, *after) for name, _ in part.results] == [*first, *second]
+    assert sorted(loaded) == [*range(*PARTS[1]), *range(*PARTS[2])]
+    assert len(worker._runner.begun) == 0

@@ -1,6 +1,7 @@
 """The runner: every sample comes out once, with its result or with the reason why it has none."""
 
 from dataclasses import dataclass, replace
+from threading import Event
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from vtok_eval.data import Clip, ClipForm, Clips
 from vtok_eval.devices.deferred import Deferred
 from vtok_eval.errors import MissingDependencyError, VideoError
 from vtok_eval.run.runners.held import HeldClips, UnreadClips
-from vtok_eval.run.runners.loading import load_ahead
+from vtok_eval.run.runners.loading import BegunClips, load_ahead
 from vtok_eval.run.runners.runner import Runner
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,73 @@ def test_no_more_clips_are_loaded_ahead_than_allowed():
     assert len(loaded) <= 4
     stream.close()
     assert len(loaded) < 20
+
+
+def watched(numbers, loaded):
+    """Clips that tell when they are loaded, by number."""
+
+    @dataclass(frozen=True)
+    class Watched(Numbered):
+        def load(self) -> Clip:
+            loaded[self.number].set()
+            return super().load()
+
+    loaded.update((number, Event()) for number in numbers)
+    return samples_of(*map(Watched, numbers))
+
+
+def test_the_next_passs_clips_are_loaded_while_this_one_computes():
+    loaded: dict[int, Event] = {}
+    samples = watched(range(6), loaded)
+    runner = Runner(torch.device("cpu"), batch_size=2, begun=BegunClips(threads=1))
+
+    def waits_for_the_next(batch, clips):
+        assert loaded[5].wait(60)
+        return numbers(batch, clips)
+
+    first = runner.map(samples[:2], waits_for_the_next, description="test", then=samples[2:])
+    assert [result for _, result in first] == [0, 1]
+    for event in loaded.values():
+        event.clear()
+    second = runner.map(samples[2:], numbers, description="test")
+    assert [result for _, result in second] == [2, 3, 4, 5]
+    assert not any(event.is_set() for event in loaded.values())
+
+
+def test_clips_that_were_loaded_for_a_pass_that_does_not_come_are_dropped():
+    loaded: dict[int, Event] = {}
+    samples = watched(range(4), loaded)
+    begun = BegunClips(threads=1)
+    runner = Runner(torch.device("cpu"), batch_size=2, begun=begun)
+    list(runner.map(samples[:2], numbers, description="test", then=samples[2:]))
+    assert len(begun) == 2
+    # Another benchmark's samples may have the same ids.
+    others = [replace(sample, clip=Numbered(7)) for sample in samples[2:]]
+    assert [result for _, result in runner.map(others, numbers, description="test")] == [7, 7]
+    list(runner.map(samples[:2], numbers, description="test", then=samples[2:]))
+    list(runner.map(samples[:1], numbers, description="test"))
+    assert len(begun) == 0
+
+
+def test_no_more_clips_are_loaded_for_the_next_pass_than_there_is_room_for():
+    begun = BegunClips(threads=1)
+    samples = samples_of(*map(Numbered, range(20)))
+    stream = load_ahead(samples[:2], Runner(CPU).load, threads=1, ahead=3, then=samples[2:], begun=begun)
+    next(stream)
+    # The other of the two is loaded, and one for the next pass; the one that was given leaves room later.
+    assert len(begun) == 1
+    next(stream)
+    assert len(begun) == 2
+    assert list(stream) == []
+    assert len(begun) == 3
+
+
+def test_a_broken_clip_that_was_loaded_for_the_next_pass_fails_there():
+    samples = samples_of(Numbered(0), Numbered(1, broken=True), Numbered(2))
+    runner = Runner(CPU, batch_size=2, begun=BegunClips(threads=1))
+    assert len(list(runner.map(samples[:1], numbers, description="test", then=samples[1:]))) == 1
+    found = {sample.id: result for sample, result in runner.map(samples[1:], numbers, description="test")}
+    assert found == {"1": NoResult("clip 1 is broken"), "2": 2}
 
 
 def test_a_defect_in_loading_is_not_swallowed():
