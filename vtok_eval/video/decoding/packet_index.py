@@ -78,7 +78,8 @@ def packet_index(path: Path, limits: DecodeLimits = DEFAULT_LIMITS) -> PacketInd
     That is so for codecs whose packets are not frames, interlaced video, AVI (no presentation times), and
     timestamps that are missing or used twice. Kept for the files used last; read again when a file changes.
 
-    An MP4's or QuickTime file's own table is read, of others (and of fragmented MP4) all packets.
+    An MP4's or QuickTime file's own table is read, of Matroska the headers of its blocks, of others (and of
+    fragmented MP4) all packets.
 
     Raises:
         VideoError: as `opened`; packets are missing in a container without a table of its frames.
@@ -93,7 +94,7 @@ def _packet_index(path: Path, limits: DecodeLimits, size: int, changed_ns: int) 
     with opened(path, limits) as video:
         if not _packets_are_frames(video):
             return None
-        index = _from_table(video, size) if has_frame_table(video.container) else None
+        index = _from_table(video, size) if has_frame_table(video.container) else _from_blocks(video)
         if index is not None:
             return _without_lost(video, index)
         index = _from_packets(video)
@@ -169,6 +170,22 @@ def _from_table(video: OpenedVideo, file_size: int) -> PacketIndex | None:
         lacking = f"{n_whole} of the {promised} frames in its index are there"
         truncated = f"{video.path}: truncated or damaged: {lacking}"
     return replace(collected.index(stamped_by="dts"), truncated=truncated)
+
+
+def _from_blocks(video: OpenedVideo) -> PacketIndex | None:
+    """The index from the headers of a Matroska file's blocks; None where FFmpeg has to read the packets."""
+    import numpy as np
+
+    from vtok_eval.video.decoding.matroska_blocks import matroska_blocks
+
+    if "matroska" not in video.container.format.name.split(","):
+        return None
+    blocks = matroska_blocks(video.path, stream=video.stream.index)
+    if blocks is None or not blocks.keys.any() or len(np.unique(blocks.times)) < len(blocks.times):
+        return None
+    positions = np.flatnonzero(blocks.keys)
+    stamps = blocks.times[positions]
+    return PacketIndex(len(blocks.times), 0, positions, positions, stamps, stamped_by="pts")
 
 
 def _from_packets(video: OpenedVideo) -> PacketIndex | None:
