@@ -112,7 +112,8 @@ def measure(*, questions: int, concurrency: int, delay_s: float) -> dict[str, fl
 
         runner = Runner(torch.device("cpu"))
         started, cpu = time.perf_counter(), time.process_time()
-        results = list(runner.stream(samples, ask, concurrency=concurrency, description="questions"))
+        threads = answerer.concurrency
+        results = list(runner.stream(samples, ask, concurrency=threads, description="questions"))
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     right = sum(isinstance(found, Outcome) and found.outputs["answer"] == "A" for _, found in results)
     return {

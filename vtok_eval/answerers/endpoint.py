@@ -41,8 +41,13 @@ class EndpointAnswerer:
 
     @property
     def concurrency(self) -> int:
-        """How many questions it takes at once, from as many threads."""
-        return self.client.settings.concurrency
+        """How many questions it takes at once, from as many threads.
+
+        More than there may be requests under way, which the client sees to: frames are encoded for the next
+        ones while these are waited for.
+        """
+        under_way = self.client.settings.concurrency
+        return 1 if under_way == 1 else under_way + max(2, under_way // 4)
 
     def describe(self) -> Description:
         """What provenance keeps; each answer names the version of the model that gave it."""

@@ -115,6 +115,8 @@ class EndpointClient:
         Raises:
             EndpointUnavailableError, RunFolderError: as `ask`; what was answered by then is cached.
         """
+        if len(questions) == 1:
+            return [self._ask_or_error(questions[0])]
         with ThreadPoolExecutor(max_workers=self.settings.concurrency) as pool:
             futures = [pool.submit(self._ask_or_error, question) for question in questions]
             try:

@@ -52,7 +52,7 @@ class AdaptiveSlots:
         finally:
             with self._changed:
                 self._taken -= 1
-                self._changed.notify_all()
+                self._changed.notify()
 
     def lower(self, request: int) -> None:
         """Halve the places, down to one, unless that was done after this request began."""
@@ -64,5 +64,7 @@ class AdaptiveSlots:
     def note_answer(self) -> None:
         """A request was answered: the server keeps up."""
         with self._changed:
+            before = self.places
             self._limit = min(float(self._most), self._limit + 1 / self._limit)
-            self._changed.notify_all()
+            # One thread for each place: the others would wake up for nothing.
+            self._changed.notify(self.places - before)
