@@ -114,7 +114,9 @@ class Codes:
         # Under a false mask an index counts as 0, which every code book has.
         present = (self.stacked * mask[:, :, None]).flatten(0, 1)
         sizes = self.sizes
-        check_on_host([present.amin(dim=0), present.amax(dim=0)], lambda ends: _check_ranges(*ends, sizes))
+        check_on_host(
+            [present.amin(dim=0), present.amax(dim=0)], lambda ends: _check_ranges(ends[0], ends[1], sizes)
+        )
 
     def _check_sizes(self) -> None:
         n_quantisers = int(self.stacked.shape[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ def _with_sound(path: Path, *, sound_first: bool) -> Path:
     """A video with a sound track before or after it, whose blocks stand between the frames."""
     with av.open(str(write(path.with_suffix(".mp4"), n_frames=90))) as old, av.open(str(path), "w") as new:
         picture = old.streams.video[0]
-        streams = {}
+        streams: dict[str, Any] = {}
         for kind in ("sound", "video") if sound_first else ("video", "sound"):
             if kind == "sound":
                 streams[kind] = new.add_stream("pcm_s16le", rate=8000, layout="mono")
