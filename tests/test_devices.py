@@ -311,7 +311,7 @@ def test_question_probe(mode) -> None:
 
 
 def test_probe_optimizer(mode) -> None:
-    from vtok_eval.probes.muon import StackedMuon
+    from vtok_eval.probes.optimizers import StackedMuon
 
     layer = on_gpu(built(lambda: torch.nn.Linear(8, 4)), mode)
     optimizer = StackedMuon([layer.weight], lr=0.02, weight_decay=0.1)
