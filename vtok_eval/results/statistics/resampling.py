@@ -140,7 +140,7 @@ def bootstrap(
     Example:
         >>> rng = np.random.default_rng(0)
         >>> sums = ClusterSums(rng.integers(0, 2, (1, 100, 1)).astype(float), counts=np.ones((1, 100)))
-        >>> (found,) = bootstrap([sums], seed=0, confidence=0.95, bounds=[(0.0, 1.0)])
+        >>> (found,) = bootstrap([sums], seed=0, confidence=0.95, bounds=[Bounds(0.0, 1.0)])
         >>> found.low < sums.value() < found.high
         True
         >>> found.method
