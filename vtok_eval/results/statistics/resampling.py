@@ -410,7 +410,7 @@ def _widened_off_bounds(
         >>> _widened_off_bounds(8.0, (4.0, 16.0), 2.0, Bounds(0.0, np.inf))
         (2.0, 32.0)
         >>> _widened_off_bounds(0.5, (0.2, 0.8), 2.0, Bounds(0.0, 1.0))  # odds of 1, 1 / 4 and 4
-        (0.05882352941176471, 0.9411764705882353)
+        (0.058823529411764705, 0.9411764705882353)
         >>> _widened_off_bounds(0.5, (0.0, 0.8), 2.0, Bounds(0.0, 1.0)) is None
         True
     """
