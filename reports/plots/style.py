@@ -259,6 +259,9 @@ def render(figure: Figure, form: str, *, title: str, alt: str) -> bytes:
         _quiet_font_tools(),
         _without_layout_tables() if form == "pdf" else nullcontext(),
     ):
-        extra = {"pil_kwargs": {"compress_level": PNG_COMPRESSION}} if form == "png" else {}
-        figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata, **extra)
+        if form == "png":
+            compression = {"compress_level": PNG_COMPRESSION}
+            figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata, pil_kwargs=compression)
+        else:
+            figure.savefig(content, format=form, dpi=PNG_DPI, metadata=metadata)
     return content.getvalue()

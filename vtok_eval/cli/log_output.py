@@ -50,16 +50,11 @@ class _StandardError(logging.StreamHandler[TextIO]):
     """Writes to what standard error is when something is logged: a display may have taken it over."""
 
     def __init__(self) -> None:
-        logging.Handler.__init__(self)
+        super().__init__(sys.stderr)
         self.setFormatter(logging.Formatter("%(message)s"))
         self.counts_repeats = True
         self._said: Counter[tuple[str, str]] = Counter()
         self._last: dict[tuple[str, str], str] = {}
-
-    @property  # type: ignore[override]
-    def stream(self) -> TextIO:
-        """Standard error."""
-        return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count it."""
@@ -69,13 +64,14 @@ class _StandardError(logging.StreamHandler[TextIO]):
             if self._said[wording] > SAID_IN_FULL:
                 self._last[wording] = record.getMessage()
                 return
+        self.stream = sys.stderr
         super().emit(record)
 
     def say_repeats(self) -> None:
         """Write a line for each wording that was only counted after a while, and begin anew."""
         for wording, last in self._last.items():
             more = self._said[wording] - SAID_IN_FULL
-            self.stream.write(f"{more:,} more like the last: {last}\n" if more > 1 else f"{last}\n")
+            sys.stderr.write(f"{more:,} more like the last: {last}\n" if more > 1 else f"{last}\n")
         self._said.clear()
         self._last.clear()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from vtok_eval.run.display.job_result import job_result
+from vtok_eval.run.display.job_result import job_result, shortened
 from vtok_eval.run.display.state import JobSize, duration
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def say_end(
 ) -> None:
     """Say in one line what came of a job that has ended. not_run: why it could not be run here."""
     if not_run is not None:
-        display.end(job.id, f"not run: {not_run}", seconds=seconds, ok=False)
+        display.end(job.id, f"not run: {shortened(not_run)}", seconds=seconds, ok=False)
         return
     metrics = job.benchmark.metrics()
     if len(job.samples) > MOST_READ or not metrics:

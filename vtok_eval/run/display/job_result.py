@@ -40,12 +40,20 @@ class JobResult:
         if not self.causes:
             return line
         largest = max(self.causes, key=lambda cause: cause.count)
-        reason = (
-            largest.reason if len(largest.reason) <= MOST_REASON else f"{largest.reason[:MOST_REASON]} ..."
-        )
+        reason = shortened(largest.reason)
         others = len(self.causes) - 1
         more = f" (and {others} more reason{'' if others == 1 else 's'})" if others else ""
         return f"{line}: {largest.count:,} x {reason}{more}"
+
+
+def shortened(reason: str) -> str:
+    """A reason as a job's line has it: its first words; the whole of it follows at the end of the run.
+
+    Example:
+        >>> shortened("no decoder was trained for it"), len(shortened("word " * 100)) < 200
+        ('no decoder was trained for it', True)
+    """
+    return reason if len(reason) <= MOST_REASON else f"{reason[:MOST_REASON].rsplit(' ', 1)[0]} ..."
 
 
 def job_result(records: Sequence[Record], metrics: Sequence[Metric]) -> JobResult:
@@ -66,10 +74,12 @@ def _values(records: Sequence[Record], metrics: Sequence[Metric]) -> str:
         _text(metric, value) for metric in shown if (value := value_of(columns, metric, metrics)) is not None
     ]
     more = len(found) - MOST_VALUES
-    return ", ".join([*found[:MOST_VALUES], *([f"{more} more"] if more > 0 else [])])
+    return "; ".join([*found[:MOST_VALUES], *([f"{more} more"] if more > 0 else [])])
 
 
 def _text(metric: Metric, value: float) -> str:
+    title = f"{metric.title}:" if "," in metric.title else metric.title
     if metric.unit == "fraction":
-        return f"{metric.title} {100 * value:.1f} %"
-    return f"{metric.title} {value:.4g} {metric.unit}".rstrip()
+        return f"{title} {100 * value:.1f} %"
+    unit = "" if metric.unit.casefold() in title.casefold() else metric.unit
+    return f"{title} {value:.4g} {unit}".rstrip()

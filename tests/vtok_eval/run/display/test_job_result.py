@@ -34,7 +34,7 @@ def test_values_are_those_of_the_scores():
     found = records(40, 8)
     hit = score_all(found, METRICS)[0].value
     assert job_result(found, METRICS).text(12.3) == (
-        f"Accuracy {100 * hit:.1f} %, Latency 2.5 ms (40 samples, 8 failed, 12 s): 8 x clip-0 is too dark"
+        f"Accuracy {100 * hit:.1f} %; Latency 2.5 ms (40 samples, 8 failed, 12 s): 8 x clip-0 is too dark"
     )
 
 
@@ -55,5 +55,13 @@ def test_without_headline_metrics_the_first_are_shown():
     metrics = [Metric(name, name.upper(), unit="dB") for name in "abcdef"]
     found = [Record("b/s", "s", "b", "x", "x", Status.OK, values=dict.fromkeys("abcdef", (30.0,)))]
     assert (
-        job_result(found, metrics).text(1.0) == "A 30 dB, B 30 dB, C 30 dB, D 30 dB, 2 more (1 sample, 1 s)"
+        job_result(found, metrics).text(1.0) == "A 30 dB; B 30 dB; C 30 dB; D 30 dB; 2 more (1 sample, 1 s)"
+    )
+
+
+def test_a_unit_is_said_once_and_a_title_with_a_comma_ends_in_a_colon():
+    metrics = [Metric("n", "tokens, 16 frames", unit="tokens"), Metric("t", "latency, 16 frames", unit="ms")]
+    found = [Record("b/s", "s", "b", "x", "x", Status.OK, values={"n": (4.0,), "t": (0.5,)})]
+    assert (
+        job_result(found, metrics).text(1.0).startswith("tokens, 16 frames: 4; latency, 16 frames: 0.5 ms (")
     )
