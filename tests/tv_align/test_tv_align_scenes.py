@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -274,3 +275,21 @@ def test_reference_clips_are_named_by_prompt(drawn: tuple[ScenePrompt, ...]) -> 
     clips = reference_clips(drawn[:3], size=32, n_frames=4)
     assert list(clips) == [item.entry.id for item in drawn[:3]]
     assert clips[drawn[0].entry.id].load().frames.shape == (4, 3, 32, 32)
+
+
+def test_the_kept_choice_is_what_would_be_chosen(monkeypatch):
+    from tools.scene_choices import SHOWN_PER_LEVEL, TARGET, choices
+    from tv_align.scenes import prompts
+
+    assert json.loads(TARGET.read_text()) == choices()
+    kept = {n: prompts.scene_prompts(per_level=n) for n in (prompts.PER_LEVEL, SHOWN_PER_LEVEL)}
+    prompts._scene_prompts.cache_clear()
+    monkeypatch.setattr(prompts, "_kept_choice", lambda *asked: None)
+    assert {n: prompts.scene_prompts(per_level=n) for n in kept} == kept
+    prompts._scene_prompts.cache_clear()
+
+
+def test_one_choice_is_kept_however_it_is_asked_for():
+    from tv_align.scenes.prompts import SEED, SPLIT, scene_prompts
+
+    assert scene_prompts(per_level=3) is scene_prompts(split=SPLIT, seed=SEED, per_level=3)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
 
 from tv_align.prompts.schema import CATEGORIES, LEVELS, PromptEntry, PromptFile, PromptSuite
 from tv_align.prompts.suite import suite_of
@@ -17,6 +19,7 @@ from vtok_eval.results.records import PHOTO
 from vtok_eval.scenes.dataset import SceneClip
 from vtok_eval.scenes.drawing import stream
 from vtok_eval.scenes.photos import SPLITS
+from vtok_eval.scenes.scene import VERSION as SCENES_VERSION
 from vtok_eval.scenes.scene import Scene
 
 SUITE = "tv-align-scenes"
@@ -78,6 +81,52 @@ def scene_prompts(
 @lru_cache(maxsize=8)
 def _scene_prompts(split: str, seed: int, per_level: int) -> tuple[ScenePrompt, ...]:
     """Kept by what was asked for, however the caller has worded it."""
+    kept = _kept_choice(split, seed, per_level)
+    found = _chosen_prompts(split, seed, per_level) if kept is None else _kept_prompts(split, seed, kept)
+    order = {name: number for number, name in enumerate(CATEGORIES)}
+    return tuple(sorted(found, key=lambda item: (order[item.category], item.entry.id)))
+
+
+def choice_key(split: str, seed: int, per_level: int) -> str:
+    """Names a choice of scenes in the file of kept ones.
+
+    Example:
+        >>> choice_key("test", 4, 25).endswith("test, seed 4, 25 a level")
+        True
+    """
+    return f"prompts {VERSION}, scenes {SCENES_VERSION}, {split}, seed {seed}, {per_level} a level"
+
+
+def choice_of(drawn: Sequence[ScenePrompt]) -> dict[str, list[int]]:
+    """Which scenes were chosen, by number: by category and level, in the order of the prompts' ids."""
+    chosen: dict[str, list[int]] = {}
+    for item in drawn:
+        chosen.setdefault(f"{item.category}/{item.entry.level}", []).append(item.scene.index)
+    return chosen
+
+
+def _kept_choice(split: str, seed: int, per_level: int) -> Mapping[str, Sequence[int]] | None:
+    """The choice that this package keeps for its suites, so that only its scenes are drawn; None of others.
+
+    tools/scene_choices.py writes it; that it is what `_chosen_prompts` chooses is tested.
+    """
+    text = resources.files(__package__).joinpath("choices.json").read_text(encoding="utf-8")
+    choices: Mapping[str, Mapping[str, Sequence[int]]] = json.loads(text)
+    return choices.get(choice_key(split, seed, per_level))
+
+
+def _kept_prompts(split: str, seed: int, kept: Mapping[str, Sequence[int]]) -> list[ScenePrompt]:
+    found = []
+    for category, level in itertools.product(CATEGORIES, LEVELS):
+        for number, index in enumerate(kept[f"{category}/{level}"], start=1):
+            scene, draft = _draft(category, level, split, seed, index)
+            if draft is None:
+                raise ValueError(f"{category}/{level}: scene {index} of choices.json has no sentence")
+            found.append(ScenePrompt(category, _entry(draft, category, level, number), scene))
+    return found
+
+
+def _chosen_prompts(split: str, seed: int, per_level: int) -> list[ScenePrompt]:
     texts: set[str] = set()
     found: list[ScenePrompt] = []
     for category in CATEGORIES:
@@ -93,8 +142,7 @@ def _scene_prompts(split: str, seed: int, per_level: int) -> tuple[ScenePrompt, 
             balance.update(telling_words(draft.true, draft.false))
             texts.add(draft.text)
             found.append(ScenePrompt(category, _entry(draft, category, place.level, number), scene))
-    order = {name: number for number, name in enumerate(CATEGORIES)}
-    return tuple(sorted(found, key=lambda item: (order[item.category], item.entry.id)))
+    return found
 
 
 class _Place:
@@ -108,11 +156,16 @@ class _Place:
     def _drafts(category: str, level: str, split: str, seed: int) -> Iterator[tuple[Scene, Draft]]:
         places = [(other, each) for other in CATEGORIES for each in LEVELS]
         for index in itertools.count(places.index((category, level)), len(places)):
-            scene = SceneClip(seed, split, index).scene
-            rng = stream(scene.version, seed, SPLITS.index(split), index, _STREAM)
-            draft = DRAFTS[category](scene, level, rng)
+            scene, draft = _draft(category, level, split, seed, index)
             if draft is not None:
                 yield scene, draft
+
+
+def _draft(category: str, level: str, split: str, seed: int, index: int) -> tuple[Scene, Draft | None]:
+    """A scene, and the sentence about it; None where it has none of this category and level."""
+    scene = SceneClip(seed, split, index).scene
+    rng = stream(scene.version, seed, SPLITS.index(split), index, _STREAM)
+    return scene, DRAFTS[category](scene, level, rng)
 
 
 def _keeps_balance(draft: Draft, balance: Mapping[str, int]) -> bool:
