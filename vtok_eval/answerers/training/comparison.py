@@ -97,6 +97,7 @@ class ReaderComparison:
             filled[system.name] = fill_table(
                 table, system.tokenizer, samples, runner, description=system.name
             )
+            table.close()
             self.say(
                 f"{system.name}: tokens of {len(filled[system.name].keys):,} clips, of which "
                 f"{filled[system.name].encoded:,} were encoded now"
@@ -139,6 +140,7 @@ class ReaderComparison:
             template=self.template,
             device=self.device,
             folder=self.out / "unfinished" / system.folder_name / f"seed-{seed}",
+            logs=self.out / "logs" / system.folder_name / f"seed-{seed}",
             encoder=encoded.encoder(text_tokenizer, self.template, end_ids(model, text_tokenizer)),
             shown=shown,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,12 @@ from vtok_eval.answerers.training.curves import CurvePoint, LearningCurve, stage
 from vtok_eval.answerers.training.encoding import ConversationEncoder
 from vtok_eval.answerers.training.job_folder import job_folder
 from vtok_eval.answerers.training.recipe import ReaderRecipe
-from vtok_eval.answerers.training.steps.stage_run import Shown, StageRun, need_training_packages
+from vtok_eval.answerers.training.steps.stage_run import (
+    Shown,
+    StageRun,
+    need_reporters,
+    need_training_packages,
+)
 from vtok_eval.answerers.training.tokens.source import TokenSource, identity_sha256, tokenizer_identity
 from vtok_eval.errors import DataError, SpecError
 
@@ -67,6 +73,7 @@ def train_reader(
     template: Template = "chat",
     device: torch.device | None = None,
     folder: Path | None = None,
+    logs: Path | None = None,
     encoder: ConversationEncoder | None = None,
     shown: Shown | None = None,
 ) -> TrainedLanguageReader:
@@ -87,6 +94,7 @@ def train_reader(
         seed: of the projection, the adapters, their dropout and the order.
         device: where it is trained; CUDA where there is some.
         folder: of the checkpoints, from which a training that was killed goes on; None writes nothing.
+        logs: of TensorBoard's files, if the recipe reports to it.
         encoder: of an earlier reader of the same language model, so that texts are encoded once.
         shown: told what is logged.
 
@@ -96,6 +104,7 @@ def train_reader(
         SpecError: the folder holds another training, or the recipe does not fit the number of devices.
     """
     need_training_packages()
+    need_reporters(recipe.report_to, logs=logs)
     from vtok_eval.answerers.training.examples import choose_examples
     from vtok_eval.run.runners.device import choose_device
     from vtok_eval.specs.seeding import seeded_globally
@@ -123,7 +132,7 @@ def train_reader(
         "mean_visual": sum(tokens.count(each.clip) for each, _ in training.texts) / len(training.texts),
     }
     with job_folder(folder, facts) as place, seeded_globally(seed):
-        job = _Job(recipe, seed, device, place, keeps=folder is not None, shown=shown)
+        job = _Job(recipe, seed, device, place, keeps=folder is not None, logs=logs, shown=shown)
         reader, points = job.train(language_model, text_tokenizer, tokenizer, tokens, training, validation)
     return _trained(
         reader,
@@ -147,6 +156,7 @@ class _Job:
     device: torch.device
     folder: Path
     keeps: bool
+    logs: Path | None
     shown: Shown | None
 
     def train(
@@ -185,7 +195,8 @@ class _Job:
                     keeps=self.keeps,
                     seed=self.seed,
                     device=self.device,
-                    name=self.folder.name,
+                    name="-".join(self.folder.parts[-2:]) if self.keeps else "reader",
+                    logs=self.logs,
                 )
                 history = run.run(
                     reader,
@@ -236,7 +247,10 @@ class _Job:
         )
         # Adapters depend on the seed alone, not on what was drawn before.
         torch.manual_seed(self.seed)
-        reader.language_model = get_peft_model(reader.language_model, config)
+        with warnings.catch_warnings():
+            # peft asks transformers for an attribute by its earlier name.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            reader.language_model = get_peft_model(reader.language_model, config)
 
 
 def token_width(tokenizer: object, own: Any, tokens: TokenSource) -> int:

@@ -152,6 +152,22 @@ class TestTheSameForEveryTokenizer:
         assert drawn == (random.random(), np.random.rand(), torch.rand(1).item())
 
 
+class TestReporting:
+    def test_tensorboard_has_the_losses(self, tmp_path):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        told = recipe(stage(steps=10), report_to=("tensorboard",))
+        trained = train(recipe=told, logs=tmp_path)
+        events = EventAccumulator(str(tmp_path / "stage-all")).Reload()
+        found = [(event.step, event.value) for event in events.Scalars("train/loss")]
+        expected = [(point.step, point.training_loss) for point in trained.curve.points]
+        assert found == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in expected]
+
+    def test_without_a_folder(self):
+        with pytest.raises(SpecError, match="needs a folder for its files"):
+            train(recipe=recipe(stage(steps=1), report_to=("tensorboard",)))
+
+
 class TestRefusals:
     def test_nothing_to_train_on(self):
         asked = Conversation.asked("x", clip="unknown", pairs=[("Who?", "me")])

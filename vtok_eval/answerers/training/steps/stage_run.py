@@ -16,7 +16,7 @@ from vtok_eval.answerers.training.examples import ReaderCollator, ReaderExamples
 from vtok_eval.answerers.training.recipe import ReaderRecipe, ReaderStage
 from vtok_eval.answerers.training.steps.model import ReaderModel
 from vtok_eval.answerers.training.steps.processes import LONGEST_WAIT_S, is_main_process, world_size
-from vtok_eval.errors import MissingDependencyError, RunFolderError
+from vtok_eval.errors import MissingDependencyError, RunFolderError, SpecError
 from vtok_eval.files.atomic import write_atomically, write_bytes
 
 # Any: transformers' arguments and log entries, which have no types.
@@ -29,7 +29,11 @@ _WEIGHTS, _HISTORY = "trained.safetensors", "history.json"
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage. folder: of its checkpoints and, once it is through, of what it trained; seed: of dropout."""
+    """One stage.
+
+    folder: of its checkpoints and, once it is through, of what it trained. keeps: false writes none of them.
+    logs: where TensorBoard's files go. seed: of dropout. name: of the reader, as W&B shows it.
+    """
 
     recipe: ReaderRecipe
     stage: ReaderStage
@@ -38,6 +42,7 @@ class StageRun:
     seed: int
     device: torch.device
     name: str
+    logs: Path | None = None
 
     def run(
         self,
@@ -68,7 +73,7 @@ class StageRun:
             data_collator=collator,
             train_dataset=training,
             eval_dataset=validation,
-            callbacks=[Show()],
+            callbacks=[Show(), *self._reporters()],
         )
         trainer.remove_callback(PrinterCallback)
         last = self._last_checkpoint()
@@ -110,7 +115,7 @@ class StageRun:
             save_strategy="steps" if self.keeps else "no",
             save_steps=recipe.save_every,
             save_total_limit=2,
-            report_to=list(recipe.report_to) or "none",
+            report_to=[name for name in recipe.report_to if name != "tensorboard"] or "none",
             run_name=f"{self.name}-{stage.name}",
             use_cpu=self.device.type == "cpu",
             disable_tqdm=True,
@@ -123,6 +128,16 @@ class StageRun:
             # One process uses one device; several are used by several processes, which accelerate starts.
             arguments._n_gpu = 1
         return arguments
+
+    def _reporters(self) -> list[Any]:
+        """TensorBoard's callback, whose files outlive the checkpoints; W&B is Trainer's own affair."""
+        if "tensorboard" not in self.recipe.report_to or not is_main_process():
+            return []
+        from torch.utils.tensorboard import SummaryWriter
+        from transformers.integrations import TensorBoardCallback
+
+        assert self.logs is not None  # `need_reporters`
+        return [TensorBoardCallback(SummaryWriter(str(self.logs / self.stage.name)))]
 
     def _last_checkpoint(self) -> Path | None:
         """The newest checkpoint that was written to its end; those that were not are removed."""
@@ -192,6 +207,27 @@ def need_training_packages() -> None:
                 f"training readers needs transformers>=5.3, here is {found} (the vbench extra pins 4.33.2): "
                 "make a second environment with 'vtok-eval[train]'"
             )
+
+
+def need_reporters(names: Sequence[str], *, logs: Path | None) -> None:
+    """Raise unless the packages are there that losses are reported to, and TensorBoard has a folder.
+
+    Raises:
+        MissingDependencyError: naming the package.
+        SpecError: TensorBoard is asked for and no folder is named.
+
+    Example:
+        >>> need_reporters([], logs=None)
+    """
+    from importlib.util import find_spec
+
+    for name in names:
+        if find_spec(name) is None:
+            raise MissingDependencyError(
+                f"reporting to {name} needs the package {name!r}: pip install {name}"
+            )
+    if "tensorboard" in names and logs is None:
+        raise SpecError("report_to tensorboard needs a folder for its files: logs=FOLDER")
 
 
 def _checkpointing(wanted: bool) -> dict[str, Any]:
