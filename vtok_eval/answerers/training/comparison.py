@@ -227,7 +227,12 @@ class EncodedData:
 
 
 def part_of(samples: Sequence[Any]) -> Sequence[Any]:
-    """The samples that this process encodes: every n-th, of n processes."""
+    """The samples that this process encodes: every n-th, of n processes.
+
+    Example:
+        >>> part_of(["a", "b"])
+        ['a', 'b']
+    """
     import os
 
     return samples[int(os.environ.get("RANK", "0")) :: world_size()]

@@ -25,7 +25,14 @@ _PARTS = ("values", "mask", "kind", "frame")
 
 @dataclass(frozen=True)
 class ReaderExample:
-    """One conversation as a sequence: its text as ids, and the clip's tokens."""
+    """One conversation as a sequence: its text as ids, and the clip's tokens.
+
+    Example:
+        >>> ids = np.arange(3, dtype=np.int32)
+        >>> text = EncodedConversation(ids, labels=ids, visual_at=1)
+        >>> ReaderExample(text, (Tokens.of(torch.zeros(1, 31, 8)),)).groups[0].count().tolist()
+        [31]
+    """
 
     text: EncodedConversation
     groups: tuple[Tokens, ...]
@@ -36,6 +43,10 @@ class ChosenExamples:
     """The conversations that fit into a reader's input.
 
     texts: conversation and its encoding, in the order given. left_out: conversation's id -> reason.
+
+    Example:
+        >>> ChosenExamples([], {"a": "clip a.mp4: there are no tokens of it"}).shows_clips
+        False
     """
 
     texts: Sequence[tuple[Conversation, EncodedConversation]]
@@ -85,6 +96,11 @@ class ReaderExamples(Dataset[ReaderExample]):
     The order depends on the seed and on the number of examples alone: every pass over them is a permutation.
 
     order: positions in `chosen`.
+
+    Example:
+        >>> from vtok_eval.answerers.training.tokens.source import TokensInMemory
+        >>> len(ReaderExamples(ChosenExamples([], {}), TokensInMemory({}), order=[0, 1, 0]))
+        3
     """
 
     def __init__(self, chosen: ChosenExamples, tokens: TokenSource, order: Sequence[int]) -> None:
@@ -125,6 +141,14 @@ class ReaderCollator:
     """Makes a batch: sequences padded at their end, clips' groups padded beside them.
 
     pad_id: stands at padded places and where the clip's tokens go; no position learns or attends to padding.
+
+    Example:
+        >>> ids = np.arange(1, 4, dtype=np.int32)
+        >>> labels = np.array([-100, -100, 3], dtype=np.int32)
+        >>> text = EncodedConversation(ids, labels, visual_at=1)
+        >>> batch = ReaderCollator(pad_id=0)([ReaderExample(text, (Tokens.of(torch.zeros(1, 2, 8)),))])
+        >>> batch["input_ids"].tolist(), batch["visual"].tolist(), batch["learnt"].tolist()
+        ([[1, 0, 0, 2, 3]], [[False, True, True, False, False]], [3])
     """
 
     pad_id: int

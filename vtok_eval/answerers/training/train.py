@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -229,6 +228,7 @@ class _Job:
         import torch
         from peft import LoraConfig, PeftModel, get_peft_model
 
+        from vtok_eval.answerers.training.steps.adapters import with_old_names
         from vtok_eval.answerers.training.steps.model import VISION
 
         if isinstance(reader.language_model, PeftModel):
@@ -247,14 +247,23 @@ class _Job:
         )
         # Adapters depend on the seed alone, not on what was drawn before.
         torch.manual_seed(self.seed)
-        with warnings.catch_warnings():
-            # peft asks transformers for an attribute by its earlier name.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        with with_old_names():
             reader.language_model = get_peft_model(reader.language_model, config)
 
 
 def token_width(tokenizer: object, own: Any, tokens: TokenSource) -> int:
-    """D of what the reader's projection is given: after the tokenizer's own projection where it has one."""
+    """D of what the reader's projection is given: after the tokenizer's own projection where it has one.
+
+    Raises:
+        SpecError: such a tokenizer does not say its width.
+
+    Example:
+        >>> import torch
+        >>> from vtok_eval.answerers.training.tokens.source import TokensInMemory
+        >>> from vtok_eval.data import Tokens
+        >>> token_width(object(), None, TokensInMemory({"a": (Tokens.of(torch.zeros(1, 31, 8)),)}))
+        8
+    """
     if own is None:
         return tokens.widths[0]
     width = getattr(tokenizer, "width", None)

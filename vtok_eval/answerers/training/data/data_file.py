@@ -35,6 +35,10 @@ class DatasetEntry(_Part):
     their videos' names are relative to. benchmark: the training split of a benchmark of the catalogue, with
     its data in the folder `data`. scenes: so many rendered clips with questions.
     sampling: which of its records are taken; LLaVA-NeXT calls it sampling_strategy.
+
+    Example:
+        >>> DatasetEntry.model_validate({"json_path": "a.json", "sampling_strategy": "first:10%"}).sampling
+        'first:10%'
     """
 
     conversations: str | None = Field(
@@ -66,6 +70,10 @@ class ReaderDataFile(_Part):
     validation: the share of the clips that are kept apart, and most_validation of them at most.
     tested: benchmarks whose clips must not be trained on, and where their data are, if not in the default
     folder. leakage: what is done where there are some: "refuse", or "drop" their conversations.
+
+    Example:
+        >>> ReaderDataFile.model_validate({"datasets": [{"scenes": 20}], "tested": ["mvbench"]}).tested
+        {'mvbench': None}
     """
 
     datasets: Annotated[tuple[DatasetEntry, ...], Field(min_length=1)]
@@ -91,6 +99,11 @@ def read_data_file(path: Path) -> ReaderDataFile:
 
     Raises:
         DataError: no such file, not YAML, or it breaks the schema; names file, line and key.
+
+    Example:
+        >>> _ = Path("data.yaml").write_text("datasets: [{scenes: 20}]")
+        >>> read_data_file(Path("data.yaml")).frames
+        16
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -43,6 +43,11 @@ class LoadedReaderData:
 
     sources: clip's name -> where it is. problems: records that are not used, each with its reason.
     n_leaked: clips left out because they are under test. tested: benchmarks that were compared with.
+    preparations: what is done before clips are loaded; see `prepare`.
+
+    Example:
+        >>> LoadedReaderData(ReaderData(()), sources={}).lines()[-1]
+        'no benchmark is named with `tested`: clips under test may be among these'
     """
 
     data: ReaderData
@@ -120,6 +125,12 @@ def load_reader_data(file: ReaderDataFile, *, folder: Path) -> LoadedReaderData:
         DataError: a file cannot be read, or no conversation is left.
         SuiteError: clips under test are among those to be trained on, and leakage is "refuse".
         MissingDependencyError: the tables of a benchmark are missing; says what to fetch.
+
+    Example:
+        >>> file = ReaderDataFile.model_validate({"datasets": [{"scenes": 3}], "validation": 0.3})
+        >>> loaded = load_reader_data(file, folder=Path())
+        >>> len(loaded.sources), len({each.clip for each in loaded.data.validation})
+        (3, 1)
     """
     found = _Collected()
     for number, entry in enumerate(file.datasets):
@@ -264,5 +275,10 @@ def _kind(reason: str) -> str:
 
 
 def problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
-    """Every problem as a line of its own."""
+    """Every problem as a line of its own.
+
+    Example:
+        >>> list(problem_lines([Problem("a.json, row 3", "names no video")]))
+        ['a.json, row 3: names no video']
+    """
     yield from map(str, problems)

@@ -163,6 +163,11 @@ def read_checkpoint(folder: Path) -> ReaderCheckpoint:
 
     Raises:
         SpecError: not a reader's folder, of a later version, or a file with weights is missing or changed.
+
+    Example:
+        >>> read_checkpoint(Path("nowhere"))
+        Traceback (most recent call last):
+        vtok_eval.errors.SpecError: nowhere is not a trained reader: it has no reader.json
     """
     path = folder / READER_FILE
     try:

@@ -158,14 +158,17 @@ def _with_adapter(model: Any, folder: Path, name: str) -> Any:
     """The language model in peft's wrapping with one more set of adapters."""
     try:
         from peft import PeftModel
+
+        from vtok_eval.answerers.training.steps.adapters import with_old_names
     except ModuleNotFoundError:
         raise MissingDependencyError(
             f"{folder} holds adapters, which need the package 'peft': pip install 'vtok-eval[train]'"
         ) from None
-    if isinstance(model, PeftModel):
-        model.load_adapter(str(folder), adapter_name=name)
-        return model
-    return PeftModel.from_pretrained(model, str(folder), adapter_name=name).eval()
+    with with_old_names():
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(folder), adapter_name=name)
+            return model
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=name).eval()
 
 
 def _language_model(found: Sequence[_Found], base: str | None) -> tuple[Description, Path | None]:

@@ -34,7 +34,12 @@ class BaseModel:
 
 
 class ReaderTokenizer(Schema):
-    """The tokenizer that a reader was trained on. names: the systems that its spec matches by name."""
+    """The tokenizer that a reader was trained on. names: the systems that its spec matches by name.
+
+    Example:
+        >>> ReaderTokenizer(spec="blind", identity={"class": "a:B"}, sha256="0" * 64).names
+        {}
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

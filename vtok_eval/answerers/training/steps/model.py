@@ -24,6 +24,11 @@ class TokenInput(nn.Module):
     """From a clip's groups of tokens to embeddings: the tokenizer's own projection, if any, and the reader's.
 
     token_projection: of a tokenizer whose projection is trained with its reader; None for any other.
+
+    Example:
+        >>> read = TokenInput(None, VisualProjection(8, 32, seed=0))
+        >>> read([Tokens.of(torch.zeros(2, 31, 8))]).shape
+        torch.Size([62, 32])
     """
 
     def __init__(self, token_projection: nn.Module | None, projection: VisualProjection) -> None:
@@ -137,7 +142,12 @@ def _as_tokens(group: Mapping[str, Tensor]) -> Tokens:
 
 
 def single(groups: Sequence[Tokens]) -> tuple[Tokens, ...]:
-    """Groups with their values in single precision, as a tokenizer gives them."""
+    """Groups with their values in single precision, as a tokenizer gives them.
+
+    Example:
+        >>> single([Tokens.of(torch.zeros(1, 2, 4).half())])[0].values.dtype
+        torch.float32
+    """
     return tuple(replace(group, values=group.values.float()) for group in groups)
 
 

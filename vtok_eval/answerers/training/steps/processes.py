@@ -34,7 +34,13 @@ def is_main_process() -> bool:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """The device of this process, where each has a GPU of its own."""
+    """The device of this process, where each has a GPU of its own.
+
+    Example:
+        >>> import torch
+        >>> own_device(torch.device("cpu"))
+        device(type='cpu')
+    """
     import torch
 
     if device.type != "cuda" or world_size() == 1:

@@ -35,6 +35,15 @@ def standardise_start(
     what it was: nothing is added to it.
 
     clips: those trained on; the first `MOST_CLIPS` of them are looked at.
+
+    Example:
+        >>> from vtok_eval.answerers.training.tokens.source import TokensInMemory
+        >>> values = 100 + 7 * torch.randn(1, 500, 8, generator=torch.Generator().manual_seed(0))
+        >>> read = TokenInput(None, VisualProjection(8, 32, seed=0))
+        >>> words = torch.full((10, 32), 0.02)
+        >>> standardise_start(read, TokensInMemory({"a": (Tokens.of(values),)}), ["a"], embeddings=words)
+        >>> round(read([Tokens.of(values)]).square().mean().sqrt().item(), 3)
+        0.02
     """
     shown = [groups for clip in clips[:MOST_CLIPS] if (groups := tokens.of(clip)) and _length(groups)]
     if not shown:

@@ -175,6 +175,11 @@ def refuse_all_failed(failures: Mapping[str, str], n_clips: int, *, description:
 
     Raises:
         TokenizerError: with the first reason.
+
+    Example:
+        >>> refuse_all_failed({"a": "is empty"}, 1, description="vtok")
+        Traceback (most recent call last):
+        vtok_eval.errors.TokenizerError: vtok: all 1 clips failed; a: is empty
     """
     if failures and len(failures) == n_clips:
         first, reason = min(failures.items())
@@ -233,6 +238,11 @@ def build_reader_tokenizer(spec: str, device: torch.device, names: Mapping[str, 
 
     Raises:
         SpecError, UnknownNameError, MissingDependencyError: as `build_tokenizer`.
+
+    Example:
+        >>> import torch
+        >>> build_reader_tokenizer("blind:width=8", torch.device("cpu"), {}).width
+        8
     """
     from vtok_eval.files.cache_folder import cache_folder
     from vtok_eval.tokenizers.build import BuildContext, build_tokenizer

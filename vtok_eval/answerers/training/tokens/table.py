@@ -170,7 +170,12 @@ class TokenLayoutOnDisk:
 
 @dataclass(frozen=True)
 class StoredTokens:
-    """A `TokenSource` that reads a table when it is asked. keys: clip's name -> its key in the table."""
+    """A `TokenSource` that reads a table when it is asked. keys: clip's name -> its key in the table.
+
+    Example:
+        >>> StoredTokens(TokenTable(Path("tokens"), tokenizer="0" * 64), keys={}).widths
+        ()
+    """
 
     table: TokenTable
     keys: Mapping[str, str]
