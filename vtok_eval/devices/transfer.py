@@ -169,7 +169,7 @@ class _DirectUpload:
 class CudaTransfer:
     """Copies through pinned memory on a stream of their own; the host waits for none of them.
 
-    Not tried on a GPU yet; `tools/feature_path.py --device cuda` shows what it gains.
+    Not tried on a GPU yet; `tools/speed/feature_path.py --device cuda` shows what it gains.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,11 +1,11 @@
-"""Times the commands that people wait for: doctor, a plan, a report, a small run of one's own tokenizer.
+"""Times the commands that people wait for: doctor, a plan, a report, a small run of your tokenizer.
 
-python -m tools.command_speed --run RUN [--repeats 3] [--cold] [--out TABLE.json]
+python -m tools.speed.commands --run RUN [--repeats 3] [--cold] [--out TABLE.json]
 
 Each command runs in a new process, which is what a user waits for. Seconds by the clock depend on what else
 the machine does; processor seconds (of the process and its children) depend on it far less. RUN: a finished
 run of mini; a copy is reported, since a report is written into its folder. After the first repeat the small
-run's features are in the cache, as for whoever edits a tokenizer and runs again; --cold: one for each repeat.
+run's features are in the cache, as when you edit a tokenizer and run again; --cold: one for each repeat.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def timed(
 
 
 def _environment(cache: Path) -> Mapping[str, str]:
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     return {**os.environ, "VTOK_EVAL_CACHE": str(cache), "PYTHONPATH": root, "MPLBACKEND": "Agg"}
 
 
