@@ -14,10 +14,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from reports.comparable import comparable_parts
-from reports.leaderboard.ranks import RankInterval, equal_records, rank_intervals
+from reports.leaderboard.bars import score_range
+from reports.leaderboard.ranks import RankInterval, equal_records, rank_intervals, significant
 from reports.leaderboard.sources import BoardSource
 from reports.run_document import RunBenchmark, RunSystem
 from reports.submission.text import visible
@@ -114,6 +116,27 @@ class Board:
     def of_quality(self) -> bool:
         """Whether it measures how well something is done, and not what it costs."""
         return any(metric.unit == "fraction" for metric in self.headline)
+
+    @cached_property
+    def spans(self) -> Mapping[str, tuple[float, float]]:
+        """By metric, the range that pictures of its scores show."""
+        return {
+            metric.name: score_range(
+                [e.scores[metric.name] for e in self.entries if metric.name in e.scores], metric
+            )
+            for metric in self.metrics
+        }
+
+    @cached_property
+    def told_apart(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """(entry's key, metric) -> the keys of the systems that a test finds better or worse than it."""
+        ends = {metric.name: metric.higher_is_better for metric in self.headline}
+        found: dict[tuple[str, str], set[str]] = {}
+        for pair in self.pairs:
+            if significant(pair, higher_is_better=ends[pair.metric]) is not None:
+                found.setdefault((pair.a, pair.metric), set()).add(pair.b)
+                found.setdefault((pair.b, pair.metric), set()).add(pair.a)
+        return {key: frozenset(others) for key, others in found.items()}
 
     def contenders(self) -> list[BoardEntry]:
         """The ranked systems."""

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from reports.families import color_key
 from reports.leaderboard.boards import Board, BoardEntry
 from reports.text.wording import score_text, shown, title_text, tokens_text
-from vtok_eval.results.records import Metric, Score
+from vtok_eval.results.records import Metric
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 16, 44
 STRIP_WIDTH, STRIP_HEIGHT = 560, 34
 MAX_LISTED = 40
 """Systems that a picture's alternative text lists; the table has all of them."""
+N_OTHERS = 4
+"""Colours for families other than VTok and frame sampling."""
+
+
+def family_classes(boards: Sequence[Board]) -> Mapping[str, str]:
+    """By an entry's key, the class that colours it: "vtok", "frames", "other-0", ..., or "control"."""
+    entries = [entry for board in boards for entry in board.entries]
+    others = list(dict.fromkeys(name for entry in entries if (name := _other(entry))))
+    return {entry.key: _class_of(entry, others) for entry in entries}
+
+
+def _other(entry: BoardEntry) -> str:
+    name = color_key(entry.system)
+    return "" if entry.control or name in {"vtok", "frames"} else name
+
+
+def _class_of(entry: BoardEntry, others: Sequence[str]) -> str:
+    name = color_key(entry.system)
+    if name in {"vtok", "frames"}:
+        return name
+    return "control" if entry.control else f"other-{others.index(name) % N_OTHERS}"
 
 
 @dataclass(frozen=True)
@@ -27,12 +49,13 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A system in a picture; low and high: ends of its interval in pixels, or None."""
+    """A system in a picture; low and high: ends of its interval in pixels, or None. family: its colour."""
 
     key: str
     name: str
     text: str
     control: bool
+    family: str
     x: float
     y: float
     low: float | None
@@ -78,8 +101,8 @@ class Strip:
     ends: tuple[str, str]
 
 
-def scatter(board: Board, metric: Metric) -> Scatter | None:
-    """The picture; None where fewer than two systems have both a value and a token count."""
+def scatter(board: Board, metric: Metric, families: Mapping[str, str]) -> Scatter | None:
+    """The picture, coloured by `family_classes`; None where fewer than two systems have value and tokens."""
     points = [
         (entry, entry.tokens, entry.scores[metric.name])
         for entry in board.entries
@@ -89,7 +112,7 @@ def scatter(board: Board, metric: Metric) -> Scatter | None:
     ]
     if len(points) < 2:
         return None
-    bottom, top = _range([score for _, _, score in points], metric)
+    bottom, top = board.spans[metric.name]
     counts = [tokens for _, tokens, _ in points if tokens > 0] or [1.0]
     has_zero = any(tokens <= 0 for _, tokens, _ in points)
     # A logarithmic axis has no 0: systems without tokens are drawn one step left of the least.
@@ -110,6 +133,7 @@ def scatter(board: Board, metric: Metric) -> Scatter | None:
             name=entry.name,
             text=f"{entry.title}: {score_text(score)} at {tokens_text(tokens)} tokens",
             control=entry.control,
+            family=families[entry.key],
             x=across(tokens),
             y=up(shown(score.value or 0.0, metric)),
             low=None if score.low is None else up(shown(score.low, metric)),
@@ -165,7 +189,7 @@ def strip(board: Board, entry: BoardEntry, metric: Metric) -> Strip | None:
     if score is None or score.value is None:
         return None
     scores = [found for other in board.entries if (found := other.scores.get(metric.name)) is not None]
-    bottom, top = _range([found for found in scores if found.value is not None], metric)
+    bottom, top = board.spans[metric.name]
 
     def across(value: float) -> float:
         share = min(1.0, max(0.0, (shown(value, metric) - bottom) / (top - bottom)))
@@ -184,18 +208,6 @@ def strip(board: Board, entry: BoardEntry, metric: Metric) -> Strip | None:
         high=None if score.high is None else across(score.high),
         ends=(f"{bottom:.4g}", f"{top:.4g}"),
     )
-
-
-def _range(scores: Sequence[Score], metric: Metric) -> tuple[float, float]:
-    """Values and interval ends, the chance level, and a little room."""
-    ends = [end for score in scores for end in (score.low, score.value, score.high) if end is not None]
-    if metric.chance is not None:
-        ends.append(metric.chance)
-    low, high = shown(min(ends), metric), shown(max(ends), metric)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    if metric.unit == "fraction" and low >= 0 and high <= 100:
-        return max(0.0, low - margin), min(100.0, high + margin)
-    return low - margin, high + margin
 
 
 def _round_values(low: float, high: float) -> list[float]:

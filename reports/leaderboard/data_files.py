@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.leaderboard.boards import Board, BoardEntry
+from reports.leaderboard.charts import family_classes
 from reports.leaderboard.views import board_view, why_unranked
 from reports.tables.csv_text import safe_cell
 from vtok_eval.results.records import SCORE_NUMBERS, Metric
@@ -70,7 +71,8 @@ def as_script(kind: str, content: object) -> str:
 
 def leaderboard_json(boards: Sequence[Board]) -> dict[str, Any]:
     """Everything but the pairs, which are one file per board."""
-    return {"schema_version": SCHEMA_VERSION, "boards": [board_view(board) for board in boards]}
+    families = family_classes(boards)
+    return {"schema_version": SCHEMA_VERSION, "boards": [board_view(board, families) for board in boards]}
 
 
 def scores_csv(boards: Sequence[Board]) -> str:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.badge import badge
 from reports.leaderboard.boards import Board, BoardEntry, make_boards
-from reports.leaderboard.charts import scatter, strip
+from reports.leaderboard.charts import family_classes, scatter, strip
 from reports.leaderboard.data_files import as_json, as_script, leaderboard_json, pairs_csv, scores_csv
 from reports.leaderboard.left_out import LeftOut
+from reports.leaderboard.overview import overview
+from reports.leaderboard.samples import samples_link, strip_of, write_samples
 from reports.leaderboard.sources import BoardSource, load_source, source_name
 from reports.leaderboard.views import (
     against,
@@ -156,26 +158,27 @@ def _replace(out: Path, new: Path) -> None:
 def _write(
     folder: Path, sources: Sequence[BoardSource], boards: Sequence[Board], left_out: Sequence[LeftOut]
 ) -> None:
-    for name in ("data", "benchmarks", "systems", "badges"):
+    for name in ("data", "benchmarks", "systems", "badges", "strips"):
         (folder / name).mkdir()
     for name in ("site.css", "site.js", "theme.js"):
         shutil.copyfile(HERE / "static" / name, folder / name)
     (folder / MARKER).write_text("made by vtok-eval leaderboard; replaced as a whole\n", encoding="utf-8")
-    pages = _Pages(folder, boards, left_out)
+    pages = _Pages(folder, boards, left_out, samples=write_samples(folder, sources))
     for board in boards:
-        _write_board_data(folder, board, pages.views[board.key])
+        _write_board_data(folder, board, pages.views[board.key], pages.links(board))
         pages.benchmark(board)
     _write_text(folder / "data" / "leaderboard.json", as_json(leaderboard_json(boards)) + "\n")
     _write_text(folder / "data" / "scores.csv", scores_csv(boards))
     pages.systems(sources)
-    pages.render("index.html", "index.html", page="index", board=pages.views[boards[0].key])
+    pages.render("index.html", "index.html", page="index", overview=overview(boards, pages.families))
+    pages.render("ranking.html", "ranking.html", page="ranking", board=pages.views[boards[0].key])
     pages.render("compare.html", "compare.html", page="compare", test=TEST)
     pages.render("about.html", "about.html", page="about", test=TEST, alpha=f"{ALPHA:g}")
 
 
-def _write_board_data(folder: Path, board: Board, view: Mapping[str, Any]) -> None:
+def _write_board_data(folder: Path, board: Board, view: Mapping[str, Any], links: Mapping[str, str]) -> None:
     data = folder / "data"
-    pairs = pairs_view(board)
+    pairs = pairs_view(board, links)
     _write_text(data / f"board-{board.key}.json", as_json(view) + "\n")
     _write_text(data / f"board-{board.key}.js", as_script("board", view))
     _write_text(data / f"pairs-{board.key}.json", as_json(pairs) + "\n")
@@ -189,10 +192,19 @@ def _write_board_data(folder: Path, board: Board, view: Mapping[str, Any]) -> No
 class _Pages:
     """Renders the pages; holds what all of them share."""
 
-    def __init__(self, folder: Path, boards: Sequence[Board], left_out: Sequence[LeftOut]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        boards: Sequence[Board],
+        left_out: Sequence[LeftOut],
+        *,
+        samples: Mapping[str, str],
+    ) -> None:
         self.folder = folder
         self.boards = boards
-        self.views = {board.key: board_view(board) for board in boards}
+        self.families = family_classes(boards)
+        self.views = {board.key: board_view(board, self.families) for board in boards}
+        self.samples = samples
         self.environment = _environment()
         self.left_out = [
             # The runs' paths on the machine that built the site are private.
@@ -212,13 +224,32 @@ class _Pages:
             "root": "../" * path.count("/"),
             "page": "",
             "boards": self.listed,
+            "views": self.views,
             "left_out": self.left_out,
         }
         _write_text(self.folder / path, self.environment.get_template(template).render(shared | values))
 
+    def links(self, board: Board) -> dict[str, str]:
+        """By a system's key, the page of its samples on a board; no key where there is none."""
+        found = {entry.key: samples_link(board, entry, self.samples) for entry in board.entries}
+        return {key: link for key, link in found.items() if link}
+
+    def strips(self, found: Sequence[tuple[Board, BoardEntry]]) -> list[dict[str, str]]:
+        """What a system decodes on each board, as pictures, written next to the pages."""
+        shown = []
+        for board, entry in found:
+            strip = strip_of(board, entry)
+            if strip is not None:
+                path = f"strips/{board.key}--{entry.key}.webp"
+                (self.folder / path).write_bytes(strip[0])
+                shown.append({"path": path, "alt": strip[1], "title": board.title, "name": entry.name})
+        return shown
+
     def benchmark(self, board: Board) -> None:
         """The page of a board."""
-        drawn = [found for metric in board.headline if (found := scatter(board, metric)) is not None]
+        drawn = [
+            found for metric in board.headline if (found := scatter(board, metric, self.families)) is not None
+        ]
         self.render(
             "benchmark.html",
             f"benchmarks/{board.key}.html",
@@ -226,6 +257,8 @@ class _Pages:
             confidence=confidence_text(board),
             notes=notes(board.benchmark.description),
             scatters=drawn,
+            links=self.links(board),
+            strips=self.strips([(board, entry) for entry in board.entries]),
             details=_details(board, self.views[board.key]),
             options=json_text(board.benchmark.options),
             description=json_text(board.benchmark.description),
@@ -254,7 +287,15 @@ class _Pages:
             reasons=list(dict.fromkeys(reason for _, each in found for reason in each.reasons)),
             manifest=source.manifest,
             sha256=source.sha256,
-            boards=[_on_board(self.views[board.key], board, each) for board, each in found],
+            boards=[
+                {
+                    **_on_board(self.views[board.key], board, each),
+                    "samples": samples_link(board, each, self.samples),
+                }
+                for board, each in found
+            ],
+            family=self.families[entry.key],
+            decoded=self.strips(found),
             commands=commands(sessions),
             install=how_to_install(sessions[-1]) if sessions else "",
             dirty=any(session.git is not None and session.git.dirty for session in sessions),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from reports.leaderboard.bars import bar
 from reports.leaderboard.boards import Board, BoardEntry
 from reports.leaderboard.ranks import significant
 from reports.run_document import Session
@@ -30,13 +31,15 @@ from vtok_eval.results.statistics.pairs import Pair
 OWN_COMMANDS = frozenset({"vtok-eval", "vtok_eval", "cli.py", "__main__.py"})
 """What a recorded command may begin with to be shown as one to run."""
 
+MOST_TIED = 3
+"""Names that a tie lists; of more, their number is said."""
 MAX_JSON = 20_000
 MAX_NOTES = 20
 MAX_NOTE = 600
 
 
-def board_view(board: Board) -> dict[str, Any]:
-    """A board with its ranking table, as JSON can hold it."""
+def board_view(board: Board, families: Mapping[str, str]) -> dict[str, Any]:
+    """A board with its ranking table, as JSON can hold it. families: see `family_classes`."""
     return {
         "id": board.key,
         "title": board.title,
@@ -51,7 +54,7 @@ def board_view(board: Board) -> dict[str, Any]:
         "doubts": NOT_SOUND_EXPLAINED if any(not score.sound for score in _shown(board)) else "",
         "has_tokens": any(entry.tokens is not None for entry in board.entries),
         "metrics": [metric_view(board, metric) for metric in board.headline],
-        "rows": [row_view(board, entry) for entry in ordered(board)],
+        "rows": [row_view(board, entry, families) for entry in ordered(board)],
     }
 
 
@@ -87,8 +90,8 @@ def why_unranked(board: Board, metric: Metric) -> str:
     return ""
 
 
-def row_view(board: Board, entry: BoardEntry) -> dict[str, Any]:
-    """A system on a board."""
+def row_view(board: Board, entry: BoardEntry, families: Mapping[str, str]) -> dict[str, Any]:
+    """A system on a board; each score with its bar, and with the systems that share its ranks."""
     shown = [entry.scores[metric.name] for metric in board.headline if metric.name in entry.scores]
     return {
         "id": entry.key,
@@ -101,8 +104,31 @@ def row_view(board: Board, entry: BoardEntry) -> dict[str, Any]:
         "tokens": entry.tokens,
         "tokens_text": tokens_text(entry.tokens),
         "n": count_text(shown),
-        "scores": [score_view(board, entry, metric) for metric in board.headline],
+        "family": families[entry.key],
+        "scores": [
+            {
+                **score_view(board, entry, metric),
+                "bar": bar(entry.scores.get(metric.name), board.spans[metric.name]),
+                "tied": _tied(board, entry, metric),
+            }
+            for metric in board.headline
+        ],
     }
+
+
+def _tied(board: Board, entry: BoardEntry, metric: Metric) -> str:
+    """The ranked systems that no test tells apart from this one; empty where its rank is a single one."""
+    rank = board.ranks.get((entry.key, metric.name))
+    if rank is None or rank.best == rank.worst:
+        return ""
+    apart = board.told_apart.get((entry.key, metric.name), frozenset())
+    names = [
+        other.name
+        for other in board.entries
+        if other.key != entry.key and (other.key, metric.name) in board.ranks and other.key not in apart
+    ]
+    more = f" and {len(names) - MOST_TIED} more" if len(names) > MOST_TIED else ""
+    return f"{', '.join(names[:MOST_TIED])}{more}"
 
 
 def score_view(board: Board, entry: BoardEntry, metric: Metric) -> dict[str, Any]:
@@ -138,10 +164,11 @@ def ordered(board: Board) -> list[BoardEntry]:
     return sorted(board.entries, key=place)
 
 
-def pairs_view(board: Board) -> dict[str, Any]:
+def pairs_view(board: Board, links: Mapping[str, str]) -> dict[str, Any]:
     """The paired tests of a board: systems, and for each metric the pairs (i, j), i < j, row by row.
 
     winner: 1 where i is better at the corrected level, -1 where j is, 0 where the test shows no difference.
+    links: by a system's key, the page of its samples.
     """
     compared = [entry for entry in board.entries if not entry.reasons]
     place = {entry.key: number for number, entry in enumerate(compared)}
@@ -176,6 +203,8 @@ def pairs_view(board: Board) -> dict[str, Any]:
                 "id": entry.key,
                 "name": entry.title,
                 "control": entry.control,
+                "samples": links.get(entry.key, ""),
+                "system": entry.system.name,
                 "tokens": tokens_text(entry.tokens),
                 "scores": {
                     metric.name: f"{view['text']} {view['interval']}".strip()

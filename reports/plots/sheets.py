@@ -147,6 +147,18 @@ def played_videos(report: RunReport, benchmark: BenchmarkReport) -> list[PlayedV
     ]
 
 
+def sheet_of(run: Path, job: str) -> tuple[Path, list[SheetRow]] | None:
+    """The folder and the rows of the sheet that a job of a run folder kept; None where it kept none.
+
+    Raises:
+        RunFolderError: the sheet breaks the contract.
+    """
+    folder = run / "artifacts" / folder_name(job) / "reconstructions"
+    if not (folder / "sheet.json").is_file():
+        return None
+    return folder, _read(folder / "sheet.json").rows
+
+
 def _find(report: RunReport, benchmark: BenchmarkReport) -> list[_Found]:
     found = []
     for job in report.jobs:

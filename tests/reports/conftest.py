@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.write import ReportPaths, write_report
 from tests.reports.made_up_run import SYSTEMS, add_job, run_json, understanding_records, write_whole_run
 from vtok_eval.results.store import RunFolder
 
@@ -14,6 +15,12 @@ from vtok_eval.results.store import RunFolder
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A whole run. Tests must not write into it."""
     return write_whole_run(tmp_path_factory.mktemp("runs") / "mini")
+
+
+@pytest.fixture(scope="session")
+def written(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
+    """The report of the whole run. Tests must not write into it."""
+    return write_report(finished_run.path, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture

@@ -65,11 +65,6 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-@pytest.fixture(scope="module")
-def written(finished_run, tmp_path_factory):
-    return write_report(finished_run.path, tmp_path_factory.mktemp("report"))
-
-
 @pytest.mark.slow
 def test_everything_is_written_and_labelled(written):
     for path in (written.html, written.markdown, written.csv, written.comparison):

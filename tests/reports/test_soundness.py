@@ -12,6 +12,7 @@ import pytest
 from reports.exports.lm_eval import lm_eval_results
 from reports.exports.model_card import model_index
 from reports.leaderboard.boards import make_boards
+from reports.leaderboard.charts import family_classes
 from reports.leaderboard.data_files import scores_csv
 from reports.leaderboard.site import build_site
 from reports.leaderboard.sources import load_source
@@ -182,19 +183,22 @@ def test_a_leaderboard_ranks_only_systems_with_a_sound_reader(unsound, sound):
             assert (pair.no_test, pair.p, pair.p_corrected) == (NoTest.NOT_SOUND, None, None)
         elif pair.metric == STATIC:
             assert pair.p is not None
-    view = board_view(board)
+    view = board_view(board, family_classes([board]))
     assert view["doubts"].startswith("‡ reader not sound here")
     place = [metric["name"] for metric in view["metrics"]].index(STATIC)
     for row in view["rows"]:
         text = row["scores"][place]["text"]
         assert text.endswith("‡") is (row["id"] in doubtful)
-    winners = pairs_view(board)["pairs"][STATIC]
+    winners = pairs_view(board, {})["pairs"][STATIC]
     assert all(w == 0 for w, why in zip(winners["winner"], winners["no_test"], strict=True) if why)
 
 
 def test_a_board_of_it_alone_says_why_nothing_is_ranked(unsound, tmp_path):
     (board,) = make_boards([load_source(unsound, SampleSets())])
-    why = {metric["name"]: metric["why_unranked"] for metric in board_view(board)["metrics"]}
+    why = {
+        metric["name"]: metric["why_unranked"]
+        for metric in board_view(board, family_classes([board]))["metrics"]
+    }
     assert why[STATIC].startswith("reader not sound here")
     assert why["temporal"] == ""
     assert "reader not sound here" in scores_csv([board])

@@ -19,6 +19,13 @@
     return made;
   }
 
+  function drawn(name, attributes, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
   function fill(select, options, chosen) {
     select.replaceChildren(...options.map(([value, text]) => element("option", { value, selected: value === chosen }, text)));
     if (!options.some(([value]) => value === chosen) && options.length) select.value = options[0][0];
@@ -204,16 +211,27 @@
     function chip(text, kind) {
       return element("span", { class: "chip" + (kind ? " " + kind : "") }, text);
     }
+    function bar(place, family) {
+      const made = drawn("svg", { class: "bar " + family, viewBox: "0 0 108 12", "aria-hidden": "true" }, drawn("path", { class: "grid", d: "M4 6H104" }));
+      if (place.low !== null && place.high !== null) made.append(drawn("path", { class: "ci", d: "M" + (place.low + 4) + " 6H" + (place.high + 4) }));
+      made.append(drawn("circle", { class: "dot", cx: place.at + 4, cy: 6, r: 3.5 }));
+      return made;
+    }
     function line(row) {
-      const name = element("th", { scope: "row" }, element("a", { href: ROOT + "systems/" + row.id + ".html" }, row.name));
+      const swatch = element("span", { class: "swatch " + row.family, "aria-hidden": "true" });
+      const name = element("th", { scope: "row" }, swatch, element("a", { href: ROOT + "systems/" + row.id + ".html" }, row.name));
       if (row.control) name.append(" ", chip("control"));
       row.caveats.forEach((caveat) => name.append(" ", chip(caveat, "warn")));
       if (row.submitted) name.append(" ", chip("submitted"));
       if (row.unranked) name.append(" ", chip("not ranked", "warn"), element("span", { class: "why" }, row.unranked));
-      const cells = [element("td", { class: "rank" }, row.scores[place()].rank_text), name, element("td", {}, row.kind)];
+      const own = row.scores[place()];
+      if (own.tied) name.append(element("span", { class: "why" }, "not told apart from " + own.tied));
+      const cells = [element("td", { class: "rank" }, own.rank_text), name, element("td", {}, row.kind)];
       if (board.has_tokens) cells.push(element("td", { class: "num" }, row.tokens_text));
       row.scores.forEach((score) => {
-        const cell = element("td", { class: "num" }, score.text);
+        const cell = element("td", { class: "num" });
+        if (score.bar) cell.append(bar(score.bar, row.family));
+        cell.append(score.text);
         if (score.interval) cell.append(" ", element("small", {}, score.interval));
         cells.push(cell);
       });
@@ -364,12 +382,70 @@
       return element("tr", {}, ...cells);
     }
 
+    // One plot for each unit: a row is a measure, A minus B, turned so that right of zero A is better.
+    function forest(a, b, names) {
+      const rows = pairs.metrics
+        .filter((metric) => metric.higher_is_better !== null)
+        .map((metric) => ({ metric, found: find(metric, a, b), sign: metric.higher_is_better ? 1 : -1 }))
+        .filter((row) => row.found && row.found.bounds);
+      const units = [...new Set(rows.map((row) => row.metric.unit))];
+      return units.map((unit) => plot(rows.filter((row) => row.metric.unit === unit), unit === "%" ? "points" : unit, names));
+    }
+    function plot(rows, unit, names) {
+      const width = Math.max(300, Math.min(720, byId("compare").clientWidth));
+      const narrow = width < 520;
+      const left = narrow ? 12 : 200;
+      const step = narrow ? 44 : 28;
+      const height = rows.length * step + 44;
+      const ends = rows.flatMap((row) => row.found.bounds.map((end) => Math.abs(end * row.metric.scale)));
+      const most = Math.max(...ends) || 1;
+      const middle = (left + width - 12) / 2;
+      const across = (value) => middle + (value / most) * (width - 12 - middle);
+      const said = (row) => row.metric.title + ": " + number(row.found.difference, row.metric, true) + " [" + row.found.bounds.map((end) => number(end, row.metric, true)).join(", ") + "] " + unit;
+      const shapes = [drawn("path", { class: "zero", d: "M" + middle + " 6V" + (height - 34) })];
+      for (const share of [-1, -0.5, 0.5, 1]) shapes.push(drawn("path", { class: "grid", d: "M" + across(share * most) + " 6V" + (height - 34) }));
+      for (const share of [-1, 0, 1]) {
+        const anchor = share < 0 ? "start" : share > 0 ? "end" : "middle";
+        shapes.push(drawn("text", { x: across(share * most), y: height - 20, "text-anchor": anchor }, Number((share * most).toPrecision(2)).toLocaleString("en").replace("-", MINUS)));
+      }
+      shapes.push(drawn("text", { x: left, y: height - 4 }, "← B is better"), drawn("text", { x: width - 12, y: height - 4, "text-anchor": "end" }, "A is better →"));
+      rows.forEach((row, i) => {
+        const y = 6 + i * step + (narrow ? 30 : step / 2);
+        const [low, high] = row.found.bounds.map((end) => across(row.sign * end * row.metric.scale)).sort((x, z) => x - z);
+        const name = narrow ? { x: left, y: y - 14 } : { x: left - 10, y: y + 4, "text-anchor": "end" };
+        shapes.push(
+          drawn("text", { class: "name", ...name }, row.metric.title.length > 28 && !narrow ? row.metric.title.slice(0, 27) + "…" : row.metric.title),
+          drawn("g", {},
+            drawn("title", {}, said(row)),
+            drawn("path", { class: "ci wide", d: "M" + low + " " + y + "H" + high }),
+            drawn("circle", { class: row.found.winner ? "dot" : "hollow", cx: across(row.sign * row.found.difference * row.metric.scale), cy: y, r: 5 })),
+        );
+      });
+      const label = "Differences of " + names[0] + " (A) and " + names[1] + " (B) in " + unit + ": " + rows.map(said).join("; ");
+      const svg = drawn("svg", { class: "chart forest vtok", viewBox: "0 0 " + width + " " + height, width, height, role: "img", "aria-label": label }, ...shapes);
+      const caption = "Differences in " + unit + ", with 95 % intervals; filled: the corrected test shows it";
+      return element("figure", {}, element("figcaption", {}, caption), svg);
+    }
+
+    function samples(a, b) {
+      if (!a.samples || !b.samples || a.samples.split("#")[0] !== b.samples.split("#")[0]) return [];
+      const link = (first, second) => {
+        const address = new URLSearchParams(first.samples.split("#")[1]);
+        address.set("b", second.system);
+        address.set("show", "ab");
+        return ROOT + first.samples.split("#")[0] + "#" + address;
+      };
+      return ["Samples that ", element("a", { href: link(a, b) }, a.name + " gets right and " + b.name + " wrong"), "; ", element("a", { href: link(b, a) }, "the other way round"), "."];
+    }
+
     function show() {
       const [a, b] = [byId("compare-a"), byId("compare-b")].map((select) => pairs.systems.findIndex((system) => system.id === select.value));
       const rows = byId("compare-table").tBodies[0];
       byId("compare-label").replaceChildren(element("p", { class: "label" }, element("strong", {}, pairs.setting), " · " + pairs.label));
       if (a < 0 || b < 0 || a === b) {
         rows.replaceChildren();
+        byId("compare-forest").replaceChildren();
+        byId("compare-samples").replaceChildren();
         byId("compare-caption").textContent = "Nothing to compare.";
         byId("status").textContent = a === b && a >= 0 ? "Choose two different systems." : "This benchmark has fewer than two systems with valid records.";
       } else {
@@ -380,6 +456,8 @@
           element("tr", {}, ...headings.map((text, i) => element("th", { scope: "col", class: i > 0 && i < 6 ? "num" : "" }, text))),
         );
         rows.replaceChildren(...pairs.metrics.map((metric) => line(metric, a, b, names)));
+        byId("compare-forest").replaceChildren(...forest(a, b, names));
+        byId("compare-samples").replaceChildren(...samples(...systems));
         byId("compare-caption").textContent = "A: " + names[0] + ", " + systems[0].tokens + " tokens per clip. B: " + names[1] + ", " + systems[1].tokens + " tokens per clip. 95 % intervals.";
         byId("status").textContent = names[0] + " beside " + names[1] + " on " + pairs.title;
       }
@@ -407,12 +485,15 @@
       open(hash.get("board"), hash.get("a"), hash.get("b"));
     };
     byId("compare-board").addEventListener("change", (event) => open(event.target.value));
+    window.addEventListener("resize", () => pairs && show());
     byId("compare-a").addEventListener("change", show);
     byId("compare-b").addEventListener("change", show);
     onHash(fromHash);
     fromHash();
   }
 
+  // Links to a ranking of earlier versions, whose first page it was.
+  if (byId("overview-table") && readHash().get("board")) location.replace("ranking.html" + location.hash);
   if (byId("ranking")) ranking();
   if (byId("compare")) comparison();
 })();

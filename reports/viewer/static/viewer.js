@@ -194,7 +194,7 @@ const viewer = (() => {
     const chosen = metricOf(state.metric)?.parts.length ? metricOf(state.metric).parts : [state.metric];
     const rest = group().metrics.filter(metric => !metric.parts.length && !chosen.includes(metric.name)).map(metric => metric.name);
     const held = [...chosen, ...rest].filter(name => systems.some(system => value(system, state.sample, name) != null));
-    head.append(...["", ...(truth ? ["truth"] : []), ...systems].map(text => Object.assign(element("th", text), {scope: "col"})));
+    head.append(element("td"), ...[...(truth ? ["truth"] : []), ...systems].map(text => Object.assign(element("th", text), {scope: "col"})));
     table.append(head);
     const line = (title, truthText, cell) => {
       const row = element("tr");
@@ -341,6 +341,9 @@ const viewer = (() => {
   }
   function read() {
     const given = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+    const named = groups.findIndex(g => g.benchmark === given.benchmark); // as other pages link to it
+    if (named >= 0) given.group = named;
+    delete given.benchmark;
     Object.assign(state, {...given, group: Math.min(groups.length - 1, Math.max(0, +(given.group ?? 0) || 0)), sample: -1});
     fill();
     state.sample = given.sample ? group().samples.indexOf(given.sample) : -1;
@@ -362,6 +365,7 @@ const viewer = (() => {
   function open(content) {
     groups = content;
     for (const name of ["group", "metric", "a", "b", "show", "sort"]) at(name).onchange = event => changed(name, event.target.value);
+    at("filters").onsubmit = event => event.preventDefault();
     at("search").oninput = event => changed("search", event.target.value);
     at("list").onscroll = rows;
     addEventListener("resize", rows);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,38 +10,14 @@ import pytest
 
 from reports.leaderboard.site import build_site
 from reports.submission.pack import submit
+from tests.browser import IN_A_BROWSER, SCREENS, faults
 from tests.reports.leaderboard.hostile_runs import PAYLOAD, write_hostile_run, write_hostile_submission
 from tests.reports.leaderboard.small_runs import write_run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
 UNWRAP = str.maketrans("", "", "[],")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
+pytestmark = IN_A_BROWSER
 
 
 class Visit:
@@ -100,8 +75,8 @@ def pages_of(site: Path) -> list[str]:
 def test_the_table_without_scripts_is_the_one_with(browser, site, visit):
     context = browser.new_context(java_script_enabled=False)
     plain = Visit(context.new_page(), site)
-    plain.open("index.html")
-    visit.open("index.html")
+    plain.open("ranking.html")
+    visit.open("ranking.html")
     assert plain.names() == visit.names()
     assert len(visit.names()) == 8
     assert not plain.page.locator(".controls").is_visible()
@@ -109,7 +84,7 @@ def test_the_table_without_scripts_is_the_one_with(browser, site, visit):
 
 
 def test_sorting_by_a_column_and_back(visit):
-    page = visit.open("index.html")
+    page = visit.open("ranking.html")
     first = visit.names()
     page.get_by_role("button", name="Tokens per clip").click()
     tokens = [int(text) for text in page.locator("#ranking-table tbody td:nth-child(4)").all_inner_texts()]
@@ -126,7 +101,7 @@ def test_sorting_by_a_column_and_back(visit):
 
 
 def test_filters_and_the_permalink_that_brings_them_back(visit, browser, site):
-    page = visit.open("index.html")
+    page = visit.open("ranking.html")
     page.get_by_label("Token budget").select_option("max:8")
     assert {name.split()[0] for name in visit.names()} == {"like-fair", "blind"}
     page.get_by_label("Controls").uncheck()
@@ -137,7 +112,7 @@ def test_filters_and_the_permalink_that_brings_them_back(visit, browser, site):
     link = page.get_by_role("link", name="Link to this view").get_attribute("href")
     context = browser.new_context()
     other = Visit(context.new_page(), site)
-    other.open(f"index.html{link}")
+    other.open(f"ranking.html{link}")
     assert other.names() == ["like-fair (theirs)"]
     assert other.page.get_by_label("Name").input_value() == "theirs"
     assert not other.page.get_by_label("Controls").is_checked()
@@ -146,14 +121,14 @@ def test_filters_and_the_permalink_that_brings_them_back(visit, browser, site):
 
 
 def test_an_equal_budget_is_ten_percent_either_way(visit):
-    page = visit.open("index.html")
+    page = visit.open("ranking.html")
     option = page.get_by_label("Token budget").locator("option", has_text="equal to fair (own)")
     page.get_by_label("Token budget").select_option(option.get_attribute("value"))
     assert {name.split()[0] for name in visit.names()} == {"good", "fair"}  # 31 and 32 tokens
 
 
 def test_benchmark_and_setting_choose_the_table_and_its_label(visit):
-    page = visit.open("index.html")
+    page = visit.open("ranking.html")
     assert "made up: not the paper's setting" in page.locator("#board-label").inner_text()
     option = page.get_by_label("Setting").locator("option", has_text="paper")
     page.get_by_label("Setting").select_option(option.get_attribute("value"))
@@ -167,7 +142,7 @@ def test_benchmark_and_setting_choose_the_table_and_its_label(visit):
 
 
 def test_two_systems_side_by_side_with_the_paired_test(visit):
-    page = visit.open("index.html")
+    page = visit.open("ranking.html")
     page.get_by_role("link", name="Compare two systems").click()
     page.wait_for_selector("#compare-table tbody tr")
     page.get_by_label("System A").select_option(label="good (own)")
@@ -227,7 +202,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(browser, site):
 
 
 def test_the_keyboard_reaches_everything_and_the_skip_link_works(visit):
-    page = visit.open("index.html")
+    page = visit.open("ranking.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
@@ -248,19 +223,19 @@ def test_the_keyboard_reaches_everything_and_the_skip_link_works(visit):
         assert needed in reached
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_and_nothing_overflows(browser, site, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    for width in (1200, 390):
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page = context.new_page()
-        for path in ("index.html", "compare.html", "about.html", *_one_of_each(site)):
-            page.goto(f"{site.as_uri()}/{path}")
-            page.wait_for_load_state()
-            found = axe.run(page).response["violations"]
-            assert [(path, rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
-        context.close()
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_no_page_has_faults(browser, site, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    pages = ["index.html", "ranking.html", "compare.html", *_one_of_each(site)]
+    found = []
+    for path in [*pages, "about.html"]:
+        page.goto(f"{site.as_uri()}/{path}")
+        page.wait_for_load_state()
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        found += [(path, fault) for fault in faults(page)]
+    context.close()
+    assert found == []
 
 
 def _one_of_each(site: Path) -> list[str]:
@@ -275,7 +250,7 @@ def test_no_attack_runs_and_nothing_is_fetched(browser, tmp_path):
     context = browser.new_context()
     found = Visit(context.new_page(), site)
     board = next((site / "benchmarks").iterdir()).stem
-    attacks = [f"index.html#board={PAYLOAD}&metric={PAYLOAD}&sort={PAYLOAD}&q={PAYLOAD}&budget={PAYLOAD}"]
+    attacks = [f"ranking.html#board={PAYLOAD}&metric={PAYLOAD}&sort={PAYLOAD}&q={PAYLOAD}&budget={PAYLOAD}"]
     attacks += [f"compare.html#board={board}", f"compare.html#board=../../x&a={PAYLOAD}&b={PAYLOAD}"]
     for path in (*pages_of(site), *attacks):
         page = found.open("about.html")
@@ -292,6 +267,34 @@ def test_no_attack_runs_and_nothing_is_fetched(browser, tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     context.close()
     assert found.troubles == []
+
+
+def test_the_overview_ranks_every_system_and_names_ties(visit):
+    page = visit.open("index.html")
+    rows = page.locator("#overview-table tbody tr").all_inner_texts()
+    assert len(rows) == 13
+    assert any("good (own)" in row and "not measured" in row for row in rows)
+    assert "the tests show no difference between them" in page.locator(".cards").inner_text()
+    link = page.locator("#overview-table thead a").first
+    address = link.get_attribute("href")
+    link.click()
+    page.wait_for_selector("#ranking-table tbody tr")
+    assert "not told apart from" in page.locator("#ranking-table tbody").inner_text()
+    visit.open(address.replace("ranking.html", "index.html"))  # as earlier versions wrote it
+    page.wait_for_selector("#ranking-table tbody tr")
+
+
+def test_the_comparison_is_drawn_and_leads_to_its_samples(visit, site):
+    page = visit.open("compare.html")
+    page.wait_for_selector("#compare-forest svg")
+    page.get_by_label("System A").select_option(label="good (own)")
+    page.get_by_label("System B").select_option(label="fair (own)")
+    zero = page.locator("#compare-forest .zero").bounding_box()["x"]
+    assert page.locator("#compare-forest circle.dot").first.bounding_box()["x"] > zero  # A is better
+    page.get_by_role("link", name="good (own) gets right and fair (own) wrong").click()
+    page.wait_for_selector(".row")
+    chosen = [page.input_value(f"#{name}") for name in ("a", "b", "show")]
+    assert chosen == ["good", "fair", "ab"]
 
 
 def test_every_page_opens_in_silence(visit, site):

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from reports.viewer.bundle import write_viewer
+from tests.browser import IN_A_BROWSER, faults
 from tests.reports.made_up_run import SYSTEMS, add_job, finish, run_json, understanding_records
 from vtok_eval.results.store import RunFolder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 PAYLOAD = "<img src=x onerror=alert(1)>"
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: apt-get install chromium"),
-]
+pytestmark = IN_A_BROWSER
 
 
 class Pictures:
@@ -42,14 +34,6 @@ def strip(lighter):
     Image.fromarray(np.broadcast_to(levels, (32, 128)).astype(np.uint8)).convert("RGB").save(content, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
     return {"source": source, "n": 4, "columns": 8, "width": 32, "height": 32, "fps": 4.0}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -150,13 +134,10 @@ def test_wrong_addresses_do_no_harm(browser, bundle):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_is_accessible_and_fits(browser, bundle, scheme, width):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = visit(browser, bundle, color_scheme=scheme, viewport={"width": width, "height": 900})
     page.locator(".row").first.click()
     page.wait_for_selector("canvas")
-    found = axe.Axe().run(page).response["violations"]
-    assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in {"serious", "critical"}] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults(page) == []
 
 
 def test_ten_thousand_samples_open_quickly(browser, tmp_path, capsys):
