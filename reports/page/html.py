@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -95,6 +96,7 @@ def page(
         described=[(info, _pretty({**info.options, **info.description})) for info in report.described],
         row_kinds=RowKind,
         photos_explained=PHOTOS_EXPLAINED,
+        view_command=shlex.join(["vtok-eval", "view", *map(str, report.paths)]),
         dark_rules=dark_rules(".plot"),
     )
 

@@ -140,7 +140,7 @@ const viewer = (() => {
     if (className) made.className = className;
     return made;
   }
-  const plain = v => typeof v === "string" ? v : Array.isArray(v) && v.every(x => typeof x !== "object") ? v.join(", ") : JSON.stringify(v);
+  const plain = v => typeof v === "string" ? v : Array.isArray(v) && v.every(x => typeof x !== "object") ? v.join(", ") || "none" : JSON.stringify(v);
 
   function draw() {
     const area = at("detail");
@@ -190,7 +190,8 @@ const viewer = (() => {
   }
   function answers(about, media) {
     const box = scrolling("answers"), table = element("table"), head = element("tr");
-    const systems = group().systems, truth = truthOf(about) ?? media?.truth ?? null;
+    const systems = [...new Set([state.a, state.b, ...group().systems])].filter(Boolean); // those compared first
+    const truth = truthOf(about) ?? media?.truth ?? null;
     const chosen = metricOf(state.metric)?.parts.length ? metricOf(state.metric).parts : [state.metric];
     const rest = group().metrics.filter(metric => !metric.parts.length && !chosen.includes(metric.name)).map(metric => metric.name);
     const held = [...chosen, ...rest].filter(name => systems.some(system => value(system, state.sample, name) != null));
