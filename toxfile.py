@@ -11,7 +11,7 @@ from tox.config.sets import EnvConfigSet
 from tox.plugin import impl
 from tox.session.state import State
 
-ANY_PYTHON = ("demo", "fuzz")
+ANY_PYTHON = ("demo", "demo-reader", "fuzz")
 """They prefer Python 3.11, the only one that can have VBench, and do without VBench where it is missing.
 
 tox-uv takes the first `base_python` of a list whether it is installed or not, so the choice is made here.

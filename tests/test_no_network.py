@@ -125,11 +125,11 @@ def test_sentence_encoders(spec, attempts):
     assert attempts == []
 
 
-@pytest.mark.parametrize("suite", ["mini", "paper"])
+@pytest.mark.parametrize("suite", ["mini", "paper-probe"])
 def test_a_dry_run(suite, attempts):
     done = vtok_eval("run", "--suite", suite, "--dry-run")
     assert done.exception is None, done.output
-    assert ("vtok-eval fetch open_clip:ViT-L-14-336/openai" in done.output) == (suite == "paper")
+    assert ("vtok-eval fetch open_clip:ViT-L-14-336/openai" in done.output) == (suite == "paper-probe")
     assert attempts == []
 
 

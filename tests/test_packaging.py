@@ -12,9 +12,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install tox tox-uv && .venv/bin/tox run"
 
 
-def test_the_readme_gives_two_commands_that_begin_with_an_environment():
+def test_the_readmes_commands_begin_with_an_environment():
     commands = re.findall(r"^python3 -m .*$", README, flags=re.MULTILINE)
-    assert commands == [f"{SET_UP} -e demo", SET_UP]
+    assert commands == [f"{SET_UP} -e demo", SET_UP, f"{SET_UP} -e demo-reader"]
     # With "externally managed" Pythons (Debian, Ubuntu, Homebrew) pip installs into environments only.
     assert not re.search(r"python3? -m pip", README)
 

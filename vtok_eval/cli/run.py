@@ -160,7 +160,7 @@ def run(
     )
     harness = Harness(chosen, settings, cache=cache_folder())
     if dry_run:
-        _print_plan(harness.plan())
+        _dry_run(chosen, harness)
         return
     _finish(harness, out or Path("runs") / chosen.name, full=full, as_json=as_json)
 
@@ -276,6 +276,22 @@ def _limit(text: str) -> int | float:
     if value >= 1 and value.is_integer() and not text.endswith("%"):
         return int(value)
     raise SpecError(f"--limit {text}: write a number of samples, such as 20, or a share below 1: 0.05 or 5%")
+
+
+def _dry_run(suite: Suite, harness: Harness) -> None:
+    """Print what is missing of what the suite needs, each on its line, or else the plan and its cost."""
+    from vtok_eval.cli.suite_checks import missing_lines, suite_checks
+
+    missing = missing_lines(suite_checks(suite))
+    for line in suite.needs.cost if suite.needs else ():
+        typer.echo(f"cost: {line}")
+    if not missing:
+        _print_plan(harness.plan())
+        return
+    for line in missing:
+        typer.echo(line)
+    typer.echo(f"{len(missing)} things are missing: vtok-eval doctor {suite.name} says what is there already")
+    raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _print_plan(plan: Plan) -> None:

@@ -14,6 +14,7 @@ from vtok_eval.files.cache_folder import cache_path
 from vtok_eval.files.yaml_schema import parse_yaml
 from vtok_eval.registry import BENCHMARKS
 from vtok_eval.results.budget import BudgetUnit
+from vtok_eval.run.needs import SuiteNeeds
 from vtok_eval.specs.systems import kind_of
 from vtok_eval.systems import SystemKind
 
@@ -102,8 +103,9 @@ class BenchmarkEntry(_Entry):
 class Suite(_Entry):
     """What a run compares, and under which label its numbers may be shown.
 
-    label: shown in every table and picture. setting: "embedded-default", "paper", "custom".
-    baseline: the system that the others are compared with, by name. budget: what budgets are counted in.
+    label: shown in every table and picture. setting: "embedded-default", "miniature", "small", "paper-like",
+    "paper", "custom". baseline: the system that the others are compared with, by name. budget: what budgets
+    are counted in. needs: what it needs that pip does not bring; `vtok-eval doctor SUITE` checks it.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Suite(_Entry):
     seed: int = Field(default=0, ge=0)
     baseline: str | None = None
     budget: BudgetUnit = BudgetUnit.TOKENS
+    needs: SuiteNeeds | None = None
     systems: tuple[SystemEntry, ...] = Field(min_length=1)
     benchmarks: tuple[BenchmarkEntry, ...] = Field(min_length=1)
 
@@ -177,6 +180,7 @@ class Suite(_Entry):
         if not keep_systems or any(not self._measures(benchmark) for benchmark in benchmarks):
             # The suite's label would not be true of what was never part of it.
             changes |= {"name": "custom", "setting": "custom", "label": CUSTOM_LABEL, "description": ""}
+            changes["needs"] = None
         return self.model_copy(update=changes)
 
     def _measures(self, benchmark: BenchmarkEntry) -> bool:
@@ -202,7 +206,7 @@ def shipped_suites() -> dict[str, str]:
 
     Example:
         >>> sorted(shipped_suites())
-        ['full', 'mini', 'paper']
+        ['full', 'mini', 'paper', 'paper-probe', 'paper-small', 'reader-mini']
     """
     return {name: load_suite(name).description for name in _shipped_names()}
 

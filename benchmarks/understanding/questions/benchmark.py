@@ -175,6 +175,13 @@ class QuestionAnswering:
             found += [sample.clip for sample in (*data.training, *data.validation) if sample.clip is not None]
         return list(dict.fromkeys(found))
 
+    def missing_data(self) -> str | None:
+        """What is missing of the data, in one line; None where tables and videos are there."""
+        try:
+            return self._loaded.missing_videos()
+        except (MissingDependencyError, DataError) as error:
+            return str(error)
+
     def describe(self) -> Description:
         """Options, prompts, the data's hash, source and licence, and notes for the report."""
         description = self.description

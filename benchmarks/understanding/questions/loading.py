@@ -64,6 +64,13 @@ class LoadedQuestions:
             # Each clip that is still missing is tried again, and fails, individually.
             log.warning("%s: %s", self.name, error)
 
+    def missing_videos(self) -> str | None:
+        """How many videos are missing, and the first, in one line; None where all are there."""
+        missing = sorted({each.name for each in self.sources.values() if isinstance(each, MissingVideo)})
+        if not missing:
+            return None
+        return f"{len(missing):,} videos are missing from {self.folder}, the first is {missing[0]}"
+
     def warn_of_missing(self) -> None:
         """Log how many questions have no video."""
         missing = [source for source in self.sources.values() if isinstance(source, MissingVideo)]

@@ -8,8 +8,7 @@ from pathlib import Path
 from benchmarks.understanding.questions.data.tables import matching_files
 from benchmarks.understanding.questions.description import BenchmarkDescription
 from vtok_eval.files.cache_folder import cache_path
-
-DATA_VARIABLE = "VTOK_EVAL_DATA"
+from vtok_eval.files.data_folder import DATA_VARIABLE
 
 
 def data_folder(description: BenchmarkDescription, data: str | None = None) -> Path:
