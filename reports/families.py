@@ -15,14 +15,28 @@ HEADS = frozenset({"codec", "diffusers"})
 def family(system: RunSystem) -> str:
     """ "vtok", "frames", or the name before the first colon of another spec; controls go with theirs.
 
+    A language model that reads a tokenizer's tokens belongs to the tokenizer's family.
+
     Example:
         >>> from reports.run_document import RunSystem
         >>> family(RunSystem(name="vtok-grid", spec="vtok:pool=grid"))
         'vtok'
+        >>> family(RunSystem(name="frames-2", spec="vtok-llava:readers/frames-2"))
+        'frames'
     """
-    head = re.match(r"[A-Za-z_]*", system.spec or system.name)
+    spec = _spec_of_tokens(system)
+    head = re.match(r"[A-Za-z_]*", spec)
     name = head.group() if head else ""
-    return name if name in {"vtok", "frames"} else (system.spec or system.name).partition(":")[0]
+    return name if name in {"vtok", "frames"} else spec.partition(":")[0]
+
+
+def _spec_of_tokens(system: RunSystem) -> str:
+    """The spec of the tokenizer; of a reader that does not say which it reads, its name."""
+    if system.spec.partition(":")[0] != "vtok-llava":
+        return system.spec or system.name
+    tokenizer = system.description.get("tokenizer")
+    spec = tokenizer.get("spec") if isinstance(tokenizer, dict) else None
+    return str(spec or system.name)
 
 
 def color_key(system: RunSystem) -> str:

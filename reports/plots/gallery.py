@@ -11,6 +11,7 @@ from reports.plots.calibration import calibration
 from reports.plots.cost import growth, latency, memory
 from reports.plots.forest import forest
 from reports.plots.frontier import against_bits, against_seconds, frontier
+from reports.plots.learning import learning
 from reports.plots.radar import radar
 from reports.plots.sheets import sheets
 from reports.plots.style import COLUMN, LIGHT, Picture, render
@@ -24,6 +25,7 @@ DRAWERS: tuple[Callable[[RunReport, BenchmarkReport], Picture | None], ...] = (
     against_bits,
     against_seconds,
     attributes,
+    learning,
     growth,
     latency,
     memory,

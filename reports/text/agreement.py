@@ -14,20 +14,35 @@ _SHOWN = (PairedVerdict.BETTER, PairedVerdict.WORSE)
 def reader_agreement(report: RunReport) -> tuple[str, ...]:
     """One sentence for each benchmark that a second reader also read; nothing for the others.
 
-    Such is a benchmark whose entries in the run differ in the option `reader`. What counts is each difference
-    from the baseline that the first reader's tests show, contenders and headline metrics only; the second
-    reader agrees where its difference has the same sign.
+    Such is a benchmark whose entries in the run differ in the option `reader`, and one whose test clips
+    another benchmark asks another kind of reader about. What counts is each difference from the baseline that
+    the first reader's tests show, contenders and headline metrics of both only; the second reader agrees
+    where its difference has the same sign.
     """
     return tuple(
         _sentence(first, second)
         for first in report.benchmarks
         for second in report.benchmarks
-        if first.info.name == second.info.name and _reader(first) == "probe" != _reader(second)
+        if _reader(first) == "probe" != _reader(second) and _of_the_same_clips(first, second)
     )
 
 
 def _reader(benchmark: BenchmarkReport) -> str:
-    return str(benchmark.info.options.get("reader", "probe"))
+    said = benchmark.info.options.get("reader") or benchmark.info.description.get("reader")
+    return str(said or "probe")
+
+
+def _of_the_same_clips(first: BenchmarkReport, second: BenchmarkReport) -> bool:
+    """Whether both are one benchmark, or say that their test clips are the same."""
+    if first.info.name == second.info.name:
+        return True
+    clips = _test_clips(first)
+    return clips is not None and clips == _test_clips(second)
+
+
+def _test_clips(benchmark: BenchmarkReport) -> object:
+    data = benchmark.info.description.get("data")
+    return data.get("test") if isinstance(data, dict) else None
 
 
 def _sentence(first: BenchmarkReport, second: BenchmarkReport) -> str:

@@ -181,7 +181,8 @@ def self_check_notes(checks: Sequence[SelfCheck]) -> list[str]:
 _KINDS = {
     CheckKind.SUBSET: "tokens that contain another system's read no worse",
     CheckKind.SAME_TOKENS: "systems with the same tokens agree to the last digit",
-    CheckKind.CONVERGENCE: "probes beat kernel ridge on the validation clips",
+    CheckKind.CONVERGENCE: "trained readers beat kernel ridge on the validation clips",
+    CheckKind.CHANCE: "without tokens nothing is read above chance",
     CheckKind.PHOTOS: "a difference has the same sign on every test photo",
 }
 

@@ -75,3 +75,25 @@ def test_nothing_is_said_without_a_second_reader_and_the_headline_ends_with_it(r
     assert reader_agreement(report(benchmark("a", "probe", PROBE), benchmark("b", "probe", PROBE))) == ()
     two = report(benchmark("scenes", "probe", PROBE), benchmark("scenes:ridge", "ridge", PROBE))
     assert headline(two)[-1] == reader_agreement(two)[0]
+
+
+def described(identifier, name, clips, differences, **said):
+    found = benchmark(identifier, None, differences)
+    info = RunBenchmark(id=identifier, name=name, description={"data": {"test": clips}, **said})
+    return replace(found, info=info)
+
+
+def test_another_benchmark_on_the_same_test_clips_is_a_second_reader(report):
+    probe = described("scenes", "scenes", "abc", PROBE)
+    model = described("reader", "reader", "abc", PROBE, reader="language model")
+    assert reader_agreement(report(probe, model)) == (
+        "Second reader (reader): the same sign as the probe for all 2 differences that the probe shows.",
+    )
+    assert reader_agreement(report(model, probe)) == reader_agreement(report(probe, model))
+
+
+@pytest.mark.parametrize("clips", ["other", None])
+def test_other_clips_are_not_compared(report, clips):
+    probe = described("scenes", "scenes", "abc", PROBE)
+    model = described("reader", "reader", clips, PROBE, reader="language model")
+    assert reader_agreement(report(probe, model)) == ()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from vtok_eval.files.atomic import write_bytes
 from vtok_eval.probes.options.recipe import Recipe, TrainingHistory
@@ -18,9 +18,10 @@ TRAINING_FILE = "training.json"
 class TrainingFacts(TypedDict):
     """The content of `training.json`.
 
-    system: the name of the job's system. tokens: SHA-256 of its features of the training and validation
-    clips; systems whose tokens are the same have the same, and share one training. input_widths, widths:
-    channels of each group of features as the tokenizer gives them and as the probe reads them.
+    system: the name of the job's system. reader: what was trained, where it is not a probe. tokens: SHA-256
+    of its features of the training and validation clips; systems whose tokens are the same have the same, and
+    share one training. input_widths, widths: channels of each group of features as the tokenizer gives them
+    and as the probe reads them.
 
     With one entry per seed, in the order of the records' replicates: seeds (each fixes a probe's weights and
     the order of its data), training_loss (mean over the last epoch), validation_loss (after the last epoch),
@@ -37,8 +38,9 @@ class TrainingFacts(TypedDict):
     """
 
     system: str
+    reader: NotRequired[str]
     tokens: str
-    recipe: dict[str, Any] | None  # a `Recipe` as JSON can hold it; None for kernel ridge
+    recipe: dict[str, Any] | None  # a `Recipe` or a reader's options, as JSON; None for kernel ridge
     input_widths: list[int]
     widths: list[int]
     training_clips: int

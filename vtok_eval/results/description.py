@@ -20,6 +20,7 @@ class Caveat(StrEnum):
     STAND_IN = "stand-in"
     RE_CREATION = "re-creation"
     SMOKE_TEST = "smoke test"
+    MINIATURE = "miniature"
     JUDGE_NOT_CALIBRATED = "judge not calibrated"
 
 

@@ -62,6 +62,7 @@ class ConvergenceFacts(TypedDict, total=False):
         256
     """
 
+    reader: str  # what was trained; a probe where this is not there
     recipe: Mapping[str, object] | None  # None where kernel ridge is the reader: it has no steps
     steps: int
     training_loss: list[float]
@@ -83,7 +84,9 @@ class CheckKind(StrEnum):
     SAME_TOKENS = "same tokens"
     """Systems with the same tokens have the same values, to the last digit."""
     CONVERGENCE = "convergence"
-    """The probe beats kernel ridge regression on the validation clips."""
+    """The probe, or another trained reader, beats kernel ridge regression on the validation clips."""
+    CHANCE = "chance"
+    """A system that gives no tokens of any clip scores no better than chance."""
     PHOTOS = "photos"
     """A difference from the baseline has the same sign on every photo behind the test clips."""
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vtok_eval.errors import RunFolderError
 from vtok_eval.results.columns.job_columns import JobColumns, job_columns
-from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score
+from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score, Status
 from vtok_eval.results.self_checks import ConvergenceFacts, SelfCheck, TokenRelation
 from vtok_eval.results.soundness import marked_job, marked_score, unsound_groups
 from vtok_eval.results.statistics.checking import (
+    chance_checks,
     convergence_check,
     photo_checks,
     same_token_checks,
@@ -72,6 +73,10 @@ def score_run(
         by_system = {system: records for system, records in every.items() if system not in versions}
         jobs = {system: job_columns(records) for system, records in by_system.items()}
         own = _self_checks(folder, benchmark, jobs, measured, relations)
+        photos = _photos(by_system)
+        if photos:
+            # Of rendered clips every answer is as likely as any other; of real ones some can be guessed.
+            own += chance_checks([jobs[system] for system in _without_tokens(by_system)], measured)
         unsound = unsound_groups(own)
         jobs = {system: marked_job(job, unsound) for system, job in jobs.items()}
         one = deriving.get(benchmark) if deriving else None
@@ -81,7 +86,7 @@ def score_run(
         of_versions += _scores(earlier, columns, measured, label=label, deriving=one, unsound=unsound)
         if baseline in jobs:
             comparisons += compare_all(jobs, baseline, measured)
-            own += photo_checks(jobs, measured, baseline=baseline, photos=_photos(by_system))
+            own += photo_checks(jobs, measured, baseline=baseline, photos=photos)
         checks += own
     marked = mark_discriminating(scores, controls=tuple(controls))
     return RunScores([*marked, *of_versions], comparisons, checks)
@@ -121,6 +126,16 @@ def _self_checks(
             if facts is not None and facts.get("recipe", {}) is not None:
                 found.append(convergence_check(benchmark, job.system, facts))
     return found
+
+
+def _without_tokens(by_system: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The systems that give no token of any clip."""
+    return [
+        system
+        for system, records in by_system.items()
+        if all(record.cost.get("tokens") == 0 for record in records if record.status is Status.OK)
+        and any(record.status is Status.OK for record in records)
+    ]
 
 
 def _training_facts(folder: RunFolder, job: str) -> ConvergenceFacts | None:

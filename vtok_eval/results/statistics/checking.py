@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,11 @@ from vtok_eval.results.self_checks import (
     TokenRelation,
 )
 from vtok_eval.results.statistics.difference_tests import quantity_p_values
-from vtok_eval.results.statistics.quantities import difference_quantity, spreads_of
+from vtok_eval.results.statistics.quantities import (
+    difference_quantity,
+    score_quantity,
+    spreads_of,
+)
 from vtok_eval.results.statistics.quantity_intervals import quantity_intervals
 from vtok_eval.results.statistics.sample_table import material
 
@@ -168,10 +172,10 @@ def _same_values(a: JobColumns, b: JobColumns, metric: Metric, metrics: Sequence
 
 
 def convergence_check(benchmark: str, system: str, facts: ConvergenceFacts | None) -> SelfCheck:
-    """Whether a job's probe was trained far enough: it must beat kernel ridge on the validation clips.
+    """Whether a job's reader was trained far enough: it must beat kernel ridge on the validation clips.
 
-    Ridge regression has one solution and needs no steps; a probe that reads less than it, by more than
-    `MARGIN`, has not converged.
+    Ridge regression has one solution and needs no steps; a probe, or another trained reader, that reads less
+    than it, by more than `MARGIN`, has not converged.
 
     Example:
         >>> facts = {"steps": 250, "validation_score": [0.7, 0.8], "ridge_validation_score": 0.6}
@@ -193,7 +197,8 @@ def convergence_check(benchmark: str, system: str, facts: ConvergenceFacts | Non
             f", loss {values['training_loss']:.3f} in training, {values['validation_loss']:.3f} in validation"
         )
     ridge = facts.get("ridge_validation_score")
-    score = f"the probe scores {values['validation_score']:.3f} on the validation clips"
+    reader = (facts or {}).get("reader", "the probe")
+    score = f"{reader} scores {values['validation_score']:.3f} on the validation clips"
     if ridge is None:
         outcome, detail = CheckOutcome.NOT_CHECKED, f"{score}, with no kernel ridge to compare with; {said}"
     else:
@@ -202,6 +207,43 @@ def convergence_check(benchmark: str, system: str, facts: ConvergenceFacts | Non
         outcome = CheckOutcome.PASSED if beats else CheckOutcome.VIOLATED
         detail = f"{score}, kernel ridge {ridge:.3f}; {said}"
     return SelfCheck(**about, outcome=outcome, detail=detail, values=values)  # type: ignore[arg-type]
+
+
+def chance_checks(jobs: Iterable[JobColumns], metrics: Sequence[Metric]) -> list[SelfCheck]:
+    """Whether systems that give no tokens score no better than chance, metric by metric.
+
+    Where they do, the answers can be guessed without the clip: from how often each is right, or from what is
+    asked. Checks the metrics of `checked_metrics` that have a chance level, each at 0.05 divided by their
+    number.
+
+    jobs: of such systems, with trained readers.
+    """
+    checked = [metric for metric in checked_metrics(metrics) if metric.chance is not None]
+    trained = [job for job in jobs if _is_trained(job)]
+    asked = [(job, metric) for job in trained for metric in checked]
+    spreads = {metric.name: spreads_of(trained, metric, metrics) for metric in checked}
+    quantities = [score_quantity(job, metric, metrics, spreads[metric.name]) for job, metric in asked]
+    confidence = 1 - 2 * ALPHA / max(1, len(checked))  # two-sided, and only the lower end counts
+    intervals = quantity_intervals(quantities, confidence=confidence, seed=SEED, difference=False)
+    found = []
+    for (job, metric), quantity, interval in zip(asked, quantities, intervals, strict=True):
+        if quantity.sums is None or interval.low is None or metric.chance is None:
+            continue
+        above = interval.low > metric.chance
+        value = quantity.sums.value()
+        found.append(
+            SelfCheck(
+                kind=CheckKind.CHANCE,
+                benchmark=job.benchmark,
+                outcome=CheckOutcome.VIOLATED if above else CheckOutcome.PASSED,
+                systems=(job.system,),
+                metric=metric.name,
+                group=metric.group,
+                detail=f"{metric.title}: {value:.3f} without tokens, chance is {metric.chance:.3f}",
+                values={"value": value, "low": interval.low, "chance": metric.chance},
+            )
+        )
+    return found
 
 
 def photo_checks(

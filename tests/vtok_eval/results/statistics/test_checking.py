@@ -12,6 +12,7 @@ from vtok_eval.results.records import Metric, NoTest
 from vtok_eval.results.self_checks import CheckKind, CheckOutcome, Relation, SelfCheck, TokenRelation
 from vtok_eval.results.soundness import marked_job, unsound_groups
 from vtok_eval.results.statistics.checking import (
+    chance_checks,
     convergence_check,
     photo_checks,
     same_token_checks,
@@ -159,3 +160,26 @@ def test_a_check_comes_back_from_json_as_it_was() -> None:
     for broken in ({**entry, "kind": "other"}, {**entry, "more": 1}, {**entry, "systems": "a"}):
         with pytest.raises((ValueError, TypeError)):
             SelfCheck.of(broken)
+
+
+def test_a_system_without_tokens_must_stay_at_chance() -> None:
+    metrics = [
+        Metric("colour", "Colour", group="static", chance=0.25),
+        Metric("motion", "Motion", group="temporal", chance=0.5),
+        Metric("shape", "Shape", group="shapes"),
+    ]
+    found = chance_checks([job("blind", colour=0.5, motion=0.5)], metrics)
+    # Half of 200 right where a quarter is chance: 8 standard errors above; the other is at chance.
+    assert [(check.metric, check.outcome.value) for check in found] == [
+        ("colour", "violated"),
+        ("motion", "passed"),
+    ]
+    assert found[0].systems == ("blind",)
+    assert found[0].values["low"] > 0.25
+    assert "chance is 0.250" in found[0].detail
+    # Below chance is no sign that answers can be guessed; what was not trained is not checked.
+    assert [c.outcome.value for c in chance_checks([job("blind", colour=0.05, motion=0.4)], metrics)] == [
+        "passed",
+        "passed",
+    ]
+    assert chance_checks([job("blind", seeds=0, colour=0.5)], metrics) == []
