@@ -197,6 +197,7 @@ BENCHMARKS = Registry(
     "benchmark",
     {
         "understanding-scenes": "benchmarks.understanding.scenes.benchmark:UnderstandingScenes",
+        "understanding-reader": "benchmarks.understanding.reader.benchmark:UnderstandingReader",
         "question-answering": "benchmarks.understanding.questions.benchmark:QuestionAnswering",
         "reconstruction": "benchmarks.reconstruction.benchmark:Reconstruction",
         "efficiency": "benchmarks.efficiency.benchmark:Efficiency",
@@ -207,6 +208,7 @@ BENCHMARKS = Registry(
     },
     {
         "understanding-scenes": "attributes of rendered clips read from frozen tokens by an attentive probe",
+        "understanding-reader": "the same attributes asked of a small language model trained on the tokens",
         "question-answering": "questions about videos as a YAML file of your own describes them",
         "reconstruction": "clips next to what their tokens give back: PSNR, SSIM, VMAF and more, by protocol",
         "efficiency": "tokens, FLOPs, latency, throughput and memory as clips grow",
