@@ -27,7 +27,7 @@ class Catalogue:
     Example:
         >>> shipped = Catalogue("vtok_eval/suites", maker="vtok_eval.run.suite:load_suite")
         >>> sorted(shipped.summaries())
-        ['full', 'mini', 'paper']
+        ['full', 'mini', 'paper', 'paper-probe', 'paper-small', 'reader-mini']
     """
 
     folder: str

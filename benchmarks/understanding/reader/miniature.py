@@ -39,6 +39,9 @@ def new_language_model(options: MiniatureOptions, text_tokenizer: Any, *, seed: 
         num_key_value_heads=options.heads,
         max_position_embeddings=2048,
         initializer_range=options.width**-0.5,
+        # Hardly any rotation over a hundred positions: rows say themselves where in the clip they are from,
+        # and are to be found by what they say.
+        rope_parameters={"rope_type": "default", "rope_theta": 1e8},
         pad_token_id=text_tokenizer.pad_token_id,
         bos_token_id=None,
         eos_token_id=text_tokenizer.eos_token_id,

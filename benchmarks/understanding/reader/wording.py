@@ -58,7 +58,7 @@ def read_answer(attribute: Attribute, text: str) -> str | tuple[str, ...] | None
 
     Example:
         >>> from vtok_eval.scenes.vocabulary import attribute
-        >>> read_answer(attribute("camera_motion"), "It pans left: pan left.")
+        >>> read_answer(attribute("camera_motion"), "Pan left.")
         'pan left'
         >>> read_answer(attribute("shapes_present"), "a star and circles")
         ('circle', 'star')

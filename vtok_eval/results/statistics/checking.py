@@ -217,6 +217,10 @@ def chance_checks(jobs: Iterable[JobColumns], metrics: Sequence[Metric]) -> list
     number.
 
     jobs: of such systems, with trained readers.
+
+    Example:
+        >>> chance_checks([], [Metric("path", "Path", chance=1 / 3)])
+        []
     """
     checked = [metric for metric in checked_metrics(metrics) if metric.chance is not None]
     trained = [job for job in jobs if _is_trained(job)]
