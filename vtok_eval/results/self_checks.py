@@ -76,7 +76,7 @@ class CheckKind(StrEnum):
 
     Example:
         >>> [kind.value for kind in CheckKind]
-        ['subset', 'same tokens', 'convergence', 'photos']
+        ['subset', 'same tokens', 'convergence', 'chance', 'photos']
     """
 
     SUBSET = "subset"

@@ -39,12 +39,12 @@ class MiniatureOptions(BaseModel):
     clip_size: Annotated[int, Field(ge=16, strict=True)] = 64
     n_frames: Annotated[int, Field(ge=2, strict=True)] = 16
     reader_seeds: Count = 2
-    layers: Count = 4
+    layers: Count = 2
     width: Count = 128
     heads: Count = 4
-    steps: Count = 600
-    batch_size: Count = 32
-    learning_rate: Rate = 0.002
+    steps: Count = 1000
+    batch_size: Count = 16
+    learning_rate: Rate = 0.005
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.1
     max_channels: Count | None = 152
     validated_clips: Count = 100
