@@ -112,7 +112,7 @@ class UnderstandingReader:
         options = self.options
         seeds = "" if options.reader_seeds > 1 else "; one seed: the intervals hold no variance of training"
         return (
-            "a miniature: a language model of half a million weights that knows only what these clips "
+            "a miniature: a language model of under half a million weights that knows only what these clips "
             "taught it. It shows whether another kind of reader finds the same differences, not what a "
             "pretrained model would find",
             f"all tokenizers share one recipe, {options.train_clips} training clips and {options.steps} steps"
