@@ -13,8 +13,8 @@ from vtok_eval.results.columns.job_columns import JobColumns, job_columns
 from vtok_eval.results.records import PHOTO, Comparison, Metric, Record, Score, Status
 from vtok_eval.results.self_checks import ConvergenceFacts, SelfCheck, TokenRelation
 from vtok_eval.results.soundness import marked_job, marked_score, unsound_groups
+from vtok_eval.results.statistics.chance_checks import chance_checks
 from vtok_eval.results.statistics.checking import (
-    chance_checks,
     convergence_check,
     photo_checks,
     same_token_checks,

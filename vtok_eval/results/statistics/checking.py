@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,11 +17,7 @@ from vtok_eval.results.self_checks import (
     TokenRelation,
 )
 from vtok_eval.results.statistics.difference_tests import quantity_p_values
-from vtok_eval.results.statistics.quantities import (
-    difference_quantity,
-    score_quantity,
-    spreads_of,
-)
+from vtok_eval.results.statistics.quantities import difference_quantity, spreads_of
 from vtok_eval.results.statistics.quantity_intervals import quantity_intervals
 from vtok_eval.results.statistics.sample_table import material
 
@@ -55,7 +51,7 @@ def subset_checks(
         for pair in relations
         if pair.relation is Relation.CONTAINS and pair.larger in jobs and pair.smaller in jobs
     ]
-    pairs = [(a, b) for a, b in pairs if _is_trained(a) and _is_trained(b)]
+    pairs = [(a, b) for a, b in pairs if is_trained(a) and is_trained(b)]
     checked = checked_metrics(metrics)
     if not pairs or not checked:
         return []
@@ -112,7 +108,15 @@ def checked_metrics(metrics: Sequence[Metric]) -> list[Metric]:
     return found
 
 
-def _is_trained(job: JobColumns) -> bool:
+def is_trained(job: JobColumns) -> bool:
+    """Whether a reader was trained for the job.
+
+    Example:
+        >>> from vtok_eval.results.columns.job_columns import SampleSet
+        >>> samples = SampleSet(("a",), ("a",), np.zeros(1, dtype=np.intp))
+        >>> is_trained(JobColumns("vtok", "scenes", samples, np.zeros(1, dtype=bool), {}, training_seeds=1))
+        True
+    """
     return job.training_seeds > 0 or any(matrix.shape[1] > 1 for matrix in job.values.values())
 
 
@@ -207,47 +211,6 @@ def convergence_check(benchmark: str, system: str, facts: ConvergenceFacts | Non
         outcome = CheckOutcome.PASSED if beats else CheckOutcome.VIOLATED
         detail = f"{score}, kernel ridge {ridge:.3f}; {said}"
     return SelfCheck(**about, outcome=outcome, detail=detail, values=values)  # type: ignore[arg-type]
-
-
-def chance_checks(jobs: Iterable[JobColumns], metrics: Sequence[Metric]) -> list[SelfCheck]:
-    """Whether systems that give no tokens score no better than chance, metric by metric.
-
-    Where they do, the answers can be guessed without the clip: from how often each is right, or from what is
-    asked. Checks the metrics of `checked_metrics` that have a chance level, each at 0.05 divided by their
-    number.
-
-    jobs: of such systems, with trained readers.
-
-    Example:
-        >>> chance_checks([], [Metric("path", "Path", chance=1 / 3)])
-        []
-    """
-    checked = [metric for metric in checked_metrics(metrics) if metric.chance is not None]
-    trained = [job for job in jobs if _is_trained(job)]
-    asked = [(job, metric) for job in trained for metric in checked]
-    spreads = {metric.name: spreads_of(trained, metric, metrics) for metric in checked}
-    quantities = [score_quantity(job, metric, metrics, spreads[metric.name]) for job, metric in asked]
-    confidence = 1 - 2 * ALPHA / max(1, len(checked))  # two-sided, and only the lower end counts
-    intervals = quantity_intervals(quantities, confidence=confidence, seed=SEED, difference=False)
-    found = []
-    for (job, metric), quantity, interval in zip(asked, quantities, intervals, strict=True):
-        if quantity.sums is None or interval.low is None or metric.chance is None:
-            continue
-        above = interval.low > metric.chance
-        value = quantity.sums.value()
-        found.append(
-            SelfCheck(
-                kind=CheckKind.CHANCE,
-                benchmark=job.benchmark,
-                outcome=CheckOutcome.VIOLATED if above else CheckOutcome.PASSED,
-                systems=(job.system,),
-                metric=metric.name,
-                group=metric.group,
-                detail=f"{metric.title}: {value:.3f} without tokens, chance is {metric.chance:.3f}",
-                values={"value": value, "low": interval.low, "chance": metric.chance},
-            )
-        )
-    return found
 
 
 def photo_checks(

@@ -11,8 +11,8 @@ from vtok_eval.results.columns.job_columns import JobColumns, SampleSet
 from vtok_eval.results.records import Metric, NoTest
 from vtok_eval.results.self_checks import CheckKind, CheckOutcome, Relation, SelfCheck, TokenRelation
 from vtok_eval.results.soundness import marked_job, unsound_groups
+from vtok_eval.results.statistics.chance_checks import chance_checks
 from vtok_eval.results.statistics.checking import (
-    chance_checks,
     convergence_check,
     photo_checks,
     same_token_checks,
