@@ -33,7 +33,7 @@ def save_reader(
     weights: Mapping[str, Tensor],
     preprocessing: Preprocessing,
     shape: ReaderShape,
-    history: TrainingHistory,
+    history: Mapping[str, object],
     fingerprint: str,
     training: str,
 ) -> None:

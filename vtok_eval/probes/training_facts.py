@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -54,7 +54,7 @@ class TrainingFacts(TypedDict):
     validation_score: list[float]
     ridge_validation_score: float | None
     taken_from: list[str | None]
-    probes: list[TrainingHistory]
+    probes: Sequence[Mapping[str, object]]
 
 
 def training_facts(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtok_eval.probes.features import N_KINDS, FeatureTable
+from vtok_eval.probes.features import FeatureTable
+from vtok_eval.probes.half_precision import N_KINDS
 
 _PLACE = 4.0
 """The value of a place's channel: enough to be seen among a hundred standardised channels."""

@@ -6,7 +6,8 @@ import torch
 
 from benchmarks.understanding.reader.visual import RowLayout, counts
 from vtok_eval.data import TokenKind, Tokens
-from vtok_eval.probes.features import N_KINDS, FeatureTable, slots_of
+from vtok_eval.probes.features import FeatureTable, slots_of
+from vtok_eval.probes.half_precision import N_KINDS
 
 
 def table() -> FeatureTable:
