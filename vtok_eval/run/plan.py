@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vtok_eval.benchmark import ScalesTraining
 from vtok_eval.errors import MissingDependencyError, SuiteError, UnknownNameError
 from vtok_eval.registry import BENCHMARKS
+from vtok_eval.results.budget import BudgetUnit
 from vtok_eval.results.description import Description
 from vtok_eval.specs.systems import build_system, kind_of
 from vtok_eval.systems import CountingTokenizer
@@ -83,6 +84,7 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
     """
     benchmarks, left_out = _build_benchmarks(suite)
     _check_every_benchmark_is_met(suite, benchmarks)
+    _say_what_is_matched(suite)
     systems: dict[str, System] = {}
     missing: dict[str, str] = {}
     for entry in suite.systems:
@@ -109,6 +111,16 @@ def make_plan(suite: Suite, context: BuildContext, making: VideoMaking, *, limit
         if entry.name in missing and kind_of(entry.spec) in benchmark.accepts
     ]
     return Plan(tuple(jobs), tuple(not_run), systems, benchmarks)
+
+
+def _say_what_is_matched(suite: Suite) -> None:
+    """Warn of systems that match another's tokens where budgets are in bits: their bits may differ."""
+    matching = [entry.name for entry in suite.systems if "budget=match:" in entry.spec]
+    if suite.budget is BudgetUnit.BITS and matching:
+        log.warning(
+            "%s: budget=match matches tokens, and budgets are counted in bits here: bits per clip may differ",
+            ", ".join(matching),
+        )
 
 
 def _takes(benchmark: Benchmark, system: System) -> bool:

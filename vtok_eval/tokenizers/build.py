@@ -157,7 +157,8 @@ def build_generator(spec: str, context: BuildContext) -> Generator:
 def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Description:
     """What provenance keeps of a user's own tokenizer, generator or answerer.
 
-    class; options: the constructor's parameters that the object keeps as attributes; backbone: its
+    class; options: the constructor's parameters that the object keeps as attributes, but for `device`, which
+    differs between the lanes of a run and decides nothing; backbone: its
     description with the weights' hash; sampling_rule; checkpoint_sha256; of a user's class source_sha256 of
     its file, the hashes of its sources, and state_sha256 of the weights that it holds.
     caveats: its backbone's and those of its own `describe() -> Description`, where it has that method; what
@@ -187,7 +188,7 @@ def describe_tokenizer(tokenizer: Tokenizer | Generator | Answerer) -> Descripti
             part = Description.of(value.describe())
             facts["backbone"] = part.identity()
             caveats = joined_caveats(caveats, part.caveats)
-        elif hasattr(tokenizer, name):
+        elif name != "device" and hasattr(tokenizer, name):
             options[name] = _as_json(value)
     checkpoint = getattr(tokenizer, "checkpoint", None)
     if isinstance(checkpoint, str | Path) and Path(checkpoint).is_file():

@@ -145,3 +145,17 @@ def test_budgets_are_in_tokens_unless_the_suite_or_the_command_line_says_bits():
     assert in_bits.changed(budget=BudgetUnit.TOKENS).label == "a test"
     with pytest.raises(SuiteError, match=r"s\.yaml:1: budget: Input should be 'tokens' or 'bits'"):
         parse_suite("budget: bytes\n" + GOOD, origin="s.yaml")
+
+
+def test_a_suite_in_bits_that_matches_tokens_says_so(caplog):
+    from vtok_eval.run.plan import _say_what_is_matched
+
+    systems = "[frames-2, {name: few, spec: 'frames:budget=match:frames-2'}]"
+    text = f"name: s\nlabel: l\nsetting: custom\nsystems: {systems}\n"
+    suite = parse_suite(text + "benchmarks: [efficiency]\n", origin="s.yaml")
+    _say_what_is_matched(suite)
+    assert caplog.messages == []
+    _say_what_is_matched(suite.changed(budget=BudgetUnit.BITS))
+    assert caplog.messages == [
+        "few: budget=match matches tokens, and budgets are counted in bits here: bits per clip may differ"
+    ]

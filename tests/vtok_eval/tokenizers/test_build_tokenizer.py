@@ -154,3 +154,18 @@ def test_one_backbone_for_all_tokenizers_of_a_context(context) -> None:
     one, two = (build_tokenizer(spec, context) for spec in ("vtok", "frames-2"))
     assert isinstance(one.backbone, Backbone)
     assert one.backbone is two.backbone
+
+
+def test_the_device_that_a_class_keeps_is_no_part_of_what_it_is(tmp_path) -> None:
+    (tmp_path / "kept.py").write_text(
+        "class Kept:\n"
+        "    def __init__(self, device, width: int = 4):\n"
+        "        self.device, self.width = device, width\n"
+        "    def encode(self, clips):\n"
+        "        raise NotImplementedError\n"
+    )
+    spec = f"{tmp_path}/kept.py:Kept"
+    contexts = (BuildContext(torch.device(name)) for name in ("cpu", "meta"))
+    here, there = (describe_tokenizer(build_tokenizer(spec, context)) for context in contexts)
+    assert here["options"] == {"width": 4}
+    assert here.identity() == there.identity()
