@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from vtok_eval.devices import constants, transfer
@@ -18,6 +18,8 @@ from vtok_eval.devices.transfer import DirectTransfer
 
 CUDA = torch.device("cuda", 0)
 Thing = TypeVar("Thing")
+LOADED_LATE = ("_trunk",)
+"""Cached properties of backbones."""
 
 
 @contextmanager
@@ -73,12 +75,20 @@ def _moved(thing: Any, mode: FakeTensorMode, seen: dict[int, Any]) -> Any:
         return type(thing)(_moved(value, mode, seen) for value in thing)
     ours = type(thing).__module__.partition(".")[0] in {"vtok_eval", "benchmarks", "tv_align", "tests"}
     if ours and hasattr(thing, "__dict__") and not isinstance(thing, type):
+        _load_late(thing)
         moved = copy.copy(thing)
         seen[id(thing)] = moved
         for name, value in vars(thing).items():
             object.__setattr__(moved, name, _moved(value, mode, seen))
         return moved
     return thing
+
+
+def _load_late(thing: Any) -> None:
+    """Have the networks loaded, with real values, that an object loads only when it first needs them."""
+    with unset_fake_temporarily():
+        for name in LOADED_LATE:
+            getattr(thing, name, None)
 
 
 def _moved_module(module: nn.Module, mode: FakeTensorMode, seen: dict[int, Any]) -> nn.Module:
