@@ -6,15 +6,18 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 import venv
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy
 import pytest
 
+from tests.preloaded_python import PreloadedPython
+
+Follow = Callable[[str], str]
 ROOT = Path(__file__).parents[1]
 ONCE = pytest.mark.skipif(sys.version_info >= (3, 12), reason="once, under Python 3.11, is enough")
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -45,13 +48,26 @@ def install(folder: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-def follow(command: str, folder: Path) -> str:
-    """Run one line of a page as its reader would; returns what it printed."""
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreloadedPython]:
+    """What runs the commands; every one of them would import torch."""
+    with PreloadedPython(tmp_path_factory.mktemp("python")) as started:
+        yield started
+
+
+@pytest.fixture
+def follow(python: PreloadedPython, tmp_path: Path) -> Follow:
+    """Run one line of a page as its reader would, in the test's folder; returns what it printed."""
+    return lambda command: follow_in(tmp_path, command, python)
+
+
+def follow_in(folder: Path, command: str, python: PreloadedPython) -> str:
+    """Run one line of a page in a folder."""
     words = shlex.split(command, comments=True)
     if words[:2] == ["pip", "install"]:
         install(folder)
         return ""
-    start = {"python": [sys.executable], "vtok-eval": [sys.executable, "-m", "vtok_eval.cli.main"]}
+    start: dict[str, list[str]] = {"python": [], "vtok-eval": ["-m", "vtok_eval.cli.main"]}
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
         "VTOK_EVAL_CACHE": str(folder / "cache"),
@@ -59,20 +75,17 @@ def follow(command: str, folder: Path) -> str:
         # `python3` in a page is this one.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
-    done = subprocess.run(
-        [*start[words[0]], *words[1:]],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = python.run([*start[words[0]], *words[1:]], cwd=folder, env=environment)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr[-2000:]}"
     return done.stdout
 
 
 @ONCE
 @pytest.mark.slow
-def test_add_a_benchmark(tmp_path):
+def test_add_a_benchmark(tmp_path, follow):
     commands = write_files(ROOT / "docs" / "add_a_benchmark.md", tmp_path)
     assert [shlex.split(command)[0] for command in commands] == ["pip", "vtok-eval", "vtok-eval"]
-    printed = [follow(command, tmp_path) for command in commands]
+    printed = [follow(command) for command in commands]
     assert "noise-stability" in printed[1]
     assert re.search(r"frames-2\b.*\d", printed[2])
     assert (tmp_path / "runs/noise/report/report.html").is_file()
@@ -80,9 +93,9 @@ def test_add_a_benchmark(tmp_path):
 
 @ONCE
 @pytest.mark.slow
-def test_add_a_judge(tmp_path):
+def test_add_a_judge(tmp_path, follow):
     commands = write_files(ROOT / "docs" / "add_a_judge.md", tmp_path)
-    printed = [follow(command, tmp_path) for command in commands]
+    printed = [follow(command) for command in commands]
     assert len(commands) == 3
     # Both clips are read rightly: both questions of both prompts.
     assert re.search(r"\b100(\.0)?\b", printed[1])
@@ -91,11 +104,11 @@ def test_add_a_judge(tmp_path):
 
 @ONCE
 @pytest.mark.slow
-def test_examples(tmp_path):
+def test_examples(tmp_path, follow):
     commands = write_files(ROOT / "examples" / "README.md", tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for command in commands:
-        follow(command, tmp_path)
+        follow(command)
     named = " ".join(commands)
     assert all(path.name in named for path in (ROOT / "examples").glob("*.py"))
     assert (tmp_path / "runs/videos/report/report.html").is_file()
@@ -103,7 +116,7 @@ def test_examples(tmp_path):
 
 @ONCE
 @pytest.mark.slow
-def test_a_model_in_another_environment(tmp_path):
+def test_a_model_in_another_environment(tmp_path, follow):
     """The environment is made as the page says, but gets its numpy from here instead of from the network."""
     make, install_numpy, *commands = write_files(ROOT / "docs" / "another_environment.md", tmp_path)
     assert make == "python3 -m venv .venv-model"
@@ -111,7 +124,7 @@ def test_a_model_in_another_environment(tmp_path):
     assert install_numpy == ".venv-model/bin/pip install numpy"
     (packages,) = (tmp_path / ".venv-model").glob("lib/python*/site-packages")
     (packages / "numpy.pth").write_text(str(Path(numpy.__file__).parents[1]))
-    printed = [follow(command, tmp_path) for command in commands]
+    printed = [follow(command) for command in commands]
     assert "the protocol is kept" in printed[0]
     (system,) = json.loads((tmp_path / "runs/mine/run.json").read_text())["systems"]
     assert system["description"]["environment"]["numpy"] == numpy.__version__
@@ -142,9 +155,9 @@ def test_example_tokenizers_by_hand(name):
 
 @ONCE
 @pytest.mark.slow
-def test_bring_a_vae(tmp_path):
+def test_bring_a_vae(tmp_path, follow):
     commands = write_files(ROOT / "docs" / "bring_a_vae.md", tmp_path)
-    printed = {command.split()[1]: follow(command, tmp_path) for command in commands}
+    printed = {command.split()[1]: follow(command) for command in commands}
     assert "the protocol is kept" in printed["check"]
     assert re.search(r"\bmine\b.*\d", printed["run"])
     assert "padded to 17" in printed["report"]
@@ -153,9 +166,9 @@ def test_bring_a_vae(tmp_path):
 
 @ONCE
 @pytest.mark.slow
-def test_bring_a_vq_or_fsq_model(tmp_path):
+def test_bring_a_vq_or_fsq_model(tmp_path, follow):
     commands = write_files(ROOT / "docs" / "bring_a_vq_or_fsq_model.md", tmp_path)
-    printed = {command.split()[1]: follow(command, tmp_path) for command in commands}
+    printed = {command.split()[1]: follow(command) for command in commands}
     assert "the protocol is kept" in printed["check"]
     assert "2,551.2" in printed["check"]
     for system, bits in (("fsq", "2,551.2"), ("fsq-own", "2,551.2"), ("narrow", "2,304")):
@@ -174,12 +187,12 @@ def test_bring_a_vq_or_fsq_model(tmp_path):
 
 @ONCE
 @pytest.mark.slow
-def test_bring_a_hugging_face_model(tmp_path):
+def test_bring_a_hugging_face_model(tmp_path, follow):
     """Tiny models of the real classes, written by the page's own files; skipped without both libraries."""
     pytest.importorskip("diffusers")
     pytest.importorskip("transformers")
     commands = write_files(ROOT / "docs" / "bring_a_hugging_face_model.md", tmp_path)
-    printed = [follow(command, tmp_path) for command in commands]
+    printed = [follow(command) for command in commands]
     _, wan_check, wan_run, _, mae_check, mae_run, report, _ = printed
     assert "320 x 16 values" in wan_check  # 5 x 8 x 8 latents of 17 frames of 64 pixels
     assert "128 x 64 values" in mae_check  # 8 x 4 x 4 patches of 2 x 16 x 16

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from tests.vtok_eval.decoders.tiny_decoders import CPU, Patches, system_of, training_of
+from vtok_eval.cli.main import app
 from vtok_eval.data import Clips
 from vtok_eval.decoders import decoders_of
 from vtok_eval.decoders.card import mean_counts, write_card
@@ -75,6 +78,9 @@ def test_a_handful_of_clips_is_learnt_by_heart(tmp_path: Path) -> None:
     assert right.count[0.3] > 0.9
 
 
+ON_CPU = ("--device", "cpu")
+
+
 def _table(clips: Clips):
     from vtok_eval.probes.features import build_table, extract_features
 
@@ -82,7 +88,7 @@ def _table(clips: Clips):
     return build_table(features, [str(row) for row in range(len(features))])
 
 
-def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL before the fifth of six steps, in the command itself; then the same command again."""
     code = (
         "import os, signal, sys\n"
@@ -97,42 +103,36 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         "main()\n"
     )
 
-    def train(folder: Path, *, die_at: int) -> subprocess.CompletedProcess[str]:
-        arguments = ["train", "decoder", "frames-2", "frames-1", "keyframe", "--out", str(folder)]
-        sizes = [
-            "--clips",
-            "8",
-            "--validation-clips",
-            "2",
-            "--steps",
-            "6",
-            "--batch-size",
-            "4",
-            "--seeds",
-            "2",
-        ]
-        return subprocess.run(
-            [sys.executable, "-c", code, *arguments, *sizes, "--device", "cpu"],
-            env={**os.environ, "DIE_AT": str(die_at), "VTOK_EVAL_CACHE": str(tmp_path / "cache")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def arguments(folder: Path) -> list[str]:
+        sizes = {"clips": 8, "validation-clips": 2, "steps": 6, "batch-size": 4, "seeds": 2}
+        given = [part for name, value in sizes.items() for part in (f"--{name}", str(value))]
+        return ["train", "decoder", "frames-2", "frames-1", "keyframe", "--out", str(folder), *given, *ON_CPU]
 
-    killed = train(tmp_path / "killed", die_at=4)
+    def train(folder: Path) -> Any:
+        """The same command in this process, which spares the imports."""
+        return CliRunner().invoke(app, arguments(folder), catch_exceptions=False)
+
+    monkeypatch.setenv("VTOK_EVAL_CACHE", str(tmp_path / "cache"))
+    killed = subprocess.run(
+        [sys.executable, "-c", code, *arguments(tmp_path / "killed")],
+        env={**os.environ, "DIE_AT": "4"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not list((tmp_path / "killed").glob("*.safetensors"))
     for folder in ("killed", "whole"):
-        done = train(tmp_path / folder, die_at=-1)
-        assert done.returncode == 0, done.stderr
+        done = train(tmp_path / folder)
+        assert done.exit_code == 0, done.output
     files = [f"frames-{count}.seed-{seed}.safetensors" for count in (1, 2) for seed in (0, 1)]
     assert sorted(path.name for path in (tmp_path / "whole").glob("*.safetensors")) == files
     for name in (*files, "CARD.md", "losses.csv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert not list((tmp_path / "killed").glob("*.checkpoint.pt"))
-    again = train(tmp_path / "whole", die_at=0)
-    assert again.returncode == 0
-    assert again.stdout.count("is there") == 4
+    again = train(tmp_path / "whole")
+    assert again.exit_code == 0
+    assert again.output.count("is there") == 4
     assert "keyframe has the tokens of frames-1 and shares its decoders" in again.stdout
 
 
