@@ -21,7 +21,8 @@ arXiv 2205.05198, equation 2 without its last term)."""
 class LanguageModelSize:
     """What is known of a language model from its configuration.
 
-    parameters: all of them. computed: those that every position passes through (embeddings are looked up).
+    parameters: all but those of a vision tower, which has no use here. computed: of these, those that every
+    position passes through (embeddings are looked up).
     linear_widths: the sum over its linear layers, its head left out, of input and output widths.
 
     Example:
@@ -52,6 +53,7 @@ def language_model_size(folder: Path) -> LanguageModelSize:
     from torch import nn
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
+    from vtok_eval.answerers.training.steps.model import is_vision
     from vtok_eval.errors import SpecError
 
     try:
@@ -65,9 +67,11 @@ def language_model_size(folder: Path) -> LanguageModelSize:
     embedding = model.get_input_embeddings().weight
     head = model.get_output_embeddings()
     linear = [
-        each for name, each in model.named_modules() if isinstance(each, nn.Linear) and each is not head
+        each
+        for name, each in model.named_modules()
+        if isinstance(each, nn.Linear) and each is not head and not is_vision(name)
     ]
-    parameters = sum(each.numel() for each in model.parameters())
+    parameters = sum(each.numel() for name, each in model.named_parameters() if not is_vision(name))
     tied = head is not None and head.weight is embedding
     text = getattr(config, "text_config", config)
     return LanguageModelSize(

@@ -320,3 +320,23 @@ def test_two_processes_train_what_one_trains(tmp_path):
     assert two["losses"] == pytest.approx(losses, rel=1e-4)
     assert two["validation"] == pytest.approx(one.curve.last_validation_loss, rel=1e-4)
     torch.testing.assert_close(two["weights"], tiny_readers.weights(one.language_model), rtol=1e-3, atol=1e-4)
+
+
+def test_the_language_model_of_a_llava_is_trained_and_its_eyes_are_not(tmp_path):
+    from tests.vtok_eval.answerers.language_models import tiny_models
+    from vtok_eval.answerers.language_models.checkpoint_folder import load_language_model
+    from vtok_eval.answerers.training.needs import language_model_size
+
+    folder = tiny_models.llava_next_video(tmp_path / "llava")
+    model, text_tokenizer = load_language_model(folder, "float32", tiny_readers.CPU)
+    trained = train(
+        model=model,
+        text_tokenizer=text_tokenizer,
+        template="vicuna",
+        recipe=recipe(stage("lora", 10, rate=1e-2), gradient_checkpointing=True),
+    )
+    adapters = {name: each for name, each in trained.language_model.named_parameters() if "lora_" in name}
+    assert not any("vision" in name for name in adapters)
+    assert sum(each.numel() for each in adapters.values()) == language_model_size(folder).adapters(rank=8)
+    losses = [point.training_loss for point in trained.curve.points if point.training_loss is not None]
+    assert losses[-1] < losses[0]

@@ -97,7 +97,7 @@ class ReaderModel(nn.Module):
         self.token_input.requires_grad_(True)
         for name, parameter in self.language_model.named_parameters():
             adapter = "lora_" in name
-            wanted = {"projection": False, "lora": adapter, "all": not _is_vision(name)}[trains]
+            wanted = {"projection": False, "lora": adapter, "all": not is_vision(name)}[trains]
             parameter.requires_grad_(wanted)
 
     def forward(
@@ -151,7 +151,13 @@ def single(groups: Sequence[Tokens]) -> tuple[Tokens, ...]:
     return tuple(replace(group, values=group.values.float()) for group in groups)
 
 
-def _is_vision(name: str) -> bool:
+def is_vision(name: str) -> bool:
+    """Whether a module or weight of this name belongs to a vision tower or what connects one.
+
+    Example:
+        >>> is_vision("model.vision_tower.embeddings"), is_vision("model.layers.0.mlp")
+        (True, False)
+    """
     return any(part in VISION for part in name.split("."))
 
 
