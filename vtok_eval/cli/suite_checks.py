@@ -57,9 +57,14 @@ def missing_lines(checks: list[Check]) -> list[str]:
 
 
 def _extras(needs: SuiteNeeds) -> Iterator[Check]:
-    wanted = {f"extra [{name}]" for name in needs.extras}
-    for check in check_extras():
-        if check.name in wanted:
+    found = {check.name: check for check in check_extras()}
+    for extra in needs.extras:
+        check = found.get(f"extra [{extra}]")
+        if check is None:
+            detail = "the installed vtok-eval is older than this suite and does not know it"
+            remedy = f'pip install --upgrade "vtok-eval[{extra}]"'
+            yield Check(f"extra [{extra}]", State.MISSING, detail, remedy)
+        else:
             yield Check(check.name, check.status, check.detail, check.remedy)
 
 

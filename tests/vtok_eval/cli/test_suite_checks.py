@@ -75,6 +75,13 @@ def test_what_is_there_is_found(folder):
     assert found["reader frames-2"].status is State.MISSING
 
 
+def test_an_extra_that_the_installation_does_not_know_is_missing(folder, monkeypatch):
+    text = NEEDY.format(readers="r").replace("needs:\n", "needs:\n  extras: [quantum]\n")
+    found = {check.name: check for check in suite_checks(parse_suite(text, origin="needy.yaml"))}
+    assert found["extra [quantum]"].status is State.MISSING
+    assert found["extra [quantum]"].remedy == 'pip install --upgrade "vtok-eval[quantum]"'
+
+
 def test_a_suite_without_needs_has_no_checks(folder):
     assert suite_checks(load_suite("mini")) == []
     with pytest.raises(VtokEvalError, match="needs nothing that pip does not bring"):
