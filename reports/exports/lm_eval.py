@@ -72,7 +72,11 @@ class _Task:
     def results(self) -> dict[str, Any]:
         """Values and standard errors; "N/A", as lm-eval has it, where there is none."""
         errors = _standard_errors(self._records(), self.scores)
-        row: dict[str, Any] = {"alias": f"{self.benchmark} ({self.found.label}{self._doubts()})"}
+        row: dict[str, Any] = {
+            "name": self.benchmark,
+            "alias": f"{self.benchmark} ({self.found.label}{self._doubts()})",
+            "sample_len": self.counts()["effective"],
+        }
         for score in self.scores:
             name = _key(score)
             row[f"{name},none"] = "N/A" if score.value is None else score.value

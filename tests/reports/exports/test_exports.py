@@ -121,6 +121,8 @@ def test_lm_eval_form_has_its_keys_and_our_numbers(finished):
     for name, score in scores.items():
         assert row[f"{name},none"] == score.value
     assert LABEL in row["alias"]
+    # The fixed keys of a row in lm-eval 0.4.13.
+    assert (row["name"], row["sample_len"]) == ("quiz", 38)
     assert found["n-samples"]["quiz"] == {"original": 40, "effective": 38}
     assert found["config"]["model_args"] == "frames-2:grid=2"
     # 00:00:00 to 00:03:20 on 24 November 2026
