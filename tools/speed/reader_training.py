@@ -178,7 +178,7 @@ def main() -> None:
                 device=device,
             )
         share, seconds = spent.share(skip=arguments.skip)
-        length = visual + reader.facts["mean_text"]  # type: ignore[operator]  # a number
+        length = visual + reader.facts["mean_text"]
         speed = arguments.batch_size * length / seconds
         memory = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if device.type == "cuda" else ""
         print(  # noqa: T201

@@ -181,7 +181,7 @@ class TestRefusals:
 
     def test_a_trained_projection_without_a_width(self):
         tokenizer = tiny_readers.TwoGroups()
-        tokenizer.width = None
+        vars(tokenizer)["width"] = None
         with pytest.raises(SpecError, match="needs an attribute `width`"):
             train(tokenizer, tokens=tiny_readers.tokens_of(tiny_readers.TwoGroups()))
 
