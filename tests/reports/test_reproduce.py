@@ -17,6 +17,7 @@ from reports.reproduce.conclusion import Conclusion, Measured, judge
 from reports.reproduce.measure import rows
 from reports.reproduce.write import as_text, gather_rows, write_reproduce
 from tests.reports.made_up_run import run_json
+from vtok_eval.cli.shared_options import with_shared_options
 from vtok_eval.errors import RunFolderError, UnknownNameError
 from vtok_eval.registry import COMMANDS
 from vtok_eval.results.records import NoTest
@@ -192,19 +193,25 @@ def test_another_system_may_stand_for_vtok(run_with_options):
     assert {row.system for row in found if row.measured} == {"frames-8"}
 
 
-def test_command(run_with_options, tmp_path):
+def reproduce() -> typer.Typer:
+    """The command as the whole command line has it."""
     app = typer.Typer()
-    app.command()(COMMANDS.resolve("reproduce"))
-    done = CliRunner().invoke(app, [str(run_with_options.path), "-o", str(tmp_path / "out")])
+    app.command()(with_shared_options(COMMANDS.resolve("reproduce"), "reproduce"))
+    return app
+
+
+def test_command(run_with_options, tmp_path):
+    done = CliRunner().invoke(reproduce(), [str(run_with_options.path), "-o", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     assert "AGREES WITHIN THE INTERVAL: counted, equal" in done.output
     assert (tmp_path / "out" / "reproduce.md").exists()
 
 
 def test_command_prints_json_alone(run_with_options, tmp_path):
-    app = typer.Typer()
-    app.command()(COMMANDS.resolve("reproduce"))
-    done = CliRunner().invoke(app, [str(run_with_options.path), "-o", str(tmp_path / "out"), "--json"])
+    done = CliRunner().invoke(
+        reproduce(), [str(run_with_options.path), "-o", str(tmp_path / "out"), "--json"]
+    )
+    assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
     found = gather_rows([run_with_options.path])
     assert document["schema"] == "vtok-eval/reproduce/1"

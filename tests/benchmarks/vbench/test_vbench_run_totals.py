@@ -80,7 +80,7 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 def test_totals_of_a_run_and_the_references_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = of_records([record("a-0.mp4", "a", {"imaging_quality": 0.5}), FAILED])
     monkeypatch.setattr("benchmarks.vbench.run_totals.of_run", lambda run: found)
-    done = CliRunner().invoke(app, ["totals", "runs/mine", "--json", str(tmp_path / "new")])
+    done = CliRunner().invoke(app, ["totals", "runs/mine", "--out", str(tmp_path / "new")])
     assert done.exit_code == 0
     assert "Imaging quality: 50.00 % (one prompt: no interval)" in done.stdout
     written = tmp_path / "new" / "videos_mine_eval_results.json"
