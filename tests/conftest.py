@@ -26,10 +26,20 @@ def _same_random_numbers() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, started once in a process, for tests marked with `IN_A_BROWSER`."""
+def _chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield started
         started.close()
+
+
+@pytest.fixture
+def browser(_chromium: Any) -> Iterator[Any]:
+    """Chromium, started once in a process, for tests marked with `IN_A_BROWSER`.
+
+    What a test leaves open is closed after it: a page that plays clips would keep a processor busy.
+    """
+    yield _chromium
+    for context in _chromium.contexts:
+        context.close()
