@@ -29,13 +29,18 @@ def completion(content: str | None, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Response:
-    """One HTTP response. cut: send only so many bytes of the body. hang: send nothing until the test ends."""
+    """One HTTP response.
+
+    cut: send only so many bytes of the body. hang: send nothing until the test ends. gate: what is waited for
+    before anything is sent.
+    """
 
     status: int = 200
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     hang: bool = False
+    gate: threading.Barrier | None = None
 
 
 def says(content: str | None, **more: Any) -> Response:
@@ -79,8 +84,9 @@ class ChatServer:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             response = self.script.pop(0) if self.script else None
-        if self.gate is not None:
-            self.gate.wait(timeout=30)
+        gate = response.gate if response and response.gate else self.gate
+        if gate is not None:
+            gate.wait(timeout=30)
         return response or self.default(body)
 
     def done(self) -> None:

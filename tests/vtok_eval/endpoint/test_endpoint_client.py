@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import traceback
+from dataclasses import replace
 
 import pytest
 
@@ -304,7 +305,8 @@ class TestCeilings:
         assert server.most_at_once == 3
 
     def test_fewer_at_once_while_the_server_says_too_many(self, server, asking):
-        server.script = [fails(429)] * 8
+        together = threading.Barrier(8)
+        server.script = [replace(fails(429), gate=together) for _ in range(8)]
         client = asking(concurrency=8).client
         replies = client.ask_many([question(str(number)) for number in range(8)])
         assert [reply.text for reply in replies] == ['{"answer": "yes"}'] * 8
