@@ -32,7 +32,7 @@ class MiniatureOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train_clips: Count = 4000
+    train_clips: Count = 6000
     validation_clips: Count = 300
     test_clips: Count = 400
     data_seed: Seed = 0
@@ -44,7 +44,7 @@ class MiniatureOptions(BaseModel):
     heads: Count = 4
     steps: Count = 1000
     batch_size: Count = 16
-    learning_rate: Rate = 0.005
+    learning_rate: Rate = 0.0025
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.1
     max_channels: Count | None = 152
     validated_clips: Count = 100
