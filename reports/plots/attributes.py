@@ -22,7 +22,7 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
-from reports.plots.svg import name_points
+from reports.plots.svg import name_point
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import NOT_DISCRIMINATING, NOT_SOUND, score_text, shown, tokens_text
@@ -309,7 +309,7 @@ def _draw_dot(
             alpha=0.75,
         )
     (marker,) = axes.plot([shown(value, metric)], [y], zorder=3, **dot)
-    name_points(marker, [f"{system.title}: {metric.title} {score_text(score)}"])
+    name_point(marker, f"{system.title}: {metric.title} {score_text(score)}")
 
 
 def _limits(

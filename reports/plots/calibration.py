@@ -20,7 +20,7 @@ from reports.plots.style import (
     write_heading,
     write_label,
 )
-from reports.plots.svg import name_points
+from reports.plots.svg import name_point
 from reports.run_report import BenchmarkReport, RunReport
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _draw(rates: Sequence[JudgeRate], about: str, theme: Theme, *, label: str) -
         (dot,) = axes.plot(
             [100 * rate.value], [y], marker=markers[rate.rate], markersize=5, color=colors[rate.rate]
         )
-        name_points(dot, [_said(rate)])
+        name_point(dot, _said(rate))
     axes.axvline(50, color=theme.faint, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     names = ["\n".join(textwrap.wrap(name, width=12 if theme.in_column else 18)) for name in categories]
     axes.set_yticks(range(len(categories)), [literal(name) for name in names])

@@ -20,7 +20,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.plots.svg import name_points
+from reports.plots.svg import draw_points, name_point
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import score_text, tokens_text
@@ -220,20 +220,15 @@ def _draw_growth(curves: Sequence[Curve], benchmark: BenchmarkReport, theme: The
     entries = []
     for i, group in enumerate(sorted(groups, key=lambda group: group[0].values()[-1], reverse=True)):
         curve, look = group[0], styles[group[0].system.name]
-        (line,) = axes.plot(
-            list(curve.scores),
-            curve.values(),
-            color=look.color,
-            linestyle=DASHES[i % len(DASHES)],
-            linewidth=1.3,
-            marker=look.marker,
-            markersize=4.6,
-            markerfacecolor=look.face,
-        )
+        points = {"marker": look.marker, "markersize": 4.6, "markerfacecolor": look.face}
+        line = {"linestyle": DASHES[i % len(DASHES)], "linewidth": 1.3, "color": look.color}
+        axes.plot(list(curve.scores), curve.values(), **line)
         name = ", ".join(member.system.name for member in group)
-        counts = curve.scores.items()
-        name_points(line, [f"{name}: {tokens_text(s.value)} tokens of {n} frames" for n, s in counts])
-        entries.append((name, line))
+        said = [f"{name}: {tokens_text(s.value)} tokens of {n} frames" for n, s in curve.scores.items()]
+        placed = list(zip(curve.scores, curve.values(), said, strict=True))
+        draw_points(axes, placed, color=look.color, **points)
+        (entry,) = axes.plot([], [], **line, **points)
+        entries.append((name, entry))
     axes.set_xlabel("frames per clip, T (log)")
     axes.set_ylabel("tokens per clip (log)")
     _legend(axes, entries, theme)
@@ -340,7 +335,7 @@ def _draw_cost(
             markerfacecolor=look.face,
         )
         amount, tokens = score_text(point.amount), tokens_text(point.tokens.value)
-        name_points(marker, [f"{point.system.title}: {amount} at {tokens} tokens"])
+        name_point(marker, f"{point.system.title}: {amount} at {tokens} tokens")
         entries.append((point.system.name, marker))
     _plain_numbers(axes)
     aside = "log" if theme.in_column else "log, equal ones side by side"

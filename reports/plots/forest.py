@@ -17,7 +17,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.plots.svg import name_points
+from reports.plots.svg import name_point
 from reports.run_document import RunSystem
 from reports.run_report import RunReport
 from reports.text.headline import compared, comparison_of, subjects
@@ -154,7 +154,7 @@ def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
         (dot,) = axes.plot(
             [value or 0.0], [place], look.marker, color=look.color, markerfacecolor=face, markersize=6
         )
-        name_points(dot, [_said(row)])
+        name_point(dot, _said(row))
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     parts = (f"points from {report.baseline}:", "better to the right")

@@ -22,7 +22,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.plots.svg import name_points
+from reports.plots.svg import draw_points
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.tables.clips import mean_costs
@@ -404,17 +404,15 @@ def _draw_points(axes: Axes, points: Sequence[tuple[float, Score, str]], look: L
             capsize=2.0,
             alpha=0.8,
         )
-    (dots,) = axes.plot(
-        [x for x, _, _ in points],
-        [shown(score.value or 0.0, score.metric) for _, score, _ in points],
-        linestyle="none",
+    draw_points(
+        axes,
+        [(x, shown(score.value or 0.0, score.metric), said) for x, score, said in points],
         marker=look.marker,
         markersize=5.5,
         color=look.color,
         markerfacecolor=look.face,
         zorder=3,
     )
-    name_points(dots, [said for _, _, said in points])
 
 
 def _labelled(system: RunSystem, x: float, score: Score, theme: Theme) -> Labelled:

@@ -18,7 +18,7 @@ from reports.plots.style import (
     new_figure,
     write_label,
 )
-from reports.plots.svg import name_points
+from reports.plots.svg import draw_points
 from reports.run_document import RunSystem
 from reports.run_report import BenchmarkReport, RunReport
 from reports.text.wording import score_text, shown
@@ -205,10 +205,13 @@ def _draw_system(
         if score.low is not None and score.high is not None:
             ends = [shown(score.low, score.metric), shown(score.high, score.metric)]
             axes.plot([angles[name]] * 2, ends, color=look.color, linewidth=1.0, alpha=0.6)
-    (dots,) = axes.plot(
-        [angles[name] for name in values],
-        list(values.values()),
-        linestyle="none",
+    points = [
+        (angles[name], values[name], f"{system.title}: {score.metric.title} {score_text(score)}")
+        for name, score in scores.items()
+    ]
+    draw_points(
+        axes,
+        points,
         marker=look.marker,
         markersize=5,
         color=look.color,
@@ -216,7 +219,6 @@ def _draw_system(
         label=literal(system.title),
         zorder=3,
     )
-    name_points(dots, [f"{system.title}: {s.metric.title} {score_text(s)}" for s in scores.values()])
 
 
 def _neighbours(names: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from reports.plots.style import DARK, LIGHT, Theme
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
-TIPS = "tips:"
-"""Begins the id of a group of points; the texts of its points follow as JSON."""
+TIP = "tip:"
+"""Begins the id of a point; what it says follows."""
 DIGITS = 2
 """Decimals, in points of 1/72 inch, that coordinates keep."""
 MOST_ENLARGED = 1.6
@@ -32,17 +32,29 @@ _REFERENCE = re.compile(r"#([\w.-]+)")
 _ROUNDED = frozenset({"d", "x", "y", "width", "height", "transform"})
 
 
-def name_points(artist: Artist, texts: Sequence[str]) -> None:
-    """Have the points of an artist say these texts, one each in their order, where a pointer rests on them.
+def name_point(artist: Artist, text: str) -> None:
+    """Have an artist of one point say this where a pointer rests on it.
 
     Example:
         >>> from matplotlib.lines import Line2D
-        >>> line = Line2D([0, 1], [2, 3], marker="o", linestyle="none")
-        >>> name_points(line, ["vtok: 2", "frames-2: 3"])
-        >>> line.get_gid()
-        'tips:["vtok: 2", "frames-2: 3"]'
+        >>> dot = Line2D([0], [2], marker="o", linestyle="none")
+        >>> name_point(dot, "vtok: 2")
+        >>> dot.get_gid()
+        'tip:vtok: 2'
     """
-    artist.set_gid(TIPS + json.dumps(list(texts), ensure_ascii=False))
+    artist.set_gid(TIP + text)
+
+
+def draw_points(axes: Axes, points: Sequence[tuple[float, float, str]], **style: Any) -> None:
+    """Draw markers at x and y that say a text each; `label`, if given, is in the legend once.
+
+    Each is an artist of its own: matplotlib leaves out points beyond the drawing, after which the texts of
+    several could not be told apart.
+    """
+    label = style.pop("label", None)
+    for number, (x, y, text) in enumerate(points):
+        (dot,) = axes.plot([x], [y], linestyle="none", label=None if number else label, **style)
+        name_point(dot, text)
 
 
 def svg_file(content: bytes) -> bytes:
@@ -109,8 +121,8 @@ def _tidied(content: bytes) -> ElementTree.Element:
             shape.attrib.pop("style", None)
     for element in list(root.iter()):
         identifier = element.get("id", "")
-        if identifier.startswith(TIPS):
-            _add_tips(element, json.loads(identifier.removeprefix(TIPS)))
+        if identifier.startswith(TIP):
+            _add_tip(element, identifier.removeprefix(TIP))
         if identifier not in used:
             element.attrib.pop("id", None)
         for attribute in _ROUNDED & element.attrib.keys():
@@ -124,8 +136,8 @@ def _tidied(content: bytes) -> ElementTree.Element:
     return root
 
 
-def _add_tips(group: ElementTree.Element, texts: Sequence[str]) -> None:
-    for point, text in zip(group.iter(f"{SVG}use"), texts, strict=True):
+def _add_tip(group: ElementTree.Element, text: str) -> None:
+    for point in group.iter(f"{SVG}use"):  # none, if it is beyond the drawing
         ElementTree.SubElement(point, f"{SVG}title").text = text
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import math
+import re
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from reports.families import line_of
 from reports.plots.attributes import MAX_SYSTEMS, shown_systems
@@ -15,6 +18,7 @@ from reports.plots.cost import growth, latency, memory
 from reports.plots.frontier import frontier
 from reports.plots.labels import DODGE, Box, choose_places, side_by_side
 from reports.plots.style import DARK, LIGHT, looks
+from reports.plots.svg import draw_points, svg_file
 from reports.run_document import RunSystem
 from reports.run_report import gather
 
@@ -152,8 +156,21 @@ def test_growth_draws_equal_systems_once(finished_run):
     (axes,) = picture.draw(LIGHT).axes
     # Eleven systems on six lines: vtok x3, frames-1 = keyframe, frames-2 x3 (matched, grid=2), 4, 8, blind.
     names = [text.get_text().replace("\n", " ") for text in axes.get_legend().get_texts()]
-    assert len(axes.lines) == len(names) == 6
+    curves = [line for line in axes.lines if len(line.get_xdata()) > 1]
+    assert len(curves) == len(names) == 6
     assert "frames-1, keyframe" in names
+
+
+def test_a_point_beyond_the_drawing_takes_no_text_from_the_others():
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(1, 100)
+    draw_points(axes, [(1, 1, "one"), (0, 2, "no place on a log scale"), (10, 3, "ten")], marker="o")
+    written = io.BytesIO()
+    figure.savefig(written, format="svg")
+    said = re.findall(r"<title>([^<]*)</title></use>", svg_file(written.getvalue()).decode())
+    assert said == ["one", "ten"]
 
 
 def test_the_baselines_budget_chooses_the_systems(finished_run):

@@ -20,8 +20,9 @@ class MiniatureOptions(BaseModel):
     and of what is asked about them, apart from the run's seed. clip_size: side in pixels; n_frames: frames
     per clip. reader_seeds: how many readers are trained, each with its own weights and data order. layers,
     width, heads: of the language model; width is a multiple of twice `heads`. steps: of the optimizer;
-    batch_size: conversations in a step, one conversation about one clip. learning_rate, weight_decay: of
-    AdamW; max_channels: groups of features with more are reduced to as many by a PCA of the training clips.
+    batch_size: conversations in a step, one conversation about one clip. learning_rate: of AdamW, after its
+    warm-up. weight_decay: of AdamW, biases and norms excepted. max_channels: groups of features with more are
+    reduced to as many by a PCA of the training clips.
     validated_clips: of the validation clips, so many are also answered, to say how well the trained reader
     does before the test.
 

@@ -65,6 +65,10 @@ class Clips:
         """The clips from `start` up to `stop`."""
         return Clips(self.frames[start:stop], self.fps[start:stop])
 
+    def rows(self, rows: Sequence[int]) -> Clips:
+        """Some of the clips, by their place in the batch."""
+        return Clips(self.frames[list(rows)], self.fps[list(rows)])
+
     def to(self, device: Any) -> Clips:
         """The clips on a device."""
         return Clips(self.frames.to(device), self.fps.to(device))
