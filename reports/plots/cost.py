@@ -220,14 +220,28 @@ def _draw_growth(curves: Sequence[Curve], benchmark: BenchmarkReport, theme: The
     entries = []
     for i, group in enumerate(sorted(groups, key=lambda group: group[0].values()[-1], reverse=True)):
         curve, look = group[0], styles[group[0].system.name]
-        points = {"marker": look.marker, "markersize": 4.6, "markerfacecolor": look.face}
-        line = {"linestyle": DASHES[i % len(DASHES)], "linewidth": 1.3, "color": look.color}
-        axes.plot(list(curve.scores), curve.values(), **line)
         name = ", ".join(member.system.name for member in group)
         said = [f"{name}: {tokens_text(s.value)} tokens of {n} frames" for n, s in curve.scores.items()]
-        placed = list(zip(curve.scores, curve.values(), said, strict=True))
-        draw_points(axes, placed, color=look.color, **points)
-        (entry,) = axes.plot([], [], **line, **points)
+        dashes = DASHES[i % len(DASHES)]
+        axes.plot(list(curve.scores), curve.values(), color=look.color, linestyle=dashes, linewidth=1.3)
+        draw_points(
+            axes,
+            list(zip(curve.scores, curve.values(), said, strict=True)),
+            color=look.color,
+            marker=look.marker,
+            markersize=4.6,
+            markerfacecolor=look.face,
+        )
+        (entry,) = axes.plot(
+            [],
+            [],
+            color=look.color,
+            linestyle=dashes,
+            linewidth=1.3,
+            marker=look.marker,
+            markersize=4.6,
+            markerfacecolor=look.face,
+        )
         entries.append((name, entry))
     axes.set_xlabel("frames per clip, T (log)")
     axes.set_ylabel("tokens per clip (log)")

@@ -45,11 +45,8 @@ def name_point(artist: Artist, text: str) -> None:
     artist.set_gid(TIP + text)
 
 
-def draw_points(
-    axes: Axes,
-    points: Sequence[tuple[float, float, str]],
-    **style: Any,  # as matplotlib takes them
-) -> None:
+# Any: what matplotlib takes of a marker's style.
+def draw_points(axes: Axes, points: Sequence[tuple[float, float, str]], **style: Any) -> None:
     """Draw markers at x and y that say a text each; `label`, if given, is in the legend once.
 
     Each is an artist of its own: matplotlib leaves out points beyond the drawing, after which the texts of
