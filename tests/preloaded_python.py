@@ -1,7 +1,7 @@
-"""Programs in processes of their own that need not import torch and its company: forked from one that has.
+"""Runs programs in processes forked from one that has imported torch and other slow packages.
 
 Each program starts as `python FILE ...` or `python -m MODULE ...` would: another folder, environment, search
-path and arguments, and nothing of this project imported yet. What is spared are seconds of imports for each.
+path and arguments, and nothing of this project imported yet. Each is spared seconds of imports.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class WrittenPicture:
     """A picture's files, and what a page holds of it.
 
     png and svg are drawn for a page, column (PDF) for a paper's column; data is CSV. wide, narrow: SVG to be
-    put into a page's HTML; narrow is the picture of a column, whose text stays legible on a telephone.
+    put into a page's HTML; narrow is the picture of a column, whose text stays legible on a phone.
     """
 
     picture: Picture

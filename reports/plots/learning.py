@@ -154,12 +154,15 @@ def _data(learnt: Sequence[_Learnt], label: str) -> pd.DataFrame:
 
 
 def _draw(learnt: Sequence[_Learnt], benchmark: BenchmarkReport, theme: Theme, *, label: str) -> Figure:
+    from matplotlib.ticker import StrMethodFormatter
+
     width = COLUMN_WIDTH if theme.in_column else 6.6
     above = 0.3 + 0.17 * -(-len(learnt) // (2 if theme.in_column else 4))
     foot = 0.46 + label_height(label, width)
     height = (2.3 if theme.in_column else 2.9) + above + foot
     figure = new_figure(theme, width=width, height=height)
     axes = add_axes(figure, theme, left=0.55, right=0.12, top=above, bottom=foot)
+    plain = StrMethodFormatter("{x:g}")
     styles = looks(benchmark.systems, theme)
     for each in learnt:
         look = styles[each.system.name]
@@ -174,7 +177,11 @@ def _draw(learnt: Sequence[_Learnt], benchmark: BenchmarkReport, theme: Theme, *
             label=literal(each.system.title),
         )
     axes.set_xlabel("steps of training (thin: training loss; marks: validation loss)")
-    axes.set_ylabel("loss, nats per word")
+    # The first losses are several times the last ones, which differ by less than a tenth.
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(plain)
+    axes.yaxis.set_minor_formatter(plain)
+    axes.set_ylabel("loss, nats per word (log)")
     _write_legend(axes, theme)
     write_label(figure, label, theme)
     return figure

@@ -1,4 +1,4 @@
-"""A run's page in a real browser: nothing overflows or overlaps, on a screen and on a telephone."""
+"""A run's page in a real browser: nothing overflows or overlaps, on a screen and on a phone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.browser import IN_A_BROWSER, SCREENS, faults
 
 pytestmark = IN_A_BROWSER
 LEAST_LETTER = 8.5
-"""Pixels that the smallest letter of a picture needs to be read on a telephone."""
+"""Pixels that the smallest letter of a picture needs to be read on a phone."""
 
 
 LETTERS = """

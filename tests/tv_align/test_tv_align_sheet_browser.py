@@ -135,7 +135,7 @@ def test_every_video_plays_and_nothing_tells_the_system(browser: Any, sheet: Rat
     assert rater.troubles == []
 
 
-def test_the_page_is_readable_on_a_telephone(browser: Any, sheet: RatingSheet) -> None:
+def test_the_page_is_readable_on_a_phone(browser: Any, sheet: RatingSheet) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 800})
     page = context.new_page()
     page.goto(sheet.page.as_uri())

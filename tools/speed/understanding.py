@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.byte_tokenizer import byte_tokenizer
+
 N_FRAMES, SIZE, SHOWN = 32, 128, 8
 """Of a clip: frames and side in pixels on disk, frames that the model is shown."""
 
@@ -205,7 +207,7 @@ def write_model(folder: Path) -> None:
     )
 
     shape = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer(["<video>", "<image>"])
     config = LlavaOnevisionConfig(
         vision_config=SiglipVisionConfig(**shape, image_size=56, patch_size=7, vision_use_head=False),
         text_config=Qwen2Config(
@@ -226,19 +228,6 @@ def write_model(folder: Path) -> None:
         vision_feature_select_strategy="full",
         chat_template=_TEMPLATE,
     ).save_pretrained(folder)
-
-
-def _byte_tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={sign: i for i, sign in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
-    fast.add_special_tokens({"additional_special_tokens": ["<video>", "<image>"]})
-    return fast
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from vtok_eval.cli.model_weights import weights_of
 from vtok_eval.errors import DataError, MissingDependencyError, VtokEvalError
 from vtok_eval.files.data_folder import DATA_VARIABLE, data_root
 from vtok_eval.run.plan import build_benchmark
+from vtok_eval.specs.grammar import parse_options
 
 if TYPE_CHECKING:
     from vtok_eval.run.needs import NeededData, SuiteNeeds
@@ -108,7 +109,8 @@ def _readers(suite: Suite) -> Iterator[Check]:
     for system in suite.systems:
         if not system.spec.startswith(_READER):
             continue
-        folder = Path(system.spec.removeprefix(_READER).partition(",")[0]).expanduser()
+        options = parse_options(system.spec.removeprefix(_READER), spec=system.spec, subject="language_model")
+        folder = Path(options["language_model"]).expanduser()
         found = [*folder.glob("reader.json"), *folder.glob("seed-*/reader.json")]
         if found:
             yield Check(f"reader {system.name}", State.OK, f"{folder}, {len(found)} trained")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +76,3 @@ def unread_share(texts: Mapping[str, str]) -> float:
     """
     unread = [read_answer(attribute(name), text) is None for name, text in texts.items()]
     return sum(unread) / len(unread) if unread else 0.0
-
-
-def asked_of(samples: Sequence[Sample]) -> int:
-    """How many questions are asked about clips."""
-    return sum(len(sample.target) for sample in samples)

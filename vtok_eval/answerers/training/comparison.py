@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from vtok_eval.answerers.training.encoding import ConversationEncoder
 from vtok_eval.answerers.training.recipe import ReaderRecipe
 from vtok_eval.answerers.training.saved.checkpoint import is_checkpoint, read_checkpoint, save_checkpoint
 from vtok_eval.answerers.training.saved.schema import BaseModel
-from vtok_eval.answerers.training.steps.processes import is_main_process, wait_for_all, world_size
+from vtok_eval.answerers.training.steps.processes import is_main_process, rank, wait_for_all, world_size
 from vtok_eval.answerers.training.steps.stage_run import Shown
 from vtok_eval.answerers.training.tokens.source import identity_sha256, tokenizer_identity
 from vtok_eval.answerers.training.tokens.table import FilledTable, StoredTokens, TokenTable, fill_table
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 # Any: transformers' models and tokenizers, which have no types.
 
 PROBLEMS = "problems.txt"
+_MOST_LISTED = 20
+"""Conversations that were left out, so many of which are in a reader's card."""
 
 
 @dataclass(frozen=True)
@@ -176,14 +180,11 @@ class ReaderComparison:
         return TokenTable(self.tokens / digest[:16], tokenizer=digest)
 
     def _check_same(self, folder: Path, system: ReadTokenizer, encoded: EncodedData) -> None:
-        from dataclasses import asdict
-        from json import dumps, loads
-
         kept = read_checkpoint(folder)
         now = {
             "tokenizer": identity_sha256(tokenizer_identity(system.tokenizer)),
             "data": encoded.data.data.sha256(),
-            "recipe": loads(dumps(asdict(self.recipe))),
+            "recipe": json.loads(json.dumps(asdict(self.recipe))),  # lists for tuples, as in a file
         }
         before = {
             "tokenizer": kept.tokenizer.sha256,
@@ -199,16 +200,11 @@ class ReaderComparison:
 
     def _forget(self, system: ReadTokenizer, seed: int) -> None:
         """Remove what a training that is through has left, and folders that are empty then."""
-        import shutil
-
         place = self.out / "unfinished" / system.folder_name
         shutil.rmtree(place / f"seed-{seed}", ignore_errors=True)
         for folder in (place, place.parent):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-
-
-_MOST_LISTED = 20
 
 
 @dataclass
@@ -233,9 +229,7 @@ def part_of(samples: Sequence[Any]) -> Sequence[Any]:
         >>> part_of(["a", "b"])
         ['a', 'b']
     """
-    import os
-
-    return samples[int(os.environ.get("RANK", "0")) :: world_size()]
+    return samples[rank() :: world_size()]
 
 
 def _cpu() -> torch.device:

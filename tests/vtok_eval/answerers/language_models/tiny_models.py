@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from tools.byte_tokenizer import END
+from tools.byte_tokenizer import byte_tokenizer as byte_tokenizer_with
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for part in message['content'] %}"
@@ -41,7 +44,7 @@ CLIP_VISION = {
     "patch_size": 7,
 }
 SPECIAL = (
-    "<|end|>",
+    END,
     "<|im_start|>",
     "<|im_end|>",
     "<video>",
@@ -55,16 +58,7 @@ SPECIAL = (
 
 def byte_tokenizer() -> Any:
     """One token a byte, and the special ones: any text can be read and written."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={sign: i for i, sign in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
-    fast.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
-    return fast
+    return byte_tokenizer_with(SPECIAL[1:])
 
 
 def save(folder: Path, model: Any, processor: Any) -> Path:

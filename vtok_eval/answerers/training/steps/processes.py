@@ -23,6 +23,16 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def rank() -> int:
+    """This process's number among those that train together, from 0 on; 0 alone.
+
+    Example:
+        >>> rank()
+        0
+    """
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_main_process() -> bool:
     """Whether this is the process that writes; true where there is one.
 
@@ -30,7 +40,7 @@ def is_main_process() -> bool:
         >>> is_main_process()
         True
     """
-    return int(os.environ.get("RANK", "0")) == 0
+    return rank() == 0
 
 
 def own_device(device: torch.device) -> torch.device:
