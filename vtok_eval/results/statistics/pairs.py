@@ -164,7 +164,9 @@ def _one_metric(
     every = {name: material(job, metric, metrics) for name, job in jobs.items()}
     seeds = {name: seeds_behind(jobs[name], found.replicates) for name, found in every.items()}
     materials = {name: found.with_replicates(1) for name, found in every.items() if found.whole}
-    trained = TrainedSeeds(jobs, seeds, spreads_of(list(jobs.values()), metric, metrics))
+    # Names here are the caller's: a board has systems of one name from several runs.
+    named = [replace(job, system=name) for name, job in jobs.items()]
+    trained = TrainedSeeds(jobs, seeds, spreads_of(named, metric, metrics))
     groups: dict[tuple[int, bytes], list[str]] = {}
     for system, found in materials.items():
         groups.setdefault(found.pattern(), []).append(system)

@@ -113,6 +113,24 @@ def test_several_training_seeds_and_one_beside_several():
     assert all(pair.no_test is None for pair in pairs.values())
 
 
+def test_seeds_count_whatever_the_systems_are_called():
+    """A board's systems have keys of their own, and two runs may have a system of one name."""
+    rng = np.random.default_rng(3)
+    base = rng.normal(0, 1, (60, 1))
+    rows = {
+        name: records(name, base + rng.normal(shift, 0.5, (60, 3)) + rng.normal(0, spread, (1, 3)))
+        for name, shift, spread in (("a", 0.3, 0.3), ("b", 0.0, 0.3), ("c", 0.1, 0.0))
+    }
+    own = all_pairs(rows, LEFT_OUT)
+    sets = SampleSets()
+    renamed = {f"run--{name}": [replace(row, system="mine") for row in found] for name, found in rows.items()}
+    jobs = {key: from_records(found, sets) for key, found in renamed.items()}
+    for pair in compare_pairs(jobs, metrics=[LEFT_OUT]):
+        expected = own[pair.a.removeprefix("run--"), pair.b.removeprefix("run--")]
+        assert (pair.low, pair.high) == (expected.low, expected.high)
+        assert pair.p == pytest.approx(expected.p, abs=0.02)  # the seeds' signs are drawn by name
+
+
 def test_one_training_seed_is_tested_against_nobody():
     rng = np.random.default_rng(3)
     values = rng.normal(0, 1, (60, 1))
