@@ -137,14 +137,16 @@ def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
     explained = f"Filled: significant after correction. Lines: {levels} intervals of the paired difference."
     below = f"{explained} Setting: {_label(report)}"
     foot = (0.65 if theme.in_column else 0.5) + label_height(below, width)
-    height = ROW * len(rows) + foot + 0.15
+    headings = _headings(rows) if theme.in_column else {}
+    height = ROW * (len(rows) + len(headings)) + foot + 0.15
     figure = new_figure(theme, width=width, height=height)
     names = [literal(_name(row, theme)) for row in rows]
-    left = 0.25 + CHARACTER * max(map(len, names))
+    left = 0.25 + CHARACTER * max(map(len, [*names, *headings.values()]))
     axes = add_axes(figure, theme, left=min(left, 0.6 * width), right=0.15, top=0.1, bottom=foot)
     styles = looks(report.systems, theme)
     axes.axvline(0, color=theme.text, linewidth=0.9)
-    for place, row in enumerate(rows):
+    places = [i + sum(first <= i for first in headings) for i in range(len(rows))]
+    for place, row in zip(places, rows, strict=True):
         look = styles[row.system.name]
         found = row.comparison
         low, value, high = (row.shown(end) for end in (found.low, found.difference, found.high))
@@ -155,8 +157,10 @@ def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
             [value or 0.0], [place], look.marker, color=look.color, markerfacecolor=face, markersize=6
         )
         name_point(dot, _said(row))
-    axes.set_yticks(range(len(rows)), names)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    ticks = dict(zip(places, names, strict=True))
+    ticks |= {places[first] - 1: literal(heading) for first, heading in headings.items()}
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    axes.set_ylim(places[-1] + 0.6, -0.6)
     parts = (f"points from {report.baseline}:", "better to the right")
     if theme.in_column:
         axes.set_xlabel(literal("\n".join(parts)), loc="right")
@@ -164,9 +168,17 @@ def _draw(rows: Sequence[_Row], theme: Theme, *, report: RunReport) -> Figure:
         axes.set_xlabel(literal(" ".join(parts)))
     for i in range(1, len(rows)):
         if rows[i].benchmark != rows[i - 1].benchmark:
-            axes.axhline(i - 0.5, color=theme.faint, linewidth=0.6)
+            axes.axhline(places[i - 1] + 0.5, color=theme.faint, linewidth=0.6)
     write_label(figure, below, theme)
     return figure
+
+
+def _headings(rows: Sequence[_Row]) -> dict[int, str]:
+    """The benchmark by the number of its first row; none where there is one benchmark."""
+    firsts = {
+        i: row.benchmark for i, row in enumerate(rows) if i == 0 or row.benchmark != rows[i - 1].benchmark
+    }
+    return firsts if len(firsts) > 1 else {}
 
 
 def _name(row: _Row, theme: Theme) -> str:
